@@ -1,0 +1,98 @@
+"""Names on the bus: subjects, streams and buckets. Nobody writes one of these strings anywhere else.
+
+Two accounts on an edge's server: LOCAL never leaves the site (media, leases, live state), FED crosses the
+leaf link (outbox, directory, requests). Stream and bucket names are unique per edge where an
+acknowledgement subject could reach two edges.
+"""
+
+import zlib
+
+MEDIA_STREAM = "MEDIA"  # LOCAL: the part log
+LIVE_BUCKET = "live"  # LOCAL: broadcasts and renditions as the site sees them now
+LEASE_BUCKET = "lease"  # LOCAL: who transcodes what, with a TTL
+DIRECTORY_BUCKET = "directory"  # hub: keys, tokens, channels; mirrored on each edge
+CHAT_SHARDS = 64
+
+
+def media(broadcast_id: str, rendition: str) -> str:
+    """Subject of one rendition's chunks in the part log."""
+    return f"media.{broadcast_id}.{rendition}"
+
+
+def media_of(broadcast_id: str) -> str:
+    """Filter for every rendition of a broadcast."""
+    return f"media.{broadcast_id}.*"
+
+
+def outbox(edge_id: str) -> str:
+    """Name of the edge's outbox stream in FED."""
+    return f"OUTBOX_{edge_id}"
+
+
+def outbox_filters(edge_id: str) -> list[str]:
+    """What the outbox captures: this edge's chat and events, nobody else's."""
+    return [f"chat.*.*.{edge_id}", f"fed.{edge_id}.ev.>"]
+
+
+def shard_of(room: str) -> int:
+    """Shard of a room (a channel id): stable across processes, versions and machines."""
+    return zlib.crc32(room.encode()) % CHAT_SHARDS
+
+
+def chat(room: str, edge_id: str) -> str:
+    """Subject on which `edge_id` publishes messages of a room: chat.<shard>.<room>.<edge>."""
+    return f"chat.{shard_of(room)}.{room}.{edge_id}"
+
+
+def room_of(subject: str) -> str:
+    """The room (channel id) of a chat subject. ValueError when it is not one."""
+    tokens = subject.split(".")
+    if len(tokens) != 4 or tokens[0] != "chat":
+        raise ValueError(f"not a chat subject: {subject}")
+    return tokens[2]
+
+
+def event(edge_id: str, kind: str) -> str:
+    """Subject of an edge's durable event, such as kind "broadcast"."""
+    return f"fed.{edge_id}.ev.{kind}"
+
+
+def chat_post(edge_id: str) -> str:
+    """Request subject on which an edge's chat service accepts a message on somebody's behalf."""
+    return f"ctl.{edge_id}.chat.post"
+
+
+def room_changed(edge_id: str) -> str:
+    """Core subject: room state made on this edge, for its own gateways (moderation, modes)."""
+    return f"room.{edge_id}"
+
+
+# Keys of the live bucket.
+def broadcast_key(broadcast_id: str) -> str:
+    return f"broadcast.{broadcast_id}"
+
+
+def rendition_key(broadcast_id: str, rendition: str) -> str:
+    return f"rendition.{broadcast_id}.{rendition}"
+
+
+def notice_key(channel_id: str) -> str:
+    """Last refusal of a publisher of this channel, in words."""
+    return f"notice.{channel_id}"
+
+
+# Keys of the directory bucket.
+def stream_key_key(key_hash: str) -> str:
+    return f"key.{key_hash}"
+
+
+def token_key(token_hash: str) -> str:
+    return f"token.{token_hash}"
+
+
+def channel_key(channel_id: str) -> str:
+    return f"channel.{channel_id}"
+
+
+def stream_key(stream_id: str) -> str:
+    return f"stream.{stream_id}"
