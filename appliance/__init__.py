@@ -4,3 +4,5 @@
 bus, logs and metrics, `engines` runs real servers as children, `supervisor` runs the plan of a node and
 `cli` is its thin face. May be imported by `edge` and `coordinator`; imports neither.
 """
+
+VERSION = "0.1.0"

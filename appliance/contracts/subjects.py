@@ -10,7 +10,9 @@ import zlib
 MEDIA_STREAM = "MEDIA"  # LOCAL: the part log
 LIVE_BUCKET = "live"  # LOCAL: broadcasts and renditions as the site sees them now
 LEASE_BUCKET = "lease"  # LOCAL: who transcodes what, with a TTL
-DIRECTORY_BUCKET = "directory"  # hub: keys, tokens, channels; mirrored on each edge
+DIRECTORY_BUCKET = "directory"  # hub: keys, tokens, channels; each edge keeps a copy of the same name
+HUB_DOMAIN = "hub"
+CENTRE_CONSUMER = "centre"  # durable consumer by which the centre drains an outbox
 CHAT_SHARDS = 64
 
 

@@ -1,0 +1,125 @@
+"""The command line. Reads arguments, calls one command, maps typed errors to exit codes."""
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+from appliance import VERSION
+from appliance.commands import channel, config, status
+from appliance.commands.doctor import doctor
+from appliance.commands.place import data_directory, node_settings, say
+from appliance.commands.up import UpOptions, up
+from appliance.contracts.errors import ConfigError, ConflictError, NearcastError
+from appliance.runtime.settings import Settings, with_port_base
+
+FAILED, WRONG_USAGE = 1, 2
+
+
+def main(argv: list[str]) -> int:
+    """Runs one command; the exit code: 0 done, 1 failed, 2 wrong usage, 3 not ready in time."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return _run(arguments)
+    except (ConfigError, ConflictError) as error:
+        say(f"nearcast: {error.detail}")
+        return WRONG_USAGE if isinstance(error, ConfigError) and error.detail.startswith("unknown") else FAILED
+    except NearcastError as error:
+        say(f"nearcast: {error.detail}")
+        return FAILED
+    except KeyboardInterrupt:
+        return FAILED
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    data = data_directory(arguments.data)
+    match arguments.command:
+        case "up" | "demo":
+            options = UpOptions(arguments.command == "demo", arguments.detach, False)
+            return up(data, _settings(data, arguments), options)
+        case "status":
+            return status.status(data, arguments.json)
+        case "stop":
+            return status.stop(data)
+        case "logs":
+            return status.logs(data, arguments.role, arguments.lines, arguments.follow)
+        case "channel":
+            return _channel(data, arguments)
+        case "config":
+            return _config(data, arguments)
+        case _:
+            return doctor(_settings(data, arguments), arguments.json)
+
+
+def _channel(data: Path, arguments: argparse.Namespace) -> int:
+    match arguments.action:
+        case "create":
+            return channel.create(data, arguments.name, arguments.json)
+        case "rotate-key":
+            return channel.rotate_key(data, arguments.name, arguments.json)
+        case _:
+            return channel.list_all(data, arguments.json)
+
+
+def _config(data: Path, arguments: argparse.Namespace) -> int:
+    if arguments.action == "check":
+        return config.check(data, arguments.config)
+    return config.show(data, arguments.config, arguments.reveal)
+
+
+def _settings(data: Path, arguments: argparse.Namespace) -> Settings:
+    settings = node_settings(data, arguments.config)
+    if arguments.port_base is not None:
+        settings = with_port_base(settings, arguments.port_base)
+    if arguments.host is not None:
+        settings = dataclasses.replace(settings, node=dataclasses.replace(settings.node, host=arguments.host))
+    return settings
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="nearcast", description="Live streaming that lives near its viewers.")
+    parser.add_argument("--version", action="version", version=f"nearcast {VERSION}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, text in (
+        ("up", "run coordinator and edge with embedded servers"),
+        ("demo", "the same with a synthetic streamer and chatters"),
+        ("doctor", "look for what is wrong with this machine"),
+    ):
+        command = _command(commands, name, text)
+        command.add_argument("--host", help="address that encoders and viewers reach (default 127.0.0.1)")
+        command.add_argument("--port-base", type=int, metavar="N", help="use ports N, N+1, ...")
+        command.add_argument("--config", help="settings file (default nearcast.toml in the data directory)")
+        if name == "doctor":
+            command.add_argument("--json", action="store_true", help="one JSON document on standard output")
+        else:
+            command.add_argument("--detach", action="store_true", help="return when ready")
+            command.add_argument("--no-tls", action="store_true", help="plain connections only")
+    _command(commands, "status", "state of every role").add_argument("--json", action="store_true")
+    _command(commands, "stop", "stop the node")
+    logs = _command(commands, "logs", "what the roles wrote")
+    logs.add_argument("role", nargs="?", help="one role only")
+    logs.add_argument("-n", "--lines", type=int, default=50)
+    logs.add_argument("-f", "--follow", action="store_true")
+    _channel_parser(_command(commands, "channel", "channels and stream keys"))
+    settings = _command(commands, "config", "settings")
+    settings.add_argument("action", choices=("show", "check"))
+    settings.add_argument("--config", help="settings file")
+    settings.add_argument("--reveal", action="store_true", help="show secrets")
+    return parser
+
+
+def _channel_parser(command: argparse.ArgumentParser) -> None:
+    actions = command.add_subparsers(dest="action", required=True)
+    for action in ("create", "list", "rotate-key"):
+        parser = actions.add_parser(action)
+        if action != "list":
+            parser.add_argument("name")
+        parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+        parser.add_argument("--data", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=text, description=text)
+    command.add_argument("--data", metavar="DIR", help="the node's data directory")
+    return command

@@ -1,0 +1,131 @@
+"""`status`, `stop` and `logs`."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from appliance.commands.place import live_status, running_settings, say
+from appliance.contracts import subjects
+from appliance.contracts.errors import NearcastError
+from appliance.contracts.media import Broadcast, BroadcastState, Notice
+from appliance.runtime.bus import Bus, Endpoint
+
+_BUS_S = 2.0
+_STOP_S = 60.0
+
+
+def status(data: Path, as_json: bool) -> int:
+    """State of the node, its roles, and what streamers should know about their broadcasts."""
+    node = live_status(data)
+    if node is None:
+        if as_json:
+            sys.stdout.write('{"state":"stopped","endpoints":{},"roles":[]}\n')
+        else:
+            say(f"no node runs on {data}")
+        return 1
+    live = _live(data)
+    document = {**msgspec.to_builtins(node), **live}
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(document).decode() + "\n")
+    else:
+        _say_all(document)
+    return 0 if node.state == "ready" else 1
+
+
+def _live(data: Path) -> dict[str, Any]:
+    try:
+        return asyncio.run(_read_live(data))
+    except NearcastError:
+        return {"broadcasts": [], "notices": []}
+
+
+async def _read_live(data: Path) -> dict[str, Any]:
+    settings = running_settings(data)
+    bus = await Bus.connect(Endpoint(settings.bus.local_url), name="status", deadline_s=_BUS_S)
+    try:
+        broadcasts, notices = [], []
+        for key, value in await bus.bucket(subjects.LIVE_BUCKET).items():
+            if key.startswith("broadcast."):
+                broadcasts.append(msgspec.json.decode(value, type=Broadcast))
+            elif key.startswith("notice."):
+                notices.append(msgspec.json.decode(value, type=Notice))
+    finally:
+        await bus.close()
+    active = [entry for entry in broadcasts if entry.state is not BroadcastState.ENDED]
+    recent = [entry for entry in notices if entry.at_ms > (time.time() - 3600) * 1000]
+    return {"broadcasts": msgspec.to_builtins(active), "notices": msgspec.to_builtins(recent)}
+
+
+def _say_all(document: dict[str, Any]) -> None:
+    say(f"node {document['state']}, version {document['version']}")
+    for role in document["roles"]:
+        again = f", restarted {role['restarts']} times" if role["restarts"] else ""
+        say(f"  {role['name']:<12} {role['state']:<11} pid {role['pid']}{again}")
+    for name, url in document["endpoints"].items():
+        say(f"  {name:<8} {url}")
+    for entry in document["broadcasts"]:
+        say(f"broadcast {entry['channel']}: {entry['state']}")
+        for problem in entry["problems"]:
+            say(f"  {problem['text']}")
+    for notice in document["notices"]:
+        say(f"refused {notice['channel']}: {notice['text']}")
+
+
+def stop(data: Path) -> int:
+    """Asks the node to stop and waits until it has."""
+    node = live_status(data)
+    if node is None:
+        say(f"no node runs on {data}")
+        return 0
+    os.kill(node.pid, signal.SIGTERM)
+    until = time.monotonic() + _STOP_S
+    while live_status(data) is not None:
+        if time.monotonic() > until:
+            say("the node has not stopped; see `nearcast logs`")
+            return 3
+        time.sleep(0.1)
+    say("stopped")
+    return 0
+
+
+def logs(data: Path, role: str | None, lines: int, follow: bool) -> int:
+    """The last lines of one role's log or of all, and what comes after them."""
+    files = sorted((data / "logs").glob(f"{role or '*'}.log"))
+    if not files:
+        say(f"no logs of {role or 'any role'} in {data / 'logs'}")
+        return 1
+    positions = {}
+    for file in files:
+        content = file.read_bytes()
+        positions[file] = len(content)
+        _show(file, content.splitlines()[-lines:], len(files) > 1)
+    try:
+        while follow:
+            time.sleep(0.3)
+            for file in files:
+                positions[file] = _more(file, positions[file], len(files) > 1)
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def _more(file: Path, position: int, named: bool) -> int:
+    with file.open("rb") as opened:
+        opened.seek(position)
+        content = opened.read()
+    end = content.rfind(b"\n") + 1
+    _show(file, content[:end].splitlines(), named)
+    return position + end
+
+
+def _show(file: Path, lines: list[bytes], named: bool) -> None:
+    prefix = f"{file.stem}: " if named else ""
+    for line in lines:
+        sys.stdout.write(prefix + line.decode(errors="replace") + "\n")
+    sys.stdout.flush()

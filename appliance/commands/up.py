@@ -1,0 +1,157 @@
+"""`up` and `demo`: the whole node in the foreground, or behind a `--detach` that returns when it is ready."""
+
+import asyncio
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from appliance.commands.api import call
+from appliance.commands.place import NodeLock, live_status, say
+from appliance.contracts.errors import ConfigError, NearcastError
+from appliance.demo.plan import demo_children
+from appliance.doctor.checks import BEFORE_START
+from appliance.engines.files import write_private
+from appliance.runtime.logs import configure
+from appliance.runtime.settings import Settings
+from appliance.supervisor.bootstrap import prepare_edge, prepare_hub
+from appliance.supervisor.metrics import MetricsServer
+from appliance.supervisor.plan import ROOT, Plan, prepare
+from appliance.supervisor.status import endpoints
+from appliance.supervisor.supervisor import Supervisor
+
+NOT_READY = 3
+_DETACH_S = 90.0
+FIRST_CHANNEL = "main"
+DEMO_CHANNEL = "demo"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class UpOptions:
+    """What `up` was asked for."""
+
+    demo: bool = False
+    detach: bool = False
+    as_json: bool = False
+
+
+def up(data: Path, settings: Settings, options: UpOptions) -> int:
+    """Runs the node until it is stopped; the process's exit code."""
+    if options.detach:
+        return _detached(data, options)
+    lock = NodeLock(data)
+    _refuse_if_broken(settings)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(data / "run" / "metrics")
+    plan = prepare(settings)
+    (data / "logs").mkdir(exist_ok=True)
+    configure(
+        role="supervisor", form=settings.log.format, level="warning" if sys.stderr.isatty() else settings.log.level
+    )
+    try:
+        return asyncio.run(_run(data, plan, options))
+    except NearcastError as error:
+        say(f"not started: {error.detail}")
+        return NOT_READY
+    finally:
+        del lock
+
+
+def _refuse_if_broken(settings: Settings) -> None:
+    findings = [finding for check in BEFORE_START for finding in check(settings)]
+    wrong = [f"{finding.check}: {finding.seen}; {finding.advice}" for finding in findings if not finding.ok]
+    if wrong:
+        raise ConfigError("\n".join(wrong))
+
+
+async def _run(data: Path, plan: Plan, options: UpOptions) -> int:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stopping.set)
+    supervisor = Supervisor(data, endpoints(plan.settings))
+    metrics = MetricsServer(plan.settings.ports.metrics, data / "run" / "metrics")
+    work = asyncio.ensure_future(_start(data, plan, supervisor, metrics, options))
+    stop = asyncio.ensure_future(stopping.wait())
+    try:
+        await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            work.result()
+            await stop
+        say("stopping")
+        return 0
+    finally:
+        work.cancel()
+        stop.cancel()
+        await supervisor.stop()
+        await metrics.stop()
+
+
+async def _start(
+    data: Path, plan: Plan, supervisor: Supervisor, metrics: MetricsServer, options: UpOptions
+) -> None:
+    began = time.monotonic()
+    await supervisor.start_stage(plan.engines)
+    await asyncio.gather(prepare_hub(plan.settings), prepare_edge(plan.settings))
+    await supervisor.start_stage(plan.roles)
+    await metrics.start()
+    await asyncio.to_thread(first_channel, data, plan.settings, FIRST_CHANNEL)
+    if options.demo:
+        channel = await asyncio.to_thread(first_channel, data, plan.settings, DEMO_CHANNEL)
+        await supervisor.start_stage(demo_children(data, plan.settings, channel))
+    supervisor.announce_ready()
+    await asyncio.sleep(0)
+    say(f"ready in {time.monotonic() - began:.1f} s")
+    _say_welcome(data, endpoints(plan.settings), options.demo)
+
+
+def first_channel(data: Path, settings: Settings, name: str) -> dict[str, Any]:
+    """The channel `name`, made on the first start; its key is kept in a file only the owner can read."""
+    path = data / "keys" / f"channel-{name}.json"
+    if path.exists():
+        kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return kept
+    api = endpoints(settings)["api"]
+    made: dict[str, Any] = call(data, api, "POST", "/channels", {"name": name, "username": name})
+    write_private(path, json.dumps(made))
+    return made
+
+
+def _say_welcome(data: Path, urls: dict[str, str], demo: bool) -> None:
+    channel = json.loads((data / "keys" / f"channel-{FIRST_CHANNEL}.json").read_text(encoding="utf-8"))
+    say("")
+    if demo:
+        say(f"watch       {urls['web']}{DEMO_CHANNEL}")
+        say(f"playlist    {urls['hls'].replace('{channel}', DEMO_CHANNEL)}")
+    say(f"viewers     {urls['web']}")
+    say(f"your page   {urls['web']}{FIRST_CHANNEL}")
+    say(f"server      {urls['rtmp']}")
+    say(f"stream key  {channel['stream_key']}")
+    say("")
+
+
+def _detached(data: Path, options: UpOptions) -> int:
+    (data / "logs").mkdir(parents=True, exist_ok=True)
+    argv = [sys.executable, "-m", "appliance", *(word for word in sys.argv[1:] if word != "--detach")]
+    with (data / "logs" / "node.log").open("ab") as log:
+        start = log.tell()
+        child = subprocess.Popen(
+            argv, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    until = time.monotonic() + _DETACH_S
+    while time.monotonic() < until:
+        node = live_status(data)
+        if node is not None and node.pid == child.pid and node.state == "ready":
+            _say_welcome(data, node.endpoints, options.demo)
+            return 0
+        if child.poll() is not None:
+            say((data / "logs" / "node.log").read_bytes()[start:].decode(errors="replace").strip())
+            return child.returncode or 1
+        time.sleep(0.05)
+    child.terminate()
+    say(f"not ready in {_DETACH_S:.0f} s; see {data / 'logs'}")
+    return NOT_READY

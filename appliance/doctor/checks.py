@@ -1,0 +1,121 @@
+"""Checks of the box. Each looks at one thing and says what to do when it is wrong."""
+
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.doctor.ports import holder_of
+from appliance.runtime.settings import Settings
+
+_LEAST_FREE = 2 << 30
+_LEAST_FILES = 4096
+_USED_PORTS = ("http", "rtmp", "api", "nats", "nats_leaf", "metrics", "nats_hub")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check saw. `advice` is empty when all is well."""
+
+    check: str
+    seen: str
+    advice: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return not self.advice
+
+
+Check = Callable[[Settings], list[Finding]]
+
+
+def ports(settings: Settings) -> list[Finding]:
+    """Whether the ports this node needs are free; names who holds a busy one."""
+    return [_port(settings.node.host, name, getattr(settings.ports, name)) for name in _USED_PORTS]
+
+
+def _port(host: str, name: str, number: int) -> Finding:
+    address = host if name in ("http", "rtmp", "api") else "127.0.0.1"
+    probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        probe.bind((address, number))
+    except OSError as error:
+        holder = holder_of(number)
+        who = f"held by {holder}" if holder else str(error.strerror)
+        return Finding(
+            f"port {name}", f"{number} is busy, {who}", "stop it, or choose other ports with --port-base N"
+        )
+    finally:
+        probe.close()
+    return Finding(f"port {name}", f"{number} is free")
+
+
+def disk(settings: Settings) -> list[Finding]:
+    """Whether the data directory has room for the logs."""
+    folder = settings.data_dir
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    seen = f"{free / (1 << 30):.1f} GiB free for {settings.data_dir}"
+    return [Finding("disk", seen, "" if free >= _LEAST_FREE else "free at least 2 GiB or choose another --data")]
+
+
+def files(_settings: Settings) -> list[Finding]:
+    """Whether a process may hold enough connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    good = hard >= _LEAST_FILES or hard == resource.RLIM_INFINITY
+    return [Finding("file limit", f"{soft} now, {hard} at most", "" if good else "raise LimitNOFILE to 65536")]
+
+
+def clock(_settings: Settings) -> list[Finding]:
+    """Whether the clock is plausible and steady: program date times are read from it."""
+    if time.time() < 1_700_000_000:
+        return [Finding("clock", time.strftime("%Y-%m-%d"), "set the clock: it lies in the past")]
+    before = time.time() - time.monotonic()
+    time.sleep(0.2)
+    drift = abs(time.time() - time.monotonic() - before)
+    return [Finding("clock", f"steady within {drift * 1000:.1f} ms", "" if drift < 0.05 else "find what steps it")]
+
+
+_PROBE = """
+import av
+from fractions import Fraction
+c = av.CodecContext.create("libx264", "w")
+c.width, c.height, c.pix_fmt, c.time_base, c.framerate = 320, 180, "yuv420p", Fraction(1, 90000), Fraction(30)
+c.options = {"preset": "superfast", "tune": "zerolatency"}
+n = 0
+for i in range(12):
+    f = av.VideoFrame(320, 180, "yuv420p"); f.pts, f.time_base = i * 3000, c.time_base
+    n += len(c.encode(f))
+n += len(c.encode(None))
+assert n == 12, n
+"""
+
+
+def encoder(_settings: Settings) -> list[Finding]:
+    """Whether the video encoder works, tried in a child because drivers may crash."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _PROBE], capture_output=True, text=True, timeout=15, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return [Finding("encoder", "x264 hangs", "reinstall: the encoder library does not work on this machine")]
+    if done.returncode:
+        return [Finding("encoder", done.stderr.strip()[-200:], "reinstall: the encoder library does not work here")]
+    return [Finding("encoder", "x264 encodes")]
+
+
+def programs(_settings: Settings) -> list[Finding]:
+    """Whether the system programs we call are there."""
+    there = Path("/usr/bin/setpriv").exists() or shutil.which("setpriv") is not None
+    return [Finding("setpriv", "found" if there else "missing", "" if there else "install util-linux")]
+
+
+ALL: tuple[Check, ...] = (ports, disk, files, clock, programs, encoder)
+BEFORE_START: tuple[Check, ...] = (ports, disk, programs)

@@ -1,0 +1,43 @@
+"""What the supervisor needs to know to run one child process."""
+
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from appliance.engines.files import Account, can_enter
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A process of the plan.
+
+    `ready` is polled until true; without it the child tells by itself on the descriptor in
+    NEARCAST_READY_FD. `stage`: stages start in order and stop in reverse. `essential`: the node is not
+    ready without it.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    stage: int
+    environment: Mapping[str, str] = field(default_factory=dict)
+    directory: Path | None = None
+    ready: Callable[[], Awaitable[bool]] | None = None
+    ready_s: float = 30.0
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_s: float = 10.0
+    essential: bool = True
+
+
+def confined(argv: list[str], account: Account | None, paths: list[Path], stop: signal.Signals) -> tuple[str, ...]:
+    """`argv` that dies with its parent and, when we are root, runs as `account`.
+
+    A data directory below a folder that the account may not pass (a closed home, a private temporary
+    folder) keeps the modes its owner gave it: the child gets the one capability to pass instead.
+    """
+    prefix = ["setpriv", "--pdeathsig", stop.name.removeprefix("SIG")]
+    if account is not None:
+        prefix += [f"--reuid={account.uid}", f"--regid={account.gid}", "--clear-groups"]
+        if not all(can_enter(path, account) for path in paths):
+            prefix += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+    return (*prefix, "--", *argv)

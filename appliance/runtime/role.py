@@ -1,0 +1,126 @@
+"""Life cycle of one role process: settings, logs, bus, start, readiness, drain, ordered stop.
+
+A role is built by a coroutine that gets a `RoleContext` and returns a started service. Readiness is told
+to the supervisor by a line on the descriptor it left open; SIGTERM drains and stops, a second one leaves.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import uvloop
+
+from appliance.contracts.errors import NearcastError
+from appliance.runtime.bus import Bus, Endpoint
+from appliance.runtime.logs import configure, get_logger
+from appliance.runtime.settings import Settings, load
+
+READY_FD = "NEARCAST_READY_FD"
+DRAIN_S = 20.0
+
+
+class Service(Protocol):
+    """What a role's process runs."""
+
+    async def start(self) -> None:
+        """Returns when ready."""
+
+    async def drain(self) -> None:
+        """Stops taking new work; bounded."""
+
+    async def stop(self) -> None:
+        """Ends what is left."""
+
+
+@dataclass
+class RoleContext:
+    """What every role is given."""
+
+    name: str
+    worker: int
+    settings: Settings
+    fail: Callable[[BaseException], None]
+    buses: list[Bus] = field(default_factory=list)
+
+    async def local(self) -> Bus:
+        """The account that never leaves the site."""
+        return await self._connect(Endpoint(self.settings.bus.local_url), self.settings.node.edge_id)
+
+    async def fed(self) -> Bus:
+        """The account that crosses the leaf link."""
+        return await self._connect(Endpoint(self.settings.bus.fed_url), self.settings.node.edge_id)
+
+    async def hub(self) -> Bus:
+        """The centre's own connection to its hub."""
+        bus = self.settings.bus
+        return await self._connect(Endpoint(bus.hub_url, bus.hub_credentials), "hub")
+
+    async def _connect(self, endpoint: Endpoint, place: str) -> Bus:
+        bus = await Bus.connect(endpoint, name=f"{place}.{self.name}")
+        self.buses.append(bus)
+        return bus
+
+
+Build = Callable[[RoleContext], Awaitable[Service]]
+
+
+def run_role(name: str, settings_file: Path, build: Build, worker: int = 0) -> int:
+    """Runs a role until it is told to stop; the exit code of the process. `worker` numbers its equals."""
+    try:
+        settings = load(settings_file, os.environ)
+    except NearcastError as error:
+        configure(role=name)
+        get_logger("role").error("settings_refused", error=error.detail)
+        return 2
+    configure(role=name, form=settings.log.format, level=settings.log.level)
+    return uvloop.run(_main(name, worker, settings, build))
+
+
+async def _main(name: str, worker: int, settings: Settings, build: Build) -> int:
+    loop = asyncio.get_running_loop()
+    stopping: asyncio.Future[int] = loop.create_future()
+
+    def stop(code: int) -> None:
+        if not stopping.done():
+            stopping.set_result(code)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, 0)
+    log = get_logger("role")
+    context = RoleContext(name, worker, settings, lambda _error: stop(1))
+    try:
+        service = await build(context)
+        await service.start()
+    except NearcastError as error:
+        log.error("start_failed", error=error.detail, code=error.code)
+        await _close(context)
+        return 1
+    log.info("ready")
+    tell_ready()
+    code = await stopping
+    log.info("stopping", code=code)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_S):
+            await service.drain()
+            await service.stop()
+    await _close(context)
+    return code
+
+
+async def _close(context: RoleContext) -> None:
+    for bus in context.buses:
+        await bus.close()
+
+
+def tell_ready() -> None:
+    """Tells the supervisor, if there is one, that this process is ready."""
+    fd = os.environ.get(READY_FD, "")
+    if fd.isdigit():
+        with contextlib.suppress(OSError):
+            os.write(int(fd), b"ready\n")
+            os.close(int(fd))

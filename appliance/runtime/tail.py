@@ -1,0 +1,161 @@
+"""Reading a durable log in order and without end.
+
+A tail is an ephemeral pull consumer that is made anew, from the next sequence, whenever anything is odd:
+the connection came back, the server lost the consumer, heartbeats stopped, a number was skipped. The
+reader sees none of that: every message of its subjects once, in order.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import msgspec
+import nats.errors
+from nats.aio.msg import Msg
+
+from appliance.contracts.errors import NearcastError
+from appliance.runtime.backoff import Backoff
+from appliance.runtime.bus import Bus, LogMessage
+from appliance.runtime.logs import get_logger
+from appliance.runtime.metrics import counter
+from appliance.runtime.pull import NS, delivery_of, log_message, next_request, status_of
+
+_RESTARTS = counter("nearcast_tail_restarts_total", "Tails whose consumer was made anew.", ["reason"])
+_BATCH = 128
+_EXPIRES_S = 30.0
+_HEARTBEAT_S = 2.0
+_SILENCE_S = 5.0
+_IDLE_HEARTBEAT, _REQUEST_OVER = 100, 408
+
+
+class _Restart(Exception):  # noqa: N818 - not an error of the reader: the consumer is made anew
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Tail:
+    """One reader of `subjects` of `stream` from sequence `start`."""
+
+    def __init__(self, bus: Bus, stream: str, subjects: Sequence[str], start: int, domain: str = "") -> None:
+        self._bus = bus
+        self._domain = domain
+        self._prefix = f"$JS.{domain}.API" if domain else "$JS.API"
+        self._stream = stream
+        self._subjects = list(subjects)
+        self._next = max(1, start)
+        self._queue: deque[Msg] = deque()  # bounded by the credit: no more than was asked for
+        self._wake = asyncio.Event()
+        self._broken = ""
+        self._consumer = ""
+        self._inbox = ""
+        self._credit = 0
+        self._consumer_seq = 0
+        self._log = get_logger("tail").bind(stream=stream)
+
+    async def messages(self) -> AsyncIterator[LogMessage]:
+        """The messages. Ends only by being closed."""
+        backoff = Backoff(0.02, 1.0)
+        self._bus.add_reconnected(self._on_reconnected)
+        try:
+            while True:
+                subscription = None
+                try:
+                    self._reset()
+                    subscription = await self._bus.client.subscribe(self._inbox, cb=self._on_message)
+                    await self._create()
+                    while True:
+                        yield await self._one()
+                        backoff.reset()
+                except _Restart as restart:
+                    _RESTARTS.labels(restart.reason).inc()
+                except (NearcastError, nats.errors.Error, OSError) as error:
+                    _RESTARTS.labels("unavailable").inc()
+                    self._log.debug("tail_waits", error=repr(error))
+                finally:
+                    if subscription is not None and self._bus.connected:
+                        await subscription.unsubscribe()
+                await asyncio.sleep(backoff.next_delay())
+        finally:
+            self._bus.remove_reconnected(self._on_reconnected)
+
+    def _reset(self) -> None:
+        self._inbox = self._bus.client.new_inbox()
+        self._queue.clear()
+        self._broken = ""
+        self._credit = 0
+        self._consumer_seq = 0
+
+    async def _create(self) -> None:
+        state = (await self._bus.api(f"STREAM.INFO.{self._stream}", domain=self._domain))["state"]
+        if state["last_seq"] < self._next - 1:
+            self._log.warning("log_was_made_anew", expected=self._next, last=state["last_seq"])
+            self._next = 1
+        config: dict[str, Any] = {
+            "deliver_policy": "by_start_sequence",
+            "opt_start_seq": max(self._next, 1),
+            "ack_policy": "none",
+            "replay_policy": "instant",
+            "max_deliver": 1,
+            "inactive_threshold": int(15 * NS),
+            "mem_storage": True,
+            "num_replicas": 1,
+        }
+        if len(self._subjects) == 1:
+            config["filter_subject"] = self._subjects[0]
+        else:
+            config["filter_subjects"] = self._subjects
+        body = {"stream_name": self._stream, "config": config}
+        made = await self._bus.api(f"CONSUMER.CREATE.{self._stream}", body, domain=self._domain)
+        self._consumer = made["name"]
+        await self._ask()
+
+    async def _ask(self) -> None:
+        if self._credit > _BATCH // 2:
+            return
+        batch = _BATCH - self._credit
+        self._credit += batch
+        body = msgspec.json.encode(next_request(batch, _EXPIRES_S, _HEARTBEAT_S))
+        subject = f"{self._prefix}.CONSUMER.MSG.NEXT.{self._stream}.{self._consumer}"
+        await self._bus.client.publish(subject, body, reply=self._inbox)
+
+    async def _one(self) -> LogMessage:
+        while True:
+            while self._queue:
+                message = self._read(self._queue.popleft())
+                await self._ask()
+                if message is not None:
+                    return message
+            if self._broken:
+                raise _Restart(self._broken)
+            self._wake.clear()
+            try:
+                await asyncio.wait_for(self._wake.wait(), _SILENCE_S)
+            except TimeoutError:
+                raise _Restart("silence") from None
+
+    def _read(self, message: Msg) -> LogMessage | None:
+        delivery = delivery_of(message.reply)
+        if delivery is None:
+            status = status_of(message)
+            if status == _REQUEST_OVER:
+                unfilled = (message.headers or {}).get("Nats-Pending-Messages", "0")
+                self._credit -= int(unfilled) if unfilled.isdigit() else _BATCH
+            elif status != _IDLE_HEARTBEAT:
+                raise _Restart(f"status_{status}")
+            return None
+        if delivery.consumer_seq != self._consumer_seq + 1:
+            raise _Restart("skipped")
+        self._credit -= 1
+        self._consumer_seq = delivery.consumer_seq
+        self._next = delivery.stream_seq + 1
+        return log_message(message, delivery)
+
+    async def _on_message(self, message: Msg) -> None:
+        self._queue.append(message)
+        self._wake.set()
+
+    def _on_reconnected(self) -> None:
+        self._broken = "reconnected"
+        self._wake.set()

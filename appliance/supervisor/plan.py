@@ -1,0 +1,107 @@
+"""The plan of an embedded node: engines first, then the roles, all from one settings file."""
+
+import contextlib
+import dataclasses
+import hashlib
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from appliance.engines.child import Child, confined
+from appliance.engines.files import make_directory, service_account, write_private
+from appliance.engines.nats import NatsEngine
+from appliance.engines.postgres import PostgresEngine
+from appliance.engines.valkey import ValkeyEngine
+from appliance.runtime.settings import Settings, to_toml
+
+_LONGEST_SOCKET = 90  # a unix socket's path holds 107 bytes, and names are added
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run and with which settings."""
+
+    settings: Settings
+    settings_file: Path
+    engines: list[Child]
+    roles: list[Child]
+
+
+def prepare(settings: Settings) -> Plan:
+    """Makes what the engines need, writes the roles' settings file and returns the processes to run."""
+    data = settings.data_dir
+    account = service_account()
+    for folder, mode in (("run", 0o711), ("logs", 0o755), ("keys", 0o700), ("run/metrics", 0o700)):
+        make_directory(data / folder, mode=mode)
+    _forget_metrics(data)
+    sockets = socket_directory(data)
+    nats = NatsEngine(settings, make_directory(data / "nats", account), account)
+    postgres = PostgresEngine(data / "postgres", sockets / "postgres", account)
+    valkey = ValkeyEngine(sockets / "valkey", account)
+    facts = nats.prepare()
+    postgres.prepare()
+    valkey.prepare()
+    full = dataclasses.replace(
+        settings,
+        bus=dataclasses.replace(settings.bus, **dataclasses.asdict(facts)),
+        coordinator=dataclasses.replace(settings.coordinator, dsn=postgres.dsn),
+        counters=dataclasses.replace(settings.counters, url=valkey.url),
+    )
+    file = data / "run" / "node.toml"
+    write_private(file, to_toml(full))
+    engines = [*nats.children(), postgres.child(), valkey.child()]
+    return Plan(full, file, engines, _roles(full, file))
+
+
+def socket_directory(data: Path) -> Path:
+    """Where unix sockets lie: below the data directory unless its path is too long for a socket."""
+    near = data / "run"
+    if len(os.fsencode(near)) <= _LONGEST_SOCKET - 24:
+        return near
+    digest = hashlib.sha256(os.fsencode(data)).hexdigest()[:12]
+    return make_directory(Path(tempfile.gettempdir()) / f"nearcast-{os.getuid()}-{digest}", mode=0o711)
+
+
+def _forget_metrics(data: Path) -> None:
+    for file in (data / "run" / "metrics").glob("*.db"):
+        with contextlib.suppress(OSError):
+            file.unlink()
+
+
+def _roles(settings: Settings, file: Path) -> list[Child]:
+    children = [_role("edge", "agent", file), _role("edge", "ingest", file)]
+    if settings.transcode.enabled:
+        children += [_role("edge", "transcode", file, n) for n in range(settings.transcode.workers)]
+    children += [_role("edge", "origin", file, n) for n in range(settings.origin.workers)]
+    children += [_role("edge", "chat", file, n) for n in range(settings.chat.workers)]
+    if settings.coordinator.enabled:
+        children.append(_role("coordinator", "coordinator", file))
+    return children
+
+
+def _role(package: str, role: str, file: Path, number: int = 0) -> Child:
+    name = f"{role}-{number + 1}" if number else role
+    argv = [sys.executable, "-m", package, role, "--settings", str(file), "--worker", str(number)]
+    return python_child(name, argv, file.parent.parent, stage=1)
+
+
+def python_child(name: str, argv: list[str], data: Path, *, stage: int, essential: bool = True) -> Child:
+    """A child that is one of our own programs."""
+    environment = {
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+        "PROMETHEUS_MULTIPROC_DIR": str(data / "run" / "metrics"),
+        "MALLOC_ARENA_MAX": "2",
+    }
+    return Child(
+        name,
+        confined(argv, None, [], signal.SIGTERM),
+        stage=stage,
+        environment=environment,
+        directory=data,
+        stop_s=25.0 if stage == 1 else 10.0,
+        essential=essential,
+    )

@@ -1,0 +1,188 @@
+"""One supervised child: start, readiness, death, restart with a budget, ordered stop."""
+
+import asyncio
+import contextlib
+import enum
+import os
+from collections import deque
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import IO
+
+from appliance.engines.child import Child
+from appliance.runtime.backoff import Backoff
+from appliance.runtime.logs import get_logger
+from appliance.runtime.metrics import counter
+from appliance.runtime.role import READY_FD
+
+_RESTARTS = counter("nearcast_supervisor_restarts_total", "Children started again after they died.", ["role"])
+BUDGET = 10  # restarts within BUDGET_S; beyond it the child is given time, loudly
+BUDGET_S = 60.0
+_REST_S = 15.0
+_POLL_S = 0.03
+
+
+class State(enum.StrEnum):
+    """stopped -> starting -> ready -> (restarting -> starting)* -> stopping -> stopped; failed: over budget."""
+
+    STOPPED = "stopped"
+    STARTING = "starting"
+    READY = "ready"
+    RESTARTING = "restarting"
+    FAILED = "failed"
+    STOPPING = "stopping"
+
+
+class Process:
+    """Keeps one child running until `stop`."""
+
+    def __init__(self, child: Child, log_file: Path, changed: Callable[[], None]) -> None:
+        self.child = child
+        self.state = State.STOPPED
+        self.restarts = 0
+        self.pid: int | None = None
+        self._log_file = log_file
+        self._changed = changed
+        self._log = get_logger("supervisor").bind(child=child.name)
+        self._deaths: deque[float] = deque(maxlen=BUDGET)
+        self._ready = asyncio.Event()
+        self._stopping = False
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def run(self) -> None:
+        """Starts the child and starts it again whenever it dies, until `stop`."""
+        backoff = Backoff(0.05, 2.0)
+        while True:
+            began = asyncio.get_running_loop().time()
+            await self._once()
+            if self.state in (State.STOPPING, State.STOPPED):
+                return
+            now = asyncio.get_running_loop().time()
+            if now - began > BUDGET_S:
+                backoff.reset()
+            self._deaths.append(now)
+            self.restarts += 1
+            _RESTARTS.labels(self.child.name).inc()
+            await self._rest(now, backoff)
+
+    async def _rest(self, now: float, backoff: Backoff) -> None:
+        spent = len(self._deaths) == BUDGET and now - self._deaths[0] < BUDGET_S
+        if spent:
+            self._log.error("restart_budget_spent", restarts=self.restarts, rest_s=_REST_S)
+            self._set(State.FAILED)
+            await asyncio.sleep(_REST_S)
+        else:
+            self._set(State.RESTARTING)
+            await asyncio.sleep(backoff.next_delay())
+
+    async def _once(self) -> None:
+        self._set(State.STARTING)
+        reading, writing = os.pipe()
+        environment = {**os.environ, **self.child.environment, READY_FD: str(writing)}
+        try:
+            with _open_log(self._log_file) as log:
+                self._process = await asyncio.create_subprocess_exec(
+                    *self.child.argv,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    cwd=self.child.directory,
+                    env=environment,
+                    pass_fds=[writing],
+                    start_new_session=True,
+                )
+        except OSError as error:
+            self._log.error("start_failed", error=str(error))
+            os.close(reading)
+            return
+        finally:
+            os.close(writing)
+        self.pid = self._process.pid
+        self._changed()
+        try:
+            await self._watch(self._process, reading)
+        finally:
+            self.pid = None
+
+    async def _watch(self, process: asyncio.subprocess.Process, reading: int) -> None:
+        waiting = asyncio.ensure_future(self._until_ready(reading))
+        dead = asyncio.ensure_future(process.wait())
+        try:
+            await asyncio.wait({waiting, dead}, return_when=asyncio.FIRST_COMPLETED)
+            if not dead.done() and not waiting.result():
+                self._log.error("not_ready_in_time", seconds=self.child.ready_s)
+                process.kill()
+            elif not dead.done() and not self._stopping:
+                self._set(State.READY)
+            code = await dead
+        finally:
+            waiting.cancel()
+            dead.cancel()
+        if not self._stopping:
+            self._log.warning("died", code=code)
+
+    async def _until_ready(self, reading: int) -> bool:
+        try:
+            async with asyncio.timeout(self.child.ready_s):
+                if self.child.ready is None:
+                    return await _told(reading)
+                return await _polled(self.child.ready)
+        except TimeoutError:
+            return False
+        finally:
+            os.close(reading)
+
+    async def ready(self) -> None:
+        """Returns when the child is ready."""
+        await self._ready.wait()
+
+    async def stop(self) -> None:
+        """Asks the child to stop, and ends it when it does not within its time."""
+        self._stopping = True
+        process = self._process
+        self._set(State.STOPPING)
+        if process is not None and process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(self.child.stop_signal)
+            try:
+                async with asyncio.timeout(self.child.stop_s):
+                    await process.wait()
+            except TimeoutError:
+                self._log.warning("killed", after_s=self.child.stop_s)
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+        self._set(State.STOPPED)
+
+    def _set(self, state: State) -> None:
+        self.state = state
+        if state is State.READY:
+            self._ready.set()
+        else:
+            self._ready.clear()
+        self._changed()
+
+
+def _open_log(path: Path) -> IO[bytes]:
+    return path.open("ab")
+
+
+async def _polled(ready: Callable[[], Awaitable[bool]]) -> bool:
+    while True:
+        if await ready():
+            return True
+        await asyncio.sleep(_POLL_S)
+
+
+async def _told(reading: int) -> bool:
+    """Waits for the child's line. A pipe closed without one says nothing: the child's end will."""
+    loop = asyncio.get_running_loop()
+    readable = asyncio.Event()
+    loop.add_reader(reading, readable.set)
+    try:
+        await readable.wait()
+    finally:
+        loop.remove_reader(reading)
+    if not os.read(reading, 16):
+        await asyncio.Event().wait()
+    return True

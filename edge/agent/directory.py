@@ -1,0 +1,73 @@
+"""The edge's own copy of the directory, so that keys and tokens are checked with the WAN cut.
+
+The agent copies rather than letting the server mirror: a server-side mirror that found no leaf link at its
+start tries again only after half a minute.
+"""
+
+import asyncio
+
+from appliance.contracts.errors import UnavailableError
+from appliance.contracts.subjects import DIRECTORY_BUCKET, HUB_DOMAIN
+from appliance.runtime.backoff import Backoff
+from appliance.runtime.bus import Bus
+from appliance.runtime.logs import get_logger
+from appliance.runtime.metrics import gauge
+from appliance.runtime.replica import Replica
+
+_FACTS = gauge("nearcast_agent_directory_facts", "Facts in the edge's copy of the directory.")
+
+
+class DirectoryCopy:
+    """Follows the hub's bucket and writes what changes into the bucket of the same name on the edge."""
+
+    def __init__(self, fed: Bus) -> None:
+        self._bucket = fed.bucket(DIRECTORY_BUCKET)
+        self._centre = Replica(fed, DIRECTORY_BUCKET, self._on_change, domain=HUB_DOMAIN)
+        self._changed: dict[str, bytes | None] = {}  # bounded by the directory itself: one entry a key
+        self._wake = asyncio.Event()
+        self._log = get_logger("directory")
+
+    async def run(self) -> None:
+        """Copies for ever; waits as long as the centre is away."""
+        await self._centre.start(None)
+        await self._forget_removed()
+        backoff = Backoff(0.1, 2.0)
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self._write()
+                backoff.reset()
+            except UnavailableError as error:
+                self._log.debug("copy_waits", error=error.detail)
+                self._wake.set()
+                await asyncio.sleep(backoff.next_delay())
+
+    async def close(self) -> None:
+        """Stops following."""
+        await self._centre.close()
+
+    def _on_change(self, key: str, value: bytes | None) -> None:
+        self._changed[key] = value
+        self._wake.set()
+
+    async def _write(self) -> None:
+        for key in list(self._changed):
+            value = self._changed[key]
+            there = await self._bucket.get(key)
+            if value is None and there is not None:
+                await self._bucket.delete(key)
+            elif value is not None and (there is None or there.value != value):
+                await self._bucket.put(key, value)
+            if self._changed.get(key) == value:
+                del self._changed[key]
+        _FACTS.set(len(self._centre.items("")))
+
+    async def _forget_removed(self) -> None:
+        """Removes what the centre no longer has, seen once its whole directory is here."""
+        try:
+            for key, _ in await self._bucket.items():
+                if self._centre.get(key) is None:
+                    self._on_change(key, None)
+        except UnavailableError as error:
+            self._log.debug("comparison_skipped", error=error.detail)
