@@ -18,7 +18,13 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
-from appliance.contracts.errors import ConflictError, NearcastError, UnavailableError, WrongSequenceError
+from appliance.contracts.errors import (
+    ConflictError,
+    NearcastError,
+    NotFoundError,
+    UnavailableError,
+    WrongSequenceError,
+)
 from appliance.runtime.backoff import Backoff
 from appliance.runtime.ids import new_id
 from appliance.runtime.logs import get_logger
@@ -28,7 +34,7 @@ from appliance.runtime.streams import BucketSpec, StreamSpec
 _ERRORS = counter("nearcast_bus_errors_total", "Errors that the bus connection reported.", ["kind"])
 _WRONG_LAST_SEQUENCE = (10071, 10070)
 _STREAM_FULL = (10077, 10122)
-_NAME_IN_USE = 10058
+_NOT_FOUND = (10059, 10014)
 _REQUEST_S = 1.0
 
 
@@ -127,6 +133,11 @@ class Bus:
         """Whether the server is there now."""
         return bool(self.client.is_connected)
 
+    @property
+    def closed(self) -> bool:
+        """Whether this connection was closed for good."""
+        return bool(self.client.is_closed)
+
     def add_reconnected(self, callback: Callable[[], None]) -> None:
         """`callback` runs after each return of the connection."""
         self._reconnected.append(callback)
@@ -211,8 +222,10 @@ class Bus:
 
     async def _ensure(self, spec: StreamSpec) -> None:
         try:
+            await self.api(f"STREAM.INFO.{spec.name}")
+        except NotFoundError:
             await self.api(f"STREAM.CREATE.{spec.name}", spec.config())
-        except ConflictError:
+        else:
             await self.api(f"STREAM.UPDATE.{spec.name}", spec.config())
 
     async def _persistently(self, work: Callable[[], Awaitable[None]], deadline_s: float) -> None:
@@ -366,6 +379,6 @@ def _api_error(error: Mapping[str, Any]) -> NearcastError:
         return WrongSequenceError(text)
     if number in _STREAM_FULL:
         return UnavailableError("the log is full", code="log_full")
-    if number == _NAME_IN_USE:
-        return ConflictError(text)
+    if number in _NOT_FOUND:
+        return NotFoundError(text)
     return UnavailableError(text)

@@ -13,8 +13,16 @@ _READY_S = 30.0
 class Replica:
     """The bucket as it was a moment ago. `on_change(key, value or None)` runs after each change."""
 
-    def __init__(self, bus: Bus, bucket: str, on_change: Callable[[str, bytes | None], None] | None = None) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        bucket: str,
+        on_change: Callable[[str, bytes | None], None] | None = None,
+        *,
+        domain: str = "",
+    ) -> None:
         self._bus = bus
+        self._domain = domain
         self._stream = f"KV_{bucket}"
         self._prefix = f"$KV.{bucket}."
         self._on_change = on_change

@@ -73,6 +73,8 @@ class Tail:
                 except (NearcastError, nats.errors.Error, OSError) as error:
                     _RESTARTS.labels("unavailable").inc()
                     self._log.debug("tail_waits", error=repr(error))
+                    if self._bus.closed:
+                        raise
                 finally:
                     if subscription is not None and self._bus.connected:
                         await subscription.unsubscribe()

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from appliance.contracts.errors import UnavailableError
+from appliance.contracts.errors import NotFoundError, UnavailableError
 from appliance.contracts.subjects import CENTRE_CONSUMER, outbox
 from appliance.runtime.bus import Bus
 from appliance.runtime.logs import get_logger
@@ -43,7 +43,7 @@ class AgentService:
         while True:
             try:
                 await self._trim()
-            except UnavailableError as error:
+            except (UnavailableError, NotFoundError) as error:
                 self._log.debug("trim_waits", error=error.detail)
             await asyncio.sleep(_EVERY_S)
 
