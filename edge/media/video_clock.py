@@ -26,8 +26,10 @@ class VideoClock:
     """Snaps a constant frame rate to its grid: 33, 33, 34 ms become n * 3000 ticks.
 
     There every access unit has its nominal duration at once. A variable rate is passed on one frame late,
-    when the duration is known. Times in and out are 90 kHz ticks. A slow drift between stamps and grid is followed in
-    steps of 1 ms, each put into one frame's duration, so that frames stay contiguous.
+    when the duration is known. Times in and out are 90 kHz ticks.
+
+    A slow drift between stamps and grid is followed in steps of 1 ms, each put into one frame's duration,
+    so that frames stay contiguous.
     """
 
     def __init__(self, frame_rate: tuple[int, int] = (0, 1), *, start: int = -1) -> None:
