@@ -142,8 +142,6 @@ class Segmenter:
         dts = start
         while dts < until_dts:
             duration = min(self.config.segment_target, until_dts - dts)
-            if until_dts - dts - duration < self.config.segment_target // 2:
-                duration = min(until_dts - dts, self.config.max_segment)
             at_us = pdt_us + (dts - start) * 1_000_000 // self.config.timescale
             out.append(self.gap_segment(self.next_msn, dts, duration, pdt_us=at_us))
             dts += duration

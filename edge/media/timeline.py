@@ -51,10 +51,10 @@ class Timeline:
         self._new_section = False
         self._anchors: list[tuple[int, int]] = []
 
-    def set_audio(self, sample_rate: int, frame_samples: int = 1024) -> None:
-        """Configures the audio clock; again with another rate when the configuration changes."""
-        self._audio_rate = sample_rate
-        self.audio_clock = AudioClock(sample_rate, frame_samples)
+    def set_audio(self, timescale: int, sample_rate: int = 0, frame_samples: int = 1024) -> None:
+        """Configures the audio clock; again when the configuration changes, with the same timescale."""
+        self._audio_rate = timescale
+        self.audio_clock = AudioClock(timescale, sample_rate, frame_samples)
 
     def set_frame_rate(self, frame_rate: tuple[int, int]) -> list[Timed]:
         """The video's configuration changed. Returns what the old clock held back."""

@@ -13,7 +13,7 @@ from appliance.contracts.errors import BadInputError
 MAX_DEPTH = 64
 MAX_VALUES = 10_000
 
-AmfValue: TypeAlias = "bool | float | str | list[AmfValue] | dict[str, AmfValue] | None"
+AmfValue: TypeAlias = bool | float | str | list["AmfValue"] | dict[str, "AmfValue"] | None
 
 _NUMBER, _BOOLEAN, _STRING, _OBJECT, _NULL, _UNDEFINED, _REFERENCE = 0, 1, 2, 3, 5, 6, 7
 _ECMA_ARRAY, _OBJECT_END, _STRICT_ARRAY, _DATE, _LONG_STRING, _UNSUPPORTED = 8, 9, 10, 11, 12, 13

@@ -135,6 +135,10 @@ class RtmpConnection:
         silent = ("idle", "no media arrived for too long")
         self._close(*reasons.get(self._state, silent))
 
+    def refresh(self, now: float) -> None:
+        """The owner has not read for a while: the silence was not the peer's."""
+        self._deadline = max(self._deadline, now + self._limits.idle_s)
+
     def accept_publish(self, now: float) -> None:
         """The key is good."""
         if self._state is not _State.REQUESTED:
