@@ -8,7 +8,7 @@ Rules, in the order they are applied to each sample:
 2. A part is cut *before* the sample that would make it longer than `part_target`.
 3. Eager close: when another sample of the same duration could not fit, the part closes with this one, so
    its last chunk says so without waiting for the next sample.
-4. A chunk closes when another sample of the same duration would make it longer than `chunk_target`.
+4. A chunk closes when it is as near to `chunk_target` as whole samples allow.
 
 No frame is ever held back to find out whether it is the last of its segment. When the boundary arrives and
 the last chunk is out already, an **empty closing chunk** follows it: no samples, duration 0, the msn and
@@ -192,7 +192,10 @@ class Segmenter:
         next_end = sample.end + sample.duration
         if next_end - current.part_dts > config.part_target:
             self._close_part(current, out)
-        elif config.chunk_target and next_end - self._pending[0].dts > config.chunk_target:
+        elif (
+            config.chunk_target
+            and next_end - self._pending[0].dts > config.chunk_target + sample.duration // 2
+        ):
             self._emit(current, ChunkFlag.NONE, out)
 
     def _close_part(self, current: _Open, out: list[Chunk]) -> None:
