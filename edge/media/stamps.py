@@ -6,6 +6,7 @@ WRAP = 1 << 32
 _HALF = 1 << 31
 FORWARD_LIMIT_MS = 5_000
 BACKWARD_LIMIT_MS = 200
+AUDIO_BACKWARD_LIMIT_MS = 1_000  # the audio clock takes less than that as drift
 JUMP_FRAMES = 3
 _MAX_STEP_MS = 500
 
@@ -36,11 +37,12 @@ class Verdict(enum.Enum):
 class StampGuard:
     """Judges unwrapped stamps of one track.
 
-    Stamps more than 5 s ahead or 0.2 s back are outliers; the third in a row that agrees with its
+    Stamps more than 5 s ahead or `backward_ms` back are outliers; the third in a row that agrees with its
     predecessors is a jump: the source has a new timeline.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, backward_ms: int = BACKWARD_LIMIT_MS) -> None:
+        self._backward_ms = backward_ms
         self.last_ms: int | None = None  # as accepted or substituted
         self._step_ms = 0
         self._outliers = 0
@@ -48,7 +50,7 @@ class StampGuard:
 
     def judge(self, stamp_ms: int) -> Verdict:
         """Counts the stamp; the caller then calls `accept` or `substitute`."""
-        if self.last_ms is None or -BACKWARD_LIMIT_MS <= stamp_ms - self.last_ms <= FORWARD_LIMIT_MS:
+        if self.last_ms is None or -self._backward_ms <= stamp_ms - self.last_ms <= FORWARD_LIMIT_MS:
             self._outliers = 0
             return Verdict.GOOD
         agrees = 0 <= stamp_ms - self._last_outlier_ms <= FORWARD_LIMIT_MS

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from appliance.contracts.media import VIDEO_TIMESCALE
 from edge.media.audio_clock import AudioClock
-from edge.media.stamps import StampGuard, Unwrapper, Verdict
+from edge.media.stamps import AUDIO_BACKWARD_LIMIT_MS, BACKWARD_LIMIT_MS, StampGuard, Unwrapper, Verdict
 from edge.media.video_clock import VideoClock
 from edge.protocols.fmp4 import Payload, Sample
 
@@ -24,9 +24,9 @@ class Timed(NamedTuple):
 class _Track:
     """Stamps of one track and its mapping from publisher time to media time."""
 
-    def __init__(self) -> None:
+    def __init__(self, backward_ms: int) -> None:
         self.unwrap = Unwrapper()
-        self.guard = StampGuard()
+        self.guard = StampGuard(backward_ms)
         self.offset: int | None = None  # 90 kHz ticks to add to a stamp
 
 
@@ -46,7 +46,7 @@ class Timeline:
         self.audio_clock: AudioClock | None = None
         self._audio_rate = 0
         self._base = base
-        self._video, self._audio = _Track(), _Track()
+        self._video, self._audio = _Track(BACKWARD_LIMIT_MS), _Track(AUDIO_BACKWARD_LIMIT_MS)
         self._cts_shift = 0
         self._new_section = False
         self._anchors: list[tuple[int, int]] = []

@@ -9,9 +9,10 @@ from edge.protocols.fmp4 import Payload, Sample
 TOLERANCE = 225  # 2.5 ms: rounding of two stamps and a little jitter
 MAX_DURATION = 22_500  # 0.25 s: a longer wait becomes a hole, not a long frame
 _MIN_DURATION = 90
+_JOIN = 4_500  # 50 ms: leaving the grid makes no hole smaller than that
 _SLIP = 90  # 1 ms per correction
-_SLIP_FROM = 120
-_AVERAGING = 32
+_SLIP_FROM = 60
+_AVERAGING = 16
 _SCALE = 64  # of the running average
 _IRREGULAR_COST, _IRREGULAR_LIMIT = 8, 60
 _FIRST_WINDOW, _MAX_WINDOW = 12, 384
@@ -118,7 +119,10 @@ class VideoClock:
     def _variable(self, time: int, cts: int, key: bool, data: Payload) -> list[Sample]:
         out = []
         held = self._held
-        dts = max(time, self._end) if held is None else max(time, held.dts + _MIN_DURATION)
+        if held is not None:
+            dts = max(time, held.dts + _MIN_DURATION)
+        else:
+            dts = self._end if self._end > time - _JOIN else time
         self._window.append(time)
         rate = self._measured()
         if held is not None:
