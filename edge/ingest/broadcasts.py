@@ -1,0 +1,289 @@
+"""The life of broadcasts on this edge: which one a publisher belongs to, and what becomes of it afterwards.
+
+    STARTING -> LIVE <-> INTERRUPTED -> ENDED        STARTING -> ENDED
+
+One broadcast per channel. A publisher who returns within the grace time goes on in the same broadcast,
+also when it was another process that took the first part.
+"""
+
+import asyncio
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from appliance.contracts import subjects
+from appliance.contracts.directory import KeyRecord
+from appliance.contracts.errors import BadInputError
+from appliance.contracts.events import BroadcastEvent, BroadcastEventKind
+from appliance.contracts.media import (
+    AUDIO,
+    CHUNK_HEADER,
+    SOURCE,
+    VIDEO_TIMESCALE,
+    Broadcast,
+    BroadcastState,
+    ChunkHeader,
+    Init,
+    Rendition,
+)
+from appliance.runtime.bus import Bus
+from appliance.runtime.clock import now_ms
+from appliance.runtime.ids import new_id
+from appliance.runtime.logs import get_logger
+from appliance.runtime.replica import Replica
+from appliance.runtime.settings import Settings
+from appliance.runtime.tasks import Tasks
+from edge.ingest.keys import channel_of
+from edge.ingest.records import Records
+from edge.ingest.rendition import ResumePoint
+
+_Record = TypeVar("_Record")
+
+_DEAD_AFTER_S = 3.0  # a part log that does not grow for so long has no living writer
+_DEFAULT_AUDIO_RATE = 48_000
+
+
+class Opened(NamedTuple):
+    """A broadcast ready for a publisher session."""
+
+    broadcast: Broadcast
+    resume: dict[str, ResumePoint]
+    inits: dict[str, list[Init]]
+    announced: bool  # it was live before: its target duration is fixed
+
+
+class Broadcasts:
+    """The broadcasts this process knows, by channel. Only ingest writes their records."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        local: Bus,
+        live: Replica,
+        directory: Replica,
+        records: Records,
+        tasks: Tasks,
+    ) -> None:
+        self._settings = settings
+        self._edge_id = settings.node.edge_id
+        self._local = local
+        self._live = live
+        self._directory = directory
+        self._records = records
+        self._tasks = tasks
+        self._by_channel: dict[str, Broadcast] = {}
+        self._renditions: dict[tuple[str, str], Rendition] = {}
+        self._graces: dict[str, asyncio.Task[None]] = {}
+        self._log = get_logger("ingest.broadcasts")
+
+    def recover(self) -> None:
+        """Takes care of broadcasts that a dead process left behind."""
+        for _, data in self._live.items("broadcast."):
+            broadcast = _decode(data, Broadcast)
+            if broadcast is None or broadcast.edge_id != self._edge_id:
+                continue
+            if broadcast.state is not BroadcastState.ENDED:
+                self._start_grace(broadcast, self._settings.ingest.grace_s, look_first=True)
+
+    async def open(self, key: KeyRecord, encoder: str) -> Opened:
+        """The broadcast of a new publisher session: a known one to go on with, or a new one.
+
+        UnavailableError when the part log cannot be asked where it ends.
+        """
+        self._stop_grace(key.channel_id)
+        known = self._known(key.channel_id)
+        if known is not None and self._is_other_stream(key, known):
+            self.end(known, "another stream was announced")
+            known = None
+        if known is None:
+            broadcast_id = key.stream_id if self._is_usable(key.stream_id) else new_id()
+            broadcast = self._new(key, broadcast_id, encoder)
+        else:
+            broadcast = msgspec.structs.replace(known, encoder=encoder)
+        resume, inits = await self._where_it_ends(broadcast.broadcast_id)
+        epochs = [point.header.epoch for point in resume.values()]
+        epoch = max([broadcast.epoch, *epochs]) + 1
+        broadcast = msgspec.structs.replace(broadcast, epoch=epoch)
+        self.save(broadcast)
+        return Opened(broadcast, resume, inits, broadcast.started_at_ms > 0)
+
+    def save(self, broadcast: Broadcast) -> Broadcast:
+        """Writes the record, stamped with the time of the change."""
+        broadcast = msgspec.structs.replace(broadcast, changed_at_ms=now_ms())
+        self._by_channel[broadcast.channel_id] = broadcast
+        self._records.put(subjects.broadcast_key(broadcast.broadcast_id), broadcast)
+        return broadcast
+
+    def save_rendition(self, rendition: Rendition) -> None:
+        """Writes a rendition's record."""
+        self._renditions[rendition.broadcast_id, rendition.name] = rendition
+        self._records.put(subjects.rendition_key(rendition.broadcast_id, rendition.name), rendition)
+
+    def go_live(self, broadcast: Broadcast) -> Broadcast:
+        """Media is in the log and the target duration is known."""
+        first = broadcast.started_at_ms == 0
+        started = now_ms() if first else broadcast.started_at_ms
+        broadcast = self.save(
+            msgspec.structs.replace(broadcast, state=BroadcastState.LIVE, started_at_ms=started)
+        )
+        self._emit(broadcast, BroadcastEventKind.STARTED if first else BroadcastEventKind.RESUMED)
+        return broadcast
+
+    def interrupt(self, broadcast: Broadcast, detail: str, *, clean: bool) -> None:
+        """The publisher went away; the grace time begins. `clean`: the encoder said so itself."""
+        ingest = self._settings.ingest
+        broadcast = self._interrupted(broadcast, detail)
+        self._start_grace(broadcast, ingest.stop_grace_s if clean else ingest.grace_s, look_first=False)
+
+    def end(self, broadcast: Broadcast, detail: str) -> None:
+        """It is over and will not be resumed."""
+        was_live = broadcast.started_at_ms > 0
+        broadcast = self.save(msgspec.structs.replace(broadcast, state=BroadcastState.ENDED))
+        self._by_channel.pop(broadcast.channel_id, None)
+        for name in (SOURCE, AUDIO):
+            self._renditions.pop((broadcast.broadcast_id, name), None)
+        if was_live:
+            self._emit(broadcast, BroadcastEventKind.ENDED, detail)
+        self._log.info("broadcast_ended", broadcast=broadcast.broadcast_id, detail=detail)
+
+    # --- choosing
+
+    def _known(self, channel_id: str) -> Broadcast | None:
+        """The channel's broadcast that may be resumed: of this process, or of another of this edge."""
+        known = self._by_channel.get(channel_id)
+        if known is not None:
+            return known
+        found = None
+        for _, data in self._live.items("broadcast."):
+            broadcast = _decode(data, Broadcast)
+            if broadcast is None or broadcast.channel_id != channel_id or broadcast.edge_id != self._edge_id:
+                continue
+            if broadcast.state is BroadcastState.ENDED:
+                continue
+            if found is None or broadcast.changed_at_ms > found.changed_at_ms:
+                found = broadcast
+        return found
+
+    def _is_usable(self, stream_id: str) -> bool:
+        """Whether a broadcast may have this announced id: it has not ended."""
+        if not stream_id:
+            return False
+        data = self._live.get(subjects.broadcast_key(stream_id))
+        record = _decode(data, Broadcast) if data is not None else None
+        return record is None or record.state is not BroadcastState.ENDED
+
+    def _is_other_stream(self, key: KeyRecord, known: Broadcast) -> bool:
+        return key.stream_id != known.broadcast_id and self._is_usable(key.stream_id)
+
+    def _new(self, key: KeyRecord, broadcast_id: str, encoder: str) -> Broadcast:
+        channel = channel_of(self._directory, key.channel_id)
+        return Broadcast(
+            broadcast_id=broadcast_id,
+            channel_id=key.channel_id,
+            channel=key.channel,
+            user_id=key.user_id,
+            edge_id=self._edge_id,
+            title=channel.title if channel is not None else "",
+            part_target_s=self._settings.media.part_target_s,
+            encoder=encoder,
+        )
+
+    async def _where_it_ends(self, broadcast_id: str) -> tuple[dict[str, ResumePoint], dict[str, list[Init]]]:
+        resume: dict[str, ResumePoint] = {}
+        inits: dict[str, list[Init]] = {}
+        for name, usual in ((SOURCE, VIDEO_TIMESCALE), (AUDIO, _DEFAULT_AUDIO_RATE)):
+            message = await self._local.last_message(
+                subjects.MEDIA_STREAM, subjects.media(broadcast_id, name)
+            )
+            if message is None:
+                continue
+            try:
+                header = ChunkHeader.decode(message.headers.get(CHUNK_HEADER, ""))
+            except BadInputError:
+                self._log.error("chunk_header_not_readable", broadcast=broadcast_id, rendition=name)
+                continue
+            rendition = self._rendition(broadcast_id, name)
+            timescale = rendition.timescale if rendition is not None else usual
+            resume[name] = ResumePoint(header, message.seq, timescale)
+            inits[name] = list(rendition.inits) if rendition is not None else []
+        return resume, inits
+
+    def _rendition(self, broadcast_id: str, name: str) -> Rendition | None:
+        known = self._renditions.get((broadcast_id, name))
+        if known is not None:
+            return known
+        data = self._live.get(subjects.rendition_key(broadcast_id, name))
+        return _decode(data, Rendition) if data is not None else None
+
+    # --- grace
+
+    def _interrupted(self, broadcast: Broadcast, detail: str) -> Broadcast:
+        if broadcast.started_at_ms == 0 or broadcast.state is BroadcastState.INTERRUPTED:
+            self._by_channel[broadcast.channel_id] = broadcast
+            return broadcast
+        broadcast = self.save(msgspec.structs.replace(broadcast, state=BroadcastState.INTERRUPTED))
+        self._emit(broadcast, BroadcastEventKind.INTERRUPTED, detail)
+        return broadcast
+
+    def _start_grace(self, broadcast: Broadcast, seconds: float, *, look_first: bool) -> None:
+        self._stop_grace(broadcast.channel_id)
+        work = self._grace(broadcast, seconds, look_first)
+        self._graces[broadcast.channel_id] = self._tasks.start(work, "ingest-grace")
+
+    def _stop_grace(self, channel_id: str) -> None:
+        task = self._graces.pop(channel_id, None)
+        if task is not None:
+            task.cancel()
+
+    async def _grace(self, broadcast: Broadcast, seconds: float, look_first: bool) -> None:
+        if look_first:
+            if await self._is_written_by_another(broadcast.broadcast_id):
+                self._graces.pop(broadcast.channel_id, None)
+                return
+            broadcast = self._interrupted(broadcast, "ingest was restarted")
+        await asyncio.sleep(seconds)
+        self._graces.pop(broadcast.channel_id, None)
+        if self._resumed_elsewhere(broadcast):
+            self._by_channel.pop(broadcast.channel_id, None)
+            return
+        self.end(broadcast, "the publisher did not return")
+
+    async def _is_written_by_another(self, broadcast_id: str) -> bool:
+        """Whether another process of this edge is appending to it."""
+        before = await self._last_sequences(broadcast_id)
+        await asyncio.sleep(_DEAD_AFTER_S)
+        return before != await self._last_sequences(broadcast_id)
+
+    async def _last_sequences(self, broadcast_id: str) -> list[int]:
+        sequences = []
+        for name in (SOURCE, AUDIO):
+            message = await self._local.last_message(
+                subjects.MEDIA_STREAM, subjects.media(broadcast_id, name)
+            )
+            sequences.append(message.seq if message is not None else 0)
+        return sequences
+
+    def _resumed_elsewhere(self, broadcast: Broadcast) -> bool:
+        data = self._live.get(subjects.broadcast_key(broadcast.broadcast_id))
+        record = _decode(data, Broadcast) if data is not None else None
+        return record is not None and record.epoch > broadcast.epoch
+
+    def _emit(self, broadcast: Broadcast, kind: BroadcastEventKind, detail: str = "") -> None:
+        self._records.emit(
+            BroadcastEvent(
+                event_id=new_id(),
+                kind=kind,
+                broadcast_id=broadcast.broadcast_id,
+                channel_id=broadcast.channel_id,
+                edge_id=self._edge_id,
+                at_ms=now_ms(),
+                detail=detail,
+            )
+        )
+
+
+def _decode(data: bytes, kind: type[_Record]) -> _Record | None:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.DecodeError:
+        return None

@@ -1,0 +1,95 @@
+"""Writes live records and events behind the media's back: nothing here ever delays a frame."""
+
+import asyncio
+from collections import deque
+from typing import Any
+
+import msgspec
+
+from appliance.contracts import subjects
+from appliance.contracts.errors import NearcastError
+from appliance.contracts.events import BroadcastEvent
+from appliance.runtime.backoff import Backoff
+from appliance.runtime.bus import Bus
+from appliance.runtime.logs import get_logger
+from appliance.runtime.metrics import counter
+from appliance.runtime.tasks import Tasks
+
+MAX_EVENTS = 10_000
+_LOST = counter("nearcast_ingest_events_lost_total", "Broadcast events that did not fit the queue.")
+
+
+class Records:
+    """Live bucket: the newest value of each key, in order of change. Outbox: every event, in order.
+
+    Both are tried again until they are written.
+    """
+
+    def __init__(self, local: Bus, fed: Bus, edge_id: str, tasks: Tasks) -> None:
+        self._bucket = local.bucket(subjects.LIVE_BUCKET)
+        self._fed = fed
+        self._subject = subjects.event(edge_id, "broadcast")
+        self._tasks = tasks
+        self._values: dict[str, bytes] = {}
+        self._events: deque[BroadcastEvent] = deque()
+        self._work = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._log = get_logger("ingest.records")
+
+    def start(self) -> None:
+        """Begins to write."""
+        self._tasks.start(self._run(), "ingest-records")
+
+    def put(self, key: str, record: msgspec.Struct) -> None:
+        """Writes a record of the live bucket."""
+        self._values[key] = msgspec.json.encode(record)
+        self._wake()
+
+    def emit(self, event: BroadcastEvent) -> None:
+        """Appends an event to the outbox."""
+        if len(self._events) >= MAX_EVENTS:
+            self._events.popleft()
+            _LOST.inc()
+        self._events.append(event)
+        self._wake()
+
+    async def flushed(self, deadline_s: float) -> bool:
+        """Waits until everything is written; False when it is not in time."""
+        try:
+            async with asyncio.timeout(deadline_s):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _wake(self) -> None:
+        self._idle.clear()
+        self._work.set()
+
+    async def _run(self) -> None:
+        backoff = Backoff(0.1, 2.0)
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            try:
+                await self._write_all()
+                backoff.reset()
+            except NearcastError as error:
+                self._log.warning("records_wait", error=error.detail)
+                self._work.set()
+                await asyncio.sleep(backoff.next_delay())
+            if not self._values and not self._events:
+                self._idle.set()
+
+    async def _write_all(self) -> None:
+        while self._values:
+            key, value = next(iter(self._values.items()))
+            await self._bucket.put(key, value)
+            if self._values.get(key) is value:
+                del self._values[key]
+        while self._events:
+            event: Any = self._events[0]
+            await self._fed.append(self._subject, msgspec.json.encode(event), message_id=event.event_id)
+            if self._events and self._events[0] is event:
+                self._events.popleft()

@@ -1,0 +1,171 @@
+"""One rendition on its way into the part log: numbering, initialisation segments, bandwidth."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from appliance.contracts.media import AudioFormat, ChunkFlag, ChunkHeader, Init, Rendition, VideoFormat
+from edge.media.segmenter import Chunk
+from edge.protocols.fmp4 import AudioTrack, VideoTrack, fragment, init_segment
+
+_HEADROOM = 1.25
+_GROWTH = 1.2
+_CLOSING = ChunkFlag.LAST_OF_PART | ChunkFlag.LAST_OF_SEGMENT
+
+
+class Append(NamedTuple):
+    """One message for the part log."""
+
+    rendition: str
+    header: ChunkHeader
+    data: bytes
+
+
+class ResumePoint(NamedTuple):
+    """The last chunk of a rendition in the log, and its sequence in the stream."""
+
+    header: ChunkHeader
+    sequence: int
+    timescale: int
+
+    @property
+    def end_dts(self) -> int:
+        """Where the rendition's media ends, in its ticks."""
+        return self.header.dts + self.header.duration
+
+    @property
+    def end_pdt_us(self) -> int:
+        """The same as wall clock, Unix microseconds."""
+        return self.header.pdt_us + self.header.duration * 1_000_000 // self.timescale
+
+    @property
+    def end_media_time(self) -> int:
+        """The same in 90 kHz ticks, rounded up."""
+        return -(-self.end_dts * 90_000 // self.timescale)
+
+
+class RenditionOutput:
+    """Turns chunks into log messages and keeps the rendition's record. `dirty`: the record has news."""
+
+    def __init__(
+        self,
+        name: str,
+        timescale: int,
+        epoch: int,
+        *,
+        inits: Sequence[Init] = (),
+        last_init: int | None = None,
+        bandwidth: int = 0,
+    ) -> None:
+        """`inits` and `last_init` (the one used last) are those of earlier sessions.
+
+        `bandwidth` is a first guess in bit/s, 0 for none.
+        """
+        self.name = name
+        self.timescale = timescale
+        self.inits = list(inits)
+        self.bandwidth = bandwidth
+        self.dirty = False
+        self._epoch = epoch
+        self._guessed = True
+        self._uses: list[tuple[int, int]] = []  # (first msn, init), ascending
+        if last_init is not None:
+            self._uses.append((0, last_init))
+        self._sequence = 0
+        self._bytes = self._ticks = 0
+
+    @property
+    def current_init(self) -> int | None:
+        """The initialisation segment in use, None before the first."""
+        return self._uses[-1][1] if self._uses else None
+
+    def use(
+        self,
+        track: VideoTrack | AudioTrack,
+        msn: int,
+        *,
+        video: VideoFormat | None = None,
+        audio: AudioFormat | None = None,
+    ) -> None:
+        """From segment `msn` on, samples are of this track. The same bytes as before are the same init."""
+        data = init_segment(track)
+        number = next((init.init for init in self.inits if init.data == data), None)
+        if number is None:
+            number = len(self.inits)
+            self.inits.append(Init(init=number, data=data, video=video, audio=audio))
+            self.dirty = True
+        self._uses.append((msn, number))
+        del self._uses[:-8]
+
+    def move_use(self, msn: int) -> None:
+        """The initialisation segment taken into use last serves from `msn` on, and not before."""
+        if self._uses:
+            self._uses[-1] = (msn, self._uses[-1][1])
+
+    def differs_from_last(self, track: VideoTrack | AudioTrack) -> bool:
+        """Whether a reader has to load another initialisation segment for this track."""
+        current = self.current_init
+        if current is None or current >= len(self.inits):
+            return False
+        return self.inits[current].data != init_segment(track)
+
+    def append(self, chunk: Chunk, *, late_us: int, pdt_us: int | None = None) -> Append:
+        """The log message of a chunk."""
+        data = b""
+        if chunk.samples:
+            self._sequence += 1
+            data = fragment(1, self._sequence, chunk.dts, chunk.samples)
+        self._measure(chunk, len(data))
+        header = chunk.header(epoch=self._epoch, init=self._init_of(chunk.msn), late_us=late_us)
+        if pdt_us is not None:
+            header = _with_pdt(header, pdt_us)
+        return Append(self.name, header, data)
+
+    def closing(self, point: ResumePoint, *, late_us: int) -> Append | None:
+        """The empty chunk that ends the segment an earlier process left open; None when it is closed."""
+        last = point.header
+        if last.flags & ChunkFlag.LAST_OF_SEGMENT:
+            return None
+        header = ChunkHeader(
+            self._epoch, last.msn, last.part, last.chunk + 1, last.serial, _CLOSING,
+            point.end_dts, 0, point.end_pdt_us, last.init, late_us,
+        )  # fmt: skip
+        return Append(self.name, header, b"")
+
+    def record(self, broadcast_id: str) -> Rendition:
+        """The record for the live bucket."""
+        return Rendition(
+            broadcast_id=broadcast_id,
+            name=self.name,
+            timescale=self.timescale,
+            bandwidth=max(self.bandwidth, 1),
+            inits=list(self.inits),
+        )
+
+    def _init_of(self, msn: int) -> int:
+        chosen = self._uses[0][1] if self._uses else 0
+        for first_msn, init in self._uses:
+            if first_msn <= msn:
+                chosen = init
+        return chosen
+
+    def _measure(self, chunk: Chunk, size: int) -> None:
+        """Peak of a segment; the record follows growth by more than a fifth."""
+        self._bytes += size
+        self._ticks += chunk.duration
+        if not chunk.flags & ChunkFlag.LAST_OF_SEGMENT:
+            return
+        if self._bytes and self._ticks >= self.timescale // 2:
+            peak = int(self._bytes * 8 * self.timescale * _HEADROOM / self._ticks)
+            grown = peak > self.bandwidth * _GROWTH
+            if grown or self._guessed:
+                self.bandwidth = peak if self._guessed else max(self.bandwidth, peak)
+                self._guessed = False
+                self.dirty = True
+        self._bytes = self._ticks = 0
+
+
+def _with_pdt(header: ChunkHeader, pdt_us: int) -> ChunkHeader:
+    return ChunkHeader(
+        header.epoch, header.msn, header.part, header.chunk, header.serial, header.flags,
+        header.dts, header.duration, pdt_us, header.init, header.late_us,
+    )  # fmt: skip

@@ -1,0 +1,61 @@
+"""Exact decode times for audio: samples are counted, stamps only watched."""
+
+from edge.protocols.fmp4 import Payload, Sample
+
+DRIFT_S = 0.060
+JUMP_S = 0.200
+_DRIFT_FRAMES, _JUMP_FRAMES = 10, 3
+
+
+class AudioClock:
+    """Counts frames of a fixed number of samples.
+
+    Resynchronises when the stamps stay more than 60 ms away: forward by a hole, backward by leaving frames
+    out. Times are ticks of `timescale`, by custom the sample rate.
+    """
+
+    def __init__(self, timescale: int, sample_rate: int = 0, frame_samples: int = 1024) -> None:
+        """`sample_rate` 0: as `timescale`. Another rate keeps the track's clock when audio changes."""
+        self.resyncs = 0
+        self.dropped = 0
+        self._timescale = timescale
+        self._rate = sample_rate or timescale
+        self._frame_samples = frame_samples
+        self._anchor: int | None = None
+        self._count = 0
+        self._away = 0
+        self._dropping = False
+
+    def push(self, time: int, data: Payload) -> Sample | None:
+        """The frame with its exact time; None when it is left out."""
+        if self._anchor is None:
+            self._anchor = time
+        self._watch(time - self._next())
+        if self._dropping:
+            self.dropped += 1
+            return None
+        dts = self._next()
+        self._count += 1
+        return Sample(dts, self._next() - dts, 0, True, data)
+
+    def _next(self) -> int:
+        """Where the next frame begins: exact, however many frames were counted."""
+        samples = self._count * self._frame_samples
+        return (self._anchor or 0) + samples * self._timescale // self._rate
+
+    def _watch(self, deviation: int) -> None:
+        if abs(deviation) <= DRIFT_S * self._timescale:
+            self._away = 0
+            self._dropping = self._dropping and deviation < -self._timescale // 50
+            return
+        self._away += 1
+        patience = _JUMP_FRAMES if abs(deviation) > JUMP_S * self._timescale else _DRIFT_FRAMES
+        if self._away < patience:
+            return
+        if deviation > 0 and self._anchor is not None:
+            self._anchor += deviation
+            self.resyncs += 1
+            self._away = 0
+        elif not self._dropping:
+            self._dropping = True
+            self.resyncs += 1

@@ -1,0 +1,151 @@
+"""Cuts audio at the video's segment boundaries, so that an msn means the same time in both renditions."""
+
+from collections import deque
+from itertools import pairwise
+from typing import NamedTuple
+
+from appliance.contracts.media import VIDEO_TIMESCALE
+from edge.media.segmenter import Chunk, Segmenter, SegmenterConfig
+from edge.protocols.fmp4 import Sample
+
+HOLD_LIMIT_S = 1
+MAX_BOUNDARIES = 64
+
+
+class Boundary(NamedTuple):
+    """A video segment's start: its first pts in 90 kHz ticks."""
+
+    msn: int
+    pts: int
+    discontinuity: bool = False
+
+
+class _Held(NamedTuple):
+    sample: Sample
+    pdt_us: int
+
+
+class AudioCutter:
+    """Audio of one broadcast. A frame waits until the video has passed it, at most HOLD_LIMIT_S of media.
+
+    The first frame with pts >= a boundary's pts starts that msn; every part is independent and one chunk.
+    A segment that turns out to have no audio at all is written as a GAP segment, so that the msn exists.
+    With `follows_video` False the cutter makes its own grid of the segment target.
+    """
+
+    def __init__(
+        self,
+        sample_rate: int,
+        *,
+        part_target: int,
+        segment_target: int,
+        follows_video: bool,
+        msn: int = 0,
+        serial: int = 0,
+        discontinuity: bool = False,
+    ) -> None:
+        """Targets in ticks of `sample_rate`; `msn` and `serial` are those of the first segment and part."""
+        config = SegmenterConfig(
+            timescale=sample_rate,
+            part_target=part_target,
+            segment_target=segment_target,
+            max_segment=1 << 62,
+            given_boundaries=True,
+        )
+        self.segmenter = Segmenter(config, msn=msn, serial=serial)
+        self.follows_video = follows_video
+        self._rate = sample_rate
+        self._first_discontinuity = discontinuity
+        self._held: deque[_Held] = deque()
+        self._boundaries: deque[Boundary] = deque()
+        self._current: Boundary | None = None
+        self._watermark = -1
+        self._grid_dts: int | None = None
+
+    def boundary(self, boundary: Boundary) -> None:
+        """A video segment starts. Call in msn order, before the watermark passes it."""
+        self._boundaries.append(boundary)
+        if len(self._boundaries) > MAX_BOUNDARIES:
+            self._boundaries.popleft()
+
+    def advance(self, watermark: int) -> list[Chunk]:
+        """The video's decode time (90 kHz) has come to `watermark`: releases audio before it."""
+        self._watermark = max(self._watermark, watermark)
+        return self._release()
+
+    def push(self, sample: Sample, *, pdt_us: int, discontinuity: bool = False) -> list[Chunk]:
+        """Takes an audio frame. `discontinuity` matters without video only, else the boundary says it."""
+        if not self.follows_video:
+            return self._push_on_grid(sample, pdt_us, discontinuity)
+        self._held.append(_Held(sample, pdt_us))
+        return self._release()
+
+    def finish(self) -> list[Chunk]:
+        """Releases everything and ends the segment, as the end of a publisher's session does."""
+        out = self._release(everything=True)
+        out += self.segmenter.finish()
+        self._boundaries.clear()
+        return out
+
+    def _push_on_grid(self, sample: Sample, pdt_us: int, discontinuity: bool) -> list[Chunk]:
+        target = self.segmenter.config.segment_target
+        msn: int | None = None
+        if self._grid_dts is None or discontinuity or sample.dts >= self._grid_dts + target:
+            msn = self.segmenter.next_msn
+            keeps_grid = self._grid_dts is not None and not discontinuity
+            keeps_grid = keeps_grid and sample.dts < (self._grid_dts or 0) + 2 * target
+            self._grid_dts = (self._grid_dts or 0) + target if keeps_grid else sample.dts
+        flagged = discontinuity or self._first_discontinuity
+        self._first_discontinuity = False
+        return self.segmenter.push(sample, pdt_us=pdt_us, msn=msn, discontinuity=flagged)
+
+    def _release(self, everything: bool = False) -> list[Chunk]:
+        out: list[Chunk] = []
+        while self._held:
+            held = self._held[0]
+            waited = self._held[-1].sample.dts - held.sample.dts
+            passed = held.sample.pts * VIDEO_TIMESCALE < self._watermark * self._rate
+            if not passed and not everything and waited <= HOLD_LIMIT_S * self._rate:
+                break
+            self._held.popleft()
+            out += self._assign(held)
+        return out
+
+    def _assign(self, held: _Held) -> list[Chunk]:
+        out: list[Chunk] = []
+        crossed: list[Boundary] = []
+        while self._boundaries and self._is_past(held.sample, self._boundaries[0]):
+            crossed.append(self._boundaries.popleft())
+        if not crossed:
+            if self._current is None:
+                return out  # audio before the first video segment has no segment to be in
+            return self.segmenter.push(held.sample, pdt_us=held.pdt_us)
+        out += self._skip_segments(crossed, held)
+        started = crossed[-1]
+        flagged = any(boundary.discontinuity for boundary in crossed) or self._first_discontinuity
+        self._first_discontinuity = False
+        self._current = started
+        out += self.segmenter.push(
+            held.sample, pdt_us=held.pdt_us, msn=started.msn, discontinuity=flagged
+        )  # fmt: skip
+        return out
+
+    def _skip_segments(self, crossed: list[Boundary], held: _Held) -> list[Chunk]:
+        """GAP segments for boundaries that no audio frame lies behind."""
+        if self._current is None or len(crossed) < 2:
+            return []
+        out = self.segmenter.finish()
+        for boundary, following in pairwise(crossed):
+            dts = max(self._ticks(boundary.pts), self.segmenter.end_dts)
+            duration = max(0, self._ticks(following.pts) - dts)
+            before_us = (held.sample.dts - dts) * 1_000_000 // self._rate
+            out.append(
+                self.segmenter.gap_segment(boundary.msn, dts, duration, pdt_us=held.pdt_us - before_us)
+            )
+        return out
+
+    def _ticks(self, pts: int) -> int:
+        return pts * self._rate // VIDEO_TIMESCALE
+
+    def _is_past(self, sample: Sample, boundary: Boundary) -> bool:
+        return sample.pts * VIDEO_TIMESCALE >= boundary.pts * self._rate

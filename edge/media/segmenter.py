@@ -1,0 +1,234 @@
+"""Cuts a rendition into segments, parts and chunks. Exact integer arithmetic on decode times, no clock.
+
+Rules, in the order they are applied to each sample:
+
+1. A segment starts on a key frame once 0.9 of the segment target has elapsed, at a discontinuity on its key
+   frame at once, and by force before the sample that would make it longer than `max_segment`.
+   With `given_boundaries` it starts exactly where the caller says and nowhere else.
+2. A part is cut *before* the sample that would make it longer than `part_target`.
+3. Eager close: when another sample of the same duration could not fit, the part closes with this one, so
+   its last chunk says so without waiting for the next sample.
+4. A chunk closes when it is as near to `chunk_target` as whole samples allow.
+
+No frame is ever held back to find out whether it is the last of its segment. When the boundary arrives and
+the last chunk is out already, an **empty closing chunk** follows it: no samples, duration 0, the msn and
+part of the last one, the next chunk index, flags LAST_OF_PART|LAST_OF_SEGMENT. Readers must accept it; it
+adds no media. A part left open by an irregular sample is closed the same way with LAST_OF_PART alone.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+from appliance.contracts.media import ChunkFlag, ChunkHeader
+from edge.protocols.fmp4 import Sample
+
+_CLOSING = ChunkFlag.LAST_OF_PART | ChunkFlag.LAST_OF_SEGMENT
+
+
+class Chunk(NamedTuple):
+    """What becomes one message of the part log. Times in ticks, `pdt_us` in Unix microseconds."""
+
+    msn: int
+    part: int
+    chunk: int
+    serial: int
+    flags: ChunkFlag
+    dts: int
+    duration: int
+    pdt_us: int
+    samples: list[Sample]
+
+    def header(self, *, epoch: int, init: int, late_us: int = 0) -> ChunkHeader:
+        """The header of its message."""
+        return ChunkHeader(
+            epoch, self.msn, self.part, self.chunk, self.serial, self.flags,
+            self.dts, self.duration, self.pdt_us, init, late_us,
+        )  # fmt: skip
+
+
+class SegmenterConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """All in ticks of `timescale`. `chunk_target` 0: one chunk per part."""
+
+    timescale: int
+    part_target: int
+    segment_target: int
+    max_segment: int
+    chunk_target: int = 0
+    given_boundaries: bool = False
+
+
+class _Open:
+    """The segment and part being filled."""
+
+    def __init__(self, msn: int, dts: int, flags: ChunkFlag) -> None:
+        self.msn = msn
+        self.start_dts = dts
+        self.first_flags = flags  # for the first chunk of the segment
+        self.part = 0
+        self.part_dts = dts
+        self.part_chunks = 0  # emitted chunks of the part
+        self.part_is_new = True  # no sample yet
+        self.part_closed = False  # LAST_OF_PART is out
+
+
+class Segmenter:
+    """One rendition. Feed samples in decode order with rising dts; a hole in dts is allowed."""
+
+    def __init__(self, config: SegmenterConfig, *, msn: int = 0, serial: int = 0) -> None:
+        """`msn` is given to the first segment, `serial` to its first part (a resumed rendition goes on)."""
+        self.config = config
+        self.next_msn = msn
+        self.next_serial = serial
+        self.forced_cuts = 0  # segments that could not start on a key frame
+        self._open: _Open | None = None
+        self._pending: list[Sample] = []
+        self._pending_pdt_us = 0
+        self._end_dts = 0
+        self._end_pdt_us = 0
+
+    @property
+    def msn(self) -> int | None:
+        """The segment being filled; None before the first sample and after `finish`."""
+        return self._open.msn if self._open else None
+
+    @property
+    def end_dts(self) -> int:
+        """Decode time at which what was pushed ends."""
+        return self._end_dts
+
+    def set_max_segment(self, ticks: int) -> None:
+        """The target duration is known (it is announced once, after the first GOP)."""
+        self.config = msgspec.structs.replace(self.config, max_segment=ticks)
+
+    def push(
+        self, sample: Sample, *, pdt_us: int, msn: int | None = None, discontinuity: bool = False
+    ) -> list[Chunk]:
+        """Chunks that `sample` completes. `msn` starts that segment here (given boundaries only)."""
+        out: list[Chunk] = []
+        current = self._open
+        if current is None or self._starts_segment(current, sample, msn, discontinuity):
+            if current is not None:
+                self._close_segment(current, out)
+            current = self._start_segment(sample, msn, discontinuity)
+        elif self._leaves_part(current, sample):
+            self._close_part(current, out)
+        self._mend_hole(sample)
+        if current.part_closed:
+            self._next_part(current)
+        if current.part_is_new:
+            current.part_is_new = False
+            current.part_dts = sample.dts
+        if not self._pending:
+            self._pending_pdt_us = pdt_us
+        self._pending.append(sample)
+        self._end_dts = sample.end
+        self._end_pdt_us = pdt_us + sample.duration * 1_000_000 // self.config.timescale
+        self._close_eagerly(current, sample, out)
+        return out
+
+    def finish(self) -> list[Chunk]:
+        """Ends the segment, as a publisher's departure does. The next sample starts another."""
+        out: list[Chunk] = []
+        if self._open is not None:
+            self._close_segment(self._open, out)
+            self._open = None
+        return out
+
+    def gap(self, until_dts: int, *, pdt_us: int, from_dts: int | None = None) -> list[Chunk]:
+        """Empty segments up to `until_dts`, none longer than the segment target; `pdt_us` is the first's."""
+        out = self.finish()
+        start = self._end_dts if from_dts is None else from_dts
+        dts = start
+        while dts < until_dts:
+            duration = min(self.config.segment_target, until_dts - dts)
+            at_us = pdt_us + (dts - start) * 1_000_000 // self.config.timescale
+            out.append(self.gap_segment(self.next_msn, dts, duration, pdt_us=at_us))
+            dts += duration
+        return out
+
+    def gap_segment(self, msn: int, dts: int, duration: int, *, pdt_us: int) -> Chunk:
+        """One empty segment of one part. No segment may be open."""
+        chunk = Chunk(
+            msn, 0, 0, self.next_serial, ChunkFlag.GAP | _CLOSING, dts, duration, pdt_us, []
+        )  # fmt: skip
+        self.next_msn = msn + 1
+        self.next_serial += 1
+        self._end_dts = dts + duration
+        self._end_pdt_us = pdt_us + duration * 1_000_000 // self.config.timescale
+        return chunk
+
+    def _starts_segment(self, current: _Open, sample: Sample, msn: int | None, discontinuity: bool) -> bool:
+        if self.config.given_boundaries:
+            return msn is not None and msn != current.msn
+        elapsed = sample.dts - current.start_dts
+        if sample.key and (discontinuity or 10 * elapsed >= 9 * self.config.segment_target):
+            return True
+        return elapsed > 0 and elapsed + sample.duration > self.config.max_segment
+
+    def _start_segment(self, sample: Sample, msn: int | None, discontinuity: bool) -> _Open:
+        if msn is None:
+            msn = self.next_msn
+        if not sample.key:
+            self.forced_cuts += 1
+        flags = ChunkFlag.DISCONTINUITY if discontinuity else ChunkFlag.NONE
+        self.next_msn = msn + 1
+        self._open = _Open(msn, sample.dts, flags)
+        return self._open
+
+    def _leaves_part(self, current: _Open, sample: Sample) -> bool:
+        if current.part_is_new or current.part_closed:
+            return False
+        return sample.end - current.part_dts > self.config.part_target
+
+    def _mend_hole(self, sample: Sample) -> None:
+        """In a fragment times follow from durations: the sample before a hole lasts until its end."""
+        if self._pending and self._end_dts != sample.dts:
+            last = self._pending[-1]
+            self._pending[-1] = last._replace(duration=max(1, sample.dts - last.dts))
+
+    def _close_eagerly(self, current: _Open, sample: Sample, out: list[Chunk]) -> None:
+        config = self.config
+        next_end = sample.end + sample.duration
+        if next_end - current.part_dts > config.part_target:
+            self._close_part(current, out)
+        elif (
+            config.chunk_target
+            and next_end - self._pending[0].dts > config.chunk_target + sample.duration // 2
+        ):
+            self._emit(current, ChunkFlag.NONE, out)
+
+    def _close_part(self, current: _Open, out: list[Chunk]) -> None:
+        self._emit(current, ChunkFlag.LAST_OF_PART, out)
+        current.part_closed = True
+
+    def _close_segment(self, current: _Open, out: list[Chunk]) -> None:
+        self._emit(current, _CLOSING, out)
+
+    def _next_part(self, current: _Open) -> None:
+        current.part += 1
+        current.part_chunks = 0
+        current.part_closed = False
+        current.part_is_new = True
+        self.next_serial += 1
+
+    def _emit(self, current: _Open, flags: ChunkFlag, out: list[Chunk]) -> None:
+        """The pending samples as a chunk, or an empty closing chunk when there are none."""
+        samples, self._pending = self._pending, []
+        dts = samples[0].dts if samples else self._end_dts
+        duration = sum(sample.duration for sample in samples)
+        pdt_us = self._pending_pdt_us if samples else self._end_pdt_us
+        if samples and samples[0].key:
+            flags |= ChunkFlag.INDEPENDENT
+        if samples:
+            flags |= current.first_flags
+            current.first_flags = ChunkFlag.NONE
+        serial = self.next_serial
+        out.append(
+            Chunk(
+                current.msn, current.part, current.part_chunks, serial, flags, dts, duration, pdt_us, samples
+            )
+        )
+        current.part_chunks += 1
+        if flags & ChunkFlag.LAST_OF_SEGMENT:
+            self.next_serial += 1

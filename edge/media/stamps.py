@@ -1,0 +1,77 @@
+"""Millisecond stamps of a publisher's track: unwrapping, and telling an outlier from a jump."""
+
+import enum
+
+WRAP = 1 << 32
+_HALF = 1 << 31
+FORWARD_LIMIT_MS = 5_000
+BACKWARD_LIMIT_MS = 200
+AUDIO_BACKWARD_LIMIT_MS = 1_000  # the audio clock takes less than that as drift
+JUMP_FRAMES = 3
+_MAX_STEP_MS = 500
+
+
+class Unwrapper:
+    """32-bit stamps as unbounded ones, by serial number arithmetic (RFC 1982)."""
+
+    def __init__(self) -> None:
+        self._last: int | None = None
+
+    def feed(self, stamp: int) -> int:
+        """The stamp nearest to the one before that is equal modulo 2^32."""
+        if self._last is None:
+            self._last = stamp % WRAP
+        else:
+            self._last += (stamp - self._last + _HALF) % WRAP - _HALF
+        return self._last
+
+
+class Verdict(enum.Enum):
+    """What a stamp is, given those before it."""
+
+    GOOD = "good"
+    OUTLIER = "outlier"
+    JUMP = "jump"
+
+
+class StampGuard:
+    """Judges unwrapped stamps of one track.
+
+    Stamps more than 5 s ahead or `backward_ms` back are outliers; the third in a row that agrees with its
+    predecessors is a jump: the source has a new timeline.
+    """
+
+    def __init__(self, backward_ms: int = BACKWARD_LIMIT_MS) -> None:
+        self._backward_ms = backward_ms
+        self.last_ms: int | None = None  # as accepted or substituted
+        self._step_ms = 0
+        self._outliers = 0
+        self._last_outlier_ms = 0
+
+    def judge(self, stamp_ms: int) -> Verdict:
+        """Counts the stamp; the caller then calls `accept` or `substitute`."""
+        if self.last_ms is None or -self._backward_ms <= stamp_ms - self.last_ms <= FORWARD_LIMIT_MS:
+            self._outliers = 0
+            return Verdict.GOOD
+        agrees = 0 <= stamp_ms - self._last_outlier_ms <= FORWARD_LIMIT_MS
+        self._outliers = self._outliers + 1 if agrees and self._outliers else 1
+        self._last_outlier_ms = stamp_ms
+        if self._outliers >= JUMP_FRAMES:
+            self._outliers = 0
+            return Verdict.JUMP
+        return Verdict.OUTLIER
+
+    def accept(self, stamp_ms: int) -> None:
+        """The stamp is right."""
+        if self.last_ms is not None and 0 < stamp_ms - self.last_ms <= _MAX_STEP_MS:
+            self._step_ms = stamp_ms - self.last_ms
+        self.last_ms = stamp_ms
+
+    def expected_ms(self) -> int:
+        """Where the next stamp would be if nothing were wrong."""
+        return (self.last_ms or 0) + self._step_ms
+
+    def substitute(self) -> int:
+        """Takes the expected stamp instead of the one that came."""
+        self.last_ms = self.expected_ms()
+        return self.last_ms

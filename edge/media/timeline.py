@@ -1,0 +1,159 @@
+"""From a publisher's 32-bit millisecond stamps to exact media time and wall clock, both tracks together."""
+
+from typing import NamedTuple
+
+from appliance.contracts.media import VIDEO_TIMESCALE
+from edge.media.audio_clock import AudioClock
+from edge.media.stamps import AUDIO_BACKWARD_LIMIT_MS, BACKWARD_LIMIT_MS, StampGuard, Unwrapper, Verdict
+from edge.media.video_clock import VideoClock
+from edge.protocols.fmp4 import Payload, Sample
+
+BASE_OFFSET = VIDEO_TIMESCALE  # decode times begin near 1 s, so that no early frame becomes negative
+_TICKS_PER_MS = VIDEO_TIMESCALE // 1000
+_MAX_CTS_MS = 10_000
+_ANCHORS = 8
+
+
+class Timed(NamedTuple):
+    """A sample with its final times. `discontinuity`: the timeline section that it starts is new."""
+
+    sample: Sample
+    discontinuity: bool
+
+
+class _Track:
+    """Stamps of one track and its mapping from publisher time to media time."""
+
+    def __init__(self, backward_ms: int) -> None:
+        self.unwrap = Unwrapper()
+        self.guard = StampGuard(backward_ms)
+        self.offset: int | None = None  # 90 kHz ticks to add to a stamp
+
+
+class Timeline:
+    """One publisher session. Both tracks share one mapping of stamps to media time.
+
+    A *section* is a stretch of media time with one wall clock anchor. A jump of the stamps starts a new one:
+    media time goes on without a hole, the first key frame of the section says `discontinuity` and takes a
+    new anchor. A single wrong stamp changes nothing.
+    """
+
+    def __init__(self, *, base: int = BASE_OFFSET, frame_rate: tuple[int, int] = (0, 1)) -> None:
+        """`base` is the media time (90 kHz) of the first stamp, `frame_rate` a hint for the video."""
+        self.restamped = 0
+        self.sections = 1
+        self.video_clock = VideoClock(frame_rate)
+        self.audio_clock: AudioClock | None = None
+        self._audio_rate = 0
+        self._base = base
+        self._video, self._audio = _Track(BACKWARD_LIMIT_MS), _Track(AUDIO_BACKWARD_LIMIT_MS)
+        self._cts_shift = 0
+        self._new_section = False
+        self._anchors: list[tuple[int, int]] = []
+
+    def set_audio(self, timescale: int, sample_rate: int = 0, frame_samples: int = 1024) -> None:
+        """Configures the audio clock; again when the configuration changes, with the same timescale."""
+        self._audio_rate = timescale
+        self.audio_clock = AudioClock(timescale, sample_rate, frame_samples)
+
+    def set_frame_rate(self, frame_rate: tuple[int, int]) -> list[Timed]:
+        """The video's configuration changed. Returns what the old clock held back."""
+        held = [Timed(sample, False) for sample in self.video_clock.flush()]
+        self.video_clock = VideoClock(frame_rate, start=self.video_clock.end)
+        return held
+
+    def video(self, stamp: int, cts_ms: int, key: bool, data: Payload, *, now_us: int) -> list[Timed]:
+        """A video access unit in decode order: `stamp` its decode time, `cts_ms` signed."""
+        time = self._media_time(self._video, self._audio, stamp)
+        cts_ms = max(-_MAX_CTS_MS, min(cts_ms, _MAX_CTS_MS))
+        if cts_ms + self._cts_shift < 0:
+            self._cts_shift = -cts_ms
+        cts = (cts_ms + self._cts_shift) * _TICKS_PER_MS
+        samples = self.video_clock.push(time, cts, key, data)
+        return [self._timed(sample, now_us) for sample in samples]
+
+    def audio(self, stamp: int, data: Payload, *, now_us: int, leads: bool = False) -> Timed | None:
+        """An audio frame; None when it is left out. `leads`: there is no video, audio carries the anchors."""
+        if self.audio_clock is None:
+            return None
+        time = self._media_time(self._audio, self._video, stamp)
+        sample = self.audio_clock.push(time * self._audio_rate // VIDEO_TIMESCALE, data)
+        if sample is None:
+            return None
+        if not leads:
+            return Timed(sample, False)
+        media_time = sample.dts * VIDEO_TIMESCALE // self._audio_rate
+        return Timed(sample, self._anchor(media_time, now_us))
+
+    def flush(self) -> list[Timed]:
+        """The video frame held back, at the end of the session."""
+        return [Timed(sample, False) for sample in self.video_clock.flush()]
+
+    def pdt_us(self, media_time: int) -> int:
+        """Wall clock (Unix microseconds) of a media time in 90 kHz ticks; 0 before anything was anchored."""
+        if not self._anchors:
+            return 0
+        chosen = self._anchors[0]
+        for anchor in self._anchors:
+            if anchor[0] <= media_time:
+                chosen = anchor
+        return chosen[1] + (media_time - chosen[0]) * 1_000_000 // VIDEO_TIMESCALE
+
+    def _timed(self, sample: Sample, now_us: int) -> Timed:
+        if sample.key or not self._anchors:
+            return Timed(sample, self._anchor(sample.pts, now_us))
+        return Timed(sample, False)
+
+    def _anchor(self, media_time: int, now_us: int) -> bool:
+        """Sets the first anchor, or a new section's. True for the latter."""
+        new_section, self._new_section = self._new_section, False
+        if new_section or not self._anchors:
+            self._anchors.append((media_time, now_us))
+            del self._anchors[:-_ANCHORS]
+            return new_section
+        return False
+
+    def _media_time(self, track: _Track, other: _Track, stamp: int) -> int:
+        """Media time of a stamp, 90 kHz, with outliers replaced."""
+        stamp_ms = track.unwrap.feed(stamp)
+        if track.offset is None:
+            track.offset = self._first_offset(other, stamp_ms)
+        verdict = track.guard.judge(stamp_ms)
+        if verdict is Verdict.GOOD:
+            track.guard.accept(stamp_ms)
+            return stamp_ms * _TICKS_PER_MS + track.offset
+        expected = track.guard.expected_ms() * _TICKS_PER_MS + track.offset
+        if self._follows(track, other, stamp_ms, expected):
+            return stamp_ms * _TICKS_PER_MS + (track.offset or 0)
+        if verdict is Verdict.OUTLIER:
+            self.restamped += 1
+            track.guard.substitute()
+            return expected
+        track.guard.accept(stamp_ms)
+        track.offset = expected - stamp_ms * _TICKS_PER_MS
+        self.sections += 1
+        self._new_section = True
+        return expected
+
+    def _first_offset(self, other: _Track, stamp_ms: int) -> int:
+        if other.offset is not None:
+            near = abs(stamp_ms * _TICKS_PER_MS + other.offset - self._now_of(other)) <= 10 * VIDEO_TIMESCALE
+            if near:
+                return other.offset
+            return self._now_of(other) - stamp_ms * _TICKS_PER_MS
+        return self._base - stamp_ms * _TICKS_PER_MS
+
+    @staticmethod
+    def _now_of(track: _Track) -> int:
+        return (track.guard.last_ms or 0) * _TICKS_PER_MS + (track.offset or 0)
+
+    @staticmethod
+    def _follows(track: _Track, other: _Track, stamp_ms: int, expected: int) -> bool:
+        """The other track has jumped already and this stamp fits its mapping: go along."""
+        if other.offset is None or other.offset == track.offset:
+            return False
+        if abs(stamp_ms * _TICKS_PER_MS + other.offset - expected) > VIDEO_TIMESCALE:
+            return False
+        track.offset = other.offset
+        track.guard.accept(stamp_ms)
+        return True

@@ -1,0 +1,159 @@
+"""Exact decode times for video whose stamps are whole milliseconds."""
+
+from collections import deque
+from fractions import Fraction
+
+from appliance.contracts.media import VIDEO_TIMESCALE
+from edge.protocols.fmp4 import Payload, Sample
+
+TOLERANCE = 225  # 2.5 ms: rounding of two stamps and a little jitter
+MAX_DURATION = 22_500  # 0.25 s: a longer wait becomes a hole, not a long frame
+_MIN_DURATION = 90
+_JOIN = 4_500  # 50 ms: leaving the grid makes no hole smaller than that
+_SLIP = 90  # 1 ms per correction
+_SLIP_FROM = 60
+_AVERAGING = 16
+_SCALE = 64  # of the running average
+_IRREGULAR_COST, _IRREGULAR_LIMIT = 8, 60
+_FIRST_WINDOW, _MAX_WINDOW = 12, 384
+_RATES = (
+    *(Fraction(rate) for rate in (60, 50, 30, 25, 24)),
+    *(Fraction(1000 * rate, 1001) for rate in (60, 30, 24)),
+    *(Fraction(rate) for rate in (48, 20, 15, 12, 10, 8, 5)),
+)
+
+
+class VideoClock:
+    """Snaps a constant frame rate to its grid: 33, 33, 34 ms become n * 3000 ticks.
+
+    There every access unit has its nominal duration at once. A variable rate is passed on one frame late,
+    when the duration is known. Times in and out are 90 kHz ticks.
+
+    A slow drift between stamps and grid is followed in steps of 1 ms, each put into one frame's duration,
+    so that frames stay contiguous.
+    """
+
+    def __init__(self, frame_rate: tuple[int, int] = (0, 1), *, start: int = -1) -> None:
+        """`frame_rate` is a hint, (0, 1) for none; the stamps decide. No sample begins before `start`."""
+        self.snapped = 0  # frames whose stamp was off the grid
+        self._rate = _usable(frame_rate)
+        self._anchor: int | None = None
+        self._index = 0
+        self._average = 0
+        self._irregular = 0
+        self._held: Sample | None = None
+        self._end = start
+        self._window: deque[int] = deque(maxlen=_FIRST_WINDOW)
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether frames are on a grid now."""
+        return self._rate is not None
+
+    @property
+    def end(self) -> int:
+        """Where the samples given out so far end."""
+        return self._end
+
+    def push(self, time: int, cts: int, key: bool, data: Payload) -> list[Sample]:
+        """Samples whose times are now final: this one, the one before, or both."""
+        if self._rate is not None:
+            if self._anchor is None:
+                self._anchor, self._index = max(time, self._end), 0
+            if self._fits(time):
+                return [self._on_grid(cts, key, data)]
+            self._leave_grid()
+        return self._variable(time, cts, key, data)
+
+    def flush(self) -> list[Sample]:
+        """The frame held back, with the last known kind of duration."""
+        held, self._held = self._held, None
+        if held is None:
+            return []
+        self._end = held.end
+        return [held]
+
+    def _at(self, index: int) -> int:
+        rate = self._rate or _RATES[0]
+        return (self._anchor or 0) + index * VIDEO_TIMESCALE * rate.denominator // rate.numerator
+
+    def _fits(self, time: int) -> bool:
+        """Finds the grid index of a stamp. False when the source is not regular any more."""
+        expected = self._at(self._index)
+        step = self._at(self._index + 1) - expected
+        deviation = time - expected
+        missed = max(0, (deviation + step // 2) // step)
+        rest = deviation - (self._at(self._index + missed) - expected)
+        if abs(rest) <= TOLERANCE:
+            self._index += missed
+            self._average += (rest * _SCALE - self._average) // _AVERAGING
+            self._irregular = max(0, self._irregular + (_IRREGULAR_COST if missed else -1))
+        else:
+            self.snapped += 1
+            self._irregular += _IRREGULAR_COST
+        return self._irregular <= _IRREGULAR_LIMIT
+
+    def _on_grid(self, cts: int, key: bool, data: Payload) -> Sample:
+        dts = self._at(self._index)
+        step = self._at(self._index + 1) - dts
+        frames = (cts + step // 2) // step
+        exact = self._at(self._index + frames) - dts
+        if abs(cts - exact) <= TOLERANCE:
+            cts = exact
+        self._index += 1
+        drift = self._average // _SCALE
+        if abs(drift) > _SLIP_FROM and self._anchor is not None:
+            slip = _SLIP if drift > 0 else -_SLIP
+            self._anchor += slip
+            self._average -= slip * _SCALE
+        self._end = self._at(self._index)
+        return Sample(dts, self._end - dts, cts, key, data)
+
+    def _leave_grid(self) -> None:
+        """Each return to a grid needs a longer proof than the one before."""
+        self._rate = self._anchor = None
+        self._irregular = self._average = 0
+        longer = min(2 * (self._window.maxlen or _FIRST_WINDOW), _MAX_WINDOW)
+        self._window = deque(maxlen=longer)
+
+    def _variable(self, time: int, cts: int, key: bool, data: Payload) -> list[Sample]:
+        out = []
+        held = self._held
+        if held is not None:
+            dts = max(time, held.dts + _MIN_DURATION)
+        else:
+            dts = self._end if self._end > time - _JOIN else time
+        self._window.append(time)
+        rate = self._measured()
+        if held is not None:
+            out.append(held._replace(duration=min(dts - held.dts, MAX_DURATION)))
+            self._end = out[-1].end
+        if rate is None:
+            last = out[-1].duration if out else VIDEO_TIMESCALE // 30
+            self._held = Sample(dts, last, cts, key, data)
+            return out
+        self._held = None
+        self._rate, self._anchor, self._index = rate, dts, 0
+        out.append(self._on_grid(cts, key, data))
+        return out
+
+    def _measured(self) -> Fraction | None:
+        """A standard rate on whose grid every stamp of a full window lies."""
+        window = self._window
+        if len(window) < (window.maxlen or 0):
+            return None
+        first = window[0]
+        for rate in _RATES:
+            step = VIDEO_TIMESCALE / rate
+            rests = [time - first - index * step for index, time in enumerate(window)]
+            if max(rests) - min(rests) <= 2 * TOLERANCE:
+                return rate
+        return None
+
+
+def _usable(frame_rate: tuple[int, int]) -> Fraction | None:
+    numerator, denominator = frame_rate
+    if numerator <= 0 or denominator <= 0:
+        return None
+    rate = Fraction(numerator, denominator)
+    return rate if VIDEO_TIMESCALE / MAX_DURATION <= rate <= 240 else None

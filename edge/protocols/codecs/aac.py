@@ -1,0 +1,65 @@
+"""AAC: AudioSpecificConfig (ISO/IEC 14496-3, 1.6.2)."""
+
+import msgspec
+
+from edge.protocols.codecs.bits import BitReader, CodecError
+
+_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
+_CHANNELS = (2, 1, 2, 3, 4, 5, 6, 8)
+_EXPLICIT_RATE = 15
+_SBR, _PS = 5, 29
+_GENERAL_AUDIO = frozenset({1, 2, 3, 4, 6, 7, 17, 19, 20, 21, 22, 23})
+
+
+class AacConfig(msgspec.Struct, frozen=True):
+    """`sample_rate` is the core coder's, the one frames count in: `frame_samples` of it per frame."""
+
+    object_type: int  # of the core coder; 2 is AAC-LC
+    sample_rate: int
+    channels: int
+    frame_samples: int = 1024
+    extension: int = 0  # 5 SBR, 29 SBR with parametric stereo, 0 none signalled
+
+    def rfc6381(self) -> str:
+        """The codecs parameter, such as mp4a.40.2 (RFC 6381, 3.3)."""
+        return f"mp4a.40.{self.extension or self.object_type}"
+
+
+def parse_config(data: bytes) -> AacConfig:
+    """Reads an AudioSpecificConfig. CodecError when it is empty or cannot be one."""
+    reader = BitReader(bytes(data[:64]))
+    object_type = _object_type(reader)
+    rate = _rate(reader)
+    layout = reader.bits(4)
+    extension = 0
+    if object_type in (_SBR, _PS):
+        extension = object_type
+        _rate(reader)
+        object_type = _object_type(reader)
+    short_frames = object_type in _GENERAL_AUDIO and reader.left > 0 and reader.flag()
+    channels = _CHANNELS[layout] if layout < len(_CHANNELS) else 2
+    return AacConfig(object_type, rate, channels, 960 if short_frames else 1024, extension)
+
+
+def build_config(sample_rate: int, channels: int, object_type: int = 2) -> bytes:
+    """The two byte AudioSpecificConfig of a standard rate and 1 to 7 channels. CodecError for others."""
+    if sample_rate not in _RATES or not 1 <= channels <= 7 or not 1 <= object_type <= 30:
+        raise CodecError("no short configuration for this rate")
+    return (object_type << 11 | _RATES.index(sample_rate) << 7 | channels << 3).to_bytes(2, "big")
+
+
+def _object_type(reader: BitReader) -> int:
+    kind = reader.bits(5)
+    if kind == 31:
+        kind = 32 + reader.bits(6)
+    if kind == 0:
+        raise CodecError("no audio object type")
+    return kind
+
+
+def _rate(reader: BitReader) -> int:
+    index = reader.bits(4)
+    rate = reader.bits(24) if index == _EXPLICIT_RATE else _RATES[index] if index < len(_RATES) else 0
+    if not 7000 <= rate <= 192_000:
+        raise CodecError("a sample rate out of range")
+    return rate

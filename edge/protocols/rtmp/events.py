@@ -1,0 +1,67 @@
+"""What an RtmpConnection tells its owner."""
+
+from collections.abc import Mapping
+from typing import NamedTuple, TypeAlias
+
+from edge.protocols.amf import AmfValue
+
+
+class Connected(NamedTuple):
+    """The connect command. `encoder` is flashVer, what the publisher calls itself."""
+
+    app: str
+    tc_url: str
+    encoder: str
+
+
+class PublishRequested(NamedTuple):
+    """Answer with accept_publish() or refuse_publish(). `key` may be empty; it is a secret."""
+
+    key: str
+    params: Mapping[str, str]
+    kind: str  # live, record, append or ""
+
+    def __repr__(self) -> str:
+        return f"PublishRequested(kind={self.kind!r})"
+
+
+class Metadata(NamedTuple):
+    """onMetaData; a hint, never a promise."""
+
+    values: Mapping[str, AmfValue]
+
+
+class VideoData(NamedTuple):
+    """A video message: FLV video tag body and its 32-bit millisecond stamp."""
+
+    timestamp: int
+    body: bytes
+
+
+class AudioData(NamedTuple):
+    """An audio message: FLV audio tag body and its 32-bit millisecond stamp."""
+
+    timestamp: int
+    body: bytes
+
+
+class Unpublished(NamedTuple):
+    """The publisher said that it stops. The connection stays open and may publish again."""
+
+
+class Quirk(NamedTuple):
+    """Something tolerated. `kind` is a stable word for a metric's label."""
+
+    kind: str
+
+
+class Closed(NamedTuple):
+    """The connection is over: send what is left and close. `code` is a stable word, `reason` a sentence."""
+
+    code: str
+    reason: str
+
+
+Event: TypeAlias = (
+    Connected | PublishRequested | Metadata | VideoData | AudioData | Unpublished | Quirk | Closed
+)

@@ -1,0 +1,187 @@
+"""Segmenter invariants: no part over target, every frame once, the 85 % rule, numbers that only rise."""
+
+import itertools
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.contracts.media import ChunkFlag
+from edge.media.segmenter import Chunk, Segmenter, SegmenterConfig
+from edge.protocols.fmp4 import Sample
+
+CONFIG = SegmenterConfig(
+    timescale=90_000, part_target=31_500, segment_target=180_000, max_segment=360_000, chunk_target=9_000
+)
+PER_PART = SegmenterConfig(
+    timescale=90_000, part_target=31_500, segment_target=180_000, max_segment=1 << 62, given_boundaries=True
+)
+
+
+def constant(rate: Fraction, count: int, gop: int) -> list[Sample]:
+    times = [index * 90_000 * rate.denominator // rate.numerator for index in range(count + 1)]
+    return [
+        Sample(times[i], times[i + 1] - times[i], 0, i % gop == 0, i.to_bytes(4, "big")) for i in range(count)
+    ]
+
+
+def run(
+    samples: list[Sample], config: SegmenterConfig = CONFIG, msn: int = 0, serial: int = 0
+) -> list[Chunk]:
+    segmenter = Segmenter(config, msn=msn, serial=serial)
+    chunks = []
+    for sample in samples:
+        chunks += segmenter.push(sample, pdt_us=sample.dts * 100 // 9)
+    return chunks + segmenter.finish()
+
+
+def parts_of(chunks: list[Chunk]) -> dict[tuple[int, int], list[Chunk]]:
+    parts: dict[tuple[int, int], list[Chunk]] = {}
+    for chunk in chunks:
+        parts.setdefault((chunk.msn, chunk.part), []).append(chunk)
+    return parts
+
+
+def check(chunks: list[Chunk], config: SegmenterConfig) -> None:
+    parts = parts_of(chunks)
+    assert [group[0].serial for group in parts.values()] == list(
+        range(chunks[0].serial, chunks[0].serial + len(parts))
+    )
+    for (msn, part), group in parts.items():
+        media = [chunk for chunk in group if chunk.samples]
+        assert sum(chunk.duration for chunk in group) <= config.part_target
+        assert [chunk.chunk for chunk in group] == list(range(len(group)))
+        assert len({chunk.serial for chunk in group}) == 1
+        assert group[-1].flags & ChunkFlag.LAST_OF_PART
+        assert not any(chunk.flags & ChunkFlag.LAST_OF_PART for chunk in media[:-1])
+        last = (msn, part + 1) not in parts
+        assert bool(group[-1].flags & ChunkFlag.LAST_OF_SEGMENT) == last
+        for chunk in media:
+            assert bool(chunk.flags & ChunkFlag.INDEPENDENT) == chunk.samples[0].key
+            assert chunk.duration == sum(sample.duration for sample in chunk.samples)
+    msns = [chunk.msn for chunk in chunks]
+    assert msns == sorted(msns)
+
+
+@pytest.mark.parametrize(
+    "rate", [Fraction(30), Fraction(30000, 1001), Fraction(60), Fraction(25), Fraction(24)]
+)
+def test_constant_rates(rate: Fraction) -> None:
+    gop = round(rate * 2)
+    samples = constant(rate, gop * 3, gop)
+    chunks = run(samples)
+    check(chunks, CONFIG)
+    parts = parts_of(chunks)
+    for (msn, part), group in parts.items():
+        assert msn < 3
+        if (msn, part + 1) in parts:
+            assert sum(chunk.duration for chunk in group) >= 0.85 * CONFIG.part_target
+    assert [sample for chunk in chunks for sample in chunk.samples] == samples
+
+
+def test_last_of_part_is_known_with_its_last_frame() -> None:
+    segmenter = Segmenter(CONFIG)
+    flags = []
+    for sample in constant(Fraction(30), 10, 60):
+        flags += [chunk.flags for chunk in segmenter.push(sample, pdt_us=0)]
+    assert flags[-1] == ChunkFlag.LAST_OF_PART
+    assert len(flags) == 4
+
+
+def test_empty_closing_chunk() -> None:
+    chunks = run(constant(Fraction(30), 61, 60))
+    closing = next(chunk for chunk in chunks if not chunk.samples)
+    before = chunks[chunks.index(closing) - 1]
+    assert closing.flags == ChunkFlag.LAST_OF_PART | ChunkFlag.LAST_OF_SEGMENT
+    assert (closing.msn, closing.part, closing.serial) == (before.msn, before.part, before.serial)
+    assert closing.chunk == before.chunk + 1
+    assert closing.duration == 0
+    assert chunks[chunks.index(closing) + 1].msn == 1
+
+
+def test_key_frames_before_nine_tenths_do_not_cut() -> None:
+    chunks = run(constant(Fraction(30), 180, 30))
+    assert {chunk.msn for chunk in chunks} == {0, 1, 2}
+    assert len(run(constant(Fraction(30), 108, 54))[0].samples) > 0
+    assert {chunk.msn for chunk in run(constant(Fraction(30), 108, 54))} == {0, 1}
+
+
+def test_no_key_frames() -> None:
+    segmenter = Segmenter(CONFIG)
+    chunks = []
+    for sample in constant(Fraction(30), 300, 10_000):
+        chunks += segmenter.push(sample, pdt_us=0)
+    chunks += segmenter.finish()
+    check(chunks, CONFIG)
+    assert segmenter.forced_cuts == 2
+    starts = [chunk for chunk in chunks if chunk.part == 0 and chunk.chunk == 0]
+    assert [bool(chunk.flags & ChunkFlag.INDEPENDENT) for chunk in starts] == [True, False, False]
+    assert starts[1].dts == 360_000
+
+
+def test_discontinuity_starts_a_segment_at_once() -> None:
+    segmenter = Segmenter(CONFIG)
+    samples = constant(Fraction(30), 40, 20)
+    chunks = []
+    for index, sample in enumerate(samples):
+        chunks += segmenter.push(sample, pdt_us=0, discontinuity=index == 20)
+    chunks += segmenter.finish()
+    flagged = [chunk for chunk in chunks if chunk.flags & ChunkFlag.DISCONTINUITY]
+    assert [(chunk.msn, chunk.part, chunk.chunk, chunk.dts) for chunk in flagged] == [(1, 0, 0, 60_000)]
+
+
+def test_transcoder_cuts_the_same_parts() -> None:
+    samples = constant(Fraction(30), 300, 53)
+    source = run(samples)
+    starts = {chunk.samples[0].dts: chunk.msn for chunk in source if chunk.part == 0 and chunk.chunk == 0}
+    segmenter = Segmenter(PER_PART)
+    output = []
+    for sample in samples:
+        output += segmenter.push(sample, pdt_us=0, msn=starts.get(sample.dts))
+    output += segmenter.finish()
+    check(output, PER_PART)
+
+    def frames(chunks: list[Chunk]) -> list[tuple[int, int, int, int]]:
+        return [
+            (*place, group[0].serial, sum(len(chunk.samples) for chunk in group))
+            for place, group in parts_of(chunks).items()
+        ]
+
+    assert frames(output) == frames(source)
+    assert max(len([chunk for chunk in group if chunk.samples]) for group in parts_of(output).values()) == 1
+
+
+def test_gap() -> None:
+    segmenter = Segmenter(CONFIG, msn=5, serial=40)
+    chunks = segmenter.gap(1_000_000, pdt_us=7, from_dts=540_000)
+    assert [chunk.msn for chunk in chunks] == [5, 6, 7]
+    assert [chunk.serial for chunk in chunks] == [40, 41, 42]
+    assert sum(chunk.duration for chunk in chunks) == 460_000
+    assert max(chunk.duration for chunk in chunks) <= CONFIG.segment_target
+    assert all(chunk.flags == ChunkFlag.GAP | 6 and not chunk.samples for chunk in chunks)
+    assert segmenter.push(Sample(1_000_000, 3000, 0, True, b""), pdt_us=0) == []
+    assert segmenter.msn == 8
+    assert segmenter.next_serial == 43
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 22_500), st.booleans(), st.sampled_from([0, 0, 0, 0, 40, 200_000])),
+        min_size=1,
+        max_size=120,
+    )
+)
+def test_any_stream(frames: list[tuple[int, bool, int]]) -> None:
+    dts, samples = 0, []
+    for index, (duration, key, hole) in enumerate(frames):
+        dts += hole
+        samples.append(Sample(dts, duration, 0, key, index.to_bytes(2, "big")))
+        dts += duration
+    chunks = run(samples)
+    check(chunks, CONFIG)
+    assert [sample.data for chunk in chunks for sample in chunk.samples] == [s.data for s in samples]
+    for chunk in chunks:
+        times = [(sample.dts, sample.end) for sample in chunk.samples]
+        assert all(one[1] == two[0] for one, two in itertools.pairwise(times))
+    assert run(samples) == chunks
