@@ -1,0 +1,7 @@
+"""Reads the source rendition from the part log and appends one rendition per rung of the ladder.
+
+A worker holds a lease on a broadcast; progress is in the output itself, so that a successor continues where
+the log ends: same initialisation segment, no frame missing, none twice. Every append is fenced: a worker
+that was frozen and comes back can't write. The source rendition is never touched.
+Threads: one decodes, one per rung scales, encodes and packages; the event loop only reads and appends.
+"""
