@@ -1,6 +1,6 @@
 """Scalars and attribute lists of playlist tags (sections 4.1 and 4.2), both ways."""
 
-import datetime
+import datetime as dt
 import re
 
 from edge.protocols.hls.errors import PlaylistError
@@ -10,7 +10,7 @@ MAX_INTEGER = 2**64 - 1
 _ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"\r\n]*"|[^",\r\n]+)(?:,|\Z)')
 _DECIMAL = re.compile(r"(\d{1,12})(?:\.(\d{1,9}))?\Z", re.ASCII)
 _INTEGER = re.compile(r"\d{1,20}\Z", re.ASCII)
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LAST_DATE = 253_402_300_799_999  # 9999-12-31, as far as four digits of a year go
 
 
@@ -37,17 +37,17 @@ def parse_integer(text: str) -> int:
 
 def date(unix_ms: int) -> str:
     """EXT-X-PROGRAM-DATE-TIME value in UTC with milliseconds (4.4.4.6)."""
-    moment = _EPOCH + datetime.timedelta(milliseconds=unix_ms)
+    moment = _EPOCH + dt.timedelta(milliseconds=unix_ms)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{unix_ms % 1000:03d}Z"
 
 
 def parse_date(text: str) -> int:
     """Unix milliseconds of an ISO 8601 date with a time zone. Raises PlaylistError."""
     try:
-        moment = datetime.datetime.fromisoformat(text)
+        moment = dt.datetime.fromisoformat(text)
         if moment.tzinfo is None:
             raise PlaylistError("date without a time zone")
-        unix_ms = (moment - _EPOCH) // datetime.timedelta(milliseconds=1)
+        unix_ms = (moment - _EPOCH) // dt.timedelta(milliseconds=1)
     except (ValueError, OverflowError) as error:
         raise PlaylistError(f"not a date: {text[:40]!r}") from error
     if not 0 <= unix_ms <= _LAST_DATE:
