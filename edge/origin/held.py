@@ -11,6 +11,9 @@ K = TypeVar("K", bound=Hashable)
 class Waiter(Protocol):
     """A connection with one request held."""
 
+    def claim(self) -> None:
+        """The answer comes in a later turn of the loop: time cannot run out any more."""
+
     def answer(self, response: Response) -> None:
         """Writes the answer and goes on with what was pipelined; nothing when the client has left."""
 

@@ -1,6 +1,7 @@
 """Delivery directives and blocking playlist reload (sections 6.2.5.1 and 6.2.5.2) as a pure rule."""
 
 import dataclasses
+import functools
 import math
 import re
 
@@ -57,6 +58,7 @@ _NOW = Now()
 _NONE = Directives()
 
 
+@functools.lru_cache(maxsize=4096)  # all who wait ask the same
 def parse_directives(query: str) -> Directives:
     """Reads `_HLS_msn`, `_HLS_part` and `_HLS_skip` from a query, in any order; others are ignored.
 
