@@ -1,6 +1,10 @@
 """Windows and the byte budget over synthetic chunks."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from origin_fakes import Chunks, broadcast, rendition
+
 from appliance.contracts.media import ChunkFlag, ChunkHeader
 from edge.origin.metrics import Tally
 from edge.origin.part_store import PartStore, RenditionStore
@@ -9,9 +13,6 @@ from edge.origin.window import Discontinuities, RenditionWindow, WindowRules
 from edge.protocols.hls import media, media_parser
 from edge.protocols.hls.reload import WHOLE, Position
 from edge.protocols.hls.tags import MICRO
-from hypothesis import given
-from hypothesis import strategies as st
-from origin_fakes import Chunks, broadcast, rendition
 
 RULES = WindowRules(target_duration_s=2, window_s=12.0, min_segments=6)
 

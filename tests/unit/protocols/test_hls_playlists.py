@@ -3,6 +3,9 @@
 import dataclasses
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
 from edge.protocols.hls import media_parser, multivariant
 from edge.protocols.hls.errors import PlaylistError
 from edge.protocols.hls.media import (
@@ -18,8 +21,6 @@ from edge.protocols.hls.media import (
     target_rounds,
 )
 from edge.protocols.hls.multivariant import AudioRendition, MultivariantPlaylist, Variant
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 S = 1_000_000
 PDT = 1_700_000_000_000
@@ -68,7 +69,14 @@ def pl_syntax():
     found = lines(live())
     assert found[0] == "#EXTM3U"
     first = min(at(found, "#EXTINF") + at(found, "#EXT-X-PART:") + at(found, "#EXT-X-MAP"))
-    for tag in ("VERSION", "TARGETDURATION", "MEDIA-SEQUENCE", "DISCONTINUITY-SEQUENCE", "SERVER-CONTROL", "PART-INF"):
+    for tag in (
+        "VERSION",
+        "TARGETDURATION",
+        "MEDIA-SEQUENCE",
+        "DISCONTINUITY-SEQUENCE",
+        "SERVER-CONTROL",
+        "PART-INF",
+    ):
         (index,) = at(found, f"#EXT-X-{tag}:")
         assert index < first
 
@@ -106,7 +114,9 @@ def discontinuity_sequence_always():
 
 
 def ll_server_control():
-    control = "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=1.05,HOLD-BACK=6.0,CAN-SKIP-UNTIL=12.0"
+    control = (
+        "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=1.05,HOLD-BACK=6.0,CAN-SKIP-UNTIL=12.0"
+    )
     assert control in lines(live())
 
 
@@ -243,9 +253,9 @@ playlists = st.builds(
     st.none() | controls,
     st.integers(0, 99),
     st.just("") | names,
-    st.lists(st.builds(RenditionReport, names, st.integers(0, 99), st.none() | st.integers(0, 9)), max_size=2).map(
-        tuple
-    ),
+    st.lists(
+        st.builds(RenditionReport, names, st.integers(0, 99), st.none() | st.integers(0, 9)), max_size=2
+    ).map(tuple),
     st.booleans(),
 )
 
@@ -268,7 +278,13 @@ variants = st.builds(
 sounds = st.builds(AudioRendition, names, names, names, names, st.integers(1, 8), st.booleans())
 
 
-@given(st.builds(MultivariantPlaylist, st.lists(variants, max_size=3).map(tuple), st.lists(sounds, max_size=2).map(tuple)))
+@given(
+    st.builds(
+        MultivariantPlaylist,
+        st.lists(variants, max_size=3).map(tuple),
+        st.lists(sounds, max_size=2).map(tuple),
+    )
+)
 def test_multivariant_round_trip(playlist):
     assert multivariant.parse(multivariant.render(playlist)) == playlist
 
@@ -294,7 +310,10 @@ def test_multivariant_text():
 
 
 @pytest.mark.parametrize("parse", [media_parser.parse, multivariant.parse])
-@given(data=st.binary(max_size=200) | st.text(max_size=200).map(lambda text: b"#EXTM3U\n" + text.encode("utf-8", "replace")))
+@given(
+    data=st.binary(max_size=200)
+    | st.text(max_size=200).map(lambda text: b"#EXTM3U\n" + text.encode("utf-8", "replace"))
+)
 @example(data=b"#EXTM3U\n#EXT-X-PROGRAM-DATE-TIME:0001-01-01T00:00:00+23:59")
 @example(data=b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXT-X-MAP:URI=")
 @example(data=b"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=99999999999999999999999\nx")

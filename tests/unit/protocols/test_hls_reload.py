@@ -1,6 +1,9 @@
 """Blocking reload rules (draft-pantos-hls-rfc8216bis, 6.2.5.2)."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from edge.protocols.hls.errors import DirectiveError
 from edge.protocols.hls.reload import (
     WHOLE,
@@ -13,8 +16,6 @@ from edge.protocols.hls.reload import (
     decide,
     parse_directives,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 HERE = Position(10, 3)
 

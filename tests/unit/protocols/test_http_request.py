@@ -1,13 +1,14 @@
 """Request heads, headers, ranges and response heads."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from edge.protocols.http.errors import HttpError, RangeNotSatisfiableError
 from edge.protocols.http.headers import MAX_BODY, HeaderMemo, parse_headers
 from edge.protocols.http.ranges import parse_range, slice_pieces
 from edge.protocols.http.request import MAX_BUFFER, RequestReader, split_target
 from edge.protocols.http.response import field_block, status_line
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def read(data, memo=None):
@@ -48,7 +49,14 @@ def test_upgrade():
 
 @pytest.mark.parametrize(
     ("value", "accepts"),
-    [("gzip", True), ("gzip;q=0", False), ("gzip; q=0.000", False), ("gzip;q=0.5", True), ("br", False), ("*", False)],
+    [
+        ("gzip", True),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000", False),
+        ("gzip;q=0.5", True),
+        ("br", False),
+        ("*", False),
+    ],
 )
 def test_gzip(value, accepts):
     assert parse_headers(f"Accept-Encoding: {value}\r\n".encode()).gzip is accepts
@@ -108,7 +116,12 @@ def test_targets(target, expected):
 
 
 def test_pipelined_and_in_pieces():
-    data = head(line="GET /1 HTTP/1.1") + head("Content-Length: 5", line="POST /2 HTTP/1.1") + b"12345" + head(line="GET /3 HTTP/1.1")
+    data = (
+        head(line="GET /1 HTTP/1.1")
+        + head("Content-Length: 5", line="POST /2 HTTP/1.1")
+        + b"12345"
+        + head(line="GET /3 HTTP/1.1")
+    )
     reader, paths = RequestReader(HeaderMemo()), []
     for index in range(len(data)):
         reader.receive_data(data[index : index + 1])
@@ -194,7 +207,9 @@ def test_ranges_outside(value):
         parse_range(value, 10)
 
 
-@given(st.text(max_size=30) | st.from_regex(r"bytes=[0-9]{0,4}-[0-9]{0,4}", fullmatch=True), st.integers(0, 100))
+@given(
+    st.text(max_size=30) | st.from_regex(r"bytes=[0-9]{0,4}-[0-9]{0,4}", fullmatch=True), st.integers(0, 100)
+)
 def test_arbitrary_ranges(value, length):
     try:
         found = parse_range(value, length)
