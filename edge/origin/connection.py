@@ -174,14 +174,14 @@ class ViewerConnection(asyncio.Protocol):
         server = self._server
         if self._head_only:
             self.transport.write(response.head(server.date))
-            server.tally.answered(response.resource, response.status, 0)
+            server.tally.answered(response.key, 0)
         else:
             pieces = response.wire(server.date)
             if len(pieces) == 1:
                 self.transport.write(pieces[0])
             else:
                 self.transport.writelines(pieces)
-            server.tally.answered(response.resource, response.status, response.size)
+            server.tally.answered(response.key, response.size)
         if response.close or not self._keep:
             self._finish()
 

@@ -21,26 +21,26 @@ class Tally:
     """
 
     def __init__(self) -> None:
-        self.requests: collections.Counter[tuple[str, int]] = collections.Counter()
-        self.sent: collections.Counter[str] = collections.Counter()
+        self.requests: dict[tuple[str, int], list[int]] = collections.defaultdict(lambda: [0, 0])
         self.events: collections.Counter[str] = collections.Counter()
         self._flushed: dict[object, int] = {}
 
-    def answered(self, resource: str, status: int, size: int) -> None:
-        """One answer of `size` bytes."""
-        self.requests[resource, status] += 1
-        self.sent[resource] += size
+    def answered(self, key: tuple[str, int], size: int) -> None:
+        """One answer of `size` bytes; `key` is its resource class and its status."""
+        counts = self.requests[key]
+        counts[0] += 1
+        counts[1] += size
 
     def event(self, name: str, times: int = 1) -> None:
         self.events[name] += times
 
     def flush(self) -> None:
         """Adds what was counted since the last call to the process's metrics."""
-        for (resource, status), count in self.requests.items():
-            if new := self._new((resource, status), count):
+        for key, (count, size) in self.requests.items():
+            resource, status = key
+            if new := self._new(key, count):
                 REQUESTS.labels(resource, str(status)).inc(new)
-        for resource, count in self.sent.items():
-            if new := self._new(("sent", resource), count):
+            if new := self._new(("sent", key), size):
                 SENT.labels(resource).inc(new)
         for name, count in self.events.items():
             if new := self._new(("event", name), count):

@@ -22,7 +22,8 @@ class Response:
     """An answer without its Date. `resource` names its class in the counters; `close` ends the connection."""
 
     __slots__ = (
-        "_date", "_head", "_wire", "block", "body", "close", "fields", "resource", "size", "status", "unsized"
+        "_date", "_head", "_wire", "block", "body", "close", "fields", "key", "resource", "size",
+        "status", "unsized",
     )  # fmt: skip
 
     def __init__(
@@ -36,6 +37,7 @@ class Response:
         unsized: bool = False,
     ) -> None:
         self.resource = resource
+        self.key = resource, status
         self.status = status
         self.fields = fields
         self.body = body

@@ -11,7 +11,7 @@ from edge.origin.held import Waiter
 from edge.origin.metrics import CONNECTIONS, WAITERS, Tally
 from edge.origin.responses import Response, error
 from edge.origin.routes import Routes
-from edge.protocols.http.headers import HeaderMemo
+from edge.protocols.http.request import HeadMemo
 
 _SLICE = 1024  # answers written in one turn of the loop
 _TICK_S = 0.25
@@ -52,7 +52,7 @@ class OriginServer:
         self.config = config
         self.routes = routes
         self.tally = tally
-        self.memo = HeaderMemo()
+        self.memo = HeadMemo()
         self.date = b""
         self.held: set[ViewerConnection] = set()
         self._on_tick = on_tick

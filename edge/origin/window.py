@@ -93,12 +93,19 @@ class RenditionWindow:
         self._parts: dict[int, StoredPart] = {}
         self._by_msn: dict[int, StoredSegment] = {}
         self._last: tuple[int, int, int] = (-1, -1, -1)
+        self._positioned = -1
+        self._position: Position | None = None
 
     # -- what is there
 
     @property
     def position(self) -> Position | None:
         """How far the playlist goes; None while it lists nothing."""
+        if self._positioned != self.version:
+            self._positioned, self._position = self.version, self._find_position()
+        return self._position
+
+    def _find_position(self) -> Position | None:
         for segment in reversed(self.segments):
             if segment.gap or (self.ended and segment.complete):
                 return Position(segment.msn, WHOLE)

@@ -69,6 +69,28 @@ def _unescape(path: str) -> str:
     return path
 
 
+class HeadMemo:
+    """Parsed heads and header blocks by their bytes: viewers of one broadcast ask the same in the same words.
+
+    At most `size` of each are kept; it starts over when full.
+    """
+
+    def __init__(self, size: int = 2048) -> None:
+        self._size = size
+        self._headers = HeaderMemo(size)
+        self._known: dict[bytes, RequestHead] = {}
+
+    def parse(self, raw: bytes) -> RequestHead:
+        """As parse_head, once for equal heads."""
+        request = self._known.get(raw)
+        if request is None:
+            request = parse_head(raw, self._headers)
+            if len(self._known) >= self._size:
+                self._known.clear()
+            self._known[raw] = request
+        return request
+
+
 def parse_head(raw: bytes, memo: HeaderMemo) -> RequestHead:
     """Reads one head, CRLFCRLF included.
 
@@ -99,7 +121,7 @@ class RequestReader:
 
     __slots__ = ("_buffer", "_memo", "_skip")
 
-    def __init__(self, memo: HeaderMemo) -> None:
+    def __init__(self, memo: HeadMemo) -> None:
         self._memo = memo
         self._buffer = b""
         self._skip = 0
@@ -138,6 +160,6 @@ class RequestReader:
             return None
         raw = buffer[: end + 4]
         self._buffer = buffer[end + 4 :]
-        request = parse_head(raw, self._memo)
+        request = self._memo.parse(raw)
         self._skip = request.headers.body_length
         return request

@@ -1,5 +1,7 @@
 """Windows and the byte budget over synthetic chunks."""
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +20,7 @@ RULES = WindowRules(target_duration_s=2, window_s=12.0, min_segments=6)
 
 
 def window(**changes):
-    return RenditionWindow(1000, WindowRules(**({"target_duration_s": 2, "window_s": 12.0, "min_segments": 6} | changes)), Discontinuities())  # fmt: skip
+    return RenditionWindow(1000, dataclasses.replace(RULES, **changes), Discontinuities())
 
 
 def feed(target, chunks, now=0.0):
