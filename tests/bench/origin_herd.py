@@ -122,7 +122,7 @@ def throughput(pipe, port, path, size, seconds=3.0):
                 key.fileobj.send(data)
     used = ask(pipe)[0] - before
     print(
-        f"{path.rpartition('/')[2]}: {done / used:.0f} requests and {total / used / 1e9:.2f} GB per core-second"
+    print(f"{path}: {done / used:.0f} requests, {total / used / 1e9:.2f} GB per core-second")
     )
     for one in clients:
         one.close()
