@@ -121,9 +121,7 @@ def throughput(pipe, port, path, size, seconds=3.0):
                 done += 1
                 key.fileobj.send(data)
     used = ask(pipe)[0] - before
-    print(
     print(f"{path}: {done / used:.0f} requests, {total / used / 1e9:.2f} GB per core-second")
-    )
     for one in clients:
         one.close()
 
