@@ -1,0 +1,274 @@
+"""Which channels there are, which are live, and which broadcasts this process follows.
+
+Records come from the live bucket (by `live_changed`) and the directory; a broadcast is followed from its
+first request until nobody has asked for it for a while. All of it can be made again from log and bucket.
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from appliance.contracts.directory import ChannelRecord
+from appliance.contracts.media import Broadcast, BroadcastState, Rendition
+from appliance.contracts.subjects import MEDIA_STREAM, media_of
+from appliance.runtime.bus import LogMessage
+from appliance.runtime.tasks import Tasks
+from edge.origin.config import OriginConfig
+from edge.origin.feed import BroadcastFeed, Deliver
+from edge.origin.metrics import FOLLOWED, STORED, Tally
+from edge.origin.part_store import PartStore
+
+_INDEX_S = 1.0
+T = TypeVar("T")
+
+
+class Log(Protocol):
+    """The part of a bus that following needs."""
+
+    def tail(self, stream: str, subjects: list[str], start: int = 1) -> AsyncIterator[LogMessage]:
+        """Every message of `subjects`, in order, without end."""
+
+
+class Directory(Protocol):
+    """The part of a replica that looking up channels needs."""
+
+    def items(self, prefix: str) -> list[tuple[str, bytes]]:
+        """Keys and values below a prefix."""
+
+
+class _Followed:
+    def __init__(self, feed: BroadcastFeed, tasks: Tasks) -> None:
+        self.feed = feed
+        self.tasks = tasks
+
+
+class Catalogue:
+    """Lookups for the routes. `clock` is monotonic seconds; `deliver` writes one answer to many."""
+
+    def __init__(
+        self,
+        *,
+        config: OriginConfig,
+        log: Log,
+        directory: Directory,
+        store: PartStore,
+        tally: Tally,
+        deliver: Deliver,
+        clock: Callable[[], float],
+        on_failure: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        self._config = config
+        self._log = log
+        self._directory = directory
+        self._store = store
+        self._tally = tally
+        self._deliver = deliver
+        self._clock = clock
+        self._on_failure = on_failure
+        self._broadcasts: dict[str, Broadcast] = {}
+        self._renditions: dict[str, dict[str, Rendition]] = {}
+        self._live: dict[str, str] = {}
+        self._followed: dict[str, _Followed] = {}
+        self._closing = Tasks(on_failure)
+        self._channels: dict[str, ChannelRecord] = {}
+        self._indexed = float("-inf")
+        self.revision = 0  # grows with every change of the live bucket
+
+    # -- records
+
+    def live_changed(self, key: str, value: bytes | None) -> None:
+        """A key of the live bucket was written or deleted."""
+        kind, _, rest = key.partition(".")
+        self.revision += 1
+        try:
+            if kind == "broadcast":
+                self._broadcast_changed(rest, None if value is None else _read(value, Broadcast))
+            elif kind == "rendition":
+                broadcast_id, _, name = rest.partition(".")
+                self._rendition_changed(
+                    broadcast_id, name, None if value is None else _read(value, Rendition)
+                )
+        except msgspec.MsgspecError:
+            self._tally.event("bad_record")
+
+    def _broadcast_changed(self, broadcast_id: str, record: Broadcast | None) -> None:
+        followed = self._followed.get(broadcast_id)
+        old = (
+            self._broadcasts.pop(broadcast_id, None) if record is None else self._broadcasts.get(broadcast_id)
+        )
+        if record is not None:
+            self._broadcasts[broadcast_id] = record
+            if followed is not None:
+                followed.feed.set_record(record, self._clock())
+        elif followed is not None:
+            followed.feed.end_soon(self._clock())
+        for channel in {one.channel for one in (old, record) if one is not None}:
+            self._elect(channel)
+
+    def _elect(self, channel: str) -> None:
+        """The newest broadcast of a channel that is not over is the live one."""
+        candidates = [
+            record
+            for record in self._broadcasts.values()
+            if record.channel == channel and record.state is not BroadcastState.ENDED
+        ]
+        if candidates:
+            self._live[channel] = max(
+                candidates, key=lambda one: (one.started_at_ms, one.broadcast_id)
+            ).broadcast_id
+        else:
+            self._live.pop(channel, None)
+
+    def _rendition_changed(self, broadcast_id: str, name: str, record: Rendition | None) -> None:
+        known = self._renditions.setdefault(broadcast_id, {})
+        if record is None:
+            known.pop(name, None)
+            if not known:
+                del self._renditions[broadcast_id]
+            return
+        known[name] = record
+        followed = self._followed.get(broadcast_id)
+        if followed is not None:
+            followed.feed.set_rendition(record, self._clock())
+
+    # -- lookups
+
+    def channel(self, name: str) -> ChannelRecord | None:
+        """A channel of the directory; changes show within a second."""
+        now = self._clock()
+        if now - self._indexed >= _INDEX_S:
+            self._indexed = now
+            self._channels = {}
+            for _, value in self._directory.items("channel."):
+                try:
+                    record = msgspec.json.decode(value, type=ChannelRecord)
+                except msgspec.MsgspecError:
+                    self._tally.event("bad_record")
+                else:
+                    self._channels[record.channel] = record
+        return self._channels.get(name)
+
+    def live(self, channel: str) -> Broadcast | None:
+        """The channel's broadcast that is starting, live or interrupted."""
+        broadcast_id = self._live.get(channel)
+        return self._broadcasts.get(broadcast_id) if broadcast_id is not None else None
+
+    def broadcast(self, broadcast_id: str) -> Broadcast | None:
+        return self._broadcasts.get(broadcast_id)
+
+    def rendition(self, broadcast_id: str, name: str) -> Rendition | None:
+        return self._renditions.get(broadcast_id, {}).get(name)
+
+    def broadcasts(self) -> Iterator[Broadcast]:
+        """Every broadcast that is live or interrupted."""
+        for broadcast_id in self._live.values():
+            record = self._broadcasts[broadcast_id]
+            if record.state in (BroadcastState.LIVE, BroadcastState.INTERRUPTED):
+                yield record
+
+    def viewers(self, broadcast_id: str) -> int:
+        """Viewers this process has seen lately."""
+        followed = self._followed.get(broadcast_id)
+        return followed.feed.viewers.count(self._clock()) if followed is not None else 0
+
+    # -- following
+
+    def feed(self, broadcast_id: str) -> BroadcastFeed | None:
+        """The feed of a broadcast, followed from now on; None when there is no such one or it is over."""
+        followed = self._followed.get(broadcast_id)
+        if followed is None:
+            record = self._broadcasts.get(broadcast_id)
+            if record is None or record.state is BroadcastState.ENDED:
+                return None
+            followed = self._follow(record)
+        followed.feed.last_request = self._clock()
+        return followed.feed
+
+    def _follow(self, record: Broadcast) -> _Followed:
+        now = self._clock()
+        feed = BroadcastFeed(record, self._config, self._store, self._tally, self._deliver, now)
+        for rendition in self._renditions.get(record.broadcast_id, {}).values():
+            feed.set_rendition(rendition, now)
+        followed = self._followed[record.broadcast_id] = _Followed(feed, Tasks(self._on_failure))
+        followed.tasks.start(self._tail(feed), f"follow-{record.broadcast_id}")
+        return followed
+
+    async def _tail(self, feed: BroadcastFeed) -> None:
+        subjects = [media_of(feed.record.broadcast_id)]
+        async for message in self._log.tail(MEDIA_STREAM, subjects, 1):
+            feed.take(message.subject, message.headers, message.data, message.pending, self._clock())
+
+    def tick(self) -> None:
+        """Several times a second: time passes for every feed; the unwanted ones are dropped."""
+        now = self._clock()
+        for broadcast_id, followed in list(self._followed.items()):
+            feed = followed.feed
+            feed.tick(now)
+            if feed.over(now) or (now - feed.last_request >= self._config.idle_s and not feed.ended):
+                del self._followed[broadcast_id]
+                feed.close()
+                self._closing.start(followed.tasks.close(), f"unfollow-{broadcast_id}")
+        FOLLOWED.set(len(self._followed))
+        STORED.set(self._store.held_bytes)
+
+    async def close(self) -> None:
+        """Stops following everything; whoever is held is answered."""
+        followed, self._followed = list(self._followed.values()), {}
+        for one in followed:
+            one.feed.close()
+            await one.tasks.close()
+        await self._closing.close()
+
+    # -- documents for the pages
+
+    def channels_document(self) -> bytes:
+        """JSON of /live/channels.json: what is live here, most viewers first."""
+        found = []
+        for record in self.broadcasts():
+            known = self.channel(record.channel)
+            width, height = self._size(record.broadcast_id)
+            found.append(
+                {
+                    "channel": record.channel,
+                    "title": record.title or (known.title if known is not None else ""),
+                    "category": known.category if known is not None else "",
+                    "stream_id": record.broadcast_id,
+                    "state": record.state.value,
+                    "started_at": record.started_at_ms,
+                    "viewers": self.viewers(record.broadcast_id),
+                    "width": width,
+                    "height": height,
+                }
+            )
+        found.sort(key=lambda one: (-int(str(one["viewers"])), str(one["channel"])))
+        return json.dumps({"channels": found}, ensure_ascii=False, separators=(",", ":")).encode()
+
+    def status_document(self, channel: str) -> bytes | None:
+        """JSON of /live/CHANNEL/status.json; None when the channel is unknown."""
+        record, known = self.live(channel), self.channel(channel)
+        if record is None and known is None:
+            return None
+        document = {
+            "channel": channel,
+            "title": (record.title if record is not None else "")
+            or (known.title if known is not None else ""),
+            "state": record.state.value if record is not None else "offline",
+            "stream_id": record.broadcast_id if record is not None else None,
+            "started_at": record.started_at_ms if record is not None else None,
+            "viewers": self.viewers(record.broadcast_id) if record is not None else 0,
+            "part_target_s": record.part_target_s if record is not None else None,
+        }
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+    def _size(self, broadcast_id: str) -> tuple[int, int]:
+        for rendition in self._renditions.get(broadcast_id, {}).values():
+            video = rendition.inits[-1].video if rendition.name == "source" and rendition.inits else None
+            if video is not None:
+                return video.width, video.height
+        return 0, 0
+
+
+def _read(value: bytes, kind: type[T]) -> T:
+    return msgspec.json.decode(value, type=kind)

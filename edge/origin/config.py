@@ -1,0 +1,27 @@
+"""What the origin may be told."""
+
+import dataclasses
+from pathlib import Path
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OriginConfig:
+    """Limits and places of one origin process. Times in seconds."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    reuse_port: bool = True
+    pages: Path | None = None  # folder of the built web pages
+    window_s: float = 60.0  # length of the live playlist
+    min_segments: int = 6  # whatever the window says [Apple 8.11]
+    idle_s: float = 60.0  # a broadcast nobody asked for in so long is no longer followed
+    store_bytes: int = 1 << 30  # chunks held by this process
+    connections: int = 20_000
+    waiters: int = 20_000  # held requests
+    event_clients: int = 5_000  # of /live/events
+    head_s: float = 10.0  # from the first byte of a request to its last
+    idle_connection_s: float = 75.0  # between requests
+    stall_s: float = 20.0  # a client that takes no byte for so long is cut
+    complete_s: float = 3.0  # how long the multivariant playlist waits for missing renditions
+    drain_s: float = 5.0
+    connect_sources: tuple[str, ...] = ()  # further origins that pages may talk to

@@ -1,0 +1,254 @@
+"""One viewer connection: requests in order, one answer at a time, bounded in bytes and in time."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+from edge.origin.responses import Response, error
+from edge.protocols.http.errors import HttpError
+from edge.protocols.http.request import RequestHead, RequestReader
+
+if TYPE_CHECKING:
+    from edge.origin.server import OriginServer
+
+_AHEAD = 16 * 1024  # bytes a client may send while it waits for an answer
+_NEVER = float("inf")
+
+
+class ViewerConnection(asyncio.Protocol):
+    """States: reading a request; holding one; writing (the client is slow); streaming events; closed.
+
+    While it holds, writes or streams, further requests stay unread in a bounded buffer.
+    """
+
+    __slots__ = (
+        "_head_only", "_keep", "_paused", "_pumping", "_reader", "_reading", "_release", "_server",
+        "_stalled_size", "address", "closed", "deadline", "held_until", "port", "stalled_since", "streaming",
+        "transport",
+    )  # fmt: skip
+
+    transport: asyncio.Transport
+
+    def __init__(self, server: "OriginServer") -> None:
+        self._server = server
+        self._reader = RequestReader(server.memo)
+        self._release: Callable[[], None] | None = None
+        self._head_only = False
+        self._keep = True
+        self._paused = False
+        self._pumping = False
+        self._reading = True
+        self._stalled_size = 0
+        self.stalled_since = _NEVER
+        self.held_until = _NEVER
+        self.deadline = _NEVER
+        self.streaming = False
+        self.closed = False
+        self.address = ""
+        self.port = 0
+
+    # -- the transport's calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by its type
+        peer = transport.get_extra_info("peername")
+        if isinstance(peer, tuple) and len(peer) >= 2:
+            self.address, self.port = str(peer[0]), int(peer[1])
+        self.deadline = self._server.now() + self._server.config.head_s
+        self._server.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self.closed:
+            return
+        try:
+            self._reader.receive_data(data)
+        except HttpError as failure:
+            self._refuse(failure)
+            return
+        if self._busy:
+            if self._reading and self._reader.waiting > _AHEAD:
+                self._reading = False
+                self.transport.pause_reading()
+            return
+        self._pump()
+
+    def pause_writing(self) -> None:
+        self._paused = True
+        self.stalled_since = self._server.now()
+        self._stalled_size = self.transport.get_write_buffer_size()
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        self.stalled_since = _NEVER
+        self._go_on()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
+        self.closed = True
+        self._let_go()
+        self._server.lost(self)
+
+    # -- requests
+
+    @property
+    def _busy(self) -> bool:
+        return self._paused or self.streaming or self._release is not None
+
+    def _go_on(self) -> None:
+        if self.closed or self._busy:
+            return
+        if not self._reading:
+            self._reading = True
+            self.transport.resume_reading()
+        if self._reader.waiting:
+            self._pump()
+
+    def _pump(self) -> None:
+        if self._pumping:
+            return
+        self._pumping = True
+        try:
+            while not (self.closed or self._paused or self.streaming or self._release is not None):
+                request = self._reader.next_request()
+                if request is None:
+                    self._await_request()
+                    break
+                self._serve(request)
+        except HttpError as failure:
+            self._refuse(failure)
+        finally:
+            self._pumping = False
+
+    def _await_request(self) -> None:
+        config, now = self._server.config, self._server.now()
+        if not self._reader.waiting:
+            self.deadline = now + config.idle_connection_s
+        else:  # the first bytes set it; later ones do not move it
+            self.deadline = min(self.deadline, now + config.head_s)
+
+    def _serve(self, request: RequestHead) -> None:
+        self.deadline = _NEVER
+        self._head_only = request.method == "HEAD"
+        self._keep = request.keep_alive and not request.headers.chunked
+        response = self._server.routes.serve(self, request)
+        if response is not None:
+            self._write(response)
+
+    @property
+    def rest(self) -> bytes:
+        """What came after the head of the request being served."""
+        return self._reader.rest
+
+    def has_room(self) -> bool:
+        """Whether this process may hold one more request."""
+        return self._server.has_room()
+
+    def hold(self, release: Callable[[], None], until: float) -> None:
+        """The request being served waits; `release` takes it off its list."""
+        self._release = release
+        self.held_until = until
+        self._server.held.add(self)
+
+    def claim(self) -> None:
+        """An answer is on its way in a later turn of the loop: the request's time cannot run out any more."""
+        self.held_until = _NEVER
+
+    def answer(self, response: Response) -> None:
+        """Answers the held request and goes on; nothing when it was answered or the client has left."""
+        if self.closed or self._release is None:
+            return
+        self._let_go()
+        self._write(response)
+        self._go_on()
+        if not self._busy and not self._reader.waiting:
+            self._await_request()
+
+    def _let_go(self) -> None:
+        if self._release is not None:
+            self._release()
+            self._release = None
+            self.held_until = _NEVER
+            self._server.held.discard(self)
+
+    def _write(self, response: Response) -> None:
+        server = self._server
+        if self._head_only:
+            self.transport.write(response.head(server.date))
+            server.tally.answered(response.key, 0)
+        else:
+            pieces = response.wire(server.date)
+            if len(pieces) == 1:
+                self.transport.write(pieces[0])
+            else:
+                self.transport.writelines(pieces)
+            server.tally.answered(response.key, response.size)
+        if response.close or not self._keep:
+            self._finish()
+
+    def _refuse(self, failure: HttpError) -> None:
+        self._server.tally.event("bad_request")
+        if self._busy:  # an earlier request has no answer yet, so this one cannot have one
+            self.transport.abort()
+            return
+        self._head_only = False
+        self._write(error("request", failure.status, failure.detail, close=True))
+
+    def refuse(self, response: Response) -> None:
+        """Answers before any request came, and closes."""
+        self._keep = False
+        self._write(response)
+
+    def descriptor(self) -> int | None:
+        """A second descriptor of the socket; whoever asks closes it. None when bytes are still to be written:
+        the new owner must not write between them."""
+        found = self.transport.get_extra_info("socket")
+        if found is None or found.fileno() < 0 or self.transport.get_write_buffer_size():
+            return None
+        return os.dup(found.fileno())
+
+    def leave(self) -> None:
+        """Closes our descriptor without a shutdown: another process goes on with the connection."""
+        self.closed = True
+        if self._reading:
+            self._reading = False
+            self.transport.pause_reading()
+        self.transport.abort()
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client has left."""
+        return self.closed
+
+    def _finish(self) -> None:
+        """Nothing more is read; the connection closes when what was written is out, or is cut as stalled."""
+        self.closed = True
+        if self.transport.get_write_buffer_size():
+            self.stalled_since = min(self.stalled_since, self._server.now())
+            self._stalled_size = self.transport.get_write_buffer_size()
+        self.transport.close()
+
+    # -- events
+
+    def stream(self, response: Response) -> None:
+        """Answers with a body that goes on: the caller sends its pieces with `push`."""
+        self._write(response)
+        self.streaming = True
+
+    def push(self, data: bytes) -> None:
+        """The next piece of a stream; a client that has not taken the last ones misses it."""
+        if not self.closed and not self._paused:
+            self.transport.write(data)
+
+    # -- time
+
+    def check(self, now: float) -> str:
+        """Called once a second. The reason for which the connection must be cut, or nothing."""
+        if now >= self.stalled_since:
+            size = self.transport.get_write_buffer_size()
+            if size < self._stalled_size:
+                self._stalled_size, self.stalled_since = size, now
+            elif now - self.stalled_since >= self._server.config.stall_s:
+                return "stalled_cut"
+        if now >= self.deadline:
+            return "head_timeout" if self._reader.waiting else "idle_cut"
+        return ""

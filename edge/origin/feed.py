@@ -1,0 +1,249 @@
+"""One followed broadcast: its renditions, the answers made of them, and the requests held for them.
+
+Sans-socket: chunks, records and `now` (monotonic seconds) come in; answers leave through `Deliver`, which
+writes one response to many waiters. Nothing here blocks or waits.
+"""
+
+from collections.abc import Callable, Mapping
+
+from appliance.contracts.errors import BadInputError
+from appliance.contracts.media import (
+    AUDIO,
+    CHUNK_HEADER,
+    SOURCE,
+    Broadcast,
+    BroadcastState,
+    ChunkHeader,
+    Rendition,
+)
+from edge.origin import playlists
+from edge.origin.config import OriginConfig
+from edge.origin.held import HeldRequests, Waiter
+from edge.origin.metrics import Tally
+from edge.origin.part_store import PartStore, RenditionStore
+from edge.origin.rendition import RenditionFeed
+from edge.origin.responses import PLAYLIST_TYPE, Response, error, text
+from edge.origin.viewers import ViewerCount
+from edge.origin.window import Discontinuities, RenditionWindow, WindowRules
+from edge.protocols.hls import multivariant
+
+Deliver = Callable[[list[Waiter], Response], None]
+_CATCH_UP_S = 2.0  # a log that is never quiet counts as caught up after this
+_SETTLE_S = 1.0  # record and log travel apart: the last chunks may come after the end was announced
+_SETTLE_AT_MOST_S = 5.0
+_RENDITIONS_AT_MOST = 16
+
+
+class BroadcastFeed:
+    """States: catching up, following, ended (the playlists have ENDLIST), over (may be dropped)."""
+
+    def __init__(
+        self,
+        record: Broadcast,
+        config: OriginConfig,
+        store: PartStore,
+        tally: Tally,
+        deliver: Deliver,
+        now: float,
+    ) -> None:
+        self.record = record
+        self.renditions: dict[str, RenditionFeed] = {}
+        self.viewers = ViewerCount()
+        self.last_request = now
+        self.caught_up = False
+        self.ended = False
+        self._rules = WindowRules(record.target_duration_s, config.window_s, config.min_segments)
+        self._complete_s = config.complete_s
+        self._store = store
+        self._tally = tally
+        self._deliver = deliver
+        self._discontinuities = Discontinuities()
+        self._held: HeldRequests[bool] = HeldRequests()
+        self._multivariant: dict[bool, Response] = {}
+        self._built_at = 0.0
+        self._built_of: tuple[object, ...] = ()
+        self._started = now
+        self._source_at: float | None = None
+        self._last_chunk = now
+        self._ending_at: float | None = None
+        self._over_at: float | None = None
+
+    # -- what comes
+
+    def set_record(self, record: Broadcast, now: float) -> None:
+        """The broadcast's record changed."""
+        self.record = record
+        for rendition in self.renditions.values():
+            rendition.forget_answers()
+        if record.state is BroadcastState.ENDED:
+            self.end_soon(now)
+
+    def end_soon(self, now: float) -> None:
+        """The broadcast is over once its log has been quiet for a moment."""
+        if self._ending_at is None:
+            self._ending_at = now
+
+    def set_rendition(self, record: Rendition, now: float) -> None:
+        """A rendition's record came or changed."""
+        rendition = self.rendition(record.name)
+        if rendition is not None:
+            changed = rendition.store.describe(record, now)
+            rendition.forget_answers()
+            if changed:
+                self._changed(rendition, now)
+
+    def rendition(self, name: str) -> RenditionFeed | None:
+        """The rendition of that name, begun when it is new; None when there are too many."""
+        found = self.renditions.get(name)
+        if found is None and len(self.renditions) < _RENDITIONS_AT_MOST:
+            store = RenditionStore(name, self._rules, self._discontinuities, self._tally)
+            self._store.add(store)
+            found = self.renditions[name] = RenditionFeed(name, store, self)
+        return found
+
+    def take(self, subject: str, headers: Mapping[str, str], data: bytes, pending: int, now: float) -> None:
+        """The next message of the log; `pending` messages were behind it."""
+        self._last_chunk = now
+        try:
+            header = ChunkHeader.decode(headers.get(CHUNK_HEADER, ""))
+        except BadInputError:
+            self._tally.event("bad_chunk")
+            header = None
+        rendition = self.rendition(subject.rpartition(".")[2])
+        if header is not None and rendition is not None and rendition.store.accept(header, data, now):
+            self._changed(rendition, now)
+        if pending == 0:
+            self._catch_up(now)
+
+    def tick(self, now: float) -> None:
+        """Several times a second: whatever depends on time alone."""
+        if not self.caught_up and now - self._started >= _CATCH_UP_S:
+            self._catch_up(now)
+        if self._ending_at is not None and not self.ended:
+            quiet = now - self._last_chunk >= _SETTLE_S and now - self._ending_at >= _SETTLE_S
+            if quiet or now - self._ending_at >= _SETTLE_AT_MOST_S:
+                self._end(now)
+        for rendition in self.renditions.values():
+            if rendition.window is not None:
+                rendition.window.expire(now)
+        self._release_multivariant(now)
+
+    def _end(self, now: float) -> None:
+        self.ended = True
+        longest = 0.0
+        for rendition in self.renditions.values():
+            if rendition.window is not None:
+                rendition.window.end()
+                longest = max(longest, rendition.window.listed_s())
+            self._release(rendition)
+        self._over_at = now + longest
+        self._answer_multivariant(error("multivariant", 410, "This channel is not live now."))
+
+    def over(self, now: float) -> bool:
+        """Ended, and its playlists have been served for one playlist duration since."""
+        return self._over_at is not None and now >= self._over_at
+
+    def close(self) -> None:
+        """No longer followed: what is held is answered, what is stored is freed."""
+        gone = error("playlist", 503, "This broadcast is no longer followed here.")
+        for rendition in self.renditions.values():
+            for waiters in rendition.take_all():
+                self._deliver(waiters, gone)
+        self._answer_multivariant(gone)
+        self._store.remove([rendition.store for rendition in self.renditions.values()])
+
+    # -- what changes
+
+    def _changed(self, rendition: RenditionFeed, now: float) -> None:
+        rendition.forget_answers()
+        if self._source_at is None and rendition.name in (SOURCE, AUDIO):
+            self._source_at = now
+        for store in self._store.enforce(now):
+            evicted = self.renditions.get(store.name)
+            if evicted is not None and evicted.store is store:
+                evicted.forget_answers()
+        if self.caught_up:
+            self._release(rendition)
+            self._release_multivariant(now)
+
+    def _catch_up(self, now: float) -> None:
+        if self.caught_up:
+            return
+        self.caught_up = True
+        for rendition in self.renditions.values():
+            self._release(rendition)
+        self._release_multivariant(now)
+
+    def _release(self, rendition: RenditionFeed) -> None:
+        for waiters, response in rendition.ready():
+            self._deliver(waiters, response)
+
+    # -- the multivariant playlist
+
+    def multivariant(self, *, gzip: bool, now: float) -> Response | None:
+        """The multivariant playlist, or None while it is not complete: then hold."""
+        if not self._complete(now):
+            return None
+        ready = self._ready()
+        made_of = tuple(record for record, _ in ready)
+        if made_of != self._built_of or now - self._built_at >= self.record.target_duration_s:
+            self._multivariant = {}
+            self._built_of, self._built_at = made_of, now
+        response = self._multivariant.get(gzip)
+        if response is None:
+            body = multivariant.render(playlists.multivariant(self.record, ready))
+            response = text("multivariant", PLAYLIST_TYPE, "public, max-age=1", body, gzip=gzip)
+            self._multivariant[gzip] = response
+        return response
+
+    def hold_multivariant(self, gzip: bool, waiter: Waiter) -> Callable[[], None]:
+        """Holds a request until the multivariant playlist is complete."""
+        return self._held.add(gzip, waiter)
+
+    def _ready(self) -> list[tuple[Rendition, RenditionWindow]]:
+        found = []
+        for rendition in self.renditions.values():
+            window, record = rendition.window, rendition.store.record
+            if window is not None and record is not None and record.inits and window.position is not None:
+                found.append((record, window))
+        return found
+
+    def _complete(self, now: float) -> bool:
+        """Every expected rendition has a part; or the source has had one for long enough."""
+        ready = {record.name for record, _ in self._ready()}
+        if not ready or not self.caught_up:
+            return False
+        expected = set(self.record.ladder)
+        if self.record.has_video:
+            expected.add(SOURCE)
+        if self.record.has_audio:
+            expected.add(AUDIO)
+        if expected and expected <= ready:
+            return True
+        return self._source_at is not None and now - self._source_at >= self._complete_s
+
+    def _release_multivariant(self, now: float) -> None:
+        if not self._held.keys() or not self._complete(now):
+            return
+        for gzip, waiters in self._held.take(lambda _: True):
+            response = self.multivariant(gzip=gzip, now=now)
+            if response is not None:
+                self._deliver(waiters, response)
+
+    def _answer_multivariant(self, response: Response) -> None:
+        for _, waiters in self._held.take(lambda _: True):
+            self._deliver(waiters, response)
+
+    # -- facts for pages
+
+    def windows_except(self, name: str) -> dict[str, RenditionWindow]:
+        """The windows of the other renditions, for reports."""
+        return {
+            other: rendition.window
+            for other, rendition in self.renditions.items()
+            if other != name and rendition.window is not None
+        }
+
+    def counts_viewers(self, name: str) -> bool:
+        """Whether requests for this rendition's playlist are counted: of picture and sound, one."""
+        return name != AUDIO or not self.record.has_video

@@ -1,0 +1,178 @@
+"""The answers of one rendition: playlists once per (update, kind of question), parts, segments, inits."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from edge.origin import playlists
+from edge.origin.held import HeldRequests, Waiter
+from edge.origin.part_store import RenditionStore
+from edge.origin.responses import PLAYLIST_TYPE, Response, error, media, text
+from edge.origin.window import RenditionWindow
+from edge.protocols.hls.media import delta, render
+from edge.protocols.hls.reload import Directives, Position, Refuse, Wait, decide
+
+if TYPE_CHECKING:
+    from edge.origin.feed import BroadcastFeed
+
+_LONG_S = 3600
+UNKNOWN_MEDIA = error("media", 404, "There is no such part or segment.")
+UNKNOWN_RENDITION = error("playlist", 404, "There is no such rendition.")
+
+Kind = tuple[bool, bool, bool]  # blocking, skip, gzip
+PlaylistKey = tuple[Directives, bool]
+
+
+class RenditionFeed:
+    """One rendition of a followed broadcast, as requests see it."""
+
+    __slots__ = ("_answers", "_feed", "_media", "_parts", "_playlists", "name", "store")
+
+    def __init__(self, name: str, store: RenditionStore, feed: "BroadcastFeed") -> None:
+        self.name = name
+        self.store = store
+        self._feed = feed
+        self._answers: dict[Kind, Response] = {}
+        self._media: dict[str, Response] = {}
+        self._playlists: HeldRequests[PlaylistKey] = HeldRequests()
+        self._parts: HeldRequests[int] = HeldRequests()
+
+    @property
+    def window(self) -> RenditionWindow | None:
+        """The window, once the rendition's record is known."""
+        return self.store.window
+
+    @property
+    def _position(self) -> Position | None:
+        window = self.store.window
+        return window.position if window is not None and self._feed.caught_up else None
+
+    def forget_answers(self) -> None:
+        """The playlist changed: what was built of it is old."""
+        self._answers.clear()
+        self._media.clear()
+
+    # -- playlists
+
+    def playlist(self, asked: Directives, *, gzip: bool) -> Response | None:
+        """The answer to a playlist request, or None: hold it."""
+        record = self._feed.record
+        answer = decide(asked, self._position, ended=self._feed.ended, part_target_s=record.part_target_s)
+        if isinstance(answer, Wait):
+            return None
+        if isinstance(answer, Refuse):
+            return error("playlist", answer.status, answer.reason)
+        if self.store.window is None or self.store.window.position is None:
+            return UNKNOWN_RENDITION
+        return self._built((asked.msn is not None, asked.skip, gzip))
+
+    def hold_playlist(self, asked: Directives, gzip: bool, waiter: Waiter) -> Callable[[], None]:
+        """Holds a playlist request."""
+        return self._playlists.add((asked, gzip), waiter)
+
+    def _built(self, kind: Kind) -> Response:
+        response = self._answers.get(kind)
+        if response is None:
+            response = self._answers[kind] = self._build(*kind)
+        return response
+
+    def _build(self, blocking: bool, skip: bool, gzip: bool) -> Response:
+        window = self.store.window
+        assert window is not None  # asked only for what has a position
+        record = self._feed.record
+        playlist = playlists.media_playlist(window, record, self._feed.windows_except(self.name))
+        if skip:
+            playlist = delta(playlist)
+        target = record.target_duration_s
+        if self._feed.ended:
+            cache = f"public, max-age={_LONG_S}"
+        elif blocking:
+            # Long lifetimes only for shared caches: a browser's own cache would answer a repeated question
+            # with the old playlist.
+            cache = f"public, max-age=0, s-maxage={6 * target}"
+        else:
+            cache = f"public, max-age=0, s-maxage={max(1, target // 2)}"
+        return text("playlist", PLAYLIST_TYPE, cache, render(playlist), gzip=gzip)
+
+    # -- media
+
+    def media(self, file: str) -> Response | int | None:
+        """The answer for a file name; a part's serial when it must be held; None: no such thing."""
+        known = self._media.get(file)
+        if known is not None:
+            return known
+        kind, number, window = file[:1], _number(file), self.store.window
+        if number is None:
+            return None
+        found: Response | int | None = None
+        if kind == "i":
+            found = self._init(number)
+        elif kind == "p":
+            found = self._part(number)
+        elif kind == "s" and window is not None:
+            segment = window.segment(number)
+            found = self._media_response("segment", segment.body()) if segment is not None else None
+        if isinstance(found, Response):
+            self._media[file] = found
+        return found
+
+    def _part(self, serial: int) -> Response | int | None:
+        window, feed = self.store.window, self._feed
+        part = window.part(serial) if window is not None else None
+        if part is not None:
+            return self._media_response("part", tuple(part.chunks))
+        if feed.ended or (window is None and feed.caught_up and self.store.record is None):
+            return None
+        next_serial = window.next_serial if window is not None else 0
+        hinted = serial == next_serial and (window is not None and window.position is not None)
+        return serial if hinted or (serial >= next_serial and not feed.caught_up) else None
+
+    def _init(self, number: int) -> Response | None:
+        record = self.store.record
+        for init in record.inits if record is not None else ():
+            if init.init == number:
+                return self._media_response("init", (init.data,))
+        return None
+
+    def _media_response(self, resource: str, body: tuple[bytes, ...]) -> Response:
+        record = self.store.record
+        sound = record is not None and all(init.video is None for init in record.inits)
+        age_s = 6 * self._feed.record.target_duration_s if resource == "part" else _LONG_S
+        return media(resource, "audio" if sound else "video", age_s, body)
+
+    def hold_part(self, serial: int, waiter: Waiter) -> Callable[[], None]:
+        """Holds a request for the part that comes next."""
+        return self._parts.add(serial, waiter)
+
+    # -- what became ready
+
+    def ready(self) -> Iterator[tuple[list[Waiter], Response]]:
+        """Removes and yields who can be answered now, with the one answer for all of them."""
+        answers: dict[PlaylistKey, Response] = {}
+        for key in self._playlists.keys():  # noqa: SIM118 - a method of ours, not a dict's
+            response = self.playlist(key[0], gzip=key[1])
+            if response is not None:
+                answers[key] = response
+        for key, waiters in self._playlists.take(answers.__contains__):
+            yield waiters, answers[key]
+        for serial in self._parts.keys():  # noqa: SIM118 - a method of ours, not a dict's
+            found = self.media(f"p{serial}.m4s")
+            if not isinstance(found, int):
+                response = UNKNOWN_MEDIA if found is None else found
+                for _, waiters in self._parts.take(serial.__eq__):
+                    yield waiters, response
+
+    def take_all(self) -> Iterator[list[Waiter]]:
+        """Removes and yields everybody who is held."""
+        for _, waiters in self._playlists.take(lambda _: True):
+            yield waiters
+        for _, waiters in self._parts.take(lambda _: True):
+            yield waiters
+
+
+def _number(file: str) -> int | None:
+    stem, _, extension = file[1:].partition(".")
+    if extension != ("mp4" if file[:1] == "i" else "m4s"):
+        return None
+    if not (stem.isascii() and stem.isdigit()) or len(stem) > 12 or (stem[0] == "0" and stem != "0"):
+        return None
+    return int(stem)

@@ -1,0 +1,131 @@
+"""Answers, built once and written to many: status, header block and body pieces that are never copied."""
+
+import zlib
+
+from edge.protocols.http.errors import RangeNotSatisfiableError
+from edge.protocols.http.ranges import parse_range, slice_pieces
+from edge.protocols.http.response import Field, field_block, status_line
+
+PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
+SHORT = "public, max-age=0, s-maxage=1"
+IMMUTABLE = "public, max-age=31536000, immutable"
+_JOIN_BELOW = 16 * 1024
+CORS: tuple[Field, ...] = (
+    ("Access-Control-Allow-Origin", "*"),
+    ("Access-Control-Expose-Headers", "Age, Date, Content-Length, Content-Range"),
+)
+_TEXT: Field = ("Content-Type", "text/plain; charset=utf-8")
+_NO_SNIFF: Field = ("X-Content-Type-Options", "nosniff")
+
+
+class Response:
+    """An answer without its Date. `resource` names its class in the counters; `close` ends the connection."""
+
+    __slots__ = (
+        "_date", "_head", "_wire", "block", "body", "close", "fields", "key", "resource", "size",
+        "status", "unsized",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        resource: str,
+        status: int,
+        fields: tuple[Field, ...],
+        body: tuple[bytes, ...] = (),
+        *,
+        close: bool = False,
+        unsized: bool = False,
+    ) -> None:
+        self.resource = resource
+        self.key = resource, status
+        self.status = status
+        self.fields = fields
+        self.body = body
+        self.close = close
+        self.unsized = unsized
+        self.size = sum(len(piece) for piece in body)
+        ending: tuple[Field, ...] = (("Connection", "close"),) if close else ()
+        self.block = field_block(fields + ending, None if unsized or status == 204 else self.size)
+        self._head = status_line(status)
+        self._date = b""
+        self._wire: tuple[bytes, ...] = ()
+
+    def head(self, date: bytes) -> bytes:
+        """Status line and fields; `date` is the whole Date line of this second."""
+        return self._head + date + self.block
+
+    def wire(self, date: bytes) -> tuple[bytes, ...]:
+        """Everything to write; small answers are one piece, made once a second however many ask."""
+        if date is not self._date:
+            self._date = date
+            head = self.head(date)
+            self._wire = (b"".join((head, *self.body)),) if self.size < _JOIN_BELOW else (head, *self.body)
+        return self._wire
+
+
+def ranged(response: Response, value: str) -> Response:
+    """The answer to a request with a Range field for what `response` is the whole of (RFC 9110, 14)."""
+    try:
+        found = parse_range(value, response.size)
+    except RangeNotSatisfiableError:
+        fields = (_TEXT, ("Cache-Control", SHORT), ("Content-Range", f"bytes */{response.size}"), *CORS)
+        return Response(response.resource, 416, fields)
+    if found is None:
+        return response
+    start, end = found
+    extra: tuple[Field, ...] = (("Content-Range", f"bytes {start}-{end - 1}/{response.size}"),)
+    body = slice_pieces(response.body, start, end)
+    return Response(response.resource, 206, response.fields + extra, body)
+
+
+def media(resource: str, kind: str, max_age_s: int, body: tuple[bytes, ...]) -> Response:
+    """A part, segment or initialisation segment: its bytes never change. `kind` is "video" or "audio"."""
+    fields: tuple[Field, ...] = (
+        ("Content-Type", f"{kind}/mp4"),
+        ("Cache-Control", f"public, max-age={max_age_s}, immutable"),
+        ("Accept-Ranges", "bytes"),
+        _NO_SNIFF,
+        *CORS,
+    )
+    return Response(resource, 200, fields, body)
+
+
+def text(
+    resource: str, content_type: str, cache: str, body: bytes, *, gzip: bool, extra: tuple[Field, ...] = CORS
+) -> Response:
+    """Text that is the same for everybody, compressed here when `gzip`."""
+    fields: list[Field] = [("Content-Type", content_type), ("Cache-Control", cache)]
+    if gzip:
+        fields.append(("Content-Encoding", "gzip"))
+        body = compress(body)
+    fields += [("Vary", "Accept-Encoding"), _NO_SNIFF, *extra]
+    return Response(resource, 200, tuple(fields), (body,))
+
+
+def compress(body: bytes, level: int = 6) -> bytes:
+    """gzip without a time stamp: equal input gives equal bytes."""
+    packer = zlib.compressobj(level, zlib.DEFLATED, 31)
+    return packer.compress(body) + packer.flush()
+
+
+def error(resource: str, status: int, detail: str, *, close: bool = False) -> Response:
+    """A refusal in one plain sentence, with the cache rule of its status and CORS like everything else."""
+    fields: list[Field] = [_TEXT, ("Cache-Control", "no-store" if status >= 500 else SHORT), _NO_SNIFF, *CORS]
+    if status == 503:
+        fields.append(("Retry-After", "1"))
+    if status == 405:
+        fields.append(("Allow", "GET, HEAD, OPTIONS"))
+    return Response(resource, status, tuple(fields), (detail.encode() + b"\n",), close=close)
+
+
+PREFLIGHT = Response(
+    "options",
+    204,
+    (
+        ("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS"),
+        ("Access-Control-Allow-Headers", "Range, Content-Type, Authorization"),
+        ("Access-Control-Max-Age", "86400"),
+        ("Cache-Control", SHORT),
+        *CORS,
+    ),
+)

@@ -1,0 +1,232 @@
+"""From a request to its answer: media, playlists, documents, pages, and what belongs to other roles."""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from appliance.contracts.directory import CHANNEL_NAME
+from appliance.contracts.media import AUDIO
+from edge.origin.catalogue import Catalogue
+from edge.origin.events import EventStream
+from edge.origin.feed import BroadcastFeed
+from edge.origin.held import Waiter
+from edge.origin.metrics import Tally
+from edge.origin.rendition import UNKNOWN_MEDIA, UNKNOWN_RENDITION, RenditionFeed
+from edge.origin.responses import PREFLIGHT, SHORT, Response, error, ranged, text
+from edge.origin.static import Pages
+from edge.protocols.hls.errors import DirectiveError
+from edge.protocols.hls.reload import Directives, parse_directives
+from edge.protocols.http.request import RequestHead
+
+JSON = "application/json; charset=utf-8"
+_UNKNOWN_CHANNEL = error("multivariant", 404, "There is no such channel.")
+_NOT_LIVE = error("multivariant", 410, "This channel is not live now.")
+_UNKNOWN_BROADCAST = error("media", 404, "There is no such broadcast.")
+_OVER = error("media", 410, "This broadcast is over.")
+_NOT_FOUND = error("page", 404, "There is nothing here.")
+_METHOD = error("request", 405, "This can only be read.")
+_FULL = error("held", 503, "Too many requests are waiting here.")
+_AWAY = error("handoff", 503, "The chat is away for a moment.")
+_ALIVE = error("health", 200, "ok")
+_READY = error("health", 200, "ready")
+_NOT_READY = error("health", 503, "not ready")
+
+
+class Handoff(Protocol):
+    """Gives a connection to another role (appliance.runtime.handoff.HandoffSender)."""
+
+    def send(self, fd: int, head: bytes, peer: str) -> bool:
+        """False when the other role is away."""
+
+
+class Caller(Waiter, Protocol):
+    """The connection a request came on."""
+
+    address: str
+    port: int
+
+    @property
+    def rest(self) -> bytes:
+        """Bytes after the head."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client has left."""
+
+    def has_room(self) -> bool:
+        """Whether one more request may be held."""
+
+    def hold(self, release: Callable[[], None], until: float) -> None:
+        """Parks the request."""
+
+    def stream(self, response: Response) -> None:
+        """Begins an answer without end."""
+
+    def push(self, data: bytes) -> None:
+        """Goes on with it."""
+
+    def descriptor(self) -> int | None:
+        """A second descriptor of the socket, which the receiver closes."""
+
+    def leave(self) -> None:
+        """Closes our descriptor; the connection itself lives on elsewhere."""
+
+
+class Routes:
+    """`serve` answers, or returns None when the request is held, streamed or handed on."""
+
+    def __init__(
+        self,
+        *,
+        catalogue: Catalogue,
+        pages: Pages,
+        events: EventStream,
+        tally: Tally,
+        clock: Callable[[], float],
+        is_ready: Callable[[], bool],
+        handoffs: Mapping[str, Handoff],
+    ) -> None:
+        self._catalogue = catalogue
+        self._pages = pages
+        self._events = events
+        self._tally = tally
+        self._clock = clock
+        self._is_ready = is_ready
+        self._handoffs = [(prefix.rstrip("/"), sender) for prefix, sender in handoffs.items()]
+
+    def serve(self, caller: Caller, request: RequestHead) -> Response | None:
+        """The answer to `request`."""
+        path = request.path
+        if not path.startswith(("/media/", "/live/")):
+            sender = self._other_role(path)
+            if sender is not None:
+                return self._hand_on(caller, request, sender)
+        if request.method == "OPTIONS":
+            return PREFLIGHT
+        if request.method == "POST":
+            return _METHOD
+        segments = path.split("/")
+        if segments[1] == "media" and len(segments) == 5:
+            return self._media(caller, request, segments[2], segments[3], segments[4])
+        if segments[1] == "live" and len(segments) in (3, 4):
+            return self._live(caller, request, segments[2:])
+        if path == "/healthz":
+            return _ALIVE
+        if path == "/readyz":
+            return _READY if self._is_ready() else _NOT_READY
+        return self._pages.find(path, gzip=request.headers.gzip) or _NOT_FOUND
+
+    # -- other roles
+
+    def _other_role(self, path: str) -> Handoff | None:
+        for prefix, sender in self._handoffs:
+            if path.startswith(prefix) and (len(path) == len(prefix) or path[len(prefix)] == "/"):
+                return sender
+        return None
+
+    def _hand_on(self, caller: Caller, request: RequestHead, sender: Handoff) -> Response | None:
+        fd = caller.descriptor()
+        if fd is None:
+            return _AWAY
+        try:
+            taken = sender.send(fd, request.raw + caller.rest, caller.address)
+        finally:
+            os.close(fd)
+        if not taken:
+            self._tally.event("handoff_refused")
+            return _AWAY
+        self._tally.event("handed_off")
+        caller.leave()
+        return None
+
+    # -- media
+
+    def _media(
+        self, caller: Caller, request: RequestHead, broadcast_id: str, name: str, file: str
+    ) -> Response | None:
+        feed = self._catalogue.feed(broadcast_id)
+        if feed is None:
+            return _OVER if self._catalogue.broadcast(broadcast_id) is not None else _UNKNOWN_BROADCAST
+        rendition = feed.renditions.get(name) or self._expected(feed, name)
+        if rendition is None:
+            return UNKNOWN_RENDITION
+        if file == "index.m3u8":
+            return self._playlist(caller, request, feed, rendition)
+        found = rendition.media(file)
+        if isinstance(found, int):
+            return self._hold(caller, feed, lambda: rendition.hold_part(found, caller))
+        if found is None:
+            return UNKNOWN_MEDIA
+        asked = request.headers.get("range")
+        return ranged(found, asked) if asked and request.method == "GET" else found
+
+    def _expected(self, feed: BroadcastFeed, name: str) -> RenditionFeed | None:
+        """A rendition that will come: promised by the broadcast's record."""
+        record = feed.record
+        if name in record.ladder or (name == AUDIO and record.has_audio):
+            return feed.rendition(name)
+        return None
+
+    def _playlist(
+        self, caller: Caller, request: RequestHead, feed: BroadcastFeed, rendition: RenditionFeed
+    ) -> Response | None:
+        try:
+            asked = parse_directives(request.query)
+        except DirectiveError as failure:
+            return error("playlist", 400, failure.detail)
+        if feed.counts_viewers(rendition.name):
+            self._count(caller, request, feed, asked)
+        gzip = request.headers.gzip
+        response = rendition.playlist(asked, gzip=gzip)
+        if response is None:
+            return self._hold(caller, feed, lambda: rendition.hold_playlist(asked, gzip, caller))
+        return response
+
+    def _count(self, caller: Caller, request: RequestHead, feed: BroadcastFeed, asked: Directives) -> None:
+        if asked.msn is not None and asked.part not in (None, 1):
+            return  # once a segment is enough
+        address = caller.address
+        if address in ("127.0.0.1", "::1"):  # the TLS front on this machine says for whom it asks
+            address = request.headers.get("x-forwarded-for") or address
+        group = address, request.headers.get("user-agent")
+        question = -1 if asked.msn is None else asked.msn
+        feed.viewers.note(group, caller.port, question, self._clock())
+
+    def _hold(
+        self, caller: Caller, feed: BroadcastFeed, park: Callable[[], Callable[[], None]]
+    ) -> Response | None:
+        if not caller.has_room():
+            return _FULL
+        caller.hold(park(), self._clock() + 3 * feed.record.target_duration_s)
+        return None
+
+    # -- what is live
+
+    def _live(self, caller: Caller, request: RequestHead, rest: list[str]) -> Response | None:
+        gzip = request.headers.gzip
+        if rest == ["channels.json"]:
+            return text("document", JSON, SHORT, self._catalogue.channels_document(), gzip=gzip)
+        if rest == ["events"]:
+            return self._events.join(caller) if request.method == "GET" else _METHOD
+        if len(rest) != 2 or not CHANNEL_NAME.match(rest[0]):
+            return _UNKNOWN_CHANNEL
+        if rest[1] == "status.json":
+            document = self._catalogue.status_document(rest[0])
+            return (
+                _UNKNOWN_CHANNEL if document is None else text("document", JSON, SHORT, document, gzip=gzip)
+            )
+        if rest[1] == "index.m3u8":
+            return self._multivariant(caller, rest[0], gzip)
+        return _NOT_FOUND
+
+    def _multivariant(self, caller: Caller, channel: str, gzip: bool) -> Response | None:
+        record = self._catalogue.live(channel)
+        if record is None:
+            return _NOT_LIVE if self._catalogue.channel(channel) is not None else _UNKNOWN_CHANNEL
+        feed = self._catalogue.feed(record.broadcast_id)
+        if feed is None:
+            return _NOT_LIVE
+        response = feed.multivariant(gzip=gzip, now=self._clock())
+        if response is None:
+            return self._hold(caller, feed, lambda: feed.hold_multivariant(gzip, caller))
+        return response

@@ -1,0 +1,153 @@
+"""The viewer HTTP server of one process: listening, delivery in slices, time limits, counters."""
+
+import asyncio
+import email.utils
+from collections.abc import Callable
+
+from appliance.runtime.tasks import Tasks
+from edge.origin.config import OriginConfig
+from edge.origin.connection import ViewerConnection
+from edge.origin.held import Waiter
+from edge.origin.metrics import CONNECTIONS, WAITERS, Tally
+from edge.origin.responses import Response, error
+from edge.origin.routes import Routes
+from edge.protocols.http.request import HeadMemo
+
+_SLICE = 1024  # answers written in one turn of the loop
+_TICK_S = 0.25
+_BACKLOG = 4096
+_HELD_TOO_LONG = error("held", 503, "What was asked for did not come in time.")
+_FULL = error("request", 503, "This server has as many viewers as it can take.", close=True)
+
+
+def deliverer(loop: asyncio.AbstractEventLoop) -> Callable[[list[Waiter], Response], None]:
+    """Writes one response to many, a slice per turn, so that the loop keeps serving others."""
+
+    def deliver(waiters: list[Waiter], response: Response) -> None:
+        for waiter in waiters[_SLICE:]:
+            waiter.claim()
+        _slice(waiters, response, 0)
+
+    def _slice(waiters: list[Waiter], response: Response, start: int) -> None:
+        for waiter in waiters[start : start + _SLICE]:
+            waiter.answer(response)
+        if start + _SLICE < len(waiters):
+            loop.call_soon(_slice, waiters, response, start + _SLICE)
+
+    return deliver
+
+
+class OriginServer:
+    """Owns the listening socket and every connection. `on_tick` runs several times a second."""
+
+    def __init__(
+        self,
+        *,
+        config: OriginConfig,
+        routes: Routes,
+        tally: Tally,
+        on_tick: Callable[[], None],
+        on_failure: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        self.config = config
+        self.routes = routes
+        self.tally = tally
+        self.memo = HeadMemo()
+        self.date = b""
+        self.held: set[ViewerConnection] = set()
+        self._on_tick = on_tick
+        self._connections: set[ViewerConnection] = set()
+        self._tasks = Tasks(on_failure)
+        self._listener: asyncio.Server | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._second = -1.0
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+        assert self._loop is not None
+        return self._loop.time()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        assert self._listener is not None
+        return int(self._listener.sockets[0].getsockname()[1])
+
+    async def start(self) -> None:
+        """Returns when listening. OSError when the address cannot be had."""
+        self._loop = asyncio.get_running_loop()
+        self._stamp()
+        self._listener = await self._loop.create_server(
+            lambda: ViewerConnection(self),
+            self.config.host,
+            self.config.port,
+            backlog=_BACKLOG,
+            reuse_port=self.config.reuse_port or None,
+        )
+        self._tasks.start(self._tick(), "origin-tick")
+
+    async def drain(self) -> None:
+        """Takes no new connections; gives those who hold a request or read an answer a bounded time."""
+        if self._listener is not None:
+            self._listener.close()
+        limit = self.now() + self.config.drain_s
+        while self.held and self.now() < limit:  # noqa: ASYNC110 - bounded, and only when leaving
+            await asyncio.sleep(0.05)
+
+    async def stop(self) -> None:
+        """Closes everything."""
+        if self._listener is not None:
+            self._listener.close()
+        await self._tasks.close()
+        for connection in list(self._connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
+        self.tally.flush()
+
+    # -- the connections' calls
+
+    def opened(self, connection: ViewerConnection) -> None:
+        """A connection was accepted: kept, or refused when there are too many."""
+        self._connections.add(connection)
+        if len(self._connections) > self.config.connections:
+            self.tally.event("over_connections")
+            connection.refuse(_FULL)
+
+    def lost(self, connection: ViewerConnection) -> None:
+        self._connections.discard(connection)
+
+    def has_room(self) -> bool:
+        """Whether one more request may be held."""
+        if len(self.held) < self.config.waiters:
+            return True
+        self.tally.event("over_waiters")
+        return False
+
+    # -- time
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            self._on_tick()
+            now = self.now()
+            for connection in [one for one in self.held if now >= one.held_until]:
+                connection.answer(_HELD_TOO_LONG)
+            if now - self._second >= 1.0:
+                self._stamp()
+                await self._sweep(now)
+                CONNECTIONS.set(len(self._connections))
+                WAITERS.set(len(self.held))
+                self.tally.flush()
+
+    def _stamp(self) -> None:
+        self._second = self.now()
+        self.date = f"Date: {email.utils.formatdate(usegmt=True)}\r\n".encode()
+
+    async def _sweep(self, now: float) -> None:
+        for index, connection in enumerate(list(self._connections)):
+            reason = connection.check(now)
+            if reason:
+                self.tally.event(reason)
+                connection.transport.abort()
+            if index % _SLICE == _SLICE - 1:
+                await asyncio.sleep(0)

@@ -1,0 +1,84 @@
+"""The origin role: puts its pieces together and gives them one life."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from appliance.contracts.subjects import LIVE_BUCKET
+from appliance.runtime.bus import Bus
+from appliance.runtime.replica import Replica
+from edge.origin.catalogue import Catalogue, Directory
+from edge.origin.config import OriginConfig
+from edge.origin.events import EventStream
+from edge.origin.metrics import Tally
+from edge.origin.part_store import PartStore
+from edge.origin.routes import Handoff, Routes
+from edge.origin.server import OriginServer, deliverer
+from edge.origin.static import Pages
+
+
+class OriginService:
+    """Built, started and stopped by `edge.app` in the loop it is to run in.
+
+    `local`: the site's own account (part log, live bucket). `directory`: a started replica of the directory.
+    `handoffs`: who takes requests below a path prefix, such as {"/chat/": sender, "/streams/": sender}.
+    """
+
+    def __init__(
+        self,
+        config: OriginConfig,
+        *,
+        local: Bus,
+        directory: Directory,
+        handoffs: Mapping[str, Handoff],
+        on_failure: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self._ready = False
+        self.tally = Tally()
+        store = PartStore(config.store_bytes, self.tally)
+        self.catalogue = Catalogue(
+            config=config,
+            log=local,
+            directory=directory,
+            store=store,
+            tally=self.tally,
+            deliver=deliverer(loop),
+            clock=loop.time,
+            on_failure=on_failure,
+        )
+        self._events = EventStream(self.catalogue.channels_document, config.event_clients)
+        self._live = Replica(local, LIVE_BUCKET, self.catalogue.live_changed)
+        routes = Routes(
+            catalogue=self.catalogue,
+            pages=Pages(config.pages, config.connect_sources),
+            events=self._events,
+            tally=self.tally,
+            clock=loop.time,
+            is_ready=lambda: self._ready,
+            handoffs=handoffs,
+        )
+        self.server = OriginServer(
+            config=config, routes=routes, tally=self.tally, on_tick=self._tick, on_failure=on_failure
+        )
+
+    def _tick(self) -> None:
+        self.catalogue.tick()
+        self._events.tick(asyncio.get_running_loop().time())
+
+    async def start(self) -> None:
+        """Returns when listening with the live state known. UnavailableError, OSError."""
+        await self._live.start()
+        await self.server.start()
+        self._ready = True
+
+    async def drain(self) -> None:
+        """Says that it is not ready, takes no new connections, answers what is held as far as time allows."""
+        self._ready = False
+        await self.server.drain()
+
+    async def stop(self) -> None:
+        """Ends everything."""
+        self._ready = False
+        await self.catalogue.close()
+        await self.server.stop()
+        await self._live.close()

@@ -1,0 +1,165 @@
+"""Request heads (RFC 9112, 2 and 3): found in a byte stream, checked, split."""
+
+import dataclasses
+import re
+import urllib.parse
+
+from edge.protocols.http.errors import HttpError
+from edge.protocols.http.headers import HeaderMemo, Headers
+
+MAX_HEAD = 8 * 1024
+MAX_BUFFER = 72 * 1024  # a head and the largest body of a request that is handed on
+METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST"})
+_END = b"\r\n\r\n"
+_LINE = re.compile(rb"([A-Z]{1,16}) ([!-~]+) HTTP/1\.([01])\Z")
+_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})|%2[Ff]|%5[Cc]|%00")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RequestHead:
+    """One request. `path` is decoded and has no dot segments; `query` is as sent; `raw` ends in CRLFCRLF."""
+
+    method: str
+    path: str
+    query: str
+    minor: int  # HTTP/1.minor
+    headers: Headers
+    raw: bytes
+
+    @property
+    def keep_alive(self) -> bool:
+        """Whether the connection goes on after the answer (RFC 9112, 9.3)."""
+        return not self.headers.close and (self.minor == 1 or self.headers.keep_alive)
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """Path (decoded) and query (raw) of an origin-form, absolute-form or asterisk target.
+
+    Raises HttpError(400) for anything else, for a bad escape, an escaped slash or NUL, or a dot segment:
+    one resource has one name.
+    """
+    if target == "*":
+        return "*", ""
+    if not target.startswith("/"):
+        scheme, mark, rest = target.partition("://")
+        if not mark or scheme.lower() not in ("http", "https"):
+            raise HttpError(400, "malformed request target")
+        slash = rest.find("/")
+        target = rest[slash:] if slash >= 0 else "/"
+    path, _, query = target.partition("?")
+    if "#" in path:
+        raise HttpError(400, "malformed request target")
+    if "%" in path:
+        path = _unescape(path)
+    if "/." in path and any(segment in (".", "..") for segment in path.split("/")):
+        raise HttpError(400, "dot segment in path")
+    return path, query
+
+
+def _unescape(path: str) -> str:
+    if _ESCAPE.search(path):
+        raise HttpError(400, "malformed escape in path")
+    try:
+        path = urllib.parse.unquote(path, errors="strict")
+    except UnicodeDecodeError as error:
+        raise HttpError(400, "path is not UTF-8") from error
+    if _CONTROL.search(path):
+        raise HttpError(400, "control character in path")
+    return path
+
+
+class HeadMemo:
+    """Parsed heads and header blocks by their bytes: viewers of one broadcast ask the same in the same words.
+
+    At most `size` of each are kept; it starts over when full.
+    """
+
+    def __init__(self, size: int = 2048) -> None:
+        self._size = size
+        self._headers = HeaderMemo(size)
+        self._known: dict[bytes, RequestHead] = {}
+
+    def parse(self, raw: bytes) -> RequestHead:
+        """As parse_head, once for equal heads."""
+        request = self._known.get(raw)
+        if request is None:
+            request = parse_head(raw, self._headers)
+            if len(self._known) >= self._size:
+                self._known.clear()
+            self._known[raw] = request
+        return request
+
+
+def parse_head(raw: bytes, memo: HeaderMemo) -> RequestHead:
+    """Reads one head, CRLFCRLF included.
+
+    Raises HttpError: 400 malformed, 405 a method we do not serve, 414 or 431 too long, 505 not HTTP/1.x.
+    """
+    line, _, block = raw.partition(b"\r\n")
+    match = _LINE.match(line)
+    if match is None:
+        status = 505 if re.search(rb" HTTP/[2-9]", line) else 400
+        raise HttpError(status, "malformed request line")
+    method = match[1].decode()
+    if method not in METHODS:
+        raise HttpError(405, "method not allowed")
+    headers = memo.parse(block[:-2])
+    minor = int(match[3])
+    if minor == 1 and "host" not in headers.fields:
+        raise HttpError(400, "no Host")  # RFC 9112, 3.2
+    path, query = split_target(match[2].decode())
+    return RequestHead(method, path, query, minor, headers, raw)
+
+
+class RequestReader:
+    """Requests of one connection, in order, pipelined or not; holds at most MAX_BUFFER bytes.
+
+    Bodies are skipped when the next request is asked for: those who want one take `rest` before.
+    States: reading a head, skipping a body, dead after an HttpError.
+    """
+
+    __slots__ = ("_buffer", "_memo", "_skip")
+
+    def __init__(self, memo: HeadMemo) -> None:
+        self._memo = memo
+        self._buffer = b""
+        self._skip = 0
+
+    def receive_data(self, data: bytes) -> None:
+        """Takes bytes from the peer. HttpError(413) when more is waiting than anybody needs to send."""
+        self._buffer = self._buffer + data if self._buffer else data
+        if len(self._buffer) > MAX_BUFFER + self._skip:
+            raise HttpError(413, "too much sent ahead")
+
+    @property
+    def waiting(self) -> int:
+        """Bytes received and not used yet."""
+        return len(self._buffer)
+
+    @property
+    def rest(self) -> bytes:
+        """Bytes after the last head: its body as far as it came, and what was pipelined."""
+        return self._buffer
+
+    def next_request(self) -> RequestHead | None:
+        """The next request, or None until more bytes come. Raises HttpError as parse_head does."""
+        buffer = self._buffer
+        if self._skip:
+            cut = min(self._skip, len(buffer))
+            self._skip -= cut
+            buffer = self._buffer = buffer[cut:]
+            if self._skip:
+                return None
+        if buffer.startswith(b"\r\n"):  # RFC 9112, 2.2: tolerate empty lines before a request
+            buffer = self._buffer = buffer.lstrip(b"\r\n")
+        end = buffer.find(_END, 0, MAX_HEAD)
+        if end < 0:
+            if len(buffer) >= MAX_HEAD:
+                raise HttpError(431, "request head too large")
+            return None
+        raw = buffer[: end + 4]
+        self._buffer = buffer[end + 4 :]
+        request = self._memo.parse(raw)
+        self._skip = request.headers.body_length
+        return request

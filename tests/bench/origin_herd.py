@@ -1,0 +1,151 @@
+"""The blocking-playlist herd and plain throughput of one origin process, on this machine's loopback.
+
+    python tests/bench/origin_herd.py [WAITERS] [ROUNDS]
+
+Prints CPU microseconds of the server per held answer, the last answer's delay after the part, and requests
+per core-second for a playlist and a 100 KB part. The server runs in a child process; this one is the load.
+"""
+
+import asyncio
+import multiprocessing
+import os
+import resource
+import selectors
+import socket
+import statistics
+import sys
+import time
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1] / "unit" / "origin")]
+
+import uvloop  # noqa: E402 - the path is set above
+from origin_fakes import BROADCAST, start_origin  # noqa: E402 - as above
+
+from appliance.contracts.media import ChunkFlag  # noqa: E402 - as above
+
+SOURCE = f"/media/{BROADCAST}/source"
+FIELDS = "Host: x\r\nUser-Agent: bench\r\nAccept: */*\r\nAccept-Encoding: gzip\r\n\r\n"
+
+
+async def serve(pipe):
+    origin = await start_origin(connections=100_000, waiters=100_000)
+    origin.go_live()
+    origin.add_segments(10)
+    header, _ = origin.video.next_part()[0]
+    origin.log.add("source", header, b"x" * 100_000)
+    pipe.send(origin.server.port)
+    loop = asyncio.get_running_loop()
+    closed = asyncio.Event()
+
+    def on_command():
+        command = pipe.recv()
+        if command == "cpu":
+            used = resource.getrusage(resource.RUSAGE_SELF)
+            pipe.send((used.ru_utime + used.ru_stime, len(origin.server.held)))
+        elif command == "part":
+            last = origin.video.part == 3
+            for header, data in origin.video.next_part(last=last, flags=ChunkFlag.NONE):
+                origin.log.add("source", header, data)
+        else:
+            closed.set()
+
+    loop.add_reader(pipe.fileno(), on_command)
+    await closed.wait()
+    await origin.close()
+
+
+def ask(pipe):
+    pipe.send("cpu")
+    return pipe.recv()
+
+
+def connect(port, count):
+    made = [socket.create_connection(("127.0.0.1", port)) for _ in range(count)]
+    for one in made:
+        one.setblocking(False)
+    return made
+
+
+def request(path):
+    return f"GET {path} HTTP/1.1\r\n{FIELDS}".encode()
+
+
+def herd(pipe, port, waiters, rounds):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    clients = connect(port, waiters)
+    poll = selectors.DefaultSelector()
+    for one in clients:
+        poll.register(one, selectors.EVENT_READ)
+    msn, part, delays, costs = 10, 1, [], []
+    for _ in range(rounds):
+        before, _ = ask(pipe)
+        data = request(f"{SOURCE}/index.m3u8?_HLS_msn={msn}&_HLS_part={part}")
+        for one in clients:
+            one.send(data)
+        while ask(pipe)[1] < waiters:
+            time.sleep(0.01)
+        pipe.send("part")
+        start = time.perf_counter()
+        left = waiters
+        while left:
+            for key, _ in poll.select():
+                key.fileobj.recv(65536)
+                left -= 1
+        delays.append(1000 * (time.perf_counter() - start))
+        costs.append(1e6 * (ask(pipe)[0] - before) / waiters)
+        msn, part = (msn + 1, 0) if part == 3 else (msn, part + 1)
+    print(f"herd of {waiters}: last answer {statistics.median(delays):.0f} ms (max {max(delays):.0f}),")
+    print(f"  {statistics.median(costs):.1f} us CPU of the server per answer")
+    for one in clients:
+        one.close()
+
+
+def throughput(pipe, port, path, size, seconds=3.0):
+    clients = connect(port, 32)
+    poll = selectors.DefaultSelector()
+    got = dict.fromkeys(clients, 0)
+    data = request(path)
+    before, _ = ask(pipe)
+    for one in clients:
+        poll.register(one, selectors.EVENT_READ)
+        one.send(data)
+    end, done, total = time.perf_counter() + seconds, 0, 0
+    while time.perf_counter() < end:
+        for key, _ in poll.select():
+            count = len(key.fileobj.recv(1 << 20))
+            total += count
+            got[key.fileobj] += count
+            if got[key.fileobj] >= size(count):
+                got[key.fileobj] = 0
+                done += 1
+                key.fileobj.send(data)
+    used = ask(pipe)[0] - before
+    print(f"{path}: {done / used:.0f} requests, {total / used / 1e9:.2f} GB per core-second")
+    for one in clients:
+        one.close()
+
+
+def main():
+    waiters = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 10
+    here, there = multiprocessing.get_context("fork").Pipe()
+    child = os.fork()
+    if child == 0:
+        uvloop.run(serve(there))
+        os._exit(0)
+    port = here.recv()
+    try:
+        with socket.create_connection(("127.0.0.1", port)) as warm:
+            warm.sendall(request(f"{SOURCE}/index.m3u8"))
+            warm.recv(65536)
+        throughput(here, port, f"{SOURCE}/index.m3u8", lambda count: 0)
+        throughput(here, port, f"{SOURCE}/p40.m4s", lambda count: 100_000)
+        herd(here, port, waiters, rounds)
+    finally:
+        here.send("stop")
+        os.waitpid(child, 0)
+
+
+if __name__ == "__main__":
+    main()

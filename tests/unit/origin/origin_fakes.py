@@ -1,0 +1,293 @@
+"""A log, a directory and streams of chunks for the origin's tests, and a raw HTTP client."""
+
+import asyncio
+import dataclasses
+import gzip
+import time
+
+import msgspec
+
+from appliance.contracts.directory import ChannelRecord
+from appliance.contracts.media import (
+    AudioFormat,
+    Broadcast,
+    BroadcastState,
+    ChunkFlag,
+    ChunkHeader,
+    Init,
+    Rendition,
+    VideoFormat,
+)
+from appliance.contracts.subjects import broadcast_key, media, rendition_key
+from appliance.runtime.bus import LogMessage
+from edge.origin.catalogue import Catalogue
+from edge.origin.config import OriginConfig
+from edge.origin.events import EventStream
+from edge.origin.metrics import Tally
+from edge.origin.part_store import PartStore
+from edge.origin.routes import Routes
+from edge.origin.server import OriginServer, deliverer
+from edge.origin.static import Pages
+
+BROADCAST = "0193-broadcast"
+START_US = 1_700_000_000_000_000
+
+
+class FakeLog:
+    """Messages so far, and a wake-up for whoever tails."""
+
+    def __init__(self):
+        self.messages = []
+        self.tails = 0
+        self._wake = asyncio.Event()
+
+    def add(self, rendition, header, data, broadcast=BROADCAST):
+        seq = len(self.messages) + 1
+        self.messages.append(
+            LogMessage(seq, media(broadcast, rendition), data, {"Chunk": header.encode()}, 0, 0)
+        )
+        self._wake.set()
+
+    async def tail(self, stream, subjects, start=1):
+        self.tails += 1
+        try:
+            at = start - 1
+            while True:
+                while at < len(self.messages):
+                    message = self.messages[at]
+                    at += 1
+                    if message.subject.startswith(subjects[0][:-1]):
+                        pending = len(self.messages) - at
+                        yield dataclasses.replace(message, pending=pending)
+                self._wake.clear()
+                await self._wake.wait()
+        finally:
+            self.tails -= 1
+
+
+class FakeDirectory:
+    def __init__(self, *names):
+        self.values = [
+            (
+                f"channel.id-{name}",
+                msgspec.json.encode(
+                    ChannelRecord(channel_id=f"id-{name}", channel=name, user_id="u", title="T", category="C")
+                ),
+            )
+            for name in names
+        ]
+
+    def items(self, prefix):
+        return [one for one in self.values if one[0].startswith(prefix)]
+
+
+def broadcast(**changes):
+    fields = {
+        "broadcast_id": BROADCAST,
+        "channel_id": "id-alice",
+        "channel": "alice",
+        "user_id": "u",
+        "edge_id": "edge1",
+        "state": BroadcastState.LIVE,
+        "started_at_ms": 1_700_000_000_000,
+        "ladder": ["source"],
+        "has_video": True,
+        "has_audio": True,
+        "part_target_s": 0.5,
+        "target_duration_s": 2,
+    }
+    return Broadcast(**(fields | changes))
+
+
+def rendition(name, inits=1, **changes):
+    sound = name == "audio"
+    video = VideoFormat(codec="avc1.64001f", width=1280, height=720, frame_rate=(30000, 1001))
+    audio = AudioFormat(codec="mp4a.40.2", sample_rate=48000, channels=2)
+    made = [
+        Init(
+            init=index,
+            data=f"init-{name}-{index}".encode(),
+            video=None if sound else video,
+            audio=audio if sound else None,
+        )
+        for index in range(inits)
+    ]
+    fields = {"broadcast_id": BROADCAST, "name": name, "timescale": 1000, "inits": made}
+    fields["bandwidth"] = 128_000 if sound else 3_000_000
+    return Rendition(**(fields | changes))
+
+
+def put_broadcast(catalogue, record):
+    catalogue.live_changed(broadcast_key(record.broadcast_id), msgspec.json.encode(record))
+
+
+def put_rendition(catalogue, record):
+    catalogue.live_changed(rendition_key(record.broadcast_id, record.name), msgspec.json.encode(record))
+
+
+class Chunks:
+    """Writes one rendition: 500 ms parts, 4 in a segment, unless told otherwise."""
+
+    def __init__(self, timescale=1000, part_ms=500, msn=0, chunks_per_part=1, closing=False):
+        self.timescale = timescale
+        self.part_ms = part_ms
+        self.per_part = chunks_per_part
+        self.closing = closing  # a segment is closed by an empty chunk
+        self.msn, self.part, self.serial, self.dts, self.init = msn, 0, 0, 0, 0
+
+    def _header(self, chunk, flags, duration):
+        pdt = START_US + self.dts * 1_000_000 // self.timescale
+        header = ChunkHeader(
+            0, self.msn, self.part, chunk, self.serial, ChunkFlag(flags), self.dts, duration, pdt, self.init
+        )
+        self.dts += duration
+        return header
+
+    def next_part(self, *, last=False, flags=0):
+        """Chunks of the next part."""
+        found = []
+        duration = self.part_ms * self.timescale // 1000 // self.per_part
+        for chunk in range(self.per_part):
+            mark = flags | (ChunkFlag.INDEPENDENT if self.part == 0 else 0) if chunk == 0 else 0
+            ends = chunk == self.per_part - 1
+            if ends:
+                mark |= ChunkFlag.LAST_OF_PART
+                if last and not self.closing:
+                    mark |= ChunkFlag.LAST_OF_SEGMENT
+            data = f"<{self.msn}.{self.part}.{chunk}>".encode()
+            found.append((self._header(chunk, mark, duration), data))
+        if last and self.closing:
+            found.append(
+                (self._header(self.per_part, ChunkFlag.LAST_OF_PART | ChunkFlag.LAST_OF_SEGMENT, 0), b"")
+            )
+        self.serial += 1
+        self.part += 1
+        if last:
+            self.msn, self.part = self.msn + 1, 0
+        return found
+
+    def segment(self, parts=4, flags=0):
+        found = []
+        for index in range(parts):
+            found += self.next_part(last=index == parts - 1, flags=flags if index == 0 else 0)
+        return found
+
+    def gap(self, ms=2000):
+        found = (self._header(0, ChunkFlag.GAP | ChunkFlag.LAST_OF_SEGMENT, ms * self.timescale // 1000), b"")
+        self.msn += 1
+        return [found]
+
+
+class Answer:
+    def __init__(self, status, headers, body, head):
+        self.status, self.headers, self.raw, self.head = status, headers, body, head
+        self.at = time.monotonic()
+
+    @property
+    def body(self):
+        return gzip.decompress(self.raw) if self.headers.get("content-encoding") == "gzip" else self.raw
+
+
+class Client:
+    """One keep-alive connection."""
+
+    def __init__(self, reader, writer):
+        self.reader, self.writer = reader, writer
+
+    @classmethod
+    async def connect(cls, port):
+        return cls(*await asyncio.open_connection("127.0.0.1", port))
+
+    def send(self, path, method="GET", **headers):
+        lines = [f"{method} {path} HTTP/1.1", "Host: test"]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        self.writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+
+    async def receive(self, method="GET"):
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        lines = head.decode().split("\r\n")
+        headers = {}
+        for line in lines[1:-2]:
+            name, _, value = line.partition(": ")
+            headers[name.lower()] = value
+        status = int(lines[0].split()[1])
+        body = b""
+        if method != "HEAD" and "content-length" in headers:
+            body = await self.reader.readexactly(int(headers["content-length"]))
+        return Answer(status, headers, body, head)
+
+    async def get(self, path, method="GET", **headers):
+        self.send(path, method, **headers)
+        return await asyncio.wait_for(self.receive(method), 5)
+
+    async def close(self):
+        self.writer.close()
+        await self.writer.wait_closed()
+
+
+class Origin:
+    """A whole origin over a fake log, on a real loopback port."""
+
+    def __init__(self, config, handoffs=None):
+        loop = asyncio.get_running_loop()
+        self.log = FakeLog()
+        self.tally = Tally()
+        self.directory = FakeDirectory("alice", "bob")
+        self.store = PartStore(config.store_bytes, self.tally)
+        self.skew = 0.0
+        clock = loop.time
+        self.catalogue = Catalogue(
+            config=config, log=self.log, directory=self.directory, store=self.store, tally=self.tally,
+            deliver=deliverer(loop), clock=lambda: clock() + self.skew,
+        )  # fmt: skip
+        self.events = EventStream(self.catalogue.channels_document, config.event_clients)
+        self.ready = True
+        routes = Routes(
+            catalogue=self.catalogue, pages=Pages(config.pages), events=self.events, tally=self.tally,
+            clock=clock, is_ready=lambda: self.ready, handoffs=handoffs or {},
+        )  # fmt: skip
+        self.server = OriginServer(config=config, routes=routes, tally=self.tally, on_tick=self._tick)
+        self.video, self.audio = Chunks(), Chunks()
+        self._clients = []
+
+    def _tick(self):
+        self.catalogue.tick()
+        self.events.tick(asyncio.get_running_loop().time())
+
+    def go_live(self, **changes):
+        put_broadcast(self.catalogue, broadcast(**changes))
+        put_rendition(self.catalogue, rendition("source"))
+        put_rendition(self.catalogue, rendition("audio"))
+
+    def add(self, name, chunks):
+        for header, data in chunks:
+            self.log.add(name, header, data)
+
+    def add_segments(self, count):
+        for _ in range(count):
+            self.add("source", self.video.segment())
+            self.add("audio", self.audio.segment())
+
+    def add_part(self):
+        self.add("source", self.video.next_part())
+        self.add("audio", self.audio.next_part())
+
+    async def client(self):
+        client = await Client.connect(self.server.port)
+        self._clients.append(client)
+        return client
+
+    async def close(self):
+        await self.catalogue.close()
+        await self.server.stop()
+        for client in self._clients:
+            client.writer.close()
+        await asyncio.sleep(0)
+
+
+async def start_origin(handoffs=None, **changes):
+    """A listening origin on a free port."""
+    config = dataclasses.replace(OriginConfig(port=0, reuse_port=False, drain_s=0.2), **changes)
+    origin = Origin(config, handoffs)
+    await origin.server.start()
+    return origin
