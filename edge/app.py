@@ -3,16 +3,80 @@
 import argparse
 from pathlib import Path
 
+from appliance.contracts.subjects import DIRECTORY_BUCKET, LIVE_BUCKET
+from appliance.runtime.appender import Appender
+from appliance.runtime.bus import Bus
+from appliance.runtime.handoff import HandoffSender
+from appliance.runtime.replica import Replica
 from appliance.runtime.role import Build, RoleContext, Service, run_role
+from appliance.runtime.tasks import Tasks
+
+# A role's process loads only its own code: that is why the imports stand inside the builders.
+# ruff: noqa: PLC0415
+
+PAGES = Path(__file__).parent / "web" / "dist"
+CHAT_SOCKET = "chat.sock"
+
+
+async def _replica(bus: Bus, bucket: str) -> Replica:
+    replica = Replica(bus, bucket)
+    await replica.start()
+    return replica
 
 
 async def _agent(context: RoleContext) -> Service:
-    from edge.agent.service import AgentService  # noqa: PLC0415 - a role's process loads only its own code
+    from edge.agent.service import AgentService
 
     return AgentService(await context.fed(), context.settings.node.edge_id, context.fail)
 
 
-ROLES: dict[str, Build] = {"agent": _agent}
+async def _ingest(context: RoleContext) -> Service:
+    from edge.ingest.service import IngestService
+
+    local, fed = await context.local(), await context.fed()
+    appender = Appender(local)
+    await appender.start()
+    return IngestService(
+        context.settings,
+        local=local,
+        fed=fed,
+        appender=appender,
+        directory=await _replica(fed, DIRECTORY_BUCKET),
+        live=await _replica(local, LIVE_BUCKET),
+        tasks=Tasks(context.fail),
+    )
+
+
+async def _transcode(context: RoleContext) -> Service:
+    from edge.transcode.service import TranscodeService
+
+    settings = context.settings
+    return TranscodeService(settings.transcode, settings.media, await context.local(), context.worker)
+
+
+async def _origin(context: RoleContext) -> Service:
+    from edge.origin.config import OriginConfig
+    from edge.origin.service import OriginService
+
+    settings = context.settings
+    config = OriginConfig(
+        host=settings.node.host,
+        port=settings.ports.http,
+        pages=PAGES,
+        window_s=settings.origin.window_s,
+        idle_s=settings.origin.idle_s,
+        store_bytes=settings.origin.store_bytes,
+        connections=settings.origin.connections,
+        waiters=settings.origin.waiters,
+    )
+    chat = HandoffSender(context.sockets / CHAT_SOCKET)
+    local, fed = await context.local(), await context.fed()
+    directory = await _replica(fed, DIRECTORY_BUCKET)
+    handoffs = {"/chat/": chat, "/streams/": chat, "/irc": chat}
+    return OriginService(config, local=local, directory=directory, handoffs=handoffs, on_failure=context.fail)
+
+
+ROLES: dict[str, Build] = {"agent": _agent, "ingest": _ingest, "transcode": _transcode, "origin": _origin}
 
 
 def main(argv: list[str]) -> int:

@@ -47,6 +47,11 @@ class RoleContext:
     fail: Callable[[BaseException], None]
     buses: list[Bus] = field(default_factory=list)
 
+    @property
+    def sockets(self) -> Path:
+        """Where the roles of this node leave their unix sockets."""
+        return Path(self.settings.node.socket_dir)
+
     async def local(self) -> Bus:
         """The account that never leaves the site."""
         return await self._connect(Endpoint(self.settings.bus.local_url), self.settings.node.edge_id)

@@ -30,6 +30,7 @@ def _leaf(default: Any, unit: str, doc: str, *, secret: bool = False) -> Any:
 class NodeSettings:
     edge_id: str = _leaf("edge1", "name", "Name of this edge; part of subjects, so letters and digits only.")
     data_dir: str = _leaf("", "path", "Where everything this node keeps lies; empty: chosen by the command.")
+    socket_dir: str = _leaf("", "path", "Where roles leave their unix sockets; empty: chosen by the command.")
     host: str = _leaf("127.0.0.1", "address", "Address that encoders and viewers reach; loopback by default.")
     public_host: str = _leaf("", "name", "Host name written into URLs; empty: the host above.")
 

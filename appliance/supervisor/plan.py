@@ -46,6 +46,7 @@ def prepare(settings: Settings) -> Plan:
     valkey.prepare()
     full = dataclasses.replace(
         settings,
+        node=dataclasses.replace(settings.node, socket_dir=str(sockets)),
         bus=dataclasses.replace(settings.bus, **dataclasses.asdict(facts)),
         coordinator=dataclasses.replace(settings.coordinator, dsn=postgres.dsn),
         counters=dataclasses.replace(settings.counters, url=valkey.url),

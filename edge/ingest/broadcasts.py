@@ -123,9 +123,7 @@ class Broadcasts:
         """Media is in the log and the target duration is known."""
         first = broadcast.started_at_ms == 0
         started = now_ms() if first else broadcast.started_at_ms
-        broadcast = self.save(
-            msgspec.structs.replace(broadcast, state=BroadcastState.LIVE, started_at_ms=started)
-        )
+        broadcast = self.save(msgspec.structs.replace(broadcast, state=BroadcastState.LIVE, started_at_ms=started))
         self._emit(broadcast, BroadcastEventKind.STARTED if first else BroadcastEventKind.RESUMED)
         return broadcast
 
@@ -192,9 +190,7 @@ class Broadcasts:
         resume: dict[str, ResumePoint] = {}
         inits: dict[str, list[Init]] = {}
         for name, usual in ((SOURCE, VIDEO_TIMESCALE), (AUDIO, _DEFAULT_AUDIO_RATE)):
-            message = await self._local.last_message(
-                subjects.MEDIA_STREAM, subjects.media(broadcast_id, name)
-            )
+            message = await self._local.last_message(subjects.MEDIA_STREAM, subjects.media(broadcast_id, name))
             if message is None:
                 continue
             try:
@@ -257,9 +253,7 @@ class Broadcasts:
     async def _last_sequences(self, broadcast_id: str) -> list[int]:
         sequences = []
         for name in (SOURCE, AUDIO):
-            message = await self._local.last_message(
-                subjects.MEDIA_STREAM, subjects.media(broadcast_id, name)
-            )
+            message = await self._local.last_message(subjects.MEDIA_STREAM, subjects.media(broadcast_id, name))
             sequences.append(message.seq if message is not None else 0)
         return sequences
 

@@ -27,9 +27,7 @@ _CLOSE_S = 2.0
 
 _CONNECTIONS = gauge("nearcast_ingest_connections", "RTMP connections.")
 _RECEIVED = counter("nearcast_ingest_received_bytes_total", "Bytes received from encoders.")
-_QUIRKS = counter(
-    "nearcast_ingest_quirks_total", "Protocol errors of encoders that were tolerated.", ["kind"]
-)
+_QUIRKS = counter("nearcast_ingest_quirks_total", "Protocol errors of encoders that were tolerated.", ["kind"])
 _CLOSED = counter("nearcast_ingest_closed_total", "RTMP connections ended, by reason.", ["code"])
 _PAUSES = counter("nearcast_ingest_pauses_total", "Times a publisher was slowed down.")
 

@@ -4,9 +4,7 @@ from appliance.contracts.media import Problem
 
 
 def no_video() -> Problem:
-    return Problem(
-        code="no_video", text="No video arrives: only the sound is shown. Check your video encoder."
-    )
+    return Problem(code="no_video", text="No video arrives: only the sound is shown. Check your video encoder.")
 
 
 def no_audio() -> Problem:
@@ -14,9 +12,7 @@ def no_audio() -> Problem:
 
 
 def video_codec(name: str) -> Problem:
-    return Problem(
-        code="video_codec", text=f"We cannot take {name} video yet. Set the video encoder to H.264."
-    )
+    return Problem(code="video_codec", text=f"We cannot take {name} video yet. Set the video encoder to H.264.")
 
 
 def audio_codec(name: str) -> Problem:

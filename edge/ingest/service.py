@@ -29,9 +29,7 @@ _MAX_TAKEOVER_CHANNELS = 10_000
 
 _REFUSED = counter("nearcast_ingest_refused_total", "Publishers refused, by reason.", ["code"])
 _FAILED = counter("nearcast_ingest_failed_sessions_total", "Sessions ended by an error of ours.")
-_TAKEOVERS = counter(
-    "nearcast_ingest_takeovers_total", "Publishers replaced by a newer one of their channel."
-)
+_TAKEOVERS = counter("nearcast_ingest_takeovers_total", "Publishers replaced by a newer one of their channel.")
 
 
 class IngestService:
@@ -167,9 +165,7 @@ class IngestService:
 
     def _refuse(self, connection: RtmpSocket, refusal: Refusal) -> None:
         _REFUSED.labels(refusal.code).inc()
-        self._log.info(
-            "publisher_refused", code=refusal.code, channel=refusal.channel, peer=connection.address
-        )
+        self._log.info("publisher_refused", code=refusal.code, channel=refusal.channel, peer=connection.address)
         if refusal.channel_id:
             notice = Notice(
                 channel_id=refusal.channel_id,

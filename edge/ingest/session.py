@@ -222,9 +222,7 @@ class PublisherSession:
         ready = self._appended and packager.target_duration_s is not None
         if ready and broadcast.state is not BroadcastState.LIVE:
             self._broadcast = self._broadcasts.go_live(changed)
-            self._log.info(
-                "broadcast_live", target_duration_s=changed.target_duration_s, ladder=changed.ladder
-            )
+            self._log.info("broadcast_live", target_duration_s=changed.target_duration_s, ladder=changed.ladder)
         elif changed != broadcast:
             self._broadcast = self._broadcasts.save(changed)
 

@@ -139,9 +139,7 @@ class AudioCutter:
             dts = max(self._ticks(boundary.pts), self.segmenter.end_dts)
             duration = max(0, self._ticks(following.pts) - dts)
             before_us = (held.sample.dts - dts) * 1_000_000 // self._rate
-            out.append(
-                self.segmenter.gap_segment(boundary.msn, dts, duration, pdt_us=held.pdt_us - before_us)
-            )
+            out.append(self.segmenter.gap_segment(boundary.msn, dts, duration, pdt_us=held.pdt_us - before_us))
         return out
 
     def _ticks(self, pts: int) -> int:

@@ -148,12 +148,11 @@ class Segmenter:
         return out
 
     def gap_segment(self, msn: int, dts: int, duration: int, *, pdt_us: int) -> Chunk:
-        """One empty segment of one part. No segment may be open."""
+        """One empty segment of one part, which uses up no serial. No segment may be open."""
         chunk = Chunk(
             msn, 0, 0, self.next_serial, ChunkFlag.GAP | _CLOSING, dts, duration, pdt_us, []
         )  # fmt: skip
         self.next_msn = msn + 1
-        self.next_serial += 1
         self._end_dts = dts + duration
         self._end_pdt_us = pdt_us + duration * 1_000_000 // self.config.timescale
         return chunk
@@ -192,10 +191,7 @@ class Segmenter:
         next_end = sample.end + sample.duration
         if next_end - current.part_dts > config.part_target:
             self._close_part(current, out)
-        elif (
-            config.chunk_target
-            and next_end - self._pending[0].dts > config.chunk_target + sample.duration // 2
-        ):
+        elif config.chunk_target and next_end - self._pending[0].dts > config.chunk_target + sample.duration // 2:
             self._emit(current, ChunkFlag.NONE, out)
 
     def _close_part(self, current: _Open, out: list[Chunk]) -> None:
@@ -225,9 +221,7 @@ class Segmenter:
             current.first_flags = ChunkFlag.NONE
         serial = self.next_serial
         out.append(
-            Chunk(
-                current.msn, current.part, current.part_chunks, serial, flags, dts, duration, pdt_us, samples
-            )
+            Chunk(current.msn, current.part, current.part_chunks, serial, flags, dts, duration, pdt_us, samples)
         )
         current.part_chunks += 1
         if flags & ChunkFlag.LAST_OF_SEGMENT:

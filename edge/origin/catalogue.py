@@ -87,17 +87,13 @@ class Catalogue:
                 self._broadcast_changed(rest, None if value is None else _read(value, Broadcast))
             elif kind == "rendition":
                 broadcast_id, _, name = rest.partition(".")
-                self._rendition_changed(
-                    broadcast_id, name, None if value is None else _read(value, Rendition)
-                )
+                self._rendition_changed(broadcast_id, name, None if value is None else _read(value, Rendition))
         except msgspec.MsgspecError:
             self._tally.event("bad_record")
 
     def _broadcast_changed(self, broadcast_id: str, record: Broadcast | None) -> None:
         followed = self._followed.get(broadcast_id)
-        old = (
-            self._broadcasts.pop(broadcast_id, None) if record is None else self._broadcasts.get(broadcast_id)
-        )
+        old = self._broadcasts.pop(broadcast_id, None) if record is None else self._broadcasts.get(broadcast_id)
         if record is not None:
             self._broadcasts[broadcast_id] = record
             if followed is not None:
@@ -252,8 +248,7 @@ class Catalogue:
             return None
         document = {
             "channel": channel,
-            "title": (record.title if record is not None else "")
-            or (known.title if known is not None else ""),
+            "title": (record.title if record is not None else "") or (known.title if known is not None else ""),
             "state": record.state.value if record is not None else "offline",
             "stream_id": record.broadcast_id if record is not None else None,
             "started_at": record.started_at_ms if record is not None else None,

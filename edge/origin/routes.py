@@ -192,9 +192,7 @@ class Routes:
         question = -1 if asked.msn is None else asked.msn
         feed.viewers.note(group, caller.port, question, self._clock())
 
-    def _hold(
-        self, caller: Caller, feed: BroadcastFeed, park: Callable[[], Callable[[], None]]
-    ) -> Response | None:
+    def _hold(self, caller: Caller, feed: BroadcastFeed, park: Callable[[], Callable[[], None]]) -> Response | None:
         if not caller.has_room():
             return _FULL
         caller.hold(park(), self._clock() + 3 * feed.record.target_duration_s)
@@ -212,9 +210,7 @@ class Routes:
             return _UNKNOWN_CHANNEL
         if rest[1] == "status.json":
             document = self._catalogue.status_document(rest[0])
-            return (
-                _UNKNOWN_CHANNEL if document is None else text("document", JSON, SHORT, document, gzip=gzip)
-            )
+            return _UNKNOWN_CHANNEL if document is None else text("document", JSON, SHORT, document, gzip=gzip)
         if rest[1] == "index.m3u8":
             return self._multivariant(caller, rest[0], gzip)
         return _NOT_FOUND

@@ -74,7 +74,9 @@ class Encoder:
     def encode(self, frame: VideoFrame, key: bool) -> list[Encoded]:
         """The access units that this frame completes (one, under zero latency)."""
         frame.pict_type = PictureType.I if key else PictureType.NONE
-        return [Encoded(packet.pts or 0, packet.is_keyframe, bytes(packet)) for packet in self._context.encode(frame)]
+        return [
+            Encoded(packet.pts or 0, packet.is_keyframe, bytes(packet)) for packet in self._context.encode(frame)
+        ]
 
 
 class Scaler:
@@ -103,9 +105,7 @@ class Scaler:
     def _build(self, frame: VideoFrame) -> tuple[FilterContext, FilterContext]:
         graph = Graph()
         graph.threads = 1
-        source = graph.add_buffer(
-            width=frame.width, height=frame.height, format=frame.format, time_base=TIME_BASE
-        )
+        source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=TIME_BASE)
         scale = graph.add("scale", f"{self._width}:{self._height}:flags=bicubic")
         square = graph.add("setsar", "1")
         form = graph.add("format", "yuv420p")

@@ -71,6 +71,7 @@ class RungWorker:
         preset: str,
         segmenter: SegmenterConfig,
         position: RungPosition,
+        halved: bool,
         emit: Callable[[Output], None],
         failed: Callable[[BaseException], None],
     ) -> None:
@@ -84,6 +85,7 @@ class RungWorker:
         self._config = segmenter
         self._segmenter: Segmenter | None = None
         self._position = position
+        self._halved = halved
         self._emit = emit
         self._failed = failed
         self._queue: queue.Queue[Picture | Gap | _Finish | _Stop] = queue.Queue(_QUEUE)
@@ -171,19 +173,21 @@ class RungWorker:
         return self._segmenter
 
     def _is_dropped(self) -> bool:
+        """Whether a halved frame rate leaves this frame out: every second one, counted from the segment."""
         self._index += 1
-        return self._config.chunk_target < 0 and self._index % 2 == 0
+        return self._halved and self._index % 2 == 0
 
     def _encode(self, picture: Picture, starts_segment: bool) -> Sample:
         """The sample of a frame; frames that the log already has are counted, not encoded."""
+        duration = picture.duration * (2 if self._halved else 1)
         if picture.pts < self._position.end_dts:
-            return Sample(picture.pts, picture.duration, 0, starts_segment, b"")
+            return Sample(picture.pts, duration, 0, starts_segment, b"")
         key = starts_segment or not self._encoding
         self._encoding = True
         encoded = self._encoder.encode(self._scaler.scale(picture.frame), key)
         if len(encoded) != 1 or encoded[0].pts != picture.pts:
             raise RuntimeError(f"the encoder gave {len(encoded)} access units for one frame")
-        return Sample(picture.pts, picture.duration, 0, encoded[0].key, encoded[0].data)
+        return Sample(picture.pts, duration, 0, encoded[0].key, encoded[0].data)
 
     def _gap(self, gap: Gap) -> None:
         if gap.boundary.msn < self._position.first_msn:

@@ -120,9 +120,7 @@ def _segment(segment: Segment, out: list[str]) -> None:
     for part in segment.parts:
         independent = ",INDEPENDENT=YES" if part.independent else ""
         gap = ",GAP=YES" if part.gap else ""
-        out.append(
-            f"#EXT-X-PART:DURATION={seconds(part.duration_us)},URI={quoted(part.uri)}{independent}{gap}"
-        )
+        out.append(f"#EXT-X-PART:DURATION={seconds(part.duration_us)},URI={quoted(part.uri)}{independent}{gap}")
     if segment.duration_us is not None:
         out.append(f"#EXTINF:{seconds(segment.duration_us)},")
         out.append(segment.uri)

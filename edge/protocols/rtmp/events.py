@@ -62,6 +62,4 @@ class Closed(NamedTuple):
     reason: str
 
 
-Event: TypeAlias = (
-    Connected | PublishRequested | Metadata | VideoData | AudioData | Unpublished | Quirk | Closed
-)
+Event: TypeAlias = Connected | PublishRequested | Metadata | VideoData | AudioData | Unpublished | Quirk | Closed

@@ -28,9 +28,7 @@ def publish_target(app: str, tc_url: str, name: str) -> tuple[str, dict[str, str
 def _split(text: str) -> tuple[str, dict[str, str]]:
     text = text[:_MAX_TEXT].strip().strip("'\"").replace("...vhost...", "?vhost=")
     path, _, query = text.partition("?")
-    params = (
-        dict(parse_qsl(query, keep_blank_values=True, max_num_fields=64)) if query.count("&") < 64 else {}
-    )
+    params = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=64)) if query.count("&") < 64 else {}
     return unquote(path).strip("/ "), params
 
 
