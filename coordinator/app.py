@@ -1,0 +1,130 @@
+"""Composition: the only module of the coordinator that names every part and joins them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sanic import Sanic
+
+from appliance.contracts import subjects
+from appliance.contracts.errors import UnavailableError
+from appliance.runtime.clock import now_ms
+from coordinator.accounts import routes as account_routes
+from coordinator.accounts.service import Accounts
+from coordinator.api import server
+from coordinator.api.dispatch import Dispatcher
+from coordinator.api.route import Route
+from coordinator.bridge import OutboxBridge
+from coordinator.broadcasts import routes as broadcast_routes
+from coordinator.broadcasts.service import Broadcasts
+from coordinator.channels import routes as channel_routes
+from coordinator.channels.service import Channels
+from coordinator.chat_history import routes as chat_routes
+from coordinator.chat_history.service import ChatHistory
+from coordinator.config import CoordinatorConfig
+from coordinator.db import Database
+from coordinator.directory import Directory
+from coordinator.endpoints import Endpoints
+from coordinator.playback import routes as playback_routes
+from coordinator.playback.service import PlaybackService
+from coordinator.ports import Bus, PullConsumer
+from coordinator.unit import Units
+
+CONSUMER = "history"  # the durable consumer of every outbox that the centre reads
+_PROBE_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that runs, joined and not started."""
+
+    app: Sanic[Any, Any]
+    accounts: Accounts
+    units: Units
+    directory: Directory
+    bridges: list[OutboxBridge]
+
+
+def build(
+    config: CoordinatorConfig,
+    database: Database,
+    bus: Bus,
+    ensure_directory: Callable[[], Awaitable[None]],
+    is_draining: Callable[[], bool] = lambda: False,
+) -> Parts:
+    """Joins the coordinator. `ensure_directory` makes the directory bucket on the hub when it is missing."""
+    endpoints = Endpoints(config.edges)
+    directory = Directory(
+        database,
+        bus.bucket(subjects.DIRECTORY_BUCKET),
+        ensure_directory,
+        interval_s=config.reconcile_s,
+        wait_s=config.directory_wait_s,
+    )
+    units = Units(database, directory.announce)
+    accounts = Accounts(now_ms)
+    channels = Channels(accounts, endpoints)
+    broadcasts = Broadcasts(accounts, channels, endpoints, now_ms, config.announced_key_days)
+    chat = ChatHistory(units, accounts, broadcasts, endpoints, bus, config.chat_timeout_s)
+    routes = [
+        *account_routes.routes(accounts),
+        *channel_routes.routes(channels),
+        *broadcast_routes.routes(broadcasts),
+        *playback_routes.routes(PlaybackService(broadcasts, endpoints)),
+        *chat_routes.routes(chat),
+    ]
+    app = _application(config, units, accounts, routes)
+    _add_probes(app, database, directory, is_draining)
+    later = Units(database, directory.announce_later)
+    bridges = [_bridge(config, edge.edge_id, bus, later, broadcasts) for edge in config.edges]
+    return Parts(app, accounts, units, directory, bridges)
+
+
+def _application(
+    config: CoordinatorConfig, units: Units, accounts: Accounts, routes: list[Route]
+) -> Sanic[Any, Any]:
+    app: Sanic[Any, Any] = Sanic("coordinator", configure_logging=False)
+    server.quiet()
+    app.config.ACCESS_LOG = False
+    app.config.TOUCHUP = False  # rewrites Sanic's own source once a process; a second app would then fail
+    app.config.REQUEST_MAX_SIZE = config.max_body_bytes
+    app.config.REQUEST_TIMEOUT = 15
+    app.config.RESPONSE_TIMEOUT = 30
+    app.config.KEEP_ALIVE_TIMEOUT = 60
+    quotas = {"post": config.post_quota, "start": config.start_quota, "operator": config.operator_quota}
+    dispatcher = Dispatcher(units, accounts, quotas, asyncio.get_running_loop().time)
+    server.mount(app, routes, dispatcher, config.version)
+    return app
+
+
+def _add_probes(
+    app: Sanic[Any, Any], database: Database, directory: Directory, is_draining: Callable[[], bool]
+) -> None:
+    async def alive() -> dict[str, str]:
+        return {"status": "alive"}
+
+    async def ready() -> dict[str, str]:
+        if is_draining():
+            raise UnavailableError("draining", code="draining")
+        try:
+            async with asyncio.timeout(_PROBE_S):
+                await database.ping()
+                await directory.probe()
+        except TimeoutError as error:
+            raise UnavailableError("the database or the bus does not answer") from error
+        return {"status": "ready"}
+
+    server.add_probe(app, "/healthz", alive)
+    server.add_probe(app, "/readyz", ready)
+
+
+def _bridge(
+    config: CoordinatorConfig, edge_id: str, bus: Bus, units: Units, broadcasts: Broadcasts
+) -> OutboxBridge:
+    async def connect() -> PullConsumer:
+        return await bus.pull_consumer(subjects.outbox(edge_id), CONSUMER, domain=edge_id)
+
+    return OutboxBridge(
+        edge_id, connect, units, broadcasts, batch=config.pull_batch, wait_s=config.pull_wait_s
+    )
