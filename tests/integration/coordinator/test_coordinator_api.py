@@ -321,7 +321,7 @@ async def test_what_cannot_be_read_is_refused(api):
     path, token = "/v1/users", api.operator
     assert_problem(await api.call("POST", path, data=b"{nope", token=token), 400, "invalid_json")
     assert_problem(await api.call("POST", path, data=b"\xff\xfe", token=token), 400, "invalid_json")
-    assert_problem(await api.call("POST", path, data=b"[" * 5000, token=token), 400, "invalid_json")
+    assert_problem(await api.call("POST", path, data=b"[" * 5000, token=token), 400, "invalid_body")
     assert_problem(await api.post(path, {"username": "a", "x": 1}, token=token), 400, "invalid_body")
     assert_problem(await api.post(path, {"username": 1}, token=token), 400, "invalid_body")
     assert_problem(await api.post(path, {}, token=token), 400, "invalid_body")
