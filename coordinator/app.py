@@ -1,13 +1,12 @@
 """Composition: the only module of the coordinator that names every part and joins them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from sanic import Sanic
 
-from appliance.contracts import subjects
 from appliance.contracts.errors import UnavailableError
 from appliance.runtime.clock import now_ms
 from coordinator.accounts import routes as account_routes
@@ -28,10 +27,9 @@ from coordinator.directory import Directory
 from coordinator.endpoints import Endpoints
 from coordinator.playback import routes as playback_routes
 from coordinator.playback.service import PlaybackService
-from coordinator.ports import Bus, PullConsumer
+from coordinator.ports import Hub, PullConsumer
 from coordinator.unit import Units
 
-CONSUMER = "history"  # the durable consumer of every outbox that the centre reads
 _PROBE_S = 2.0
 
 
@@ -49,16 +47,15 @@ class Parts:
 def build(
     config: CoordinatorConfig,
     database: Database,
-    bus: Bus,
-    ensure_directory: Callable[[], Awaitable[None]],
+    hub: Hub,
     is_draining: Callable[[], bool] = lambda: False,
 ) -> Parts:
-    """Joins the coordinator. `ensure_directory` makes the directory bucket on the hub when it is missing."""
+    """Joins the coordinator; nothing runs yet."""
     endpoints = Endpoints(config.edges)
     directory = Directory(
         database,
-        bus.bucket(subjects.DIRECTORY_BUCKET),
-        ensure_directory,
+        hub.directory(),
+        hub.ensure_directory,
         interval_s=config.reconcile_s,
         wait_s=config.directory_wait_s,
     )
@@ -66,7 +63,7 @@ def build(
     accounts = Accounts(now_ms)
     channels = Channels(accounts, endpoints)
     broadcasts = Broadcasts(accounts, channels, endpoints, now_ms, config.announced_key_days)
-    chat = ChatHistory(units, accounts, broadcasts, endpoints, bus, config.chat_timeout_s)
+    chat = ChatHistory(units, accounts, broadcasts, endpoints, hub, config.chat_timeout_s)
     routes = [
         *account_routes.routes(accounts),
         *channel_routes.routes(channels),
@@ -77,7 +74,7 @@ def build(
     app = _application(config, units, accounts, routes)
     _add_probes(app, database, directory, is_draining)
     later = Units(database, directory.announce_later)
-    bridges = [_bridge(config, edge.edge_id, bus, later, broadcasts) for edge in config.edges]
+    bridges = [_bridge(config, edge.edge_id, hub, later, broadcasts) for edge in config.edges]
     return Parts(app, accounts, units, directory, bridges)
 
 
@@ -120,10 +117,10 @@ def _add_probes(
 
 
 def _bridge(
-    config: CoordinatorConfig, edge_id: str, bus: Bus, units: Units, broadcasts: Broadcasts
+    config: CoordinatorConfig, edge_id: str, hub: Hub, units: Units, broadcasts: Broadcasts
 ) -> OutboxBridge:
     async def connect() -> PullConsumer:
-        return await bus.pull_consumer(subjects.outbox(edge_id), CONSUMER, domain=edge_id)
+        return await hub.outbox(edge_id)
 
     return OutboxBridge(
         edge_id, connect, units, broadcasts, batch=config.pull_batch, wait_s=config.pull_wait_s

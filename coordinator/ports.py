@@ -1,26 +1,20 @@
 """The little of the bus that the coordinator uses, so that each part says what it needs and no more.
 
-Implemented by appliance.runtime; every method raises UnavailableError while the bus is away.
+`coordinator.hub` implements it over appliance.runtime, tests in memory. Every method raises
+UnavailableError while the bus is away.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
-
-
-class Entry(Protocol):
-    """A value of the bucket as it is now."""
-
-    @property
-    def value(self) -> bytes: ...
 
 
 class Bucket(Protocol):
     """A key-value bucket."""
 
-    async def get(self, key: str) -> Entry | None: ...
+    async def get(self, key: str) -> object: ...
     async def put(self, key: str, value: bytes, /) -> int: ...
     async def delete(self, key: str) -> None: ...
-    async def keys(self) -> list[str]: ...
+    async def items(self) -> list[tuple[str, bytes]]: ...
 
 
 class PulledMessage(Protocol):
@@ -40,12 +34,16 @@ class PulledMessage(Protocol):
 class PullConsumer(Protocol):
     """A durable pull consumer in an edge's JetStream domain."""
 
-    async def fetch(self, batch: int, wait_s: float) -> list[PulledMessage]: ...
+    async def fetch(self, batch: int, wait_s: float) -> Sequence[PulledMessage]: ...
 
 
-class Bus(Protocol):
-    """One connection to the hub."""
+class Hub(Protocol):
+    """The bus as seen from the centre."""
 
     async def request(self, subject: str, data: bytes, timeout_s: float = 2.0) -> bytes: ...
-    def bucket(self, name: str) -> Bucket: ...
-    async def pull_consumer(self, stream: str, durable: str, *, domain: str) -> PullConsumer: ...
+    def directory(self) -> Bucket: ...
+    async def ensure_directory(self) -> None:
+        """Makes the directory bucket when it is missing."""
+
+    async def outbox(self, edge_id: str) -> PullConsumer:
+        """The centre's durable consumer of an edge's outbox, made when it is missing."""

@@ -1,7 +1,7 @@
 """The coordinator's life in a process that runs an asyncio loop already."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from appliance.contracts.errors import NearcastError
 from appliance.runtime.logs import get_logger
@@ -13,7 +13,7 @@ from coordinator.bridge import store as bookkeeping
 from coordinator.config import CoordinatorConfig
 from coordinator.db import Database
 from coordinator.db.migrate import migrate
-from coordinator.ports import Bus
+from coordinator.ports import Hub
 
 _log = get_logger("coordinator")
 _HOUSEKEEPING_S = 3600.0
@@ -22,20 +22,17 @@ _HOUSEKEEPING_S = 3600.0
 class CoordinatorService:
     """Migrations, API, directory and one bridge per edge, in this process and loop.
 
-    `ensure_directory` makes the directory bucket on the hub when it is missing; `on_failure` hears of a
-    background task that failed.
+    `on_failure` hears of a background task that failed.
     """
 
     def __init__(
         self,
         config: CoordinatorConfig,
-        bus: Bus,
-        ensure_directory: Callable[[], Awaitable[None]],
+        hub: Hub,
         on_failure: Callable[[BaseException], None] | None = None,
     ) -> None:
         self._config = config
-        self._bus = bus
-        self._ensure_directory = ensure_directory
+        self._hub = hub
         self._tasks = Tasks(on_failure)
         self._database = Database(config.dsn, size=config.pool_size)
         self._parts: Parts | None = None
@@ -51,7 +48,7 @@ class CoordinatorService:
         """Returns when the API listens. ConfigError, UnavailableError: the database cannot be used."""
         applied = await migrate(self._config.dsn)
         await self._database.open()
-        parts = build(self._config, self._database, self._bus, self._ensure_directory, lambda: self._draining)
+        parts = build(self._config, self._database, self._hub, lambda: self._draining)
         self._parts = parts
         self._tasks.start(parts.directory.run(), "directory")
         for edge, bridge in zip(self._config.edges, parts.bridges, strict=True):

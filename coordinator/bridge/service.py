@@ -55,11 +55,21 @@ class OutboxBridge:
         while True:
             messages = await consumer.fetch(self._batch, self._wait_s)
             if messages:
-                await self.commit(messages)
+                await self._commit_at_last(messages)
                 for message in messages:
                     await message.ack()
                 _pulled.labels(self._edge_id).inc(len(messages))
             self._backoff.reset()
+
+    async def _commit_at_last(self, messages: Sequence[PulledMessage]) -> None:
+        """Holds the batch while the database is away: fetched anew it would come behind later entries."""
+        while True:
+            try:
+                return await self.commit(messages)
+            except UnavailableError as error:
+                delay = self._backoff.next_delay()
+                _log.warning("commit_waiting", edge=self._edge_id, detail=error.detail, retry_s=delay)
+                await asyncio.sleep(delay)
 
     async def commit(self, messages: Sequence[PulledMessage]) -> None:
         """Stores a batch, in order. UnavailableError: nothing was stored and nothing may be acknowledged.

@@ -90,17 +90,14 @@ class Broadcasts:
         """One step told by an edge. BadInputError: it names what does not exist, and never will."""
         if not (is_uuid7(event.broadcast_id) and is_uuid7(event.channel_id)):
             raise BadInputError("the event names no stream or channel", code="event_ids")
-        at = from_ms(event.at_ms)
         status = STATUS_AFTER[event.kind]
-        ended = status is Status.ENDED
         known = await store.upsert_status(
             unit.connection,
             event.broadcast_id,
             event.channel_id,
             event.edge_id,
             status,
-            None if ended else at,
-            at if ended else None,
+            from_ms(event.at_ms),
         )
         if not known:
             raise BadInputError("the event's channel is unknown or not the stream's", code="event_channel")
@@ -109,5 +106,5 @@ class Broadcasts:
             await store.clear_announced(unit.connection, event.broadcast_id, event.channel_id)
         ):
             unit.changed.add(Ref(Kind.CHANNEL, event.channel_id))
-        if ended:
+        if status is Status.ENDED:
             await self._channels.unbind_keys(unit, event.broadcast_id)

@@ -38,21 +38,29 @@ async def upsert_status(
     channel_id: str,
     edge_id: str,
     status: str,
-    started_at: datetime | None,
-    ended_at: datetime | None,
+    at: datetime,
 ) -> bool:
-    """Records a step; the first start and the end stay. False: no such channel, or not its stream."""
+    """Records a step of the moment `at`. An earlier step than the last one leaves the status; an end stays.
+
+    False: there is no such channel, or the stream is not of this channel.
+    """
     cursor = await connection.execute(
-        "insert into broadcasts as b (stream_id, channel_id, user_id, title, category, status, edge_id,"
-        " started_at, ended_at)"
-        " select %s, channel_id, user_id, title, category, %s, %s, %s, %s from channels where channel_id = %s"
+        "insert into broadcasts as b (stream_id, channel_id, user_id, title, category, status, status_at,"
+        " edge_id, started_at, ended_at)"
+        " select %(stream_id)s, channel_id, user_id, title, category, %(status)s, %(at)s, %(edge_id)s,"
+        "  case when %(status)s <> 'ended' then %(at)s::timestamptz end,"
+        "  case when %(status)s = 'ended' then %(at)s::timestamptz end"
+        " from channels where channel_id = %(channel_id)s"
         " on conflict (stream_id) do update set"
-        " status = case when b.status = 'ended' then b.status else excluded.status end,"
-        " edge_id = case when b.status = 'ended' then b.edge_id else excluded.edge_id end,"
-        " started_at = coalesce(b.started_at, excluded.started_at),"
+        " status = case when b.status = 'ended' or (b.status_at > excluded.status_at"
+        "  and excluded.status <> 'ended') then b.status else excluded.status end,"
+        " edge_id = case when b.status = 'ended' or b.status_at > excluded.status_at"
+        "  then b.edge_id else excluded.edge_id end,"
+        " status_at = greatest(b.status_at, excluded.status_at),"
+        " started_at = least(b.started_at, excluded.started_at),"
         " ended_at = coalesce(b.ended_at, excluded.ended_at)"
         " where b.channel_id = excluded.channel_id",
-        (stream_id, status, edge_id, started_at, ended_at, channel_id),
+        {"stream_id": stream_id, "channel_id": channel_id, "edge_id": edge_id, "status": status, "at": at},
     )
     return cursor.rowcount == 1
 

@@ -20,7 +20,7 @@ from coordinator.chat_history.models import (
     PostedMessage,
 )
 from coordinator.endpoints import Endpoints
-from coordinator.ports import Bus
+from coordinator.ports import Hub
 from coordinator.times import from_ms, to_ms
 from coordinator.unit import Unit, Units
 
@@ -45,14 +45,14 @@ class ChatHistory:
         accounts: Accounts,
         broadcasts: Broadcasts,
         endpoints: Endpoints,
-        bus: Bus,
+        hub: Hub,
         timeout_s: float,
     ) -> None:
         self._units = units
         self._accounts = accounts
         self._broadcasts = broadcasts
         self._endpoints = endpoints
-        self._bus = bus
+        self._hub = hub
         self._timeout_s = timeout_s
 
     async def post(self, caller: Caller, stream_id: str, wanted: NewMessage) -> PostedMessage:
@@ -78,7 +78,7 @@ class ChatHistory:
         return await self._ask(self._endpoints.home(stream.edge_id), post)
 
     async def _ask(self, edge_id: str, post: ChatPost) -> PostedMessage:
-        answer = await self._bus.request(
+        answer = await self._hub.request(
             subjects.chat_post(edge_id), msgspec.json.encode(post), timeout_s=self._timeout_s
         )
         try:

@@ -47,7 +47,6 @@ class Directory:
         self._wait_s = wait_s
         self._notices: list[_Notice] = []
         self._wake = asyncio.Event()
-        self._written: dict[str, int] = {}
         self._backoff = Backoff(0.2, 10.0)
 
     async def announce(self, refs: Collection[Ref]) -> None:
@@ -123,43 +122,31 @@ class Directory:
     async def reconcile(self) -> None:
         """Makes the bucket equal to the database. UnavailableError: one of them is away; try again.
 
-        The bucket's keys are read before the database, so that a key found there and missing here is
-        really to be removed. Announcements are served between pages.
+        The bucket is read before the database, so that a key found there and missing here is really to
+        be removed. Announcements are served between pages.
         """
         await self._ensure()
-        present = set(await self._bucket.keys())
+        present = dict(await self._bucket.items())
         for kind, read in READERS.items():
             after = FIRST
             while True:
                 async with self._database.transaction() as connection:
                     records = await read(connection, after, None, _PAGE)
                 for record in records:
-                    await self._compare(kind, record, known=record.key in present)
-                    present.discard(record.key)
+                    if present.pop(record.key, None) != record.data:
+                        await self._put(kind, record)
                 if len(records) < _PAGE:
                     break
                 after = records[-1].id
                 await self._publish_notices()
         await self._remove(present)
 
-    async def _compare(self, kind: Kind, record: Record, *, known: bool) -> None:
-        if known and self._written.get(record.key) == hash(record.data):
-            return
-        if known and record.key not in self._written:
-            entry = await self._bucket.get(record.key)
-            if entry is not None and entry.value == record.data:
-                self._written[record.key] = hash(record.data)
-                return
-        await self._put(kind, record)
-
     async def _put(self, kind: Kind, record: Record) -> None:
         await self._bucket.put(record.key, record.data)
-        self._written[record.key] = hash(record.data)
         _writes.labels(kind).inc()
 
-    async def _remove(self, keys: set[str]) -> None:
+    async def _remove(self, keys: Collection[str]) -> None:
         for key in sorted(keys):
             if key.partition(".")[0] in READERS:
                 await self._bucket.delete(key)
-                self._written.pop(key, None)
                 _writes.labels("removed").inc()

@@ -43,6 +43,7 @@ create table broadcasts (
     title varchar(255) not null,
     category varchar(100) not null default '',
     status text not null check (status in ('created', 'live', 'interrupted', 'ended')),
+    status_at timestamptz not null default '-infinity',
     edge_id text not null default '',
     started_at timestamptz,
     ended_at timestamptz,

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the session, a fresh database per test, and the coordinator listening over a fake bus."""
+"""A real PostgreSQL for the session, a fresh database per test, the coordinator listening over a fake hub."""
 
 import asyncio
 import importlib.util
@@ -18,7 +18,6 @@ import msgspec
 import psycopg
 import pytest
 
-from appliance.contracts import subjects
 from appliance.contracts.chat import ChatPost, ChatPosted
 from appliance.contracts.errors import UnavailableError
 from coordinator.config import CoordinatorConfig, EdgeEndpoint, Quota
@@ -27,11 +26,6 @@ from coordinator.service import CoordinatorService
 
 NOBODY = 65534
 _numbers = itertools.count(1)
-
-
-@dataclass
-class FakeEntry:
-    value: bytes
 
 
 class FakeBucket:
@@ -49,9 +43,9 @@ class FakeBucket:
         if self.away:
             raise UnavailableError("the bus is away")
 
-    async def get(self, key: str) -> FakeEntry | None:
+    async def get(self, key: str) -> bytes | None:
         await self._reach()
-        return FakeEntry(self.values[key]) if key in self.values else None
+        return self.values.get(key)
 
     async def put(self, key: str, value: bytes) -> int:
         await self._reach()
@@ -63,9 +57,9 @@ class FakeBucket:
         await self._reach()
         self.values.pop(key, None)
 
-    async def keys(self) -> list[str]:
+    async def items(self) -> list[tuple[str, bytes]]:
         await self._reach()
-        return list(self.values)
+        return list(self.values.items())
 
     def record(self, key: str, kind: type) -> Any:
         return msgspec.json.decode(self.values[key], type=kind)
@@ -116,11 +110,11 @@ class FakeConsumer:
                 await asyncio.sleep(0.005)
 
 
-class FakeBus:
-    """The bus as the coordinator sees it; `answer` plays the edges' chat service."""
+class FakeHub:
+    """The hub in memory; `answer` plays the edges' chat service."""
 
     def __init__(self) -> None:
-        self.directory = FakeBucket()
+        self.bucket = FakeBucket()
         self.consumers: dict[str, FakeConsumer] = {}
         self.posts: list[tuple[str, ChatPost]] = []
         self.answer: ChatPosted | None = None
@@ -131,21 +125,18 @@ class FakeBus:
             raise UnavailableError("nobody answered")
         return msgspec.json.encode(self.answer)
 
-    def bucket(self, name: str) -> FakeBucket:
-        assert name == subjects.DIRECTORY_BUCKET
-        return self.directory
-
-    async def pull_consumer(self, stream: str, durable: str, *, domain: str) -> FakeConsumer:
-        assert stream == subjects.outbox(domain)
-        assert durable == "history"
-        return self.outbox(domain)
-
-    def outbox(self, edge_id: str) -> FakeConsumer:
-        return self.consumers.setdefault(edge_id, FakeConsumer())
+    def directory(self) -> FakeBucket:
+        return self.bucket
 
     async def ensure_directory(self) -> None:
-        if self.directory.away:
+        if self.bucket.away:
             raise UnavailableError("the bus is away")
+
+    def consumer(self, edge_id: str) -> FakeConsumer:
+        return self.consumers.setdefault(edge_id, FakeConsumer())
+
+    async def outbox(self, edge_id: str) -> FakeConsumer:
+        return self.consumer(edge_id)
 
 
 @dataclass
@@ -160,7 +151,7 @@ class Api:
     """The listening coordinator and a client for it."""
 
     service: CoordinatorService
-    bus: FakeBus
+    hub: FakeHub
     client: aiohttp.ClientSession
     operator: str
     dsn: str
@@ -183,7 +174,11 @@ class Api:
             method, path, data=payload, headers=sent, allow_redirects=False
         ) as response:
             raw = await response.read()
-            value = msgspec.json.decode(raw) if "json" in response.headers.get("Content-Type", "") and raw else raw
+            value = (
+                msgspec.json.decode(raw)
+                if "json" in response.headers.get("Content-Type", "") and raw
+                else raw
+            )
             return Answer(response.status, value, response.headers)
 
     async def get(self, path: str, **kwargs: Any) -> Answer:
@@ -235,11 +230,9 @@ def postgres() -> Iterator[str]:
     if os.geteuid() == 0:
         os.chown(data, NOBODY, NOBODY)
     programs = _binaries(home)
+    choices = ["--username=postgres", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"]
     subprocess.run(
-        _as_nobody(
-            [str(programs / "initdb"), "-D", str(data), "-U", "postgres", "--auth=trust", "--no-sync"]
-            + ["-E", "UTF8", "--locale=C"]
-        ),
+        _as_nobody([str(programs / "initdb"), f"--pgdata={data}", *choices]),
         check=True,
         capture_output=True,
         cwd="/",
@@ -249,7 +242,10 @@ def postgres() -> Iterator[str]:
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     with (home / "log").open("wb") as log:
         server = subprocess.Popen(
-            _as_nobody([str(programs / "postgres"), "-D", str(data), *options]), stdout=log, stderr=log, cwd="/"
+            _as_nobody([str(programs / "postgres"), "-D", str(data), *options]),
+            stdout=log,
+            stderr=log,
+            cwd="/",
         )
     dsn = f"host={data} user=postgres"
     try:
@@ -302,8 +298,8 @@ def _database(postgres: str, model: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def bus() -> FakeBus:
-    return FakeBus()
+def hub() -> FakeHub:
+    return FakeHub()
 
 
 @pytest.fixture
@@ -331,16 +327,16 @@ StartApi = Callable[[CoordinatorConfig], Awaitable[Api]]
 
 
 @pytest.fixture
-async def start_api(bus: FakeBus) -> AsyncIterator[StartApi]:
+async def start_api(hub: FakeHub) -> AsyncIterator[StartApi]:
     """Starts a coordinator of a given configuration; stopped at the end."""
     started: list[Api] = []
 
     async def start(config: CoordinatorConfig) -> Api:
-        service = CoordinatorService(config, bus, bus.ensure_directory)
+        service = CoordinatorService(config, hub)
         await service.start()
         operator = await service.ensure_operator() or ""
         client = aiohttp.ClientSession(f"http://127.0.0.1:{service.port}")
-        api = Api(service, bus, client, operator, config.dsn)
+        api = Api(service, hub, client, operator, config.dsn)
         started.append(api)
         return api
 

@@ -49,7 +49,7 @@ async def test_health_and_description(api):
 
 
 async def test_ready_says_no_while_the_bus_is_away(api):
-    api.bus.directory.away = True
+    api.hub.bucket.away = True
     assert_problem(await api.get("/readyz"), 503, "unavailable")
     assert (await api.get("/healthz")).status == 200
 
@@ -60,11 +60,11 @@ async def test_channel_create_gives_all_an_encoder_needs(api):
     assert is_uuid7(made["user_id"])
     assert made["stream_key"].startswith("nck_")
     assert made["rtmp_url"] == "rtmp://lyon.example:1935/live"
-    key = api.bus.directory.record(subjects.stream_key_key(secret_hash(made["stream_key"])), KeyRecord)
+    key = api.hub.bucket.record(subjects.stream_key_key(secret_hash(made["stream_key"])), KeyRecord)
     assert (key.channel, key.user_id, key.revoked) == ("ada", made["user_id"], False)
-    token = api.bus.directory.record(subjects.token_key(secret_hash(made["token"])), TokenRecord)
+    token = api.hub.bucket.record(subjects.token_key(secret_hash(made["token"])), TokenRecord)
     assert (token.username, token.scopes) == ("ada", ["chat", "stream"])
-    channel = api.bus.directory.record(subjects.channel_key(key.channel_id), ChannelRecord)
+    channel = api.hub.bucket.record(subjects.channel_key(key.channel_id), ChannelRecord)
     assert channel.channel == "ada"
     stored = await api.sql("select count(*) from stream_keys where key_hash = %s", made["stream_key"])
     assert stored == [(0,)]
@@ -120,8 +120,8 @@ async def test_rotate_key_revokes_every_older_one(api):
     made = await api.post("/v1/channels/ada/rotate-key", token=ada["token"])
     assert made.status == 201
     assert made.body["stream_key"] != ada["stream_key"]
-    old = api.bus.directory.record(subjects.stream_key_key(secret_hash(ada["stream_key"])), KeyRecord)
-    new = api.bus.directory.record(subjects.stream_key_key(secret_hash(made.body["stream_key"])), KeyRecord)
+    old = api.hub.bucket.record(subjects.stream_key_key(secret_hash(ada["stream_key"])), KeyRecord)
+    new = api.hub.bucket.record(subjects.stream_key_key(secret_hash(made.body["stream_key"])), KeyRecord)
     assert old.revoked
     assert not new.revoked
     bob = await api.channel("bob")
@@ -140,8 +140,8 @@ async def test_change_and_suspend_a_channel(api):
     await api.call("PATCH", "/v1/channels/ada", {"suspended": True}, token=api.operator)
     body = {"title": "x", "user_id": ada["user_id"]}
     assert_problem(await api.post("/streams", body, token=ada["token"]), 403, "suspended")
-    [key] = api.bus.directory.of_kind("channel")
-    assert api.bus.directory.record(key, ChannelRecord).suspended
+    [key] = api.hub.bucket.of_kind("channel")
+    assert api.hub.bucket.record(key, ChannelRecord).suspended
 
 
 async def test_users_and_tokens(api):
@@ -166,7 +166,7 @@ async def test_users_and_tokens(api):
     gone = await api.call("DELETE", f"{path}/{chat.body['token_id']}", token=ada["token"])
     assert gone.status == 204
     assert_problem(await api.get("/v1/users/me", token=chat.body["token"]), 401, "unauthenticated")
-    record = api.bus.directory.record(subjects.token_key(secret_hash(chat.body["token"])), TokenRecord)
+    record = api.hub.bucket.record(subjects.token_key(secret_hash(chat.body["token"])), TokenRecord)
     assert record.revoked
     nobody = await api.post(f"/v1/users/{new_id()}/tokens", {}, token=api.operator)
     assert_problem(nobody, 404, "user_not_found")
@@ -194,7 +194,7 @@ async def test_start_stream(api, path):
     assert made["ingest_urls"] == ["rtmp://lyon.example:1935/live", "rtmp://oslo.example:1935/live"]
     assert made["playback_url"] == "http://lyon.example:8080/live/ada/index.m3u8"
     assert made["chat_url"] == f"ws://lyon.example:8080/streams/{made['stream_id']}/chat/subscribe"
-    directory = api.bus.directory
+    directory = api.hub.bucket
     key = directory.record(subjects.stream_key_key(secret_hash(made["stream_key"])), KeyRecord)
     assert key.stream_id == made["stream_id"]
     channel = directory.record(subjects.channel_key(key.channel_id), ChannelRecord)
@@ -260,16 +260,16 @@ async def test_post_chat_goes_through_the_edge(api):
     ada, bob = await api.channel("ada"), await api.channel("bob")
     stream_id = (await start_stream(api, ada))["stream_id"]
     path = f"/streams/{stream_id}/chat"
-    api.bus.answer = ChatPosted(message_id=new_id(), timestamp=1_700_000_000_000)
+    api.hub.answer = ChatPosted(message_id=new_id(), timestamp=1_700_000_000_000)
     answer = await api.post(path, {"user_id": ada["user_id"], "message": "hello"}, token=ada["token"])
     assert answer.status == 201
-    assert answer.body == {"message_id": api.bus.answer.message_id, "timestamp": 1_700_000_000_000}
-    subject, post = api.bus.posts[-1]
+    assert answer.body == {"message_id": api.hub.answer.message_id, "timestamp": 1_700_000_000_000}
+    subject, post = api.hub.posts[-1]
     assert subject == subjects.chat_post("lyon")
     assert (post.username, post.badges, post.stream_id) == ("ada", ["broadcaster"], stream_id)
     await api.post(path, {"user_id": bob["user_id"], "message": "hello"}, token=api.operator)
-    assert api.bus.posts[-1][1].username == "bob"
-    assert api.bus.posts[-1][1].badges == []
+    assert api.hub.posts[-1][1].username == "bob"
+    assert api.hub.posts[-1][1].badges == []
 
 
 async def test_post_chat_refusals(api):
@@ -284,13 +284,13 @@ async def test_post_chat_refusals(api):
     missing = f"/streams/{new_id()}/chat"
     assert_problem(await api.post(missing, good, token=token), 404, "stream_not_found")
     assert_problem(await api.post(path, good, token=token), 503, "unavailable")
-    api.bus.answer = ChatPosted(code="banned", detail="banned here", status=403)
+    api.hub.answer = ChatPosted(code="banned", detail="banned here", status=403)
     assert_problem(await api.post(path, good, token=token), 403, "banned")
-    api.bus.answer = ChatPosted(code="rate_limited", status=429, retry_after_s=2.4)
+    api.hub.answer = ChatPosted(code="rate_limited", status=429, retry_after_s=2.4)
     limited = await api.post(path, good, token=token)
     assert_problem(limited, 429, "rate_limited")
     assert limited.headers["Retry-After"] == "3"
-    api.bus.answer = ChatPosted()
+    api.hub.answer = ChatPosted()
     assert_problem(await api.post(path, good, token=token), 503, "unavailable")
 
 
@@ -367,22 +367,19 @@ async def test_refused_request_may_be_tried_again_with_its_key(api):
     body = {"user_id": ada["user_id"], "message": "hello"}
     headers = {"Idempotency-Key": "k1"}
     assert (await api.post(path, body, token=ada["token"], headers=headers)).status == 503
-    api.bus.answer = ChatPosted(message_id=new_id(), timestamp=5)
+    api.hub.answer = ChatPosted(message_id=new_id(), timestamp=5)
     first = await api.post(path, body, token=ada["token"], headers=headers)
     again = await api.post(path, body, token=ada["token"], headers=headers)
     assert first.status == again.status == 201
     assert first.body == again.body
-    assert len(api.bus.posts) == 2
+    assert len(api.hub.posts) == 2
 
 
 async def test_concurrent_requests_with_one_key_have_one_effect(api):
     ada = await api.channel("ada")
     body = {"title": "x", "user_id": ada["user_id"]}
     answers = await asyncio.gather(
-        *(
-            api.post("/streams", body, token=ada["token"], headers={"Idempotency-Key": "k"})
-            for _ in range(4)
-        )
+        *(api.post("/streams", body, token=ada["token"], headers={"Idempotency-Key": "k"}) for _ in range(4))
     )
     assert len({answer.body["stream_id"] for answer in answers}) == 1
     assert await api.sql("select count(*) from broadcasts") == [(1,)]

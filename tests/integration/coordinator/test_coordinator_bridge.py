@@ -8,6 +8,7 @@ import pytest
 from appliance.contracts import subjects
 from appliance.contracts.chat import ChatMessage
 from appliance.contracts.directory import ChannelRecord, KeyRecord, StreamRecord, secret_hash
+from appliance.contracts.errors import UnavailableError
 from appliance.contracts.events import BroadcastEvent, BroadcastEventKind
 from appliance.contracts.ids import uuid7
 from appliance.runtime.ids import new_id
@@ -40,7 +41,7 @@ class Scene:
         self.owner = channel
         self.stream = stream
         self.stream_id = stream["stream_id"]
-        self.outbox = api.bus.outbox(EDGE)
+        self.outbox = api.hub.consumer(EDGE)
 
     def chat(self, *messages: ChatMessage) -> Any:
         return self.outbox.add(subjects.chat(self.channel_id, EDGE), msgspec.json.encode(list(messages)))
@@ -120,7 +121,7 @@ async def test_message_of_an_offline_room_is_kept(scene):
 
 
 async def test_life_of_a_broadcast(scene):
-    bucket = scene.api.bus.directory
+    bucket = scene.api.hub.bucket
     channel_key = subjects.channel_key(scene.channel_id)
     assert bucket.record(channel_key, ChannelRecord).stream_id == scene.stream_id
     expected = [
@@ -147,10 +148,20 @@ async def test_broadcast_that_nobody_announced(scene):
     await scene.outbox.all_acked()
     assert await scene.status(stream_id) == ("live", EDGE, True, False)
     await scene.api.service._parts.directory.announce([])
-    record = scene.api.bus.directory.record(subjects.stream_key(stream_id), StreamRecord)
+    record = scene.api.hub.bucket.record(subjects.stream_key(stream_id), StreamRecord)
     assert record.channel == "ada"
     live = (await scene.api.get("/v1/channels?live=true")).body["channels"]
     assert [view["stream_id"] for view in live] == [stream_id]
+
+
+async def test_event_that_comes_late_changes_no_status(scene):
+    scene.event(BroadcastEventKind.RESUMED, T0 + 2000)
+    scene.event(BroadcastEventKind.INTERRUPTED, T0 + 1000)
+    scene.event(BroadcastEventKind.STARTED, T0)
+    await scene.outbox.all_acked()
+    assert (await scene.status())[0] == "live"
+    rows = await scene.api.sql("select extract(epoch from started_at) * 1000 from broadcasts")
+    assert rows == [(T0,)]
 
 
 async def test_event_is_applied_once(scene):
@@ -205,18 +216,16 @@ async def test_entry_that_the_database_refuses_takes_no_other_with_it(scene):
     assert (await scene.status())[0] == "live"
 
 
-async def test_nothing_is_acknowledged_while_the_database_is_away(dsn, bus):
+async def test_nothing_is_acknowledged_while_the_database_is_away(dsn, hub):
     away = Database("host=/nonexistent user=nobody", wait_s=0.05)
 
     class Units:
         def open(self) -> Any:
             return away.transaction()
 
-    outbox = bus.outbox(EDGE)
+    outbox = hub.consumer(EDGE)
     message = outbox.add(subjects.chat(new_id(), EDGE), b"[]")
-    bridge = OutboxBridge(EDGE, lambda: bus.pull_consumer("", "", domain=EDGE), Units(), None)
-    from appliance.contracts.errors import UnavailableError
-
+    bridge = OutboxBridge(EDGE, lambda: hub.outbox(EDGE), Units(), None)
     with pytest.raises(UnavailableError):
         await bridge.commit([message])
     assert not message.acked
