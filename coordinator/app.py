@@ -1,7 +1,7 @@
 """Composition: the only module of the coordinator that names every part and joins them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,16 +104,21 @@ def _add_probes(
     async def ready() -> dict[str, str]:
         if is_draining():
             raise UnavailableError("draining", code="draining")
-        try:
-            async with asyncio.timeout(_PROBE_S):
-                await database.ping()
-                await directory.probe()
-        except TimeoutError as error:
-            raise UnavailableError("the database or the bus does not answer") from error
+        await _answers("database", database.ping())
+        await _answers("bus", directory.probe())
         return {"status": "ready"}
 
     server.add_probe(app, "/healthz", alive)
     server.add_probe(app, "/readyz", ready)
+
+
+async def _answers(name: str, probe: Awaitable[None]) -> None:
+    """UnavailableError naming the part whose probe fails or takes too long; the cause goes to the log."""
+    try:
+        async with asyncio.timeout(_PROBE_S):
+            await probe
+    except (TimeoutError, UnavailableError) as error:
+        raise UnavailableError(f"the {name} does not answer", code=f"{name}_away") from error
 
 
 def _bridge(

@@ -78,11 +78,13 @@ class ChatHistory:
         return await self._ask(self._endpoints.home(stream.edge_id), post)
 
     async def _ask(self, edge_id: str, post: ChatPost) -> PostedMessage:
-        answer = await self._hub.request(
-            subjects.chat_post(edge_id), msgspec.json.encode(post), timeout_s=self._timeout_s
-        )
         try:
+            answer = await self._hub.request(
+                subjects.chat_post(edge_id), msgspec.json.encode(post), timeout_s=self._timeout_s
+            )
             posted = msgspec.json.decode(answer, type=ChatPosted)
+        except UnavailableError as error:
+            raise UnavailableError("the edge of this stream does not answer", retry_after_s=2) from error
         except msgspec.DecodeError as error:
             raise UnavailableError("the edge gave an answer that cannot be read") from error
         if not posted.code and posted.message_id:

@@ -50,7 +50,7 @@ async def test_health_and_description(api):
 
 async def test_ready_says_no_while_the_bus_is_away(api):
     api.hub.bucket.away = True
-    assert_problem(await api.get("/readyz"), 503, "unavailable")
+    assert_problem(await api.get("/readyz"), 503, "bus_away")
     assert (await api.get("/healthz")).status == 200
 
 
