@@ -127,6 +127,4 @@ def _bridge(
     async def connect() -> PullConsumer:
         return await hub.outbox(edge_id)
 
-    return OutboxBridge(
-        edge_id, connect, units, broadcasts, batch=config.pull_batch, wait_s=config.pull_wait_s
-    )
+    return OutboxBridge(edge_id, connect, units, broadcasts, batch=config.pull_batch, wait_s=config.pull_wait_s)

@@ -43,11 +43,7 @@ class Accounts:
         """Whose token this is. UnauthenticatedError: unknown, revoked or expired, without saying which."""
         row = await store.caller_by_hash(unit.connection, secret_hash(token))
         now = from_ms(self._now_ms())
-        if (
-            row is None
-            or row.revoked_at is not None
-            or (row.expires_at is not None and row.expires_at <= now)
-        ):
+        if row is None or row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now):
             raise UnauthenticatedError("the token is unknown or no longer valid")
         return Caller(row.token_id, row.user_id, row.username, frozenset(row.scopes))
 
@@ -93,9 +89,7 @@ class Accounts:
         scopes = sorted({str(scope) for scope in wanted.scopes or USER_SCOPES})
         await store.insert_token(unit.connection, token_id, secret_hash(token), user_id, scopes, expires_at)
         unit.changed.add(Ref(Kind.TOKEN, token_id))
-        return CreatedToken(
-            token_id=token_id, token=token, user_id=user_id, scopes=scopes, expires_at=expires_at
-        )
+        return CreatedToken(token_id=token_id, token=token, user_id=user_id, scopes=scopes, expires_at=expires_at)
 
     async def issue_for(self, unit: Unit, caller: Caller, user_id: str, wanted: NewToken) -> CreatedToken:
         """A token asked for by `caller`: for themselves, and never able to do more than they can."""

@@ -69,9 +69,7 @@ class Dispatcher:
                     return Outgoing(remembered.status, remembered.body)
         return await self._outside(route, call, tried)
 
-    async def _admit(
-        self, unit: Unit, route: Route, incoming: Incoming
-    ) -> tuple[Call, idempotency.Attempt | None]:
+    async def _admit(self, unit: Unit, route: Route, incoming: Incoming) -> tuple[Call, idempotency.Attempt | None]:
         if route.scope == ANYONE:
             return _decoded(route, incoming, None), None
         token = bearer(incoming.headers)
@@ -91,9 +89,7 @@ class Dispatcher:
         quota = self._quotas["operator" if caller.is_operator else route.quota]
         self._limiter.take(f"{route.quota}:{caller.token_id}", quota, self._clock())
 
-    async def _once(
-        self, unit: Unit, route: Route, call: Call, tried: idempotency.Attempt | None
-    ) -> Outgoing:
+    async def _once(self, unit: Unit, route: Route, call: Call, tried: idempotency.Attempt | None) -> Outgoing:
         """Claim, effect and remembered answer are one transaction: a crash leaves all or nothing."""
         if tried is None:
             return _outgoing(await route.handler(call))

@@ -43,9 +43,7 @@ class Remembered:
 def attempt(token_id: str, token: str, key: str, method: str, path: str, body: bytes) -> Attempt:
     """BadInputError when the key is not 1 to 255 visible ASCII characters."""
     if _KEY.match(key) is None:
-        raise BadInputError(
-            "Idempotency-Key has 1 to 255 visible ASCII characters", code="invalid_idempotency_key"
-        )
+        raise BadInputError("Idempotency-Key has 1 to 255 visible ASCII characters", code="invalid_idempotency_key")
     digest = hashlib.sha256(b"\x00".join((method.encode(), path.encode(), body))).hexdigest()
     return Attempt(token_id, token, key, digest)
 
@@ -56,9 +54,7 @@ async def claim(unit: Unit, tried: Attempt) -> Remembered | None:
         return None
     row = await store.find(unit.connection, tried.token_id, tried.key)
     if row is None or row.request_hash != tried.request_hash:
-        raise ConflictError(
-            "that Idempotency-Key was used for a different request", code="idempotency_key_reused"
-        )
+        raise ConflictError("that Idempotency-Key was used for a different request", code="idempotency_key_reused")
     if row.status is None or row.response is None:
         raise ConflictError("the first request with that Idempotency-Key is under way", code="in_progress")
     try:

@@ -119,9 +119,7 @@ async def _refused_by_sanic(request: Request, error: SanicException) -> HTTPResp
     if status >= 500 and status != 503:
         return await _failed(request, error)
     code = _SANIC_CODES.get(status, "bad_request")
-    detail = {404: "there is nothing at this path", 405: "this path does not take that method"}.get(
-        status, ""
-    )
+    detail = {404: "there is nothing at this path", 405: "this path does not take that method"}.get(status, "")
     headers = {name: str(value) for name, value in (error.headers or {}).items()}
     return _problem_response(problems.problem(status, code, detail, _request_id(request)), headers)
 

@@ -8,9 +8,7 @@ from coordinator.channels.models import ChannelRow
 from coordinator.db import Connection
 
 
-async def insert_channel(
-    connection: Connection, channel_id: str, name: str, user_id: str, title: str
-) -> None:
+async def insert_channel(connection: Connection, channel_id: str, name: str, user_id: str, title: str) -> None:
     """ConflictError when the name is taken or the user has a channel."""
     await connection.execute(
         "insert into channels (channel_id, name, user_id, title) values (%s, %s, %s, %s)",
@@ -76,8 +74,7 @@ async def insert_key(
     expires_at: datetime | None,
 ) -> None:
     await connection.execute(
-        "insert into stream_keys (key_id, key_hash, channel_id, stream_id, expires_at)"
-        " values (%s, %s, %s, %s, %s)",
+        "insert into stream_keys (key_id, key_hash, channel_id, stream_id, expires_at) values (%s, %s, %s, %s, %s)",
         (key_id, key_hash, channel_id, stream_id, expires_at),
     )
 
@@ -85,8 +82,7 @@ async def insert_key(
 async def revoke_keys(connection: Connection, channel_id: str) -> list[str]:
     """Revokes every key of the channel and returns the ids of those that were valid until now."""
     cursor = await connection.execute(
-        "update stream_keys set revoked_at = now() where channel_id = %s and revoked_at is null"
-        " returning key_id",
+        "update stream_keys set revoked_at = now() where channel_id = %s and revoked_at is null returning key_id",
         (channel_id,),
     )
     return [str(row[0]) for row in await cursor.fetchall()]

@@ -111,9 +111,7 @@ class ChatHistory:
         else:
             rows = await store.messages_after(unit.connection, stream_id, after, before, wanted)
             page = rows[: query.limit]
-        return History(
-            stream_id=stream_id, messages=[_message(row) for row in page], more=len(rows) > query.limit
-        )
+        return History(stream_id=stream_id, messages=[_message(row) for row in page], more=len(rows) > query.limit)
 
 
 def _check_text(text: str) -> None:

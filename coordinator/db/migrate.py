@@ -82,9 +82,7 @@ async def migrate(dsn: str, folder: Path = MIGRATIONS, *, wait_s: float = 60.0) 
     """
     migrations = load(folder)
     with mapping():
-        async with await psycopg.AsyncConnection.connect(
-            dsn, autocommit=True, connect_timeout=5
-        ) as connection:
+        async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, connect_timeout=5) as connection:
             await _lock(connection, wait_s)
             await connection.execute(
                 "create table if not exists schema_migration (version text primary key,"

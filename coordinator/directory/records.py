@@ -65,9 +65,7 @@ async def _tokens(connection: Connection, after: str, ids: Sequence[str] | None,
     ]
 
 
-async def _channels(
-    connection: Connection, after: str, ids: Sequence[str] | None, limit: int
-) -> list[Record]:
+async def _channels(connection: Connection, after: str, ids: Sequence[str] | None, limit: int) -> list[Record]:
     return [
         Record(
             row.id,

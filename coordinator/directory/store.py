@@ -86,9 +86,7 @@ async def tokens(connection: Connection, after: str, ids: Sequence[str] | None, 
         return await cursor.fetchall()
 
 
-async def channels(
-    connection: Connection, after: str, ids: Sequence[str] | None, limit: int
-) -> list[ChannelRow]:
+async def channels(connection: Connection, after: str, ids: Sequence[str] | None, limit: int) -> list[ChannelRow]:
     async with connection.cursor(row_factory=class_row(ChannelRow)) as cursor:
         await cursor.execute(
             "select c.channel_id as id, c.name as channel, c.user_id, c.title, c.category,"
@@ -101,9 +99,7 @@ async def channels(
         return await cursor.fetchall()
 
 
-async def streams(
-    connection: Connection, after: str, ids: Sequence[str] | None, limit: int
-) -> list[StreamRow]:
+async def streams(connection: Connection, after: str, ids: Sequence[str] | None, limit: int) -> list[StreamRow]:
     async with connection.cursor(row_factory=class_row(StreamRow)) as cursor:
         await cursor.execute(
             "select b.stream_id as id, b.channel_id, c.name as channel"

@@ -170,15 +170,9 @@ class Api:
         if token:
             sent["Authorization"] = f"Bearer {token}"
         payload = msgspec.json.encode(body) if body is not None else data
-        async with self.client.request(
-            method, path, data=payload, headers=sent, allow_redirects=False
-        ) as response:
+        async with self.client.request(method, path, data=payload, headers=sent, allow_redirects=False) as response:
             raw = await response.read()
-            value = (
-                msgspec.json.decode(raw)
-                if "json" in response.headers.get("Content-Type", "") and raw
-                else raw
-            )
+            value = msgspec.json.decode(raw) if "json" in response.headers.get("Content-Type", "") and raw else raw
             return Answer(response.status, value, response.headers)
 
     async def get(self, path: str, **kwargs: Any) -> Answer:

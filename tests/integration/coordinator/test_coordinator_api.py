@@ -126,9 +126,7 @@ async def test_rotate_key_revokes_every_older_one(api):
     assert not new.revoked
     bob = await api.channel("bob")
     assert_problem(await api.post("/v1/channels/ada/rotate-key", token=bob["token"]), 403, "forbidden")
-    assert_problem(
-        await api.post("/v1/channels/zed/rotate-key", token=bob["token"]), 404, "channel_not_found"
-    )
+    assert_problem(await api.post("/v1/channels/zed/rotate-key", token=bob["token"]), 404, "channel_not_found")
 
 
 async def test_change_and_suspend_a_channel(api):
@@ -148,9 +146,7 @@ async def test_users_and_tokens(api):
     ada = (await api.post("/v1/users", {"username": "ada"}, token=api.operator)).body
     taken = await api.post("/v1/users", {"username": "ADA"}, token=api.operator)
     assert_problem(taken, 409, "username_taken")
-    assert_problem(
-        await api.post("/v1/users", {"username": "a b"}, token=api.operator), 400, "invalid_username"
-    )
+    assert_problem(await api.post("/v1/users", {"username": "a b"}, token=api.operator), 400, "invalid_username")
     assert_problem(await api.post("/v1/users", {"username": "x"}, token=ada["token"]), 403, "missing_scope")
     path = f"/v1/users/{ada['user_id']}/tokens"
     chat = await api.post(path, {"scopes": ["chat"], "expires_in_s": 60}, token=ada["token"])

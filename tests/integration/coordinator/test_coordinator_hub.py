@@ -35,9 +35,7 @@ def nats_url(tmp_path_factory) -> Iterator[str]:
         port = probe.getsockname()[1]
     home = tmp_path_factory.mktemp("nats")
     settings = home / "nats.conf"
-    settings.write_text(
-        f'listen: "127.0.0.1:{port}"\njetstream {{ domain: {EDGE}, store_dir: "{home}/store" }}\n'
-    )
+    settings.write_text(f'listen: "127.0.0.1:{port}"\njetstream {{ domain: {EDGE}, store_dir: "{home}/store" }}\n')
     program = Path(sys.executable).parent / "nats-server"
     server = subprocess.Popen([program, "-c", settings], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 10
@@ -86,9 +84,7 @@ async def test_directory_is_written_and_outbox_is_drained(bus, service, config):
         username="ada",
         message="hello",
     )
-    await bus.append(
-        subjects.chat(made["channel_id"], EDGE), msgspec.json.encode([message]), message_id="entry-1"
-    )
+    await bus.append(subjects.chat(made["channel_id"], EDGE), msgspec.json.encode([message]), message_id="entry-1")
     async with asyncio.timeout(5), await psycopg.AsyncConnection.connect(config.dsn) as connection:
         while True:
             rows = await (await connection.execute("select body from chat_messages")).fetchall()

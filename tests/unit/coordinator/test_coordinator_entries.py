@@ -17,8 +17,7 @@ EVENT = subjects.event("lyon", "broadcast")
 
 
 @given(
-    st.sampled_from([CHAT, EVENT, "chat.x", "", "fed.lyon.ev.other"])
-    | st.text("chat.fedlyonv*>", max_size=30),
+    st.sampled_from([CHAT, EVENT, "chat.x", "", "fed.lyon.ev.other"]) | st.text("chat.fedlyonv*>", max_size=30),
     st.binary(max_size=200),
 )
 def test_anything_is_an_entry_or_bad_input(subject, data):
