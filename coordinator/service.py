@@ -58,11 +58,11 @@ class CoordinatorService:
         await self._listener.start(self._config.host, self._config.port)
         _log.info("coordinator_listening", port=self.port, migrations=applied)
 
-    async def ensure_operator(self) -> str | None:
-        """The first operator token, once in the life of an installation; after `start`."""
+    async def ensure_operator(self, kept: str | None = None) -> str | None:
+        """As `coordinator.bootstrap.ensure_operator`; after `start`."""
         if self._parts is None:
             raise RuntimeError("the coordinator is not started")
-        return await bootstrap.ensure_operator(self._parts.units, self._parts.accounts)
+        return await bootstrap.ensure_operator(self._parts.units, self._parts.accounts, kept)
 
     async def drain(self) -> None:
         """Takes no new connections and waits for open requests, at most `drain_s`."""

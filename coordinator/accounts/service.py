@@ -121,11 +121,21 @@ class Accounts:
             channel=await store.channel_name_of(unit.connection, user.user_id),
         )
 
-    async def ensure_operator(self, unit: Unit) -> str | None:
-        """The first operator token, or None when a valid one exists already."""
+    async def ensure_operator(self, unit: Unit, kept: str | None) -> str | None:
+        """An operator token, or None when one exists: any at all, or `kept` where that is given."""
         await store.lock_operators(unit.connection)
-        if await store.operator_token_exists(unit.connection):
+        if kept is None:
+            exists = await store.operator_token_exists(unit.connection)
+        else:
+            exists = await self._is_operator(unit, kept)
+        if exists:
             return None
         user = await self.find_or_add(unit, OPERATOR_NAME)
         token = await self.issue(unit, user.user_id, NewToken(scopes=[Scope.OPERATOR]))
         return token.token
+
+    async def _is_operator(self, unit: Unit, token: str) -> bool:
+        try:
+            return (await self.authenticate(unit, token)).is_operator
+        except UnauthenticatedError:
+            return False

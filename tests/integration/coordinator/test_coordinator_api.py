@@ -384,3 +384,11 @@ async def test_concurrent_requests_with_one_key_have_one_effect(api):
 async def test_operator_token_is_made_once(api):
     assert api.operator.startswith("nct_")
     assert await api.service.ensure_operator() is None
+    assert await api.service.ensure_operator(api.operator) is None
+
+
+async def test_lost_operator_token_is_replaced(api):
+    user = await api.channel("ada")
+    for kept in ("", "nct_lost", user["token"]):
+        fresh = await api.service.ensure_operator(kept)
+        assert (await api.get("/v1/users/me", token=fresh)).body["scopes"] == ["operator"]
