@@ -1,0 +1,130 @@
+"""Composition: the only module of the coordinator that names every part and joins them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sanic import Sanic
+
+from appliance.contracts.errors import UnavailableError
+from appliance.runtime.clock import now_ms
+from coordinator.accounts import routes as account_routes
+from coordinator.accounts.service import Accounts
+from coordinator.api import server
+from coordinator.api.dispatch import Dispatcher
+from coordinator.api.route import Route
+from coordinator.bridge import OutboxBridge
+from coordinator.broadcasts import routes as broadcast_routes
+from coordinator.broadcasts.service import Broadcasts
+from coordinator.channels import routes as channel_routes
+from coordinator.channels.service import Channels
+from coordinator.chat_history import routes as chat_routes
+from coordinator.chat_history.service import ChatHistory
+from coordinator.config import CoordinatorConfig
+from coordinator.db import Database
+from coordinator.directory import Directory
+from coordinator.endpoints import Endpoints
+from coordinator.playback import routes as playback_routes
+from coordinator.playback.service import PlaybackService
+from coordinator.ports import Hub, PullConsumer
+from coordinator.unit import Units
+
+_PROBE_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that runs, joined and not started."""
+
+    app: Sanic[Any, Any]
+    accounts: Accounts
+    units: Units
+    directory: Directory
+    bridges: list[OutboxBridge]
+
+
+def build(
+    config: CoordinatorConfig,
+    database: Database,
+    hub: Hub,
+    is_draining: Callable[[], bool] = lambda: False,
+) -> Parts:
+    """Joins the coordinator; nothing runs yet."""
+    endpoints = Endpoints(config.edges)
+    directory = Directory(
+        database,
+        hub.directory(),
+        hub.ensure_directory,
+        interval_s=config.reconcile_s,
+        wait_s=config.directory_wait_s,
+    )
+    units = Units(database, directory.announce)
+    accounts = Accounts(now_ms)
+    channels = Channels(accounts, endpoints)
+    broadcasts = Broadcasts(accounts, channels, endpoints, now_ms, config.announced_key_days)
+    chat = ChatHistory(units, accounts, broadcasts, endpoints, hub, config.chat_timeout_s)
+    routes = [
+        *account_routes.routes(accounts),
+        *channel_routes.routes(channels),
+        *broadcast_routes.routes(broadcasts),
+        *playback_routes.routes(PlaybackService(broadcasts, endpoints)),
+        *chat_routes.routes(chat),
+    ]
+    app = _application(config, units, accounts, routes)
+    _add_probes(app, database, directory, is_draining)
+    later = Units(database, directory.announce_later)
+    bridges = [_bridge(config, edge.edge_id, hub, later, broadcasts) for edge in config.edges]
+    return Parts(app, accounts, units, directory, bridges)
+
+
+def _application(
+    config: CoordinatorConfig, units: Units, accounts: Accounts, routes: list[Route]
+) -> Sanic[Any, Any]:
+    app: Sanic[Any, Any] = Sanic("coordinator", configure_logging=False)
+    server.quiet()
+    app.config.ACCESS_LOG = False
+    app.config.TOUCHUP = False  # rewrites Sanic's own source once a process; a second app would then fail
+    app.config.REQUEST_MAX_SIZE = config.max_body_bytes
+    app.config.REQUEST_TIMEOUT = 15
+    app.config.RESPONSE_TIMEOUT = 30
+    app.config.KEEP_ALIVE_TIMEOUT = 60
+    quotas = {"post": config.post_quota, "start": config.start_quota, "operator": config.operator_quota}
+    dispatcher = Dispatcher(units, accounts, quotas, asyncio.get_running_loop().time)
+    server.mount(app, routes, dispatcher, config.version)
+    return app
+
+
+def _add_probes(
+    app: Sanic[Any, Any], database: Database, directory: Directory, is_draining: Callable[[], bool]
+) -> None:
+    async def alive() -> dict[str, str]:
+        return {"status": "alive"}
+
+    async def ready() -> dict[str, str]:
+        if is_draining():
+            raise UnavailableError("draining", code="draining")
+        await _answers("database", database.ping())
+        await _answers("bus", directory.probe())
+        return {"status": "ready"}
+
+    server.add_probe(app, "/healthz", alive)
+    server.add_probe(app, "/readyz", ready)
+
+
+async def _answers(name: str, probe: Awaitable[None]) -> None:
+    """UnavailableError naming the part whose probe fails or takes too long; the cause goes to the log."""
+    try:
+        async with asyncio.timeout(_PROBE_S):
+            await probe
+    except (TimeoutError, UnavailableError) as error:
+        raise UnavailableError(f"the {name} does not answer", code=f"{name}_away") from error
+
+
+def _bridge(
+    config: CoordinatorConfig, edge_id: str, hub: Hub, units: Units, broadcasts: Broadcasts
+) -> OutboxBridge:
+    async def connect() -> PullConsumer:
+        return await hub.outbox(edge_id)
+
+    return OutboxBridge(edge_id, connect, units, broadcasts, batch=config.pull_batch, wait_s=config.pull_wait_s)

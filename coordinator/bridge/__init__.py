@@ -1,0 +1,10 @@
+"""Brings each edge's outbox into the database: chat into the history, events onto broadcasts.
+
+One task per edge pulls a batch, commits it, and only then acknowledges. Everything is idempotent (messages
+by message_id, events by event_id), so a repeat changes nothing. What cannot be read is counted, kept in
+dead_letters and acknowledged: it must never hold up what comes behind it.
+"""
+
+from coordinator.bridge.service import OutboxBridge
+
+__all__ = ["OutboxBridge"]

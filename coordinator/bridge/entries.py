@@ -1,0 +1,52 @@
+"""What an outbox entry says, decoded and checked against the edge it came from."""
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from appliance.contracts import subjects
+from appliance.contracts.chat import ChatMessage
+from appliance.contracts.errors import BadInputError
+from appliance.contracts.events import BroadcastEvent
+from coordinator.chat_history.models import MessageRow, row_of
+
+_MAX_EVENT_ID = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Either messages or an event."""
+
+    messages: list[MessageRow] = field(default_factory=list)
+    event: BroadcastEvent | None = None
+
+
+def decode(edge_id: str, subject: str, data: bytes) -> Entry:
+    """An entry of this edge's outbox. BadInputError when it can never be applied."""
+    try:
+        if subject.startswith("chat."):
+            return Entry(messages=_messages(edge_id, subject, data))
+        if subject == subjects.event(edge_id, "broadcast"):
+            return Entry(event=_event(edge_id, data))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadInputError(f"cannot be decoded: {error}", code="undecodable") from error
+    raise BadInputError("a subject that nothing here reads", code="unknown_subject")
+
+
+def _messages(edge_id: str, subject: str, data: bytes) -> list[MessageRow]:
+    try:
+        room = subjects.room_of(subject)
+    except ValueError as error:
+        raise BadInputError("not a chat subject", code="unknown_subject") from error
+    if subject != subjects.chat(room, edge_id):
+        raise BadInputError("the subject is another edge's", code="foreign")
+    return [row_of(room, message) for message in msgspec.json.decode(data, type=list[ChatMessage])]
+
+
+def _event(edge_id: str, data: bytes) -> BroadcastEvent:
+    event = msgspec.json.decode(data, type=BroadcastEvent)
+    if event.edge_id != edge_id:
+        raise BadInputError("the event speaks for another edge", code="foreign")
+    if not 0 < len(event.event_id) <= _MAX_EVENT_ID or "\x00" in event.event_id:
+        raise BadInputError("the event has no proper id", code="event_ids")
+    return event

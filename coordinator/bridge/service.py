@@ -1,0 +1,126 @@
+"""The task that drains one edge's outbox."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from appliance.contracts.errors import BadInputError, NearcastError, UnavailableError
+from appliance.runtime.backoff import Backoff
+from appliance.runtime.logs import get_logger
+from appliance.runtime.metrics import counter
+from coordinator.bridge import store
+from coordinator.bridge.entries import Entry, decode
+from coordinator.broadcasts.service import Broadcasts
+from coordinator.chat_history import store as history
+from coordinator.ports import PullConsumer, PulledMessage
+from coordinator.unit import Unit, Units
+
+_log = get_logger("coordinator.bridge")
+_pulled = counter("nearcast_coordinator_outbox_entries_total", "Outbox entries committed.", ["edge"])
+_dead = counter("nearcast_coordinator_dead_letters_total", "Outbox entries that cannot be applied.", ["edge"])
+_MAX_REASON = 300
+
+
+class OutboxBridge:
+    """Drains the outbox of `edge_id`. `connect` opens the durable pull consumer; `wait_s` per fetch."""
+
+    def __init__(
+        self,
+        edge_id: str,
+        connect: Callable[[], Awaitable[PullConsumer]],
+        units: Units,
+        broadcasts: Broadcasts,
+        *,
+        batch: int = 1000,
+        wait_s: float = 5.0,
+    ) -> None:
+        self._edge_id = edge_id
+        self._connect = connect
+        self._units = units
+        self._broadcasts = broadcasts
+        self._batch = batch
+        self._wait_s = wait_s
+        self._backoff = Backoff(0.2, 10.0)
+
+    async def run(self) -> None:
+        """Until cancelled. The edge or the database being away is waited out, with jitter."""
+        while True:
+            try:
+                await self._drain(await self._connect())
+            except NearcastError as error:
+                delay = self._backoff.next_delay()
+                _log.warning("outbox_waiting", edge=self._edge_id, code=str(error.code), retry_s=delay)
+                await asyncio.sleep(delay)
+
+    async def _drain(self, consumer: PullConsumer) -> None:
+        while True:
+            messages = await consumer.fetch(self._batch, self._wait_s)
+            if messages:
+                await self._commit_at_last(messages)
+                for message in messages:
+                    await message.ack()
+                _pulled.labels(self._edge_id).inc(len(messages))
+            self._backoff.reset()
+
+    async def _commit_at_last(self, messages: Sequence[PulledMessage]) -> None:
+        """Holds the batch while the database is away: fetched anew it would come behind later entries."""
+        while True:
+            try:
+                return await self.commit(messages)
+            except UnavailableError as error:
+                delay = self._backoff.next_delay()
+                _log.warning("commit_waiting", edge=self._edge_id, detail=error.detail, retry_s=delay)
+                await asyncio.sleep(delay)
+
+    async def commit(self, messages: Sequence[PulledMessage]) -> None:
+        """Stores a batch, in order. UnavailableError: nothing was stored and nothing may be acknowledged.
+
+        When the database refuses the batch as a whole, each entry is tried alone, so that one bad entry
+        takes nothing else with it.
+        """
+        try:
+            async with self._units.open() as unit:
+                await self._apply(unit, messages)
+        except UnavailableError:
+            raise
+        except NearcastError:
+            for message in messages:
+                await self._commit_alone(message)
+
+    async def _commit_alone(self, message: PulledMessage) -> None:
+        try:
+            async with self._units.open() as unit:
+                await self._apply(unit, [message])
+        except UnavailableError:
+            raise
+        except NearcastError as error:
+            async with self._units.open() as unit:
+                await self._bury(unit, message, error)
+
+    async def _apply(self, unit: Unit, messages: Sequence[PulledMessage]) -> None:
+        rows = []
+        for message in messages:
+            try:
+                entry = decode(self._edge_id, message.subject, message.data)
+            except BadInputError as error:
+                await self._bury(unit, message, error)
+                continue
+            rows += entry.messages
+            await self._apply_event(unit, entry, message)
+        if rows:
+            await history.insert_messages(unit.connection, rows)
+
+    async def _apply_event(self, unit: Unit, entry: Entry, message: PulledMessage) -> None:
+        if entry.event is None or not await store.first_time(unit.connection, entry.event.event_id):
+            return
+        try:
+            await self._broadcasts.apply(unit, entry.event)
+        except BadInputError as error:
+            await self._bury(unit, message, error)
+
+    async def _bury(self, unit: Unit, message: PulledMessage, error: NearcastError) -> None:
+        _dead.labels(self._edge_id).inc()
+        _log.warning("dead_letter", edge=self._edge_id, seq=message.seq, code=str(error.code))
+        reason = f"{error.code}: {error.detail}"[:_MAX_REASON]
+        await store.insert_dead_letter(
+            unit.connection, self._edge_id, message.subject, message.seq, reason, message.data
+        )

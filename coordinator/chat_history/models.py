@@ -1,0 +1,78 @@
+"""Chat as it is stored and asked for."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from appliance.contracts.chat import ChatMessage
+from appliance.contracts.errors import BadInputError
+from appliance.contracts.ids import is_uuid7
+from coordinator.times import from_ms
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    message_id: str
+    stream_id: str | None
+    channel_id: str
+    user_id: str
+    username: str
+    body: str
+    badges: list[str]
+    emotes: list[str]
+    reply_to: str | None
+    sent_at: datetime
+
+
+class NewMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Body of POST /streams/{stream_id}/chat."""
+
+    user_id: str
+    message: str
+
+
+class PostedMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """`timestamp` is Unix milliseconds."""
+
+    message_id: str
+    timestamp: int
+
+
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """Messages in the order they were made; `more` tells whether the page was cut."""
+
+    stream_id: str
+    messages: list[ChatMessage]
+    more: bool
+
+
+class HistoryQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`before` and `after` are each a message id or Unix milliseconds. Neither: the newest messages."""
+
+    before: str = ""
+    after: str = ""
+    limit: int = 50
+
+
+def row_of(room: str, message: ChatMessage) -> MessageRow:
+    """The row of a message of a room. BadInputError when a field can never be stored as it is."""
+    ids = (room, message.message_id, message.stream_id or room)
+    if not all(is_uuid7(identifier) for identifier in ids):
+        raise BadInputError("a chat message without proper ids", code="message_ids")
+    reply_to = message.reply_to if isinstance(message.reply_to, str) and message.reply_to else None
+    words = (message.user_id, message.username, message.message, reply_to or "")
+    if any("\x00" in text for text in (*words, *message.badges, *message.emotes)):
+        raise BadInputError("a chat message with a NUL character", code="message_nul")
+    return MessageRow(
+        message_id=message.message_id,
+        stream_id=message.stream_id or None,
+        channel_id=room,
+        user_id=message.user_id,
+        username=message.username,
+        body=message.message,
+        badges=message.badges,
+        emotes=message.emotes,
+        reply_to=reply_to,
+        sent_at=from_ms(message.timestamp),
+    )

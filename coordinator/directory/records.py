@@ -1,0 +1,108 @@
+"""Rows of the database as records of the directory: the key and the JSON of each."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from appliance.contracts import directory, subjects
+from coordinator.db import Connection
+from coordinator.directory import store
+from coordinator.times import to_ms
+from coordinator.unit import Kind
+
+
+class Record(NamedTuple):
+    """What lies in the bucket under `key`; `id` is the row's id, by which pages go on."""
+
+    id: str
+    key: str
+    data: bytes
+
+
+Reader = Callable[[Connection, str, Sequence[str] | None, int], Awaitable[list[Record]]]
+
+
+async def _keys(connection: Connection, after: str, ids: Sequence[str] | None, limit: int) -> list[Record]:
+    return [
+        Record(
+            row.id,
+            subjects.stream_key_key(row.key_hash),
+            msgspec.json.encode(
+                directory.KeyRecord(
+                    key_id=row.id,
+                    channel_id=row.channel_id,
+                    channel=row.channel,
+                    user_id=row.user_id,
+                    stream_id=row.stream_id or "",
+                    expires_at_ms=to_ms(row.expires_at),
+                    revoked=row.revoked,
+                )
+            ),
+        )
+        for row in await store.keys(connection, after, ids, limit)
+    ]
+
+
+async def _tokens(connection: Connection, after: str, ids: Sequence[str] | None, limit: int) -> list[Record]:
+    return [
+        Record(
+            row.id,
+            subjects.token_key(row.token_hash),
+            msgspec.json.encode(
+                directory.TokenRecord(
+                    token_id=row.id,
+                    user_id=row.user_id,
+                    username=row.username,
+                    scopes=row.scopes,
+                    badges=row.badges,
+                    expires_at_ms=to_ms(row.expires_at),
+                    revoked=row.revoked,
+                )
+            ),
+        )
+        for row in await store.tokens(connection, after, ids, limit)
+    ]
+
+
+async def _channels(connection: Connection, after: str, ids: Sequence[str] | None, limit: int) -> list[Record]:
+    return [
+        Record(
+            row.id,
+            subjects.channel_key(row.id),
+            msgspec.json.encode(
+                directory.ChannelRecord(
+                    channel_id=row.id,
+                    channel=row.channel,
+                    user_id=row.user_id,
+                    title=row.title,
+                    category=row.category,
+                    stream_id=row.stream_id or "",
+                    suspended=row.suspended,
+                )
+            ),
+        )
+        for row in await store.channels(connection, after, ids, limit)
+    ]
+
+
+async def _streams(connection: Connection, after: str, ids: Sequence[str] | None, limit: int) -> list[Record]:
+    return [
+        Record(
+            row.id,
+            subjects.stream_key(row.id),
+            msgspec.json.encode(
+                directory.StreamRecord(stream_id=row.id, channel_id=row.channel_id, channel=row.channel)
+            ),
+        )
+        for row in await store.streams(connection, after, ids, limit)
+    ]
+
+
+# Channels first: an edge that knows a key should know its channel.
+READERS: dict[Kind, Reader] = {
+    Kind.CHANNEL: _channels,
+    Kind.STREAM: _streams,
+    Kind.KEY: _keys,
+    Kind.TOKEN: _tokens,
+}

@@ -1,0 +1,112 @@
+"""SQL that reads records for the directory.
+
+Each query serves two callers: a page of everything (`after`), or chosen ids (`ids`). Keys, tokens and
+streams that ended, expired or were revoked stay a week, so that every edge has heard of it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg.rows import class_row
+
+from coordinator.db import Connection
+
+FIRST = "00000000-0000-0000-0000-000000000000"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    id: str
+    key_hash: str
+    channel_id: str
+    channel: str
+    user_id: str
+    stream_id: str | None
+    expires_at: datetime | None
+    revoked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    id: str
+    token_hash: str
+    user_id: str
+    username: str
+    scopes: list[str]
+    badges: list[str]
+    expires_at: datetime | None
+    revoked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRow:
+    id: str
+    channel: str
+    user_id: str
+    title: str
+    category: str
+    stream_id: str | None
+    suspended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRow:
+    id: str
+    channel_id: str
+    channel: str
+
+
+async def keys(connection: Connection, after: str, ids: Sequence[str] | None, limit: int) -> list[KeyRow]:
+    async with connection.cursor(row_factory=class_row(KeyRow)) as cursor:
+        await cursor.execute(
+            "select k.key_id as id, k.key_hash, k.channel_id, c.name as channel, c.user_id, k.stream_id,"
+            " k.expires_at, k.revoked_at is not null as revoked"
+            " from stream_keys k join channels c using (channel_id)"
+            " where k.key_id > %(after)s::uuid"
+            " and (%(ids)s::uuid[] is null or k.key_id = any (%(ids)s::uuid[]))"
+            " and least(k.revoked_at, k.expires_at, 'infinity') > now() - interval '7 days'"
+            " order by k.key_id limit %(limit)s",
+            {"after": after, "ids": ids, "limit": limit},
+        )
+        return await cursor.fetchall()
+
+
+async def tokens(connection: Connection, after: str, ids: Sequence[str] | None, limit: int) -> list[TokenRow]:
+    async with connection.cursor(row_factory=class_row(TokenRow)) as cursor:
+        await cursor.execute(
+            "select t.token_id as id, t.token_hash, t.user_id, u.username, t.scopes, u.badges, t.expires_at,"
+            " t.revoked_at is not null as revoked from tokens t join users u using (user_id)"
+            " where t.token_id > %(after)s::uuid"
+            " and (%(ids)s::uuid[] is null or t.token_id = any (%(ids)s::uuid[]))"
+            " and least(t.revoked_at, t.expires_at, 'infinity') > now() - interval '7 days'"
+            " order by t.token_id limit %(limit)s",
+            {"after": after, "ids": ids, "limit": limit},
+        )
+        return await cursor.fetchall()
+
+
+async def channels(connection: Connection, after: str, ids: Sequence[str] | None, limit: int) -> list[ChannelRow]:
+    async with connection.cursor(row_factory=class_row(ChannelRow)) as cursor:
+        await cursor.execute(
+            "select c.channel_id as id, c.name as channel, c.user_id, c.title, c.category,"
+            " c.announced_stream_id as stream_id, c.suspended or u.suspended as suspended"
+            " from channels c join users u using (user_id) where c.channel_id > %(after)s::uuid"
+            " and (%(ids)s::uuid[] is null or c.channel_id = any (%(ids)s::uuid[]))"
+            " order by c.channel_id limit %(limit)s",
+            {"after": after, "ids": ids, "limit": limit},
+        )
+        return await cursor.fetchall()
+
+
+async def streams(connection: Connection, after: str, ids: Sequence[str] | None, limit: int) -> list[StreamRow]:
+    async with connection.cursor(row_factory=class_row(StreamRow)) as cursor:
+        await cursor.execute(
+            "select b.stream_id as id, b.channel_id, c.name as channel"
+            " from broadcasts b join channels c using (channel_id) where b.stream_id > %(after)s::uuid"
+            " and (%(ids)s::uuid[] is null or b.stream_id = any (%(ids)s::uuid[]))"
+            " and coalesce(b.ended_at, 'infinity') > now() - interval '7 days'"
+            " order by b.stream_id limit %(limit)s",
+            {"after": after, "ids": ids, "limit": limit},
+        )
+        return await cursor.fetchall()
