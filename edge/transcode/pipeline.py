@@ -9,7 +9,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import av
 import av.error
@@ -141,9 +141,9 @@ class Pipeline:
         if len(self._times) >= _MAX_REORDER:
             self._times.pop(next(iter(self._times)))
         self._times[sample.pts] = _Times(sample.duration, pdt_us, header.late_us)
-        packet: Packet[VideoStream] = Packet(bytes(sample.data))
+        packet = Packet(bytes(sample.data))
         packet.pts, packet.dts, packet.time_base = sample.pts, sample.dts, TIME_BASE
-        self._decode(packet)
+        self._decode(cast("Packet[VideoStream]", packet))  # generic only in its stubs
 
     def _decode(self, packet: "Packet[VideoStream] | None") -> None:
         if self._decoder is None:

@@ -21,14 +21,10 @@ PER_PART = SegmenterConfig(
 
 def constant(rate: Fraction, count: int, gop: int) -> list[Sample]:
     times = [index * 90_000 * rate.denominator // rate.numerator for index in range(count + 1)]
-    return [
-        Sample(times[i], times[i + 1] - times[i], 0, i % gop == 0, i.to_bytes(4, "big")) for i in range(count)
-    ]
+    return [Sample(times[i], times[i + 1] - times[i], 0, i % gop == 0, i.to_bytes(4, "big")) for i in range(count)]
 
 
-def run(
-    samples: list[Sample], config: SegmenterConfig = CONFIG, msn: int = 0, serial: int = 0
-) -> list[Chunk]:
+def run(samples: list[Sample], config: SegmenterConfig = CONFIG, msn: int = 0, serial: int = 0) -> list[Chunk]:
     segmenter = Segmenter(config, msn=msn, serial=serial)
     chunks = []
     for sample in samples:
@@ -64,9 +60,7 @@ def check(chunks: list[Chunk], config: SegmenterConfig) -> None:
     assert msns == sorted(msns)
 
 
-@pytest.mark.parametrize(
-    "rate", [Fraction(30), Fraction(30000, 1001), Fraction(60), Fraction(25), Fraction(24)]
-)
+@pytest.mark.parametrize("rate", [Fraction(30), Fraction(30000, 1001), Fraction(60), Fraction(25), Fraction(24)])
 def test_constant_rates(rate: Fraction) -> None:
     gop = round(rate * 2)
     samples = constant(rate, gop * 3, gop)

@@ -43,9 +43,7 @@ class FakeLog:
 
     def add(self, rendition, header, data, broadcast=BROADCAST):
         seq = len(self.messages) + 1
-        self.messages.append(
-            LogMessage(seq, media(broadcast, rendition), data, {"Chunk": header.encode()}, 0, 0)
-        )
+        self.messages.append(LogMessage(seq, media(broadcast, rendition), data, {"Chunk": header.encode()}, 0, 0))
         self._wake.set()
 
     async def tail(self, stream, subjects, start=1):
@@ -157,9 +155,7 @@ class Chunks:
             data = f"<{self.msn}.{self.part}.{chunk}>".encode()
             found.append((self._header(chunk, mark, duration), data))
         if last and self.closing:
-            found.append(
-                (self._header(self.per_part, ChunkFlag.LAST_OF_PART | ChunkFlag.LAST_OF_SEGMENT, 0), b"")
-            )
+            found.append((self._header(self.per_part, ChunkFlag.LAST_OF_PART | ChunkFlag.LAST_OF_SEGMENT, 0), b""))
         self.serial += 1
         self.part += 1
         if last:

@@ -135,9 +135,7 @@ async def test_media_types_caching_and_ranges(origin):
     assert (head.status, head.headers["content-length"], head.raw) == (200, "13", b"")
 
 
-@pytest.mark.parametrize(
-    "file", ["p99.m4s", "p15.m4s", "s3.m4s", "s9.m4s", "i7.mp4", "x", "p01.m4s", "p1.mp4"]
-)
+@pytest.mark.parametrize("file", ["p99.m4s", "p15.m4s", "s3.m4s", "s9.m4s", "i7.mp4", "x", "p01.m4s", "p1.mp4"])
 async def test_unknown_media_is_404_at_once(origin, file):
     client = await origin.client()
     await playlist(client)

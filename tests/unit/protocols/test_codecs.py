@@ -10,9 +10,7 @@ from edge.protocols.codecs import aac, avc
 from edge.protocols.codecs.avc_sps import parse_sps, unescape
 from edge.protocols.codecs.bits import CodecError
 
-HIGH = bytes.fromhex(
-    "01640028ffe1001967640028acd940780227e5c38400000fa40003a9803c60c65801000668ebe3cb22c0fdf8f800"
-)
+HIGH = bytes.fromhex("01640028ffe1001967640028acd940780227e5c38400000fa40003a9803c60c65801000668ebe3cb22c0fdf8f800")
 BASELINE = bytes.fromhex("0142c01effe100196742c01ed900a02ff970110000030001000003003c0f162e4801000568cb83cb20")
 nals = st.lists(st.binary(min_size=1, max_size=30).filter(lambda nal: nal[-1] != 0), min_size=1, max_size=5)
 

@@ -115,9 +115,7 @@ def discontinuity_sequence_always():
 
 
 def ll_server_control():
-    control = (
-        "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=1.05,HOLD-BACK=6.0,CAN-SKIP-UNTIL=12.0"
-    )
+    control = "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=1.05,HOLD-BACK=6.0,CAN-SKIP-UNTIL=12.0"
     assert control in lines(live())
 
 
@@ -254,9 +252,9 @@ playlists = st.builds(
     st.none() | controls,
     st.integers(0, 99),
     st.just("") | names,
-    st.lists(
-        st.builds(RenditionReport, names, st.integers(0, 99), st.none() | st.integers(0, 9)), max_size=2
-    ).map(tuple),
+    st.lists(st.builds(RenditionReport, names, st.integers(0, 99), st.none() | st.integers(0, 9)), max_size=2).map(
+        tuple
+    ),
     st.booleans(),
 )
 

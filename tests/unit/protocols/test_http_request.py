@@ -207,9 +207,7 @@ def test_ranges_outside(value):
         parse_range(value, 10)
 
 
-@given(
-    st.text(max_size=30) | st.from_regex(r"bytes=[0-9]{0,4}-[0-9]{0,4}", fullmatch=True), st.integers(0, 100)
-)
+@given(st.text(max_size=30) | st.from_regex(r"bytes=[0-9]{0,4}-[0-9]{0,4}", fullmatch=True), st.integers(0, 100))
 def test_arbitrary_ranges(value, length):
     try:
         found = parse_range(value, length)

@@ -259,11 +259,7 @@ def test_aggregate() -> None:
 # --- chunk layer
 
 
-@given(
-    st.lists(
-        st.tuples(st.integers(2, 63), st.integers(0, (1 << 32) - 1), st.binary(max_size=600)), max_size=6
-    )
-)
+@given(st.lists(st.tuples(st.integers(2, 63), st.integers(0, (1 << 32) - 1), st.binary(max_size=600)), max_size=6))
 def test_chunks_round_trip(items: list[tuple[int, int, bytes]]) -> None:
     writer = ChunkWriter()
     data = b"".join(writer.write(csid, Message(9, 1, stamp, body)) for csid, stamp, body in items)
