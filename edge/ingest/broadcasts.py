@@ -13,7 +13,7 @@ import msgspec
 
 from appliance.contracts import subjects
 from appliance.contracts.directory import KeyRecord
-from appliance.contracts.errors import BadInputError
+from appliance.contracts.errors import BadInputError, UnavailableError
 from appliance.contracts.events import BroadcastEvent, BroadcastEventKind
 from appliance.contracts.media import (
     AUDIO,
@@ -26,6 +26,7 @@ from appliance.contracts.media import (
     Init,
     Rendition,
 )
+from appliance.runtime.backoff import Backoff
 from appliance.runtime.bus import Bus
 from appliance.runtime.clock import now_ms
 from appliance.runtime.ids import new_id
@@ -132,6 +133,12 @@ class Broadcasts:
         ingest = self._settings.ingest
         broadcast = self._interrupted(broadcast, detail)
         self._start_grace(broadcast, ingest.stop_grace_s if clean else ingest.grace_s, look_first=False)
+
+    def release(self, channel_id: str) -> None:
+        """A publisher who was to resume the channel's broadcast did not get that far: it waits on."""
+        known = self._known(channel_id)
+        if known is not None:
+            self._start_grace(known, self._settings.ingest.grace_s, look_first=False)
 
     def end(self, broadcast: Broadcast, detail: str) -> None:
         """It is over and will not be resumed."""
@@ -251,6 +258,15 @@ class Broadcasts:
         return before != await self._last_sequences(broadcast_id)
 
     async def _last_sequences(self, broadcast_id: str) -> list[int]:
+        """Positions of the newest messages; waits while the log is away."""
+        backoff = Backoff(0.2, 2.0)
+        while True:
+            try:
+                return await self._read_sequences(broadcast_id)
+            except UnavailableError:
+                await asyncio.sleep(backoff.next_delay())
+
+    async def _read_sequences(self, broadcast_id: str) -> list[int]:
         sequences = []
         for name in (SOURCE, AUDIO):
             message = await self._local.last_message(subjects.MEDIA_STREAM, subjects.media(broadcast_id, name))

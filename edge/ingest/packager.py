@@ -159,7 +159,9 @@ class Packager:
             return []
         now_us = queue[0].now_us
         rate = self.hints.frame_rate(self._video.config)
-        self._timeline = Timeline(base=self._base(now_us), frame_rate=rate)
+        last = self._last_point()
+        anchor = (last.end_media_time, last.end_pdt_us) if last is not None else None
+        self._timeline = Timeline(base=self._base(now_us), frame_rate=rate, anchor=anchor)
         out: list[Append] = []
         if self.has_video:
             self._segmenter = self._new_segmenter()
@@ -181,10 +183,14 @@ class Packager:
 
     def _base(self, now_us: int) -> int:
         """Media time of the first stamp: after what the log holds and the time that passed since."""
-        if not self._resume:
+        last = self._last_point()
+        if last is None:
             return BASE_OFFSET
-        ends = [(point.end_media_time, point.end_pdt_us) for point in self._resume.values()]
-        return max(end + max(0, now_us - pdt_us) * 9 // 100 for end, pdt_us in ends)
+        return last.end_media_time + max(0, now_us - last.end_pdt_us) * 9 // 100
+
+    def _last_point(self) -> ResumePoint | None:
+        """Where the broadcast's media ends in the log, over all renditions."""
+        return max(self._resume.values(), key=lambda point: point.end_media_time, default=None)
 
     # --- setting up
 

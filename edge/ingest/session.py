@@ -133,6 +133,7 @@ class PublisherSession:
                         await asyncio.sleep(backoff.next_delay())
         except TimeoutError:
             self._close("unavailable", "the media log does not answer; try again in a moment")
+            self._broadcasts.release(self.key.channel_id)
             return None
 
     def _start(self, opened: Opened) -> None:

@@ -38,8 +38,18 @@ class Timeline:
     new anchor. A single wrong stamp changes nothing.
     """
 
-    def __init__(self, *, base: int = BASE_OFFSET, frame_rate: tuple[int, int] = (0, 1)) -> None:
-        """`base` is the media time (90 kHz) of the first stamp, `frame_rate` a hint for the video."""
+    def __init__(
+        self,
+        *,
+        base: int = BASE_OFFSET,
+        frame_rate: tuple[int, int] = (0, 1),
+        anchor: tuple[int, int] | None = None,
+    ) -> None:
+        """`base` is the media time (90 kHz) of the first stamp, `frame_rate` a hint for the video.
+
+        `anchor` (media time, Unix microseconds) carries an earlier session's wall clock on; without it the
+        first key frame's arrival is the anchor.
+        """
         self.restamped = 0
         self.sections = 1
         self.video_clock = VideoClock(frame_rate)
@@ -49,7 +59,7 @@ class Timeline:
         self._video, self._audio = _Track(BACKWARD_LIMIT_MS), _Track(AUDIO_BACKWARD_LIMIT_MS)
         self._cts_shift = 0
         self._new_section = False
-        self._anchors: list[tuple[int, int]] = []
+        self._anchors: list[tuple[int, int]] = [anchor] if anchor is not None else []
 
     def set_audio(self, timescale: int, sample_rate: int = 0, frame_samples: int = 1024) -> None:
         """Configures the audio clock; again when the configuration changes, with the same timescale."""

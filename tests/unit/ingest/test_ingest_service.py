@@ -1,0 +1,286 @@
+"""The ingest role over real sockets, with our runtime's interfaces faked."""
+
+import asyncio
+import contextlib
+import dataclasses
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterable
+
+import msgspec
+import pytest
+from flv_source import Body, broadcast
+from ingest_fakes import KEY, FakeAppender, FakeBus, FakeLog, FakeReplica, directory_with
+from rtmp_bytes import Encoder
+
+from appliance.contracts.events import BroadcastEvent
+from appliance.contracts.media import AUDIO, SOURCE, BroadcastState, ChunkFlag
+from appliance.runtime.settings import IngestSettings, PortSettings, Settings
+from appliance.runtime.tasks import Tasks
+from edge.ingest.service import IngestService
+
+
+class Site:
+    """One log, and as many ingest processes on it as a test starts."""
+
+    def __init__(self) -> None:
+        self.log = FakeLog()
+        self.directory = directory_with(KEY, "other-key")
+        self.failures: list[BaseException] = []
+        self._running: list[tuple[IngestService, Tasks]] = []
+        self._clients: list[Client] = []
+
+    async def ingest(self, **options: object) -> IngestService:
+        tasks = Tasks(self.failures.append)
+        settings = dataclasses.replace(
+            Settings(),
+            ports=dataclasses.replace(PortSettings(), rtmp=0),
+            ingest=dataclasses.replace(IngestSettings(), **options),  # type: ignore[arg-type]
+        )
+        bus = FakeBus(self.log)
+        service = IngestService(
+            settings,
+            local=bus,  # type: ignore[arg-type]
+            fed=bus,  # type: ignore[arg-type]
+            appender=FakeAppender(self.log),  # type: ignore[arg-type]
+            directory=self.directory,  # type: ignore[arg-type]
+            live=FakeReplica(self.log.live),  # type: ignore[arg-type]
+            tasks=tasks,
+        )
+        await service.start()
+        self._running.append((service, tasks))
+        return service
+
+    async def kill(self, service: IngestService) -> None:
+        """As kill -9 does: nothing is finished."""
+        for running, tasks in list(self._running):
+            if running is service:
+                service._listener.stop_accepting()
+                await tasks.close()
+
+    async def client(self, service: IngestService, key: str = KEY) -> "Client":
+        client = Client(*await asyncio.open_connection("127.0.0.1", service.port))
+        client.writer.write(client.encoder.opening(key) + client.encoder.chunk_size(65536))
+        self._clients.append(client)
+        return client
+
+    async def close(self) -> None:
+        for client in self._clients:
+            await client.close()
+        for service, tasks in self._running:
+            await service.stop()
+            await tasks.close()
+        assert self.failures == []
+
+    def state(self) -> BroadcastState | None:
+        broadcasts = self.log.broadcasts()
+        return broadcasts[-1].state if broadcasts else None
+
+    def events(self) -> list[str]:
+        return [msgspec.json.decode(data, type=BroadcastEvent).kind.value for data in self.log.events]
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    site = Site()
+    yield site
+    await site.close()
+
+
+class Client:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer, self.encoder = reader, writer, Encoder()
+
+    def send(self, bodies: Iterable[Body]) -> None:
+        for body in bodies:
+            write = self.encoder.video if body.is_video else self.encoder.audio
+            self.writer.write(write(body.stamp, body.body))
+
+    async def read_all(self) -> bytes:
+        async with asyncio.timeout(2):
+            return await self.reader.read()
+
+    async def close(self) -> None:
+        self.writer.close()
+        with contextlib.suppress(ConnectionError):
+            await self.writer.wait_closed()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(3):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def test_a_broadcast(site: Site) -> None:
+    service = await site.ingest()
+    client = await site.client(service)
+    client.send(broadcast(4))
+    await until(lambda: site.state() is BroadcastState.LIVE)
+    (record,) = site.log.broadcasts()
+    assert (record.channel, record.has_video, record.has_audio) == ("name0", True, True)
+    assert (record.target_duration_s, record.epoch, record.encoder) == (4, 1, "test/1")
+    client.writer.write(client.encoder.command("FCUnpublish", 6, None, KEY))
+    await until(lambda: site.state() is BroadcastState.INTERRUPTED)
+    chunks = site.log.chunks(record.broadcast_id, SOURCE)
+    assert sum(header.duration for header, _ in chunks) == 4 * 90_000
+    assert site.log.rendition(record.broadcast_id, AUDIO).timescale == 48_000
+    await until(lambda: site.events() == ["started", "interrupted"])
+
+
+@pytest.mark.parametrize("key", ["wrong", ""])
+async def test_wrong_key(site: Site, key: str) -> None:
+    client = await site.client(await site.ingest(), key)
+    assert b"NetStream.Publish.BadName" in await client.read_all()
+    assert site.log.live == {}
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"), [({"revoked": True}, "revoked_key"), ({"expires_at_ms": 1}, "expired_key")]
+)
+async def test_refused_key_leaves_a_notice(site: Site, fields: dict[str, object], code: str) -> None:
+    site.directory = directory_with(KEY, **fields)
+    client = await site.client(await site.ingest())
+    assert b"BadName" in await client.read_all()
+    await until(lambda: code in str(site.log.live.get("notice.channel0")))
+
+
+async def test_announced_stream_id_is_used_until_it_has_ended(site: Site) -> None:
+    site.directory = directory_with(KEY, stream_id="announced")
+    service = await site.ingest(stop_grace_s=0.01)
+    for _ in range(2):
+        client = await site.client(service)
+        client.send(broadcast(3))
+        await until(lambda: site.state() is BroadcastState.LIVE)
+        client.writer.write(client.encoder.command("deleteStream", 0, None, 1))
+        await until(lambda: site.state() is BroadcastState.ENDED)
+        await client.close()
+    first, second = site.log.broadcasts()
+    assert first.broadcast_id == "announced"
+    assert second.broadcast_id != "announced"
+    await until(lambda: site.events().count("ended") == 2)
+
+
+async def test_return_within_grace_is_the_same_broadcast(site: Site) -> None:
+    service = await site.ingest()
+    client = await site.client(service)
+    client.send(broadcast(3))
+    await until(lambda: site.state() is BroadcastState.LIVE)
+    client.writer.transport.abort()
+    await until(lambda: site.state() is BroadcastState.INTERRUPTED)
+    client = await site.client(service)
+    client.send(broadcast(3))
+    await until(lambda: site.state() is BroadcastState.LIVE)
+    (record,) = site.log.broadcasts()
+    assert record.epoch == 2
+    msns = [header.msn for header, _ in site.log.chunks(record.broadcast_id, SOURCE)]
+    assert msns == sorted(msns)
+    await until(lambda: site.events() == ["started", "interrupted", "resumed"])
+
+
+async def test_grace_runs_out(site: Site) -> None:
+    service = await site.ingest(grace_s=0.02)
+    client = await site.client(service)
+    client.send(broadcast(3))
+    await until(lambda: site.state() is BroadcastState.LIVE)
+    client.writer.transport.abort()
+    await until(lambda: site.state() is BroadcastState.ENDED)
+    await until(lambda: site.events() == ["started", "interrupted", "ended"])
+
+
+async def test_another_process_goes_on_after_a_kill(site: Site) -> None:
+    first = await site.ingest()
+    client = await site.client(first)
+    client.send(broadcast(3.5))
+    await until(lambda: site.state() is BroadcastState.LIVE)
+    await until(lambda: len(site.log.messages) > 40)
+    (record,) = site.log.broadcasts()
+    await site.kill(first)
+    before = len(site.log.chunks(record.broadcast_id, SOURCE))
+    second = await site.ingest()
+    again = await site.client(second)
+    again.send(broadcast(3))
+    await until(lambda: site.log.broadcasts()[0].epoch == 2)
+    await until(lambda: len(site.log.chunks(record.broadcast_id, SOURCE)) > before + 30)
+    assert len(site.log.broadcasts()) == 1
+    for name in (SOURCE, AUDIO):
+        headers = [header for header, _ in site.log.chunks(record.broadcast_id, name)]
+        for one, two in itertools.pairwise(headers):
+            closed = bool(one.flags & ChunkFlag.LAST_OF_SEGMENT)
+            assert (two.msn == one.msn + 1) if closed else (two.msn == one.msn)
+            assert two.dts >= one.dts + one.duration
+
+
+async def test_take_over_and_its_limit(site: Site) -> None:
+    service = await site.ingest(takeovers_per_minute=2)
+    clients = [await site.client(service)]
+    clients[0].send(broadcast(3))
+    await until(lambda: site.state() is BroadcastState.LIVE)
+    for epoch in (2, 3):
+        clients.append(await site.client(service))
+        clients[-1].send(broadcast(3))
+        assert b"took over" in await clients[-2].read_all()
+        await until(lambda wanted=epoch: site.log.broadcasts()[0].epoch == wanted)  # type: ignore[misc]
+    clients.append(await site.client(service))
+    assert b"BadName" in await clients[-1].read_all()
+    assert len(site.log.broadcasts()) == 1
+
+
+async def test_fenced_by_another_writer(site: Site) -> None:
+    service = await site.ingest()
+    client = await site.client(service)
+    client.send(broadcast(3))
+    await until(lambda: site.state() is BroadcastState.LIVE)
+    record = site.log.broadcasts()[0]
+    site.log.add(f"media.{record.broadcast_id}.source", b"", {"Chunk": "9 9 0 0 9 0 0 0 0 0"}, None)
+    client.send(broadcast(3))
+    assert b"another process" in await client.read_all()
+
+
+async def test_unsupported_codec_is_said(site: Site) -> None:
+    service = await site.ingest()
+    client = await site.client(service)
+    client.send(Body(True, stamp, b"\x91hvc1\0\0\0x") for stamp in range(0, 3000, 33))
+    assert b"HEVC" in await client.read_all()
+    await until(lambda: "HEVC" in str(site.log.broadcasts()[0].problems))
+
+
+async def test_revoked_while_live(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.ingest.service._KEY_CHECK_S", 0.01)
+    service = await site.ingest()
+    client = await site.client(service)
+    client.send(broadcast(3))
+    await until(lambda: site.state() is BroadcastState.LIVE)
+    site.directory.values.clear()
+    assert b"not known" in await client.read_all()
+
+
+async def test_back_pressure(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.ingest.listener._TICK_S", 0.01)
+    service = await site.ingest(spool_bytes=1000)
+    service._appender.pending_bytes = 2000  # type: ignore[misc]
+    client = await site.client(service)
+    client.send(broadcast(3))
+    await asyncio.sleep(0.03)
+    (socket,) = service._listener._sockets
+    assert socket._paused
+    service._appender.pending_bytes = 0  # type: ignore[misc]
+    await until(lambda: site.state() is BroadcastState.LIVE)
+
+
+async def test_stop_leaves_broadcasts_to_be_resumed(site: Site) -> None:
+    service = await site.ingest()
+    client = await site.client(service)
+    client.send(broadcast(3))
+    await until(lambda: site.state() is BroadcastState.LIVE)
+    await service.stop()
+    assert site.state() is BroadcastState.INTERRUPTED
+
+
+async def test_too_many_connections(site: Site) -> None:
+    service = await site.ingest(connections_per_address=2)
+    for key in (KEY, "other-key"):
+        await site.client(service, key)
+    extra = await site.client(service)
+    with contextlib.suppress(ConnectionError):
+        assert await extra.read_all() == b""
+    await until(lambda: len(service._listener._sockets) == 2)
