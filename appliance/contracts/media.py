@@ -61,6 +61,11 @@ class ChunkHeader(msgspec.Struct, frozen=True):
         late_us = numbers[10] if len(numbers) > 10 else 0
         return cls(epoch, msn, part, chunk, serial, ChunkFlag(flags), dts, duration, pdt_us, init, late_us)
 
+    @property
+    def next_serial(self) -> int:
+        """Serial of the part after this segment's last chunk; a gap has no part and uses up none."""
+        return self.serial if self.flags & ChunkFlag.GAP else self.serial + 1
+
     def message_id(self, broadcast_id: str, rendition: str) -> str:
         """De-duplication id: the same chunk appended twice is stored once."""
         return f"{broadcast_id}.{rendition}.{self.epoch}.{self.msn}.{self.part}.{self.chunk}"

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections import Counter
-from typing import Protocol
+from typing import Protocol, cast
 
 from appliance.runtime.clock import now_us
 from appliance.runtime.logs import get_logger
@@ -69,13 +69,12 @@ class RtmpSocket(asyncio.Protocol):
         self.address = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not isinstance(transport, asyncio.Transport):
-            return
-        self._transport = transport
+        opened = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
+        self._transport = opened
         peer = transport.get_extra_info("peername")
         self.address = str(peer[0]) if peer else ""
         if not self._owner.enter(self):
-            transport.abort()
+            opened.abort()
 
     def data_received(self, data: bytes) -> None:
         _RECEIVED.inc(len(data))

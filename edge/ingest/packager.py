@@ -207,7 +207,7 @@ class Packager:
                 chunk_target=int(config.chunk_s * VIDEO_TIMESCALE),
             ),
             msn=self._next_msn() if point is None else point.header.msn + 1,
-            serial=0 if point is None else point.header.serial + 1,
+            serial=0 if point is None else point.header.next_serial,
         )
 
     def _next_msn(self) -> int:
@@ -244,7 +244,7 @@ class Packager:
             segment_target=int(self._config.segment_target_s * timescale),
             follows_video=self.has_video,
             msn=self._next_msn(),
-            serial=0 if point is None else point.header.serial + 1,
+            serial=0 if point is None else point.header.next_serial,
         )
         output = self._output(AUDIO, timescale)
         out = self._close_left_open(output, now_us)

@@ -34,7 +34,7 @@ class RungPosition(NamedTuple):
             return 0
         if msn == self.last.msn:
             return self.last.serial - self.last.part
-        return self.last.serial + (0 if self.last.flags & ChunkFlag.GAP else 1)
+        return self.last.next_serial
 
     def is_published(self, msn: int, part: int, chunk: int) -> bool:
         """Whether the log has this chunk."""

@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-AVC_RECORD = bytes.fromhex(
-    "0142c01effe100196742c01ed900a02ff970110000030001000003003c0f162e4801000568cb83cb20"
-)
+AVC_RECORD = bytes.fromhex("0142c01effe100196742c01ed900a02ff970110000030001000003003c0f162e4801000568cb83cb20")
 OTHER_RECORD = bytes.fromhex(
     "01640028ffe1001967640028acd940780227e5c38400000fa40003a9803c60c65801000668ebe3cb22c0fdf8f800"
 )
@@ -41,9 +39,7 @@ def media(
     """30 frames/s and AAC at 48 kHz, interleaved by time."""
     out: list[Body] = []
     if video:
-        out += [
-            picture(i, key=i % gop == 0, stamp=start_ms + i * 1000 // 30) for i in range(round(seconds * 30))
-        ]
+        out += [picture(i, key=i % gop == 0, stamp=start_ms + i * 1000 // 30) for i in range(round(seconds * 30))]
     if audio:
         out += [sound(i, stamp=start_ms + i * 1024 // 48) for i in range(round(seconds * 48000 / 1024))]
     return sorted(out, key=lambda body: body.stamp)

@@ -1,0 +1,38 @@
+"""Rules for every test: no blocked event loop, no metrics folder of a running node."""
+
+import asyncio
+import asyncio.events
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+LOOP_BLOCK_S = 0.5
+
+os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+
+
+@pytest.fixture(autouse=True)
+def loop_never_blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fails a test in which one callback held the event loop for LOOP_BLOCK_S.
+
+    Tests marked e2e drive other processes and may wait; their own loop serves nobody.
+    """
+    if request.node.get_closest_marker("e2e") is not None:
+        yield
+        return
+    slowest: list[tuple[float, str]] = []
+    run = asyncio.events.Handle._run
+
+    def timed(handle: Any) -> None:
+        began = time.monotonic()
+        run(handle)
+        took = time.monotonic() - began
+        if took > LOOP_BLOCK_S:
+            slowest.append((took, repr(handle)))
+
+    monkeypatch.setattr(asyncio.events.Handle, "_run", timed)
+    yield
+    assert not slowest, f"the event loop was blocked for {slowest[0][0]:.2f} s by {slowest[0][1]}"
