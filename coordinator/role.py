@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from appliance import VERSION
 from appliance.engines.files import make_directory, write_private
 from appliance.runtime.role import RoleContext, run_role
 from appliance.runtime.role import Service as RoleService
@@ -27,6 +28,7 @@ def config_of(settings: Settings) -> CoordinatorConfig:
     )
     return CoordinatorConfig(
         dsn=settings.coordinator.dsn,
+        version=VERSION,
         host=settings.node.host,
         port=ports.api,
         edges=[edge],

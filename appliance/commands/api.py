@@ -12,12 +12,17 @@ OPERATOR_TOKEN = "keys/operator.token"  # noqa: S105 - the name of the file, not
 _TIMEOUT_S = 10.0
 
 
-def call(data: Path, base: str, method: str, path: str, body: Any = None) -> Any:
-    """The decoded answer. NearcastError with the API's own words when it refuses."""
+def call(data: Path, base: str, method: str, path: str, body: Any = None, *, once: str = "") -> Any:
+    """The decoded answer. NearcastError with the API's own words when it refuses.
+
+    `once`: an idempotency key; the same call with the same key has one effect and one answer.
+    """
     token = _operator_token(data)
     parts = urlsplit(base)
     connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=_TIMEOUT_S)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    if once:
+        headers["Idempotency-Key"] = once
     try:
         connection.request(method, parts.path + path, None if body is None else json.dumps(body), headers)
         response = connection.getresponse()

@@ -116,7 +116,8 @@ def first_channel(data: Path, settings: Settings, name: str) -> dict[str, Any]:
         kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return kept
     api = endpoints(settings)["api"]
-    made: dict[str, Any] = call(data, api, "POST", "/channels", {"name": name, "username": name})
+    body = {"name": name, "username": name}
+    made: dict[str, Any] = call(data, api, "POST", "/channels", body, once=f"first-channel-{name}")
     write_private(path, json.dumps(made))
     return made
 
