@@ -21,13 +21,11 @@ RUNGS = ((1280, 720, 3000), (854, 480, 1500), (640, 360, 800))
 
 def make_clip(path: Path) -> None:
     """A clip that is not easy to encode: moving test picture with noise."""
-    subprocess.run(
-        ["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", f"testsrc2=s=1920x1080:r=30:d={SECONDS}"]
-        + ["-vf", "noise=alls=12:allf=t", "-c:v", "libx264", "-preset", "veryfast", "-b:v", "6M"]
-        + ["-maxrate", "6M", "-bufsize", "6M", "-g", "60", "-keyint_min", "60", "-sc_threshold", "0", "-bf", "0"]
-        + ["-pix_fmt", "yuv420p", str(path)],
-        check=True,
-    )
+    argv = ["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", f"testsrc2=s=1920x1080:r=30:d={SECONDS}"]
+    argv += ["-vf", "noise=alls=12:allf=t", "-c:v", "libx264", "-preset", "veryfast", "-b:v", "6M"]
+    argv += ["-maxrate", "6M", "-bufsize", "6M", "-g", "60", "-keyint_min", "60", "-sc_threshold", "0"]
+    argv += ["-bf", "0", "-pix_fmt", "yuv420p", str(path)]
+    subprocess.run(argv, check=True)
 
 
 def ffmpeg(clip: Path) -> None:
@@ -47,15 +45,15 @@ def ffmpeg(clip: Path) -> None:
 
 def ours(clip: str) -> None:
     """The product's decoder, rungs, segmenter and packager, in this process."""
-    import av  # noqa: PLC0415 - only the child process needs it
+    import av
 
-    from appliance.contracts.media import ChunkFlag, ChunkHeader  # noqa: PLC0415
-    from edge.media.ladder import plan_ladder  # noqa: PLC0415
-    from edge.media.segmenter import SegmenterConfig  # noqa: PLC0415
-    from edge.protocols.fmp4 import Sample, fragment  # noqa: PLC0415
-    from edge.transcode.pipeline import Pipeline, SourceChunk  # noqa: PLC0415
-    from edge.transcode.resume import RungPosition  # noqa: PLC0415
-    from edge.transcode.rung import RungWorker  # noqa: PLC0415
+    from appliance.contracts.media import ChunkFlag, ChunkHeader
+    from edge.media.ladder import plan_ladder
+    from edge.media.segmenter import SegmenterConfig
+    from edge.protocols.fmp4 import Sample, fragment
+    from edge.transcode.pipeline import Pipeline, SourceChunk
+    from edge.transcode.resume import RungPosition
+    from edge.transcode.rung import RungWorker
 
     errors: list[BaseException] = []
     form = SegmenterConfig(
@@ -129,7 +127,8 @@ def main() -> int:
     version = subprocess.run(["ffmpeg", "-version"], capture_output=True, text=True, check=True).stdout.split()[2]
     cores = statistics.median(mine[0] for mine, _ in pairs) / SECONDS
     ratio = statistics.median(ratios)
-    print(f"transcode: CPU {ratio:.3f}x ffmpeg {version} ({', '.join(f'{r:.3f}' for r in ratios)}), target {TARGET}")
+    each = ", ".join(f"{value:.3f}" for value in ratios)
+    print(f"transcode: CPU {ratio:.3f}x ffmpeg {version} ({each}), target {TARGET}")
     print(f"transcode: wall {statistics.median(walls):.3f}x; {cores:.3f} cores for one real-time ladder")
     return 0 if ratio <= TARGET else 1
 
