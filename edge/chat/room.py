@@ -157,12 +157,24 @@ class Room:
 
     def join(self, reader: Reader, cursor: int, *, exact: bool) -> None:
         """Takes a reader that needs everything from entry `cursor` on."""
-        if not self.in_use and not self._scheduled:
-            self._skip()
+        self.level()
         self.readers += 1
         reader.cursor, reader.exact = cursor, exact
         reader.after = self.ring.position_before(cursor)
         self.go_on(reader)
+
+    def level(self) -> int:
+        """The number up to which a reader that joins now may be given everything by its caller."""
+        if not self.in_use and not self._scheduled:
+            self._skip()
+        return self.sent
+
+    def had(self, reader: Reader) -> Position:
+        """The position up to which a reader that joined was given everything."""
+        if reader.slot == _NONE:
+            return reader.after
+        unserved = self._fanning and self._reached <= reader.slot < self._until
+        return self._frame_after if unserved else self.position
 
     def leave(self, reader: Reader) -> None:
         """Forgets a reader that joined."""

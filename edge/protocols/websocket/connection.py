@@ -123,7 +123,7 @@ class ServerConnection:
         except _FailureError as failure:
             self._fail(failure)
             events.append(Failed(failure.code, failure.reason))
-        del self._buffer[: len(self._buffer) if self.closed else at]
+        del self._buffer[:at]
         return events
 
     def data_to_send(self) -> bytes:
@@ -217,14 +217,18 @@ class ServerConnection:
         code, reason = _close_payload(payload)
         if self.state is State.OPEN:
             self._out += close_frame(_ECHOED if code == NO_CODE else code)
-        self.state = State.CLOSED
+        self._end()
         return Closed(code, reason)
 
     def _fail(self, failure: _FailureError) -> None:
         if self.state is State.OPEN:
             self._out += close_frame(failure.code, failure.reason)
+        self._end()
+
+    def _end(self) -> None:
         self.state = State.CLOSED
         self._message = []
+        self._buffer = bytearray()
 
 
 def _decoded(payload: bytes) -> str:
