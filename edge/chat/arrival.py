@@ -1,0 +1,173 @@
+"""A connection as it is handed over: one request, then either a WebSocket or one answer and the end."""
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from appliance.contracts.chat import CloseCode, ErrorCode
+from appliance.contracts.errors import NearcastError, NotFoundError, UnavailableError
+from edge.chat.answers import preflight, problem
+from edge.chat.index import Place
+from edge.chat.positions import Position
+from edge.chat.routes import Action, Query, bearer, find_route, parse_query
+from edge.chat.subscriber import Subscriber
+from edge.protocols.http.errors import HttpError
+from edge.protocols.http.request import RequestHead, RequestReader
+from edge.protocols.websocket.handshake import HandshakeError, accept
+
+if TYPE_CHECKING:
+    from edge.chat.server import ChatServer
+
+_MAX_BODY = 16 * 1024
+_MAX_AHEAD = 64 * 1024
+_OVERLOADED_S = 10.0
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Arrival(asyncio.Protocol):
+    """States: reading the request (and its body), answering, ending. An upgrade replaces this protocol."""
+
+    _transport: asyncio.Transport
+
+    def __init__(self, server: "ChatServer", head: bytes, address: str, *, over: bool) -> None:
+        self.address = address
+        self.closed = False
+        self._server = server
+        self._head = head
+        self._over = over
+        self._reader = RequestReader(server.memo)
+        self._request: RequestHead | None = None
+        self._answering: asyncio.Task[None] | None = None
+        self._ended = False
+        self._deadline = server.now() + server.config.handshake_s
+
+    # -- the transport's calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by its type
+        self._transport.set_write_buffer_limits(0)
+        self._server.opened(self)
+        head, self._head = self._head, b""
+        self.data_received(head)
+
+    def data_received(self, data: bytes) -> None:
+        if self._ended or self._answering is not None:
+            return
+        try:
+            self._reader.receive_data(data)
+            if self._request is None:
+                self._request = self._reader.next_request()
+                if self._request is not None:
+                    self._begin(self._request)
+            elif len(self._reader.rest) >= self._request.headers.body_length:
+                self._serve(self._request)
+        except HandshakeError as error:
+            self._end(problem(error, error.fields), error.status)
+        except NearcastError as error:
+            self._refuse(error)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
+        self.closed = True
+        if self._answering is not None:
+            self._answering.cancel()
+        self._server.lost(self)
+
+    # -- the request
+
+    def _begin(self, request: RequestHead) -> None:
+        if request.headers.chunked:
+            raise HttpError(411, "a body needs a Content-Length")
+        if request.headers.body_length > _MAX_BODY:
+            raise HttpError(413, "request body too large")
+        if len(self._reader.rest) < request.headers.body_length:
+            if request.headers.get("expect").lower() == "100-continue":
+                self._transport.write(_CONTINUE)
+            return
+        self._serve(request)
+
+    def _serve(self, request: RequestHead) -> None:
+        if request.method == "OPTIONS":
+            self._end(preflight(), 204)
+            return
+        route = find_route(request.path)
+        index = self._server.index
+        place = index.by_stream(route.name) if route.by_stream else index.by_name(route.name)
+        query = parse_query(request.query)
+        token = bearer(request.headers.get("authorization")) or query.token
+        if route.action is Action.SUBSCRIBE:
+            self._upgrade(request, place, token, query.since)
+            return
+        if self._over:
+            raise UnavailableError("too many connections", retry_after_s=_OVERLOADED_S)
+        if place is None:
+            raise NotFoundError("no such room", code=ErrorCode.UNKNOWN_ROOM)
+        body = self._reader.rest[: request.headers.body_length]
+        self._deadline = self._server.now() + self._server.config.poll_s + self._server.config.handshake_s
+        self._answering = self._server.tasks.start(
+            self._answer(request, route.action, place, token, query, body), "chat-request"
+        )
+
+    async def _answer(
+        self, request: RequestHead, action: Action, place: Place, token: str, query: Query, body: bytes
+    ) -> None:
+        requests = self._server.requests
+        status = 200
+        try:
+            if request.method == "POST":
+                if action is not Action.MESSAGES:
+                    raise HttpError(405, "method not allowed")
+                status, found = 201, await requests.post(place, token, body)
+            elif action is Action.POLL:
+                found = await requests.poll(place, query)
+            else:
+                found = await requests.history(place, query)
+        except NearcastError as error:
+            self._refuse(error)
+        else:
+            self._end(found, status)
+
+    # -- ending
+
+    def _refuse(self, error: NearcastError) -> None:
+        self._end(problem(error), error.status)
+
+    def _end(self, answer: bytes, status: int) -> None:
+        """Writes the answer; what the client still sends is read away for a moment, so that it sees it."""
+        self._ended = True
+        self._server.tally.requests[status] += 1
+        if self.closed:
+            return
+        if self._request is not None and self._request.method == "HEAD":
+            answer = answer[: answer.index(b"\r\n\r\n") + 4]
+        self._transport.write(answer)
+        self._transport.write_eof()
+        self._deadline = self._server.now() + self._server.config.close_s
+
+    def _upgrade(self, request: RequestHead, place: Place | None, token: str, since: Position | None) -> None:
+        answer = accept(request)
+        self._ended = True
+        server = self._server
+        subscriber = Subscriber(server, self._transport, self.address, place or Place("", "", "", ""))
+        server.replace(self, subscriber)
+        self._transport.set_protocol(subscriber)
+        self._transport.write(answer)
+        if self._over:
+            subscriber.close(CloseCode.TOO_MANY_CONNECTIONS, "too many connections")
+        elif place is None:
+            subscriber.close(CloseCode.UNKNOWN_ROOM, "no such room")
+        else:
+            subscriber.begin(token, since)
+        if self._reader.rest:
+            subscriber.data_received(self._reader.rest)
+
+    def abort(self) -> None:
+        """Ends the connection at once."""
+        self._transport.abort()
+
+    # -- time
+
+    def check(self, now: float) -> None:
+        """Called once a second."""
+        if now >= self._deadline:
+            if not self._ended:
+                self._server.tally.events["handshake_timeout"] += 1
+            self._transport.abort()

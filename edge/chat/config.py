@@ -1,0 +1,33 @@
+"""What the chat gateway may be told."""
+
+import dataclasses
+
+from appliance.contracts.chat import PING_INTERVAL_S, PONG_TIMEOUT_S, USER_MESSAGES_PER_MINUTE
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ChatConfig:
+    """Limits of one gateway process. Times in seconds, sizes in bytes."""
+
+    edge_id: str
+    connections: int = 20_000
+    connections_per_address: int = 1000
+    user_per_minute: int = USER_MESSAGES_PER_MINUTE
+    history: int = 50  # last messages a client gets when it connects
+    counters_url: str = ""  # Redis or Valkey that all gateways count in; empty: each counts alone
+    handshake_s: float = 10.0  # from connect to a whole request
+    drain_s: float = 10.0  # time over which clients are sent elsewhere
+    slow_s: float = 15.0  # a client that drains nothing for so long is cut
+    close_s: float = 5.0  # from our close frame to the end of the connection
+    ping_s: float = PING_INTERVAL_S
+    pong_s: float = PONG_TIMEOUT_S
+    poll_s: float = 25.0
+    polls: int = 2000  # held long polls
+    window_s: float = 0.02  # shortest time between two frames of a room
+    batch_s: float = 0.02  # messages of a room that come within this share a log entry
+    append_s: float = 5.0  # a message that is not durable by then is refused
+    pending: int = 1000  # messages of this process that wait for the log
+    replay: int = 2000  # newest log entries read at start
+    rooms_bytes: int = 128 << 20  # messages of all rooms held in memory
+    frames_per_s: float = 50.0  # a client may send, with four seconds' worth at once
+    bytes_per_s: float = 64 * 1024.0

@@ -1,0 +1,81 @@
+"""What a gateway says to its clients, as whole WebSocket frames."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from appliance.contracts.chat import PING_INTERVAL_S
+from appliance.contracts.errors import NearcastError
+from appliance.contracts.media import Broadcast
+from edge.chat.positions import Position
+from edge.chat.ring import Entry
+from edge.protocols.websocket.frames import text_frame
+
+encode = msgspec.json.encode
+
+
+def messages_json(position: Position, messages: Iterable[bytes]) -> bytes:
+    """A "messages" document; each message is JSON already, `position` that of the last."""
+    return b'{"type":"messages","position":"%b","messages":[%b]}' % (str(position).encode(), b",".join(messages))
+
+
+def entries_frames(entries: Sequence[Entry]) -> bytes:
+    """Entries as frames, in order: a run of messages is one frame, an event is one by itself."""
+    frames: list[bytes] = []
+    run: list[bytes] = []
+    for entry in entries:
+        if not entry.event:
+            run.append(entry.data)
+            position = entry.position
+            continue
+        if run:
+            frames.append(text_frame(messages_json(position, run)))
+            run = []
+        frames.append(text_frame(entry.data))
+    if run:
+        frames.append(text_frame(messages_json(position, run)))
+    return frames[0] if len(frames) == 1 else b"".join(frames)
+
+
+def gap_frame(after: Position, before: Position) -> bytes:
+    """Says that what is behind `after` and not behind `before` could not be kept."""
+    return text_frame(encode({"type": "gap", "after": str(after), "before": str(before)}))
+
+
+def hello_frame(stream_id: str, channel: str, position: Position, user: object) -> bytes:
+    """The first frame. What follows it is everything behind `position`."""
+    return text_frame(
+        encode(
+            {
+                "type": "hello",
+                "stream_id": stream_id,
+                "channel": channel,
+                "position": str(position),
+                "user": user,
+                "modes": {},
+                "ping_interval": PING_INTERVAL_S,
+            }
+        )
+    )
+
+
+def ack_frame(nonce: str, message_id: str, timestamp: int) -> bytes:
+    """The sender's message is durable."""
+    return text_frame(encode({"type": "ack", "nonce": nonce, "message_id": message_id, "timestamp": timestamp}))
+
+
+def error_frame(error: NearcastError, nonce: str) -> bytes:
+    """What a client sent was refused."""
+    body: dict[str, object] = {"type": "error", "code": str(error.code), "detail": error.detail}
+    if nonce:
+        body["nonce"] = nonce
+    if error.retry_after_s is not None:
+        body["retry_after"] = round(error.retry_after_s, 3)
+    return text_frame(encode(body))
+
+
+def stream_event(broadcast: Broadcast) -> bytes:
+    """The JSON of the event that tells a room how its channel's broadcast fares."""
+    return encode(
+        {"type": "event", "event": "stream", "state": broadcast.state, "stream_id": broadcast.broadcast_id}
+    )

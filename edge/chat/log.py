@@ -1,0 +1,121 @@
+"""Writes messages to the outbox: what it says is durable, is."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from appliance.contracts.chat import ChatMessage
+from appliance.contracts.errors import NearcastError, UnavailableError
+from appliance.contracts.subjects import chat
+from appliance.runtime.tasks import Tasks
+from edge.chat.config import ChatConfig
+from edge.chat.metrics import APPEND, Tally
+
+_BATCH = 100  # messages of one entry: with the longest texts about 250 KB
+_LEAST_S = 0.5
+_RETRY_S = 2.0
+
+
+class Outbox(Protocol):
+    """The part of a bus that writing needs."""
+
+    async def append(self, subject: str, data: bytes, *, message_id: str, deadline_s: float) -> int:
+        """Durable when it returns. UnavailableError."""
+
+
+class _Waiting(NamedTuple):
+    message: ChatMessage
+    done: asyncio.Future[None]
+    since: float
+
+
+class ChatLog:
+    """Messages of one room go in batches, one append at a time, so their order is that of their arrival."""
+
+    def __init__(
+        self, outbox: Outbox, config: ChatConfig, tally: Tally, on_failure: Callable[[BaseException], None] | None
+    ) -> None:
+        self._outbox = outbox
+        self._config = config
+        self._tally = tally
+        self._tasks = Tasks(on_failure)
+        self._lanes: dict[str, deque[_Waiting]] = {}
+        self.pending = 0
+
+    def submit(self, room_id: str, message: ChatMessage) -> asyncio.Future[None]:
+        """A future that ends when the message is durable, or with UnavailableError when it will not be.
+
+        Raises UnavailableError at once when too many wait already.
+        """
+        if self.pending >= self._config.pending:
+            raise UnavailableError("too many messages wait to be stored", retry_after_s=_RETRY_S)
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(message, loop.create_future(), loop.time())
+        self.pending += 1
+        waiting.done.add_done_callback(self._less)
+        lane = self._lanes.get(room_id)
+        if lane is None:
+            lane = self._lanes[room_id] = deque()
+            self._tasks.start(self._run(room_id, lane), "chat-log")
+        lane.append(waiting)
+        return waiting.done
+
+    async def _run(self, room_id: str, lane: deque[_Waiting]) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while lane:
+                began = loop.time()
+                batch = [lane.popleft() for _ in range(min(_BATCH, len(lane)))]
+                try:
+                    await self._append(room_id, batch)
+                finally:
+                    self._settle(batch, UnavailableError("the chat is stopping"))
+                await asyncio.sleep(max(0.0, began + self._config.batch_s - loop.time()))
+        finally:
+            del self._lanes[room_id]
+            self._settle(list(lane), UnavailableError("the chat is stopping"))
+
+    async def _append(self, room_id: str, batch: list[_Waiting]) -> None:
+        now = asyncio.get_running_loop().time()
+        try:
+            await self._outbox.append(
+                chat(room_id, self._config.edge_id),
+                msgspec.json.encode([waiting.message for waiting in batch]),
+                message_id=batch[0].message.message_id,
+                deadline_s=max(_LEAST_S, batch[0].since + self._config.append_s - now),
+            )
+        except NearcastError as error:
+            self._settle(batch, UnavailableError("the message could not be stored", retry_after_s=_RETRY_S), error)
+            return
+        self._tally.messages += len(batch)
+        self._settle(batch, None)
+
+    def _settle(
+        self, batch: list[_Waiting], error: UnavailableError | None, cause: NearcastError | None = None
+    ) -> None:
+        now = asyncio.get_running_loop().time()
+        for waiting in batch:
+            if waiting.done.done():
+                continue
+            if error is None:
+                APPEND.observe(now - waiting.since)
+                waiting.done.set_result(None)
+            else:
+                error.__cause__ = cause
+                waiting.done.set_exception(error)
+
+    def _less(self, done: asyncio.Future[None]) -> None:
+        self.pending -= 1
+        if not done.cancelled():
+            done.exception()  # the asker may have left: its error is nobody's then
+
+    async def close(self, wait_s: float) -> None:
+        """Gives what waits a bounded time, then refuses it."""
+        loop = asyncio.get_running_loop()
+        limit = loop.time() + wait_s
+        while self._lanes and loop.time() < limit:  # noqa: ASYNC110 - bounded, and only when leaving
+            await asyncio.sleep(0.01)
+        await self._tasks.close()

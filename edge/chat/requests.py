@@ -1,0 +1,153 @@
+"""The chat over plain HTTP: posting, history, long polls."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from appliance.contracts.chat import ChatPost, ChatPosted, ErrorCode
+from appliance.contracts.errors import (
+    BadInputError,
+    ForbiddenError,
+    NearcastError,
+    NotFoundError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+from appliance.runtime.clock import now_ms
+from edge.chat.answers import document, raw_document
+from edge.chat.index import Place
+from edge.chat.positions import Position
+from edge.chat.ring import Entry
+from edge.chat.room import Room
+from edge.chat.routes import Query
+from edge.chat.rules import Author
+
+if TYPE_CHECKING:
+    from edge.chat.server import ChatServer
+
+_SCANNED = 2000  # log entries looked through for messages older than those in memory
+_READ_S = 3.0
+_OVERLOADED_S = 5.0
+
+
+class Requests:
+    """Handlers for requests whose room is known. Each returns a whole answer or raises a NearcastError."""
+
+    def __init__(self, server: "ChatServer") -> None:
+        self._server = server
+        self._polls = 0
+
+    # -- writing
+
+    async def post(self, place: Place, token: str, body: bytes) -> bytes:
+        """201 when the message is durable."""
+        if not token:
+            raise UnauthenticatedError("a token is needed to write")
+        user = self._server.index.user_of(token, now_ms())
+        try:
+            wanted = msgspec.json.decode(body, type=ChatPost)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            raise BadInputError("expected {user_id, message}", code=ErrorCode.INVALID_FRAME) from error
+        if wanted.user_id != user.user_id:
+            raise ForbiddenError("this token belongs to another user")
+        posted = await self._accept(place, Author(user.user_id, user.username, tuple(user.badges)), wanted.message)
+        return document(201, {"message_id": posted.message_id, "timestamp": posted.timestamp})
+
+    async def posted_for(self, wanted: ChatPost) -> ChatPosted:
+        """Accepts a message that somebody else has authenticated; the answer in either case."""
+        try:
+            place = self._server.index.by_stream(wanted.stream_id)
+            if place is None:
+                raise NotFoundError("no such stream here", code=ErrorCode.UNKNOWN_ROOM)
+            author = Author(wanted.user_id, wanted.username or wanted.user_id, tuple(wanted.badges))
+            return await self._accept(place, author, wanted.message)
+        except NearcastError as error:
+            return ChatPosted(
+                code=str(error.code),
+                detail=error.detail,
+                status=error.status,
+                retry_after_s=error.retry_after_s or 0.0,
+            )
+
+    async def _accept(self, place: Place, author: Author, text: str) -> ChatPosted:
+        accepted = self._server.rules.accept(place, author, text)
+        try:
+            await accepted.durable
+        except UnavailableError as error:
+            self._server.rules.refused(error)
+            raise
+        return ChatPosted(message_id=accepted.message_id, timestamp=accepted.timestamp)
+
+    # -- reading
+
+    async def history(self, place: Place, query: Query) -> bytes:
+        """Up to `limit` messages: those behind `after`, or else the last ones ahead of `before`."""
+        room = self._server.rooms.get(place.room_id)
+        if query.after is not None:
+            entries = await self._behind(room, query.after, query.before, query.limit)
+        else:
+            entries = await self._ahead(room, query.before, query.limit)
+        return raw_document(_page(entries, query.after or room.ring.last))
+
+    async def poll(self, place: Place, query: Query) -> bytes:
+        """Messages behind `since`, as soon as there are any; without `since` the last ones, at once."""
+        room = self._server.rooms.get(place.room_id)
+        since = query.since
+        if since is None:
+            return raw_document(_page(await self._ahead(room, None, query.limit), room.ring.last))
+        entries = await self._behind(room, since, None, query.limit)
+        if not entries:
+            await self._something_new(room)
+            entries = await self._behind(room, since, None, query.limit)
+        return raw_document(_page(entries, since))
+
+    async def _something_new(self, room: Room) -> None:
+        config = self._server.config
+        if self._polls >= config.polls:
+            raise UnavailableError("too many polls are held", retry_after_s=_OVERLOADED_S)
+        wake = asyncio.Event()
+        self._polls += 1
+        room.wait(wake, wake.set)
+        try:
+            async with asyncio.timeout(config.poll_s):
+                await wake.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._polls -= 1
+            room.stop_waiting(wake)
+
+    async def _behind(self, room: Room, after: Position, before: Position | None, limit: int) -> list[Entry]:
+        ring = room.ring
+        if after >= ring.floor:
+            found = [entry for entry in ring.entries(ring.number_after(after), ring.end) if not entry.event]
+        else:
+            found = (await self._server.feed.older(room.room_id, after, limit, _READ_S)).entries
+        if before is not None:
+            found = [entry for entry in found if entry.position < before]
+        return found[:limit]
+
+    async def _ahead(self, room: Room, before: Position | None, limit: int) -> list[Entry]:
+        ring = room.ring
+        found = [entry for entry in ring.entries(ring.first, ring.end) if not entry.event]
+        if before is not None:
+            found = [entry for entry in found if entry.position < before]
+        floor = ring.floor
+        if len(found) < limit and floor.seq > 0:
+            end = found[0].position if found else min(before or floor, Position.before_entry(floor.seq + 1))
+            start = Position.before_entry(max(1, end.seq - _SCANNED))
+            older = await self._server.feed.older(room.room_id, start, _SCANNED, _READ_S)
+            found = [entry for entry in older.entries if entry.position < end] + found
+        return found[-limit:]
+
+
+def _page(entries: list[Entry], position: Position) -> bytes:
+    """`position` follows the newest message, `before` asks for what is older than the oldest."""
+    newest = entries[-1].position if entries else position
+    oldest = entries[0].position if entries else position
+    return b'{"messages":[%b],"position":"%b","before":"%b"}' % (
+        b",".join(entry.data for entry in entries),
+        str(newest).encode(),
+        str(oldest).encode(),
+    )

@@ -1,0 +1,59 @@
+"""What a client missed since a position: from the log where the ring no longer has it, then from the ring."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from edge.chat.frames import entries_frames, gap_frame
+from edge.chat.positions import Position
+from edge.chat.ring import Entry
+from edge.chat.room import CATCH_UP_BYTES, Room
+from edge.chat.rooms import Feed, Rooms
+
+_AHEAD_S = 2.0  # another gateway of the edge may be that far ahead in the log
+_READ_S = 5.0
+_BATCH = 500
+_MOST = 5000
+
+Send = Callable[[bytes], Awaitable[None]]
+
+
+class Resumed(NamedTuple):
+    """The rest is in the room's ring, from entry `cursor` on."""
+
+    room: Room
+    cursor: int
+
+
+async def resume(rooms: Rooms, feed: Feed, room_id: str, since: Position, send: Send) -> Resumed:
+    """Sends what the ring lacks, in order; a gap frame stands for what cannot be had any more."""
+    try:
+        async with asyncio.timeout(_AHEAD_S):
+            await feed.reached(since.seq)
+    except TimeoutError:  # a position of a log that is no more
+        room = rooms.get(room_id)
+        await send(gap_frame(since, room.ring.opening(room.ring.end)))
+        return Resumed(room, room.ring.end)
+    left = _MOST
+    while since < rooms.get(room_id).ring.floor and left > 0:
+        older = await feed.older(room_id, since, _BATCH, _READ_S)
+        if older.start.seq > since.seq:
+            await send(gap_frame(since, Position(older.start.seq + 1, 0)))
+        await _send_entries(older.entries, send)
+        since = max(since, older.upto)
+        left -= len(older.entries)
+        if older.failed:
+            break
+    room = rooms.get(room_id)
+    if since < room.ring.floor:
+        await send(gap_frame(since, room.ring.opening(room.ring.first)))
+    return Resumed(room, room.ring.number_after(since))
+
+
+async def _send_entries(entries: list[Entry], send: Send) -> None:
+    start, size = 0, 0
+    for number, entry in enumerate(entries):
+        size += len(entry.data)
+        if size >= CATCH_UP_BYTES or number == len(entries) - 1:
+            await send(entries_frames(entries[start : number + 1]))
+            start, size = number + 1, 0

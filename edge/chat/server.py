@@ -1,0 +1,178 @@
+"""The connections of one gateway process: taken over, counted, watched, sent elsewhere."""
+
+import asyncio
+import collections
+import random
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from appliance.contracts.chat import CloseCode
+from appliance.contracts.media import Broadcast
+from appliance.runtime.handoff import HandoffReceiver
+from appliance.runtime.tasks import Tasks
+from edge.chat.arrival import Arrival
+from edge.chat.config import ChatConfig
+from edge.chat.frames import stream_event
+from edge.chat.index import Index, Place
+from edge.chat.metrics import CONNECTIONS, PENDING, ROOMS, Tally
+from edge.chat.requests import Requests
+from edge.chat.rooms import Feed, Rooms
+from edge.chat.rules import Rules
+from edge.chat.subscriber import Subscriber
+from edge.protocols.http.request import HeadMemo
+
+_SLACK = 512  # connections beyond the limit that are told so before they are closed
+_SEND_BUFFER = 64 * 1024
+_USER_TIMEOUT_MS = 20_000
+_SLICE = 2048
+
+
+class ChatServer:
+    """Owns every connection and what they share."""
+
+    def __init__(
+        self,
+        *,
+        config: ChatConfig,
+        socket_path: Path,
+        rooms: Rooms,
+        feed: Feed,
+        index: Index,
+        rules: Rules,
+        tally: Tally,
+        waiting: Callable[[], int],
+        on_failure: Callable[[BaseException], None] | None,
+    ) -> None:
+        self.config = config
+        self.rooms = rooms
+        self.feed = feed
+        self.index = index
+        self.rules = rules
+        self.tally = tally
+        self.memo = HeadMemo()
+        self.tasks = Tasks(on_failure)
+        self.requests = Requests(self)
+        self._waiting = waiting
+        self._loop = asyncio.get_running_loop()
+        self._receiver = HandoffReceiver(socket_path, self.adopt)
+        self._connections: set[Arrival | Subscriber] = set()
+        self._addresses: collections.Counter[str] = collections.Counter()
+        self._count = 0
+        self._draining = False
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return self._loop.time()
+
+    @property
+    def count(self) -> int:
+        """Open connections."""
+        return self._count
+
+    async def start(self) -> None:
+        """Returns when connections are taken."""
+        self.tasks.start(self._tick(), "chat-tick")
+        await self._receiver.start()
+
+    # -- connections
+
+    def adopt(self, taken: socket.socket, head: bytes, peer: str) -> None:
+        """Takes over an accepted connection whose first bytes were read by somebody else."""
+        over = self._count >= self.config.connections
+        if self._draining or self._count >= self.config.connections + _SLACK:
+            taken.close()
+            return
+        over = over or self._addresses[peer] >= self.config.connections_per_address
+        if over:
+            self.tally.events["over_connections"] += 1
+        self._count += 1
+        self._addresses[peer] += 1
+        self.tasks.start(self._adopt(taken, Arrival(self, head, peer, over=over)), "chat-adopt")
+
+    async def _adopt(self, taken: socket.socket, arrival: Arrival) -> None:
+        try:
+            if taken.family != socket.AF_UNIX:
+                taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT_MS)
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+            await self._loop.connect_accepted_socket(lambda: arrival, taken)
+        except OSError:
+            taken.close()
+            if arrival not in self._connections and not arrival.closed:
+                self._forget(arrival.address)
+
+    def opened(self, connection: Arrival) -> None:
+        self._connections.add(connection)
+
+    def replace(self, arrival: Arrival, subscriber: Subscriber) -> None:
+        """A connection became a WebSocket."""
+        self._connections.discard(arrival)
+        self._connections.add(subscriber)
+
+    def lost(self, connection: Arrival | Subscriber) -> None:
+        self._connections.discard(connection)
+        self._forget(connection.address)
+
+    def _forget(self, address: str) -> None:
+        self._count -= 1
+        self._addresses[address] -= 1
+        if self._addresses[address] <= 0:
+            del self._addresses[address]
+
+    # -- rooms
+
+    def current(self, place: Place) -> Place:
+        """The same room with the stream it has now."""
+        return self.index.by_name(place.channel) or place
+
+    def state_changed(self, channel_id: str, broadcast: Broadcast) -> None:
+        """Tells the room of a channel how its broadcast fares."""
+        room = self.rooms.known(channel_id)
+        if room is not None and room.in_use:
+            room.event(stream_event(broadcast))
+
+    # -- time
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            now = self.now()
+            for number, connection in enumerate(list(self._connections)):
+                connection.check(now)
+                if number % _SLICE == _SLICE - 1:
+                    await asyncio.sleep(0)
+            self.rooms.shrink()
+            self._count_all()
+
+    def _count_all(self) -> None:
+        CONNECTIONS.set(self._count)
+        ROOMS.set(len(self.rooms))
+        PENDING.set(self._waiting())
+        self.tally.flush()
+
+    async def drain(self) -> None:
+        """Takes nothing new and sends everybody elsewhere, spread over the drain time."""
+        self._draining = True
+        await self._receiver.close()
+        spread = self.config.drain_s
+        for connection in list(self._connections):
+            if isinstance(connection, Subscriber):
+                self._loop.call_later(random.random() * spread, self._send_elsewhere, connection)  # noqa: S311
+        limit = self.now() + spread + 1.0
+        while self._connections and self.now() < limit:  # noqa: ASYNC110 - bounded, and only when leaving
+            await asyncio.sleep(0.05)
+
+    def _send_elsewhere(self, subscriber: Subscriber) -> None:
+        jitter = random.random() * self.config.drain_s  # noqa: S311 - spreads the returns
+        subscriber.close(CloseCode.DRAINING, f"retry_after={jitter:.1f}")
+
+    async def stop(self) -> None:
+        """Closes everything."""
+        self._draining = True
+        await self._receiver.close()
+        await self.tasks.close()
+        for connection in list(self._connections):
+            connection.abort()
+        await asyncio.sleep(0)
+        self._count_all()

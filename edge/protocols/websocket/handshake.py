@@ -1,0 +1,67 @@
+"""The opening handshake (RFC 6455, 4.2)."""
+
+import base64
+import binascii
+import hashlib
+
+from appliance.contracts.errors import BadInputError
+from edge.protocols.http.request import RequestHead
+from edge.protocols.http.response import Field, field_block, status_line
+
+_MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
+_VERSION = "13"
+_KEY_BYTES = 16
+
+
+class HandshakeError(BadInputError):
+    """A request that cannot become a WebSocket. `status` and `fields` are the answer's."""
+
+    code = "websocket_handshake"
+
+    def __init__(self, status: int, detail: str, fields: tuple[Field, ...] = ()) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.fields = fields
+
+
+def wants_websocket(request: RequestHead) -> bool:
+    """Whether the client asks to upgrade to WebSocket; `accept` says whether it asks correctly."""
+    return request.headers.upgrade and "websocket" in _tokens(request.headers.get("upgrade"))
+
+
+def accept(request: RequestHead) -> bytes:
+    """The whole 101 answer to a correct opening handshake (RFC 6455, 4.2.2).
+
+    Raises HandshakeError: 405 not GET, 400 malformed, 426 not an upgrade or another version.
+    """
+    if request.method != "GET":
+        raise HandshakeError(405, "a WebSocket is opened with GET", (("Allow", "GET"),))
+    if not wants_websocket(request):
+        raise HandshakeError(426, "this is a WebSocket", (("Upgrade", "websocket"), ("Connection", "Upgrade")))
+    if request.minor != 1:
+        raise HandshakeError(400, "a WebSocket needs HTTP/1.1")
+    if request.headers.get("sec-websocket-version") != _VERSION:
+        raise HandshakeError(426, "only version 13 is spoken", (("Sec-WebSocket-Version", _VERSION),))
+    if request.headers.body_length or request.headers.chunked:
+        raise HandshakeError(400, "an opening handshake has no body")
+    fields = (
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Accept", _answer_to(request.headers.get("sec-websocket-key"))),
+    )
+    return status_line(101) + field_block(fields, None)
+
+
+def _answer_to(key: str) -> str:
+    try:
+        decoded = base64.b64decode(key, validate=True)
+    except (binascii.Error, ValueError):
+        decoded = b""
+    if len(decoded) != _KEY_BYTES:
+        raise HandshakeError(400, "Sec-WebSocket-Key is not 16 bytes in base64")
+    digest = hashlib.sha1(key.encode() + _MAGIC, usedforsecurity=False).digest()
+    return base64.b64encode(digest).decode()
+
+
+def _tokens(value: str) -> set[str]:
+    return {token.strip().lower() for token in value.split(",")}
