@@ -1,0 +1,34 @@
+import { type ChannelStatus, type LiveChannel, readChannels, readStatus } from "./types";
+
+const TIMEOUT_MS = 8000;
+
+/** An answer, or why there is none: "unknown" is a 404, "unreachable" everything that may heal. */
+export type Answer<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly reason: "unknown" | "unreachable" };
+
+const UNREACHABLE = { ok: false, reason: "unreachable" } as const;
+
+async function getJson<T>(path: string, read: (document: unknown) => T | null): Promise<Answer<T>> {
+  try {
+    const response = await fetch(path, { signal: AbortSignal.timeout(TIMEOUT_MS), cache: "no-store" });
+    if (response.status === 404) return { ok: false, reason: "unknown" };
+    if (!response.ok) return UNREACHABLE;
+    const value = read(await response.json());
+    return value === null ? UNREACHABLE : { ok: true, value };
+  } catch {
+    return UNREACHABLE;
+  }
+}
+
+export function fetchChannels(): Promise<Answer<readonly LiveChannel[]>> {
+  return getJson("/live/channels.json", readChannels);
+}
+
+export function fetchStatus(channel: string): Promise<Answer<ChannelStatus>> {
+  return getJson(`/live/${encodeURIComponent(channel)}/status.json`, readStatus);
+}
+
+export function playlistPath(channel: string): string {
+  return `/live/${encodeURIComponent(channel)}/index.m3u8`;
+}

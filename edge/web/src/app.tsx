@@ -1,0 +1,53 @@
+import { type Route, route } from "./lib/router";
+import { theme, toggleTheme } from "./lib/theme";
+import { IconButton } from "./ui/icon_button";
+import { Mark, MoonIcon, SunIcon } from "./ui/icons";
+import { Home } from "./views/home";
+import { Missing } from "./views/missing";
+import { Studio } from "./views/studio";
+import { Watch } from "./views/watch";
+
+function view(shown: Route) {
+  switch (shown.view) {
+    case "home":
+      return <Home />;
+    case "studio":
+      return <Studio />;
+    case "watch":
+      return <Watch key={shown.channel} channel={shown.channel} />;
+    case "missing":
+      return <Missing />;
+  }
+}
+
+export function App() {
+  const shown = route.value;
+  const dark = theme.value === "dark";
+  return (
+    <>
+      <a class="skip-link" href="#main">
+        Skip to the content
+      </a>
+      <header class="top">
+        <a class="brand" href="/" aria-label="Nearcast, live channels">
+          <Mark />
+          <span>Nearcast</span>
+        </a>
+        <nav class="top-nav" aria-label="Pages">
+          <a href="/" aria-current={shown.view === "home" ? "page" : undefined}>
+            Live now
+          </a>
+          <a href="/studio" aria-current={shown.view === "studio" ? "page" : undefined}>
+            Go live
+          </a>
+        </nav>
+        <IconButton label={dark ? "Light colours" : "Dark colours"} onClick={toggleTheme}>
+          {dark ? <SunIcon /> : <MoonIcon />}
+        </IconButton>
+      </header>
+      <main id="main" class={`view view-${shown.view}`} tabIndex={-1}>
+        {view(shown)}
+      </main>
+    </>
+  );
+}

@@ -1,0 +1,144 @@
+import { backoffMs } from "../lib/backoff";
+import { verdictOf } from "./close_codes";
+import { readFrame, type ServerFrame } from "./frames";
+
+export type ConnectionState =
+  | { readonly name: "connecting" }
+  | { readonly name: "open" }
+  /** Lost; comes back at `retryAt` (Unix milliseconds). */
+  | { readonly name: "waiting"; readonly retryAt: number }
+  | { readonly name: "closed"; readonly reason: string; readonly tokenRefused: boolean };
+
+/** The part of a WebSocket that this needs. */
+export interface Socket {
+  onopen: (() => void) | null;
+  onmessage: ((event: { data: unknown }) => void) | null;
+  onclose: ((event: { code: number }) => void) | null;
+  send(text: string): void;
+  close(code?: number): void;
+}
+
+export interface ConnectionOptions {
+  /** ws(s) address of the room, without a query. */
+  readonly url: string;
+  readonly open: (url: string) => Socket;
+  readonly onState: (state: ConnectionState) => void;
+  readonly onFrame: (frame: ServerFrame) => void;
+  readonly clock: () => number;
+  readonly random?: () => number;
+  readonly later: (task: () => void, ms: number) => () => void;
+}
+
+const USUAL = { firstMs: 500, limitMs: 15_000 };
+const SLOW = { firstMs: 10_000, limitMs: 60_000 };
+/** No hello within this time: the connection is not going to work, milliseconds. */
+const HELLO_MS = 10_000;
+
+/** One chat subscription that comes back by itself and resumes where it was. */
+export class ChatConnection {
+  private socket: Socket | null = null;
+  private position = "";
+  private token: string | null = null;
+  private attempt = 0;
+  private cancel: () => void = () => {};
+
+  constructor(private readonly options: ConnectionOptions) {}
+
+  start(token: string | null): void {
+    this.token = token;
+    this.attempt = 0;
+    this.connect();
+  }
+
+  /** Uses another token (null: reads only), over a new connection that resumes. */
+  authenticate(token: string | null): void {
+    this.start(token);
+  }
+
+  /** Whether the frame went out. */
+  say(text: string, nonce: string): boolean {
+    return this.sendFrame({ type: "message", message: text, nonce });
+  }
+
+  /** Comes back now instead of at the end of the wait. */
+  hurry(): void {
+    if (this.socket === null) this.connect();
+  }
+
+  stop(): void {
+    this.cancel();
+    this.drop();
+  }
+
+  private connect(): void {
+    this.cancel();
+    this.drop();
+    this.options.onState({ name: "connecting" });
+    const socket = this.options.open(this.address());
+    this.socket = socket;
+    socket.onopen = () => this.introduce();
+    socket.onmessage = (event) => this.received(event.data);
+    socket.onclose = (event) => this.lost(event.code);
+    this.cancel = this.options.later(() => this.lost(1006), HELLO_MS);
+  }
+
+  private address(): string {
+    if (this.position === "") return this.options.url;
+    return `${this.options.url}?${new URLSearchParams({ since: this.position })}`;
+  }
+
+  /** The token goes in the first frame: addresses end up in logs. */
+  private introduce(): void {
+    if (this.token !== null) this.sendFrame({ type: "auth", token: this.token });
+  }
+
+  private received(data: unknown): void {
+    const frame = readFrame(data);
+    if (frame === null) return;
+    if (frame.type === "hello") this.greeted(frame.position);
+    if (frame.type === "messages" && frame.position !== "") this.position = frame.position;
+    this.options.onFrame(frame);
+  }
+
+  /** What follows a hello is everything behind its position. */
+  private greeted(position: string): void {
+    this.cancel();
+    this.attempt = 0;
+    if (position !== "") this.position = position;
+    this.options.onState({ name: "open" });
+  }
+
+  private lost(code: number): void {
+    this.cancel();
+    this.drop();
+    const verdict = verdictOf(code);
+    if (!verdict.retry) {
+      this.options.onState({ name: "closed", reason: verdict.reason, tokenRefused: verdict.dropToken });
+      return;
+    }
+    const waitMs = backoffMs(this.attempt, verdict.slow ? SLOW : USUAL, this.options.random);
+    this.attempt += 1;
+    this.options.onState({ name: "waiting", retryAt: this.options.clock() + waitMs });
+    this.cancel = this.options.later(() => this.connect(), waitMs);
+  }
+
+  private drop(): void {
+    const socket = this.socket;
+    if (socket === null) return;
+    this.socket = null;
+    socket.onopen = null;
+    socket.onmessage = null;
+    socket.onclose = null;
+    socket.close();
+  }
+
+  private sendFrame(frame: Readonly<Record<string, string>>): boolean {
+    if (this.socket === null) return false;
+    try {
+      this.socket.send(JSON.stringify(frame));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}

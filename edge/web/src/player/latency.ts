@@ -1,0 +1,41 @@
+/** How far behind live a player is, and whether that is its viewer's wish. */
+
+/** From here on the page offers to go live, seconds. */
+export const OFFER_LIVE_S = 4;
+
+export interface LatencyInput {
+  /** What hls.js measured at the last time update, seconds; null when it knows nothing. */
+  readonly measured: number | null;
+  /** Where the player should be, on the media's time line, seconds; null while unknown. */
+  readonly syncPosition: number | null;
+  /** How far `syncPosition` is behind live, seconds. */
+  readonly target: number;
+  readonly position: number;
+  /** Whether the picture moves now. */
+  readonly advancing: boolean;
+}
+
+/** Latency, seconds. A picture that stands still falls behind although nothing measures it. */
+export function latencyOf(input: LatencyInput): number | null {
+  if (input.advancing && input.measured !== null && input.measured > 0) return input.measured;
+  if (input.syncPosition === null) return null;
+  return Math.max(0, input.syncPosition + input.target - input.position);
+}
+
+export type BehindEvent = "paused" | "sought_back" | "went_live" | "tick";
+
+/**
+ * Whether the viewer chose to be behind: then nothing may pull the picture to the live edge. Pausing and
+ * seeking back choose it; going live, or playing close to live again, ends it.
+ */
+export function nextBehind(
+  behind: boolean,
+  event: BehindEvent,
+  latency: number | null,
+  paused: boolean,
+): boolean {
+  if (event === "went_live") return false;
+  if (event === "paused" || event === "sought_back") return true;
+  const close = latency !== null && latency < OFFER_LIVE_S;
+  return behind && !(close && !paused);
+}

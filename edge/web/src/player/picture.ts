@@ -1,0 +1,79 @@
+import type { ChannelNews } from "../api/status_feed";
+
+/** What the picture does, for the page's caption and for tests (`data-state` of the document). */
+export type PictureState = "offline" | "starting" | "playing" | "buffering" | "reconnecting" | "failed";
+
+export interface Caption {
+  readonly title: string;
+  readonly detail: string;
+}
+
+export interface Picture {
+  readonly state: PictureState;
+  /** What is said over the picture; null while it speaks for itself. */
+  readonly caption: Caption | null;
+}
+
+export interface PictureInput {
+  readonly channel: string;
+  readonly news: ChannelNews;
+  /** Frames are coming (or the viewer has paused a picture that would move). */
+  readonly moving: boolean;
+  /** A frame of this broadcast has been shown. */
+  readonly shown: boolean;
+  /** The player is loading its source again. */
+  readonly recovering: boolean;
+  /** The browser cannot play this. */
+  readonly unsupported: boolean;
+}
+
+const STARTING: Caption = { title: "Starting", detail: "The first pictures are on their way." };
+
+/** The one state that fits what is known, with its words. */
+export function pictureOf(input: PictureInput): Picture {
+  const { news } = input;
+  if (news.phase === "unknown") return { state: "failed", caption: unknownChannel(input.channel) };
+  if (input.unsupported && news.status?.state !== "offline") return { state: "failed", caption: UNSUPPORTED };
+  if (input.moving) return { state: "playing", caption: null };
+  if (news.unreachable) return { state: "reconnecting", caption: UNREACHABLE };
+  if (news.status === null) return { state: "starting", caption: null };
+  if (news.status.state === "offline") return { state: "offline", caption: offline(input.channel) };
+  if (news.status.state === "interrupted") return { state: "reconnecting", caption: INTERRUPTED };
+  if (input.recovering) return { state: "reconnecting", caption: RECOVERING };
+  if (news.status.state === "starting" || !input.shown) return { state: "starting", caption: STARTING };
+  return { state: "buffering", caption: null };
+}
+
+function unknownChannel(channel: string): Caption {
+  return {
+    title: `There is no channel called ${channel}`,
+    detail: "Check the address, or pick a channel that is live now.",
+  };
+}
+
+function offline(channel: string): Caption {
+  return {
+    title: `${channel} is offline`,
+    detail: "Nothing is on right now. Leave this page open: the picture starts by itself.",
+  };
+}
+
+const UNSUPPORTED: Caption = {
+  title: "This browser cannot play the stream",
+  detail: "It lacks H.264 or Media Source support. Update it, or open this page in another browser.",
+};
+
+const UNREACHABLE: Caption = {
+  title: "Connecting again",
+  detail: "The server does not answer. We keep trying; check your own connection if this takes long.",
+};
+
+const INTERRUPTED: Caption = {
+  title: "Reconnecting",
+  detail: "The streamer's connection dropped; the picture comes back by itself.",
+};
+
+const RECOVERING: Caption = {
+  title: "Loading the stream again",
+  detail: "Something broke on the way to you. There is nothing you need to do.",
+};

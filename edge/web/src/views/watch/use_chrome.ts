@@ -1,0 +1,44 @@
+import { useSignal } from "@preact/signals";
+import type { RefObject } from "preact";
+import { useEffect, useMemo } from "preact/hooks";
+import type { LivePlayer } from "../../player/live_player";
+
+const IDLE_MS = 2800;
+
+/** Shows the controls while somebody uses them, and always while nothing moves. */
+export function useChrome(frame: RefObject<HTMLElement | null>, player: LivePlayer | null) {
+  const awake = useSignal(true);
+  const control = useMemo(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    return {
+      wake() {
+        awake.value = true;
+        clearTimeout(timer);
+        timer = setTimeout(() => {
+          awake.value = false;
+        }, IDLE_MS);
+      },
+      rest() {
+        clearTimeout(timer);
+        awake.value = false;
+      },
+    };
+  }, [awake]);
+
+  useEffect(() => {
+    const element = frame.current;
+    if (element === null) return;
+    const events = ["pointermove", "pointerdown", "focusin"] as const;
+    for (const name of events) element.addEventListener(name, control.wake);
+    element.addEventListener("pointerleave", control.rest);
+    control.wake();
+    return () => {
+      for (const name of events) element.removeEventListener(name, control.wake);
+      element.removeEventListener("pointerleave", control.rest);
+      control.rest();
+    };
+  }, [frame, control]);
+
+  const still = player?.paused.value ?? false;
+  return { visible: awake.value || still, wake: control.wake };
+}
