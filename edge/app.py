@@ -15,7 +15,6 @@ from appliance.runtime.tasks import Tasks
 # ruff: noqa: PLC0415
 
 PAGES = Path(__file__).parent / "web" / "dist"
-CHAT_SOCKET = "chat.sock"
 
 
 async def _replica(bus: Bus, bucket: str) -> Replica:
@@ -69,14 +68,46 @@ async def _origin(context: RoleContext) -> Service:
         connections=settings.origin.connections,
         waiters=settings.origin.waiters,
     )
-    chat = HandoffSender(context.sockets / CHAT_SOCKET)
+    chat = HandoffSender(*(_chat_socket(context, worker) for worker in range(settings.chat.workers)))
     local, fed = await context.local(), await context.fed()
     directory = await _replica(fed, DIRECTORY_BUCKET)
     handoffs = {"/chat/": chat, "/streams/": chat, "/irc": chat}
     return OriginService(config, local=local, directory=directory, handoffs=handoffs, on_failure=context.fail)
 
 
-ROLES: dict[str, Build] = {"agent": _agent, "ingest": _ingest, "transcode": _transcode, "origin": _origin}
+async def _chat(context: RoleContext) -> Service:
+    from edge.chat.config import ChatConfig
+    from edge.chat.service import ChatService
+
+    settings = context.settings
+    config = ChatConfig(
+        edge_id=settings.node.edge_id,
+        connections=settings.chat.connections,
+        connections_per_address=settings.chat.connections_per_address,
+        user_per_minute=settings.chat.user_per_minute,
+        history=settings.chat.history,
+        counters_url=settings.counters.url,
+    )
+    return ChatService(
+        config,
+        fed=await context.fed(),
+        local=await context.local(),
+        socket_path=_chat_socket(context, context.worker),
+        on_failure=context.fail,
+    )
+
+
+def _chat_socket(context: RoleContext, worker: int) -> Path:
+    return context.sockets / f"chat-{worker}.sock"
+
+
+ROLES: dict[str, Build] = {
+    "agent": _agent,
+    "ingest": _ingest,
+    "transcode": _transcode,
+    "origin": _origin,
+    "chat": _chat,
+}
 
 
 def main(argv: list[str]) -> int:

@@ -18,22 +18,14 @@ _MAX_HEAD = 64 * 1024
 _BACKLOG = 1024
 
 
-class HandoffSender:
-    """The giving side. Connects when first needed and again after the receiver came back."""
+class _Way:
+    """One receiver's socket. Connects when first needed and again after the receiver came back."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._socket: socket.socket | None = None
 
-    def send(self, fd: int, head: bytes, peer: str) -> bool:
-        """Gives the connection away; the caller then closes its own descriptor without a shutdown.
-
-        False when nobody takes it (receiver away or its queue full): the caller still owns it.
-        """
-        name = peer.encode()[:255]
-        data = struct.pack("!B", len(name)) + name + head
-        if len(data) > _MAX_HEAD:
-            return False
+    def send(self, data: bytes, fd: int) -> bool:
         for _ in range(2):
             try:
                 if self._socket is None:
@@ -60,6 +52,32 @@ class HandoffSender:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+
+class HandoffSender:
+    """The giving side, to one or more equal receivers in turn."""
+
+    def __init__(self, *paths: Path) -> None:
+        self._ways = [_Way(path) for path in paths]
+        self._turn = 0
+
+    def send(self, fd: int, head: bytes, peer: str) -> bool:
+        """Gives the connection away; the caller then closes its own descriptor without a shutdown.
+
+        False when nobody takes it (receivers away or their queues full): the caller still owns it.
+        """
+        name = peer.encode()[:255]
+        data = struct.pack("!B", len(name)) + name + head
+        if len(data) > _MAX_HEAD:
+            return False
+        self._turn += 1
+        first = self._turn % len(self._ways)
+        return any(way.send(data, fd) for way in self._ways[first:] + self._ways[:first])
+
+    def close(self) -> None:
+        """Closes the sockets."""
+        for way in self._ways:
+            way.close()
 
 
 class HandoffReceiver:

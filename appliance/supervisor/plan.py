@@ -77,8 +77,7 @@ def _roles(settings: Settings, file: Path) -> list[Child]:
     if settings.transcode.enabled:
         children += [_role("edge", "transcode", file, n) for n in range(settings.transcode.workers)]
     children += [_role("edge", "origin", file, n) for n in range(settings.origin.workers)]
-    if (ROOT / "edge" / "chat" / "service.py").exists():
-        children += [_role("edge", "chat", file, n) for n in range(settings.chat.workers)]
+    children += [_role("edge", "chat", file, n) for n in range(settings.chat.workers)]
     if settings.coordinator.enabled:
         children.append(_role("coordinator", "coordinator", file))
     return children

@@ -40,7 +40,9 @@ def main() -> int:
         node.stop()
         node.remove()
     print(f"footprint: cold start {cold:.1f} s, warm start {warm:.1f} s (target {START_TARGET_S})")
-    print(f"footprint: idle {total:.0f} MB (target {MEMORY_TARGET_MB}), {total / engines:.1f}x the bare servers in it")
+    print(
+        f"footprint: idle {total:.0f} MB (target {MEMORY_TARGET_MB}), {total / engines:.1f}x the bare servers in it"
+    )
     return 0 if warm <= START_TARGET_S and total <= MEMORY_TARGET_MB else 1
 
 

@@ -14,7 +14,6 @@ from fractions import Fraction
 
 import av
 from playwright.sync_api import Page, sync_playwright
-
 from tests.e2e.e2e_node import Node
 from tests.media_tools.clips import BAND, BITS, HEIGHT, RATE, WIDTH, picture
 
@@ -78,15 +77,17 @@ def main() -> int:
     publisher = None
     try:
         channel = node.channel("latency")
-        url = f"{node.endpoint('rtmp')}/{channel.key}"
+        url = channel.publish_url
         code = f"from tests.bench.latency import publish; publish({url!r})"
-        publisher = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=os.environ)
+        publisher = subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=os.environ
+        )
         assert publisher.stdout is not None
         start = float(publisher.stdout.readline())
         with sync_playwright() as play:
             browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
             page = browser.new_page()
-            page.goto(f"{node.web()}{channel.name}" if callable(node.web) else f"{node.web}{channel.name}")
+            page.goto(f"{node.web}/{channel.name}")
             samples, stalls = _watch(page)
             browser.close()
     finally:
@@ -96,7 +97,8 @@ def main() -> int:
         node.remove()
     delays = sorted(painted / 1000 - (start + number / RATE) for painted, number in samples)
     median, late = statistics.median(delays), delays[int(len(delays) * 0.95)]
-    print(f"latency: picture to picture median {median:.2f} s, p95 {late:.2f} s over {len(delays)} frames, {stalls} stalls")
+    frames = len(delays)
+    print(f"latency: picture to picture median {median:.2f} s, p95 {late:.2f} s, {frames} frames, {stalls} stalls")
     print(f"latency: {median / (3 * 0.35):.2f}x the protocol's hold-back of 3 part targets; target {TARGET_S} s")
     return 0 if median <= TARGET_S and not stalls else 1
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import signal
 import socket
 import sys
@@ -127,7 +126,12 @@ class Site:
 
     async def set_state(self, state=BroadcastState.LIVE):
         record = Broadcast(
-            broadcast_id=STREAM_ID, channel_id=CHANNEL_ID, channel="alice", user_id="u-alice", edge_id=EDGE, state=state
+            broadcast_id=STREAM_ID,
+            channel_id=CHANNEL_ID,
+            channel="alice",
+            user_id="u-alice",
+            edge_id=EDGE,
+            state=state,
         )
         await self.bus.bucket(LIVE_BUCKET).put(broadcast_key(STREAM_ID), msgspec.json.encode(record))
 
@@ -196,4 +200,4 @@ class Chatter:
 
 
 def descriptors():
-    return len(os.listdir("/proc/self/fd"))
+    return len(list(Path("/proc/self/fd").iterdir()))

@@ -172,7 +172,9 @@ def test_plain_http(tmp_path):
             async with http.post(gateway.http(channel="nobody"), json=body, headers=headers) as answer:
                 assert answer.status == 404
             long = {"user_id": "u-carol", "message": "x" * 501}
-            async with http.post(gateway.http(), json=long, headers={"Authorization": "Bearer token-carol"}) as answer:
+            async with http.post(
+                gateway.http(), json=long, headers={"Authorization": "Bearer token-carol"}
+            ) as answer:
                 assert answer.status == 400
                 assert (await answer.json())["code"] == "too_long"
             async with http.options(gateway.http()) as answer:
