@@ -127,7 +127,12 @@ class Site:
 
     async def set_state(self, state=BroadcastState.LIVE):
         record = Broadcast(
-            broadcast_id=STREAM_ID, channel_id=CHANNEL_ID, channel="alice", user_id="u-alice", edge_id=EDGE, state=state
+            broadcast_id=STREAM_ID,
+            channel_id=CHANNEL_ID,
+            channel="alice",
+            user_id="u-alice",
+            edge_id=EDGE,
+            state=state,
         )
         await self.bus.bucket(LIVE_BUCKET).put(broadcast_key(STREAM_ID), msgspec.json.encode(record))
 
