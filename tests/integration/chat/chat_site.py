@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import signal
 import socket
 import sys
@@ -198,7 +197,3 @@ class Chatter:
 
     async def say(self, text, nonce=""):
         await self.socket.send(msgspec.json.encode({"type": "message", "message": text, "nonce": nonce}).decode())
-
-
-def descriptors():
-    return len(os.listdir("/proc/self/fd"))

@@ -149,7 +149,7 @@ def test_failures(data, code):
 
 def test_too_big_is_refused_at_the_header():
     head = struct.pack("!BBH", 0x81, 0xFE, 200) + b"mask"
-    connection, events = feed(head, limit=100)
+    _, events = feed(head, limit=100)
     assert events == [Failed(1009, "a message has at most 100 bytes")]
     _, events = feed(frame(1, b"x" * 60, fin=False) + frame(0, b"x" * 41), limit=100)
     assert events[-1].code == 1009
