@@ -61,6 +61,7 @@ class Room:
         self._tally = tally
         self._window_s = window_s
         self._level: list[Reader | None] = []
+        self._ahead: set[Reader] = set()  # have more than the level ones: entries that wait for their fan-out
         self._holes = False
         self._scheduled = False
         self._next_at = 0.0
@@ -119,6 +120,9 @@ class Room:
         waiters, self._waiters = self._waiters, {}
         for wake in waiters.values():
             wake()
+        ahead, self._ahead = self._ahead, set()
+        for reader in ahead:
+            self.go_on(reader)
         self._slice()
 
     def _slice(self) -> None:
@@ -179,6 +183,7 @@ class Room:
     def leave(self, reader: Reader) -> None:
         """Forgets a reader that joined."""
         self.readers -= 1
+        self._ahead.discard(reader)
         self._unlist(reader)
 
     def lag(self, reader: Reader) -> None:
@@ -210,7 +215,10 @@ class Room:
         if reader.slot != _NONE:
             return
         while not reader.paused:
-            if reader.cursor >= self.sent:
+            if reader.cursor > self.sent:
+                self._ahead.add(reader)
+                return
+            if reader.cursor == self.sent:
                 reader.slot = len(self._level)
                 self._level.append(reader)
                 return

@@ -197,7 +197,3 @@ class Chatter:
 
     async def say(self, text, nonce=""):
         await self.socket.send(msgspec.json.encode({"type": "message", "message": text, "nonce": nonce}).decode())
-
-
-def descriptors():
-    return len(list(Path("/proc/self/fd").iterdir()))

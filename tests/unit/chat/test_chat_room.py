@@ -1,0 +1,295 @@
+"""Rings and rooms: order, coalescing, slices, slow readers."""
+
+import pytest
+from chat_fakes import FakeReader, FakeTimer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.contracts.errors import BadInputError
+from edge.chat import room as room_module
+from edge.chat.metrics import Tally
+from edge.chat.positions import Position
+from edge.chat.ring import Entry, Ring
+from edge.chat.room import Room
+
+
+def entry(seq, item=0, size=0):
+    return Entry(Position(seq, item), b'{"n":%d,"x":"%b"}' % (seq, b"x" * size))
+
+
+class Setting:
+    def __init__(self, capacity=256 * 1024, window_s=0.02):
+        self.timer = FakeTimer()
+        self.tally = Tally()
+        self.room = Room("r", Ring(Position(0, 0), capacity), self.timer, self.tally, window_s)
+
+    def say(self, *numbers, size=0):
+        for number in numbers:
+            self.room.publish(entry(number, size=size))
+
+    def reader(self, space=1 << 30):
+        made = FakeReader(space)
+        made.join(self.room, self.room.level())
+        return made
+
+
+def numbers(reader):
+    return [one["n"] for one in reader.messages]
+
+
+def test_positions():
+    assert str(Position(123, 0)) == "123-0"
+    assert Position.parse("123-45") == Position(123, 45)
+    assert Position(2, 0) > Position(1, 99)
+    assert Position(4, 7) < Position.before_entry(5) < Position(5, 0)
+    for wrong in ("", "1", "-1-0", "1-x", "01-0", "1-0 ", "\u0661-0", "9" * 40 + "-0"):
+        with pytest.raises(BadInputError):
+            Position.parse(wrong)
+
+
+def test_the_ring_is_bounded():
+    ring = Ring(Position(0, 0), 1000)
+    for number in range(1, 101):
+        ring.append(entry(number))
+    assert ring.bytes <= 1000
+    assert ring.end == 100
+    assert ring.floor == Position(ring.first, 0)
+    assert ring.number_after(ring.floor) == ring.first
+    assert ring.number_after(Position(99, 0)) == 99
+    assert ring.number_after(Position(200, 0)) == ring.end
+    assert [one.position.seq for one in ring.entries(0, 200)] == list(range(ring.first + 1, 101))
+    ring.append(entry(101, size=5000))
+    assert len(ring.entries(0, 200)) == 1
+
+
+def test_the_first_leaves_at_once_then_one_frame_a_window():
+    setting = Setting()
+    reader = setting.reader()
+    setting.say(1)
+    setting.timer.run()
+    assert numbers(reader) == [1]
+    setting.say(2, 3)
+    setting.timer.run(0.01)
+    setting.say(4)
+    assert numbers(reader) == [1]
+    setting.timer.run(0.011)
+    assert [len(one["messages"]) for one in reader.documents] == [1, 3]
+    assert reader.documents[-1]["position"] == "4-0"
+    setting.timer.run(1)
+    setting.say(5)
+    setting.timer.run()
+    assert numbers(reader) == [1, 2, 3, 4, 5]
+
+
+def test_the_window_grows_with_the_cost():
+    setting = Setting()
+    reader = setting.reader()
+    write = reader.write
+
+    def slow_write(data):
+        setting.timer.now += 0.1
+        write(data)
+
+    reader.write = slow_write
+    setting.say(1)
+    setting.timer.run()
+    began = setting.timer.now - 0.1
+    setting.say(2)
+    assert setting.timer._queue[0][0] == pytest.approx(began + 0.2)
+
+
+def test_slices_joins_and_leaves_between(monkeypatch):
+    monkeypatch.setattr(room_module, "SLICE", 2)
+    setting = Setting()
+    readers = [setting.reader() for _ in range(7)]
+    setting.say(1)
+    setting.timer.turn()
+    assert [len(one.messages) for one in readers] == [1, 1, 0, 0, 0, 0, 0]
+    setting.room.leave(readers[0])
+    setting.room.leave(readers[3])
+    readers[5].paused = True
+    setting.room.lag(readers[5])
+    late = setting.reader()
+    setting.say(2)
+    setting.timer.run(1)
+    assert [numbers(one) for one in readers] == [[1], [1, 2], [1, 2], [], [1, 2], [], [1, 2]]
+    assert numbers(late) == [2]
+    readers[5].drain()
+    assert numbers(readers[5]) == [1, 2]
+    setting.say(3)
+    setting.timer.run(1)
+    assert all(numbers(one)[-1] == 3 for one in (*readers[1:3], *readers[4:], late))
+
+
+def test_a_slow_reader_costs_a_cursor_and_gets_what_it_missed():
+    setting = Setting()
+    slow, quick = setting.reader(space=10), setting.reader()
+    setting.say(1)
+    setting.timer.run(1)
+    assert slow.paused
+    held = len(slow.data)
+    for number in range(2, 20):
+        setting.say(number)
+        setting.timer.run(1)
+    assert len(slow.data) == held
+    slow.drain()
+    assert numbers(slow) == numbers(quick) == list(range(1, 20))
+    assert setting.tally.events["slow_client"] == 1
+    assert not [one for one in slow.documents if one["type"] == "gap"]
+
+
+def test_a_reader_far_behind_gets_the_newest_and_a_gap():
+    setting = Setting()
+    slow = setting.reader(space=10)
+    setting.say(1)
+    setting.timer.run(1)
+    for number in range(2, 102):
+        setting.say(number, size=1000)
+    setting.timer.run(1)
+    slow.drain()
+    gap = next(one for one in slow.documents if one["type"] == "gap")
+    assert gap["after"] == "1-0"
+    first = int(gap["before"].partition("-")[0])
+    assert numbers(slow) == [1, *range(first, 102)]
+    assert 40 <= 102 - first <= 48
+
+
+def test_an_exact_reader_gets_everything_in_pieces():
+    setting = Setting()
+    keeper = setting.reader()
+    setting.say(*range(1, 150), size=1000)
+    setting.timer.run(1)
+    reader = FakeReader(space=10)
+    reader.join(setting.room, setting.room.ring.number_after(Position(5, 0)))
+    pieces = 1
+    while reader.paused:
+        assert len(reader.data) <= 51 * 1024
+        reader.drain(10)
+        pieces += 1
+        setting.timer.run(1)
+        if pieces == 2:
+            break
+    reader.drain()
+    assert numbers(reader)[-1] == 149
+    assert setting.room.readers == 2
+    assert keeper.slot >= 0
+
+
+def test_a_reader_ahead_of_the_fan_out_gets_nothing_twice():
+    setting = Setting()
+    first = setting.reader()
+    setting.say(1)
+    setting.timer.run()
+    setting.say(2)  # waits for its window
+    ahead = FakeReader()
+    ahead.join(setting.room, setting.room.ring.number_after(Position(2, 0)))
+    setting.say(3)
+    setting.timer.run(1)
+    assert numbers(first) == [1, 2, 3]
+    assert numbers(ahead) == [3]
+    setting.say(4)
+    setting.timer.run(1)
+    assert numbers(ahead) == [3, 4]
+
+
+def test_more_than_the_ring_within_a_window_is_a_gap():
+    setting = Setting(capacity=1000)
+    reader = setting.reader()
+    setting.say(1)
+    setting.timer.run()
+    setting.say(*range(2, 200))
+    setting.timer.run(1)
+    gap = reader.documents[1]
+    assert gap["type"] == "gap"
+    assert gap["after"] == "1-0"
+    assert numbers(reader)[1] == int(gap["before"].partition("-")[0])
+    assert numbers(reader)[-1] == 199
+
+
+def test_events_stand_between_messages():
+    setting = Setting()
+    reader = setting.reader()
+    setting.say(1)
+    setting.room.event(b'{"type":"event"}')
+    setting.say(2)
+    setting.timer.run()
+    assert [one["type"] for one in reader.documents] == ["messages", "event", "messages"]
+
+
+def test_a_waiter_is_woken_once():
+    setting = Setting()
+    woken = []
+    setting.room.wait("a", lambda: woken.append("a"))
+    setting.room.wait("b", lambda: woken.append("b"))
+    setting.room.stop_waiting("b")
+    setting.say(1)
+    setting.timer.run()
+    setting.say(2)
+    setting.timer.run(1)
+    assert woken == ["a"]
+    assert not setting.room.in_use
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("say"), st.integers(1, 5)),
+        st.tuples(st.just("run"), st.sampled_from([0.0, 0.01, 0.03])),
+        st.tuples(st.just("turn"), st.just(0)),
+        st.tuples(st.just("join"), st.integers(0, 20)),
+        st.tuples(st.just("stall"), st.integers(0, 9)),
+        st.tuples(st.just("drain"), st.integers(0, 9)),
+    ),
+    max_size=60,
+)
+
+
+class Story:
+    """Plays steps on a room."""
+
+    def __init__(self):
+        self.setting = Setting()
+        self.readers = []
+        self.said = 0
+
+    def say(self, count):
+        self.setting.say(*range(self.said + 1, self.said + count + 1))
+        self.said += count
+
+    def run(self, seconds):
+        self.setting.timer.run(seconds)
+
+    def turn(self, _):
+        timer = self.setting.timer
+        if timer._queue:
+            timer.now = max(timer.now, timer._queue[0][0])
+            timer.turn()
+
+    def join(self, since):
+        made = FakeReader()
+        made.since = min(since, self.said)
+        made.join(self.setting.room, self.setting.room.ring.number_after(Position(made.since, 0)))
+        self.readers.append(made)
+
+    def stall(self, number):
+        if self.readers:
+            self.readers[number % len(self.readers)].space = 0
+
+    def drain(self, number):
+        if self.readers and self.readers[number % len(self.readers)].paused:
+            self.readers[number % len(self.readers)].drain()
+
+    def finish(self):
+        for _ in range(2):
+            self.run(10)
+            for number in range(len(self.readers)):
+                self.drain(number)
+
+
+@given(STEPS)
+def test_every_reader_sees_all_in_order(steps):
+    story = Story()
+    for step, value in steps:
+        getattr(story, step)(value)
+    story.finish()
+    for reader in story.readers:
+        assert numbers(reader) == list(range(reader.since + 1, story.said + 1))

@@ -1,0 +1,232 @@
+"""The WebSocket core: conversations in any split, bytes of any kind, limits."""
+
+import base64
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.protocols.http.headers import HeaderMemo
+from edge.protocols.http.request import parse_head
+from edge.protocols.websocket.connection import (
+    MAX_MESSAGE,
+    Binary,
+    Closed,
+    Failed,
+    Pong,
+    ServerConnection,
+    State,
+    Text,
+)
+from edge.protocols.websocket.frames import Opcode, build_frame, close_frame, text_frame
+from edge.protocols.websocket.handshake import HandshakeError, accept, wants_websocket
+
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # RFC 6455, 1.3
+FIELDS = {
+    "Host": "h",
+    "Upgrade": "websocket",
+    "Connection": "keep-alive, Upgrade",
+    "Sec-WebSocket-Key": KEY,
+    "Sec-WebSocket-Version": "13",
+}
+
+
+def request(method="GET", minor=1, **changes):
+    fields = FIELDS | {name.replace("_", "-"): value for name, value in changes.items()}
+    lines = [f"{method} /x HTTP/1.{minor}", *(f"{name}: {value}" for name, value in fields.items() if value)]
+    return parse_head(("\r\n".join(lines) + "\r\n\r\n").encode(), HeaderMemo())
+
+
+def test_the_handshake_of_the_rfc():
+    answer = accept(request())
+    assert answer.startswith(b"HTTP/1.1 101 Switching Protocols\r\n")
+    assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in answer
+    assert answer.endswith(b"\r\n\r\n")
+    assert b"Content-Length" not in answer
+    assert wants_websocket(request())
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"method": "POST"}, 405),
+        ({"Upgrade": ""}, 426),
+        ({"Upgrade": "h2c"}, 426),
+        ({"Connection": "keep-alive"}, 426),
+        ({"Sec_WebSocket_Version": "8"}, 426),
+        ({"Sec_WebSocket_Version": ""}, 426),
+        ({"Sec_WebSocket_Key": ""}, 400),
+        ({"Sec_WebSocket_Key": "short"}, 400),
+        ({"Sec_WebSocket_Key": base64.b64encode(b"x" * 15).decode()}, 400),
+        ({"Content_Length": "5"}, 400),
+        ({"minor": 0}, 400),
+    ],
+)
+def test_refused_handshakes(changes, status):
+    with pytest.raises(HandshakeError) as refused:
+        accept(request(**changes))
+    assert refused.value.status == status
+    if "Sec_WebSocket_Version" in changes:
+        assert refused.value.fields == (("Sec-WebSocket-Version", "13"),)
+
+
+def frame(opcode, payload=b"", *, fin=True, mask=b"\x01\x02\x03\x04", reserved=0):
+    first = (0x80 if fin else 0) | reserved | opcode
+    length = len(payload)
+    if length < 126:
+        head = bytes((first, 0x80 | length))
+    elif length < 65536:
+        head = struct.pack("!BBH", first, 0xFE, length)
+    else:
+        head = struct.pack("!BBQ", first, 0xFF, length)
+    return head + mask + bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
+
+
+def feed(data, sizes=(), limit=MAX_MESSAGE):
+    connection = ServerConnection(limit)
+    events, at = [], 0
+    for size in sizes:
+        events += connection.receive_data(data[at : at + size])
+        assert len(connection._buffer) <= limit + 14
+        at += size
+    events += connection.receive_data(data[at:])
+    assert len(connection._buffer) <= limit + 14
+    return connection, events
+
+
+def test_messages():
+    data = frame(1, "grüße".encode()) + frame(2, b"\x00\xff") + frame(1) + frame(10, b"p")
+    connection, events = feed(data)
+    assert events == [Text("grüße"), Binary(b"\x00\xff"), Text(""), Pong(b"p")]
+    assert connection.data_to_send() == b""
+    assert connection.frames == 4
+
+
+def test_fragments_with_a_ping_between():
+    text = "ü€😀".encode()
+    data = frame(1, text[:1], fin=False) + frame(9, b"now") + frame(0, text[1:4], fin=False) + frame(0, text[4:])
+    connection, events = feed(data)
+    assert events == [Text("ü€😀")]
+    assert connection.data_to_send() == build_frame(Opcode.PONG, b"now")
+
+
+def test_only_the_newest_ping_is_answered():
+    connection, _ = feed(frame(9, b"1") + frame(9, b"2"))
+    assert connection.data_to_send() == build_frame(Opcode.PONG, b"2")
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"\x81\x01x", 1002),  # no mask
+        (frame(1, b"x", reserved=0x40), 1002),
+        (frame(3), 1002),
+        (frame(11), 1002),
+        (frame(9, b"x", fin=False), 1002),
+        (b"\x89\xfe", 1002),  # long ping
+        (frame(0, b"x"), 1002),
+        (frame(1, b"x", fin=False) + frame(1, b"y"), 1002),
+        (b"\x81\xfe\x00\x05", 1002),  # not the shortest length
+        (b"\x81\xff" + bytes(8), 1002),
+        (b"\x81\xff\x80" + bytes(7), 1002),
+        (frame(8, b"x"), 1002),
+        (frame(8, struct.pack("!H", 1005)), 1002),
+        (frame(8, struct.pack("!H", 1000) + b"\xff"), 1007),
+        (frame(1, b"\xff"), 1007),
+        (frame(1, b"a\xed\xa0\x80"), 1007),  # a surrogate
+        (frame(1, b"\xc3", fin=False) + frame(0, b"x"), 1007),
+        (frame(1, b"\xc3"), 1007),
+    ],
+)
+def test_failures(data, code):
+    connection, events = feed(data + frame(1, b"ignored"))
+    assert isinstance(events[-1], Failed)
+    assert events[-1].code == code
+    assert connection.data_to_send() == close_frame(code, events[-1].reason)
+    assert connection.receive_data(frame(1, b"x")) == []
+
+
+def test_too_big_is_refused_at_the_header():
+    head = struct.pack("!BBH", 0x81, 0xFE, 200) + b"mask"
+    _, events = feed(head, limit=100)
+    assert events == [Failed(1009, "a message has at most 100 bytes")]
+    _, events = feed(frame(1, b"x" * 60, fin=False) + frame(0, b"x" * 41), limit=100)
+    assert events[-1].code == 1009
+    _, events = feed(frame(1, b"x" * 60, fin=False) + frame(0, b"x" * 40), limit=100)
+    assert events == [Text("x" * 100)]
+
+
+def test_closing():
+    connection, events = feed(frame(8, struct.pack("!H", 4000) + b"bye") + frame(1, b"late"))
+    assert events == [Closed(4000, "bye")]
+    assert connection.data_to_send() == close_frame(4000)
+    connection, events = feed(frame(8))
+    assert events == [Closed(1005, "")]
+    assert connection.data_to_send() == close_frame(1000)
+    connection = ServerConnection()
+    connection.send_close(4009, "elsewhere")
+    connection.send_close(4009, "twice")
+    assert connection.state is State.CLOSING
+    assert connection.receive_data(frame(1, b"dropped") + frame(8, struct.pack("!H", 4009))) == [Closed(4009, "")]
+    assert connection.data_to_send() == close_frame(4009, "elsewhere")
+
+
+def test_frames_of_the_server():
+    assert text_frame(b"x" * 125)[:2] == b"\x81\x7d"
+    assert text_frame(b"x" * 126)[:4] == b"\x81\x7e\x00\x7e"
+    assert text_frame(b"x" * 65536)[:10] == b"\x81\x7f" + (65536).to_bytes(8, "big")
+    assert len(close_frame(1000, "ü" * 200)) <= 127
+    close_frame(1000, "ü" * 200)[4:].decode()
+
+
+MASK = st.binary(min_size=4, max_size=4)
+
+
+@st.composite
+def message(draw):
+    """Frames of one message, cut anywhere, with control frames between, and the events it makes."""
+    data = draw(st.one_of(st.text("aü€😀", max_size=60).map(str.encode), st.binary(max_size=200)))
+    try:
+        data.decode()
+        text = draw(st.booleans())
+    except UnicodeDecodeError:
+        text = False
+    cuts = sorted(draw(st.lists(st.integers(0, len(data)), max_size=3)))
+    pieces = [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
+    wire, events = b"", []
+    for index, piece in enumerate(pieces):
+        opcode = (1 if text else 2) if index == 0 else 0
+        wire += frame(opcode, piece, fin=index == len(pieces) - 1, mask=draw(MASK))
+        if index < len(pieces) - 1:
+            kind = draw(st.sampled_from([0, 9, 10]))
+            if kind:
+                wire += frame(kind, b"c", mask=draw(MASK))
+            if kind == 10:
+                events.append(Pong(b"c"))
+    return wire, [*events, Text(data.decode()) if text else Binary(data)]
+
+
+SIZES = st.lists(st.integers(0, 40), max_size=30)
+
+
+@given(st.lists(message(), max_size=3), SIZES)
+def test_any_split_gives_the_same_events(messages, sizes):
+    wire = b"".join(one[0] for one in messages) + frame(8, struct.pack("!H", 1000))
+    expected = [event for one in messages for event in one[1]] + [Closed(1000, "")]
+    assert feed(wire, sizes)[1] == expected
+
+
+@given(st.binary(max_size=300), SIZES)
+def test_any_bytes_end_in_typed_failures(data, sizes):
+    whole, events = feed(data, limit=64)
+    parts, same = feed(data, sizes, limit=64)
+    assert events == same
+    assert whole.state is parts.state
+    assert all(isinstance(event, Text | Binary | Pong | Closed | Failed) for event in events)
+
+
+@given(st.binary(max_size=30), st.binary(max_size=30), SIZES)
+def test_noise_behind_a_fragment(noise, begun, sizes):
+    data = frame(2, begun, fin=False) + noise
+    assert feed(data, limit=64)[1] == feed(data, sizes, limit=64)[1]
