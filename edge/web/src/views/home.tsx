@@ -81,7 +81,7 @@ function Card(props: { readonly channel: LiveChannel }) {
 
 function Skeletons() {
   return (
-    <div class="cards" aria-busy="true" aria-label="Loading the live channels">
+    <div class="cards" role="status" aria-busy="true" aria-label="Loading the live channels">
       {[0, 1, 2, 3].map((index) => (
         <div class="card skeleton" key={index}>
           <span class="card-picture" />
