@@ -48,7 +48,6 @@ function Lines(props: { readonly room: ChatRoom }) {
   const unseen = room.unseen.value;
   const atEnd = useRef(true);
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: what is shown decides where the end is
   useLayoutEffect(() => {
     if (atEnd.current && list.current !== null) list.current.scrollTop = list.current.scrollHeight;
   }, [lines, outbox]);
