@@ -10,7 +10,7 @@ export interface ChannelNews {
   readonly unreachable: boolean;
 }
 
-const LIVE_MS = 4000;
+const LIVE_MS = 3000;
 const WAITING_MS = 1500;
 const UNKNOWN_MS = 15_000;
 

@@ -119,18 +119,22 @@ export class ChatRoom {
         const fresh = this.timeline.add(frame.messages);
         const user = this.user.value;
         if (user !== null) this.outbox.value = echoed(this.outbox.value, user.userId, fresh);
-        return this.wake();
+        this.wake();
+        return;
       }
       case "ack":
         this.outbox.value = answered(this.outbox.value, frame.nonce);
         return;
       case "error":
-        return this.refused(frame);
+        this.refused(frame);
+        return;
       case "gap":
         this.timeline.notice("Some messages in between are no longer kept.");
-        return this.wake();
+        this.wake();
+        return;
       case "event":
-        return this.happened(frame);
+        this.happened(frame);
+        return;
     }
   }
 
@@ -167,7 +171,10 @@ export class ChatRoom {
 
   private onFrame(time: number): void {
     this.frame = 0;
-    if (time - this.flushedAt < FLUSH_MS) return this.wake();
+    if (time - this.flushedAt < FLUSH_MS) {
+      this.wake();
+      return;
+    }
     this.flushedAt = time;
     this.show();
   }

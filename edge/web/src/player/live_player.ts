@@ -139,7 +139,10 @@ export class LivePlayer {
   seekTo(position: number): void {
     const sync = this.engine?.measured().syncPosition ?? null;
     if (sync === null) return;
-    if (position >= sync - 0.5) return this.goLive();
+    if (position >= sync - 0.5) {
+      this.goLive();
+      return;
+    }
     this.stay(nextBehind(this.behind.value, "sought_back", this.latency.value, this.video.paused));
     this.video.currentTime = Math.max(this.window.value?.start ?? 0, position);
   }

@@ -36,8 +36,8 @@ const KEYS: Readonly<Record<string, Command>> = {
 export const KEY_HELP: readonly (readonly [keys: string, does: string])[] = [
   ["Space, k", "Play or pause"],
   ["j, l", "Back or forward 10 s"],
-  ["Left, right", "Back or forward 5 s"],
-  ["Up, down", "Louder or quieter"],
+  ["Left, Right", "Back or forward 5 s"],
+  ["Up, Down", "Louder or quieter"],
   ["m", "Sound on or off"],
   ["f", "Full screen"],
   ["t", "Theatre"],

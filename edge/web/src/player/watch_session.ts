@@ -28,7 +28,8 @@ export class WatchSession {
         document.documentElement.dataset.state = this.picture.value.state;
       }),
       effect(() => {
-        if (this.player.recovering.value) untracked(() => this.feed.askNow());
+        const stuck = this.player.recovering.value || (this.player.shown.value && !this.player.moving.value);
+        if (stuck) untracked(() => this.feed.askNow());
       }),
     ];
   }

@@ -9,9 +9,9 @@ export function Uptime(props: { readonly since: number }) {
       class="number"
       dateTime={new Date(props.since).toISOString()}
       title={`Live since ${formatMoment(props.since)}`}
-      aria-label={`Live for ${sayDuration(seconds)}`}
     >
-      {formatDuration(seconds)}
+      <span class="visually-hidden">{`Live for ${sayDuration(seconds)}`}</span>
+      <span aria-hidden="true">{formatDuration(seconds)}</span>
     </time>
   );
 }

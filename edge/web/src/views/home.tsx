@@ -60,16 +60,13 @@ function Card(props: { readonly channel: LiveChannel }) {
     <a class="card" href={`/${channel.channel}`} data-testid="channel-card">
       <span class="card-picture">
         <ChannelArt channel={channel.channel} />
-        <span class="card-initial" aria-hidden="true">
-          {channel.channel.slice(0, 2)}
-        </span>
         <LiveBadge state={channel.state} />
         {channel.height > 0 && <span class="card-size number">{channel.height}p</span>}
       </span>
       <span class="card-title" dir="auto">
-        {channel.title || "Untitled broadcast"}
+        {channel.title || channel.channel}
       </span>
-      <span class="card-channel">{channel.channel}</span>
+      {channel.title !== "" && <span class="card-channel">{channel.channel}</span>}
       <span class="card-facts">
         <span class="number">{formatViewers(channel.viewers)}</span>
         {channel.startedAt !== null && <Uptime since={channel.startedAt} />}
@@ -81,7 +78,7 @@ function Card(props: { readonly channel: LiveChannel }) {
 
 function Skeletons() {
   return (
-    <div class="cards" aria-busy="true" aria-label="Loading the live channels">
+    <div class="cards" role="status" aria-busy="true" aria-label="Loading the live channels">
       {[0, 1, 2, 3].map((index) => (
         <div class="card skeleton" key={index}>
           <span class="card-picture" />

@@ -1,4 +1,4 @@
-import { useLayoutEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import type { ChatRoom } from "../../chat/room";
 import { now } from "../../lib/clock";
 import { DownIcon } from "../../ui/icons";
@@ -47,23 +47,38 @@ function Lines(props: { readonly room: ChatRoom }) {
   const outbox = room.outbox.value;
   const unseen = room.unseen.value;
   const atEnd = useRef(true);
+  const place = useRef(0);
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: what is shown decides where the end is
-  useLayoutEffect(() => {
-    if (atEnd.current && list.current !== null) list.current.scrollTop = list.current.scrollHeight;
-  }, [lines, outbox]);
+  function pin() {
+    const element = list.current;
+    if (element === null || !atEnd.current) return;
+    element.scrollTop = element.scrollHeight;
+    place.current = element.scrollTop;
+  }
 
+  useLayoutEffect(pin);
+  useEffect(() => {
+    if (list.current === null) return;
+    const observer = new ResizeObserver(pin);
+    observer.observe(list.current);
+    return () => observer.disconnect();
+  }, []);
+
+  /** Only going up leaves the end: a list that grew or shrank did not move the reader. */
   function scrolled() {
     const element = list.current;
     if (element === null) return;
-    atEnd.current = element.scrollHeight - element.scrollTop - element.clientHeight < END_PX;
+    const close = element.scrollHeight - element.scrollTop - element.clientHeight < END_PX;
+    const wentUp = element.scrollTop < place.current - 1;
+    place.current = element.scrollTop;
+    atEnd.current = close || (atEnd.current && !wentUp);
     room.follow(atEnd.current);
   }
 
   function toEnd() {
     atEnd.current = true;
     room.follow(true);
-    if (list.current !== null) list.current.scrollTop = list.current.scrollHeight;
+    pin();
   }
 
   const quiet = lines.length === 0 && outbox.length === 0;

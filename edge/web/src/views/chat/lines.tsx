@@ -40,7 +40,7 @@ function message(line: Extract<Line, { kind: "message" }>): VNode {
         </span>
       ))}
       <b class="chat-name" style={{ "--hue": String(hueOf(userId)) }}>
-        {username}
+        <bdi>{username}</bdi>
       </b>{" "}
       <span class="chat-text" dir="auto">
         {text}
@@ -55,7 +55,9 @@ export function PendingLine(props: { readonly pending: Pending; readonly room: C
   const name = room.user.value?.username ?? "You";
   return (
     <li class="chat-line pending" data-state={pending.state}>
-      <b class="chat-name">{name}</b>{" "}
+      <b class="chat-name">
+        <bdi>{name}</bdi>
+      </b>{" "}
       <span class="chat-text" dir="auto">
         {pending.text}
       </span>

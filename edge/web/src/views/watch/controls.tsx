@@ -21,7 +21,6 @@ interface ControlsProps {
   readonly player: LivePlayer;
   readonly theatre: boolean;
   readonly statsShown: boolean;
-  readonly usable: boolean;
   readonly act: (command: Command) => void;
 }
 
@@ -29,7 +28,7 @@ export function Controls(props: ControlsProps) {
   const { player, act } = props;
   const paused = player.paused.value;
   return (
-    <div class="controls" role="group" aria-label="Player" data-usable={props.usable}>
+    <section class="controls" aria-label="Player controls">
       <SeekBar player={player} />
       <div class="control-row">
         <IconButton label={paused ? "Play" : "Pause"} shortcut="k" onClick={() => act("toggle_play")}>
@@ -69,7 +68,7 @@ export function Controls(props: ControlsProps) {
           <FullIcon />
         </IconButton>
       </div>
-    </div>
+    </section>
   );
 }
 

@@ -23,7 +23,7 @@ export function Info(props: { readonly channel: string; readonly session: WatchS
       <div class="info-text">
         <h1 dir="auto">{title || channel}</h1>
         <p class="info-facts">
-          <span class="info-channel">{channel}</span>
+          {title !== "" && <span class="info-channel">{channel}</span>}
           {status !== null && <LiveBadge state={status.state} />}
           {on && <span class="number">{formatViewers(status.viewers)}</span>}
           {on && status.startedAt !== null && <Uptime since={status.startedAt} />}

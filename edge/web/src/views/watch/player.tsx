@@ -66,8 +66,8 @@ export function Player(props: PlayerProps) {
       {!shown && <ChannelArt channel={props.channel} />}
       <Overlay player={player} picture={picture} />
       {player !== null && <Sounding player={player} />}
-      {player !== null && (
-        <Controls player={player} theatre={props.theatre} statsShown={stats.value} act={act} usable={shown} />
+      {player !== null && shown && (
+        <Controls player={player} theatre={props.theatre} statsShown={stats.value} act={act} />
       )}
       {stats.value && player !== null && <Stats player={player} onClose={() => act("stats")} />}
       {help.value && <KeyHelp onClose={() => act("help")} />}

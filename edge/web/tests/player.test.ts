@@ -1,0 +1,147 @@
+import { describe, expect, it } from "vitest";
+import { readStatus } from "../src/api/types";
+import { latencyOf, nextBehind } from "../src/player/latency";
+import { type PictureInput, pictureOf } from "../src/player/picture";
+import { levelLabel, qualityChoices } from "../src/player/quality";
+import { Recovery } from "../src/player/recovery";
+import { hlsSettings, targetLatencyS } from "../src/player/settings";
+import { commandOf, KEY_HELP } from "../src/player/shortcuts";
+
+describe("latency", () => {
+  const known = { measured: 1.3, syncPosition: 100, target: 1.2, position: 99, advancing: true };
+  it("is what was measured while the picture moves", () => {
+    expect(latencyOf(known)).toBe(1.3);
+  });
+  it("grows while the picture stands still", () => {
+    expect(latencyOf({ ...known, advancing: false })).toBeCloseTo(2.2);
+    expect(latencyOf({ ...known, advancing: false, syncPosition: 110 })).toBeCloseTo(12.2);
+  });
+  it("is unknown without a live position", () => {
+    expect(latencyOf({ ...known, measured: null, syncPosition: null })).toBeNull();
+  });
+});
+
+describe("being behind by choice", () => {
+  it("begins with a pause or a seek", () => {
+    expect(nextBehind(false, "paused", 1.3, true)).toBe(true);
+    expect(nextBehind(false, "sought_back", 1.3, false)).toBe(true);
+  });
+  it("lasts through a pause, and while far behind", () => {
+    expect(nextBehind(true, "tick", 1.5, true)).toBe(true);
+    expect(nextBehind(true, "tick", 30, false)).toBe(true);
+  });
+  it("ends by going live or by being close", () => {
+    expect(nextBehind(true, "went_live", 30, false)).toBe(false);
+    expect(nextBehind(true, "tick", 2, false)).toBe(false);
+  });
+});
+
+describe("recovery", () => {
+  it("tries the media pipeline twice, then loads again, later each time, for ever", () => {
+    const recovery = new Recovery(() => 1);
+    const remedies = Array.from({ length: 8 }, () => recovery.trouble("media", 0));
+    expect(remedies.slice(0, 2)).toEqual([{ action: "recover_media" }, { action: "recover_media" }]);
+    const waits = remedies.slice(2).map((remedy) => (remedy.action === "reload" ? remedy.afterMs : -1));
+    expect(waits).toEqual([400, 800, 1600, 3200, 4000, 4000]);
+  });
+  it("forgets after playing well", () => {
+    const recovery = new Recovery(() => 1);
+    recovery.trouble("network", 0);
+    recovery.trouble("network", 1000);
+    recovery.moved(12_000);
+    expect(recovery.attempts).toBe(0);
+    expect(recovery.trouble("network", 12_500)).toEqual({ action: "reload", afterMs: 400 });
+  });
+  it("notices a silent halt, and none while nothing was expected", () => {
+    const recovery = new Recovery();
+    expect(recovery.halted(1e9)).toBe(false);
+    recovery.moved(0);
+    expect(recovery.halted(5999)).toBe(false);
+    expect(recovery.halted(6000)).toBe(true);
+    recovery.excuse(6000);
+    expect(recovery.halted(7000)).toBe(false);
+  });
+});
+
+describe("the picture's state", () => {
+  const live = readStatus({ channel: "main", state: "live", stream_id: "s" });
+  const base: PictureInput = {
+    channel: "main",
+    news: { phase: "known", status: live, unreachable: false },
+    moving: false,
+    shown: false,
+    recovering: false,
+    unsupported: false,
+  };
+  const withState = (state: string) => ({
+    ...base,
+    news: { ...base.news, status: readStatus({ channel: "main", state }) },
+  });
+
+  it("follows the channel", () => {
+    expect(pictureOf(withState("offline"))).toMatchObject({ state: "offline" });
+    expect(pictureOf(withState("starting"))).toMatchObject({ state: "starting" });
+    expect(pictureOf(withState("interrupted"))).toMatchObject({ state: "reconnecting" });
+    expect(pictureOf(base)).toMatchObject({ state: "starting" });
+  });
+  it("says nothing while the picture moves, whatever the server is doing", () => {
+    const gone = { ...base, news: { ...base.news, unreachable: true } };
+    expect(pictureOf({ ...gone, moving: true, shown: true })).toEqual({ state: "playing", caption: null });
+    expect(pictureOf({ ...gone, shown: true }).state).toBe("reconnecting");
+  });
+  it("tells a short wait from a broken stream", () => {
+    expect(pictureOf({ ...base, shown: true }).state).toBe("buffering");
+    expect(pictureOf({ ...base, shown: true, recovering: true }).state).toBe("reconnecting");
+  });
+  it("fails for unknown channels and browsers that cannot", () => {
+    const unknown = { phase: "unknown", status: null, unreachable: false } as const;
+    expect(pictureOf({ ...base, news: unknown }).caption?.title).toContain("no channel called main");
+    expect(pictureOf({ ...base, unsupported: true }).state).toBe("failed");
+  });
+});
+
+describe("quality", () => {
+  const levels = [
+    { width: 640, height: 360, frameRate: 30, bitrate: 8e5 },
+    { width: 1920, height: 1080, frameRate: 60, bitrate: 6e6 },
+  ];
+  it("is listed best first, below automatic", () => {
+    const choices = qualityChoices(levels, 0);
+    expect(choices.map((choice) => [choice.index, choice.label])).toEqual([
+      [-1, "Auto"],
+      [1, "1080p60"],
+      [0, "360p"],
+    ]);
+    expect(choices[0]?.detail).toBe("now 360p");
+  });
+  it("of an upright picture counts its short side", () => {
+    expect(levelLabel({ width: 1080, height: 1920, frameRate: 30, bitrate: 0 })).toBe("1080p");
+  });
+});
+
+it("plays just above the hold back, with retries that outlast a restart of the origin", () => {
+  expect(targetLatencyS(0.35)).toBeCloseTo(1.2);
+  expect(targetLatencyS(null)).toBeCloseTo(1.2);
+  const settings = hlsSettings(0.5);
+  expect(settings.liveSyncDuration).toBeCloseTo(1.65);
+  expect(settings.playlistLoadPolicy?.default.errorRetry?.maxNumRetry).toBe(20);
+  expect(settings.playlistLoadPolicy?.default.maxTimeToFirstByteMs).toBeGreaterThanOrEqual(8000);
+});
+
+describe("keys", () => {
+  const press = { key: "k", ctrlKey: false, metaKey: false, altKey: false, focus: "body" };
+  it("are commands", () => {
+    expect(commandOf(press)).toBe("toggle_play");
+    expect(commandOf({ ...press, key: "M" })).toBe("mute");
+    expect(commandOf({ ...press, key: "?" })).toBe("help");
+  });
+  it("belong to whoever types, to buttons, and to the browser", () => {
+    expect(commandOf({ ...press, focus: "textarea" })).toBeNull();
+    expect(commandOf({ ...press, key: " ", focus: "button" })).toBeNull();
+    expect(commandOf({ ...press, ctrlKey: true })).toBeNull();
+    expect(commandOf({ ...press, key: "q" })).toBeNull();
+  });
+  it("are all in the help", () => {
+    expect(KEY_HELP.length).toBe(10);
+  });
+});
