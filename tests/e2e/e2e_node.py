@@ -138,7 +138,7 @@ class Node:
         os.kill(pid, signal.SIGKILL)
         return time.monotonic()
 
-    def wait_ready(self, deadline_s: float, *, restarted: str = "") -> float:
+    def wait_ready(self, deadline_s: float, restarted: str = "") -> float:
         """Waits until the state is `ready` (and `restarted` was restarted); the seconds it took."""
         began = time.monotonic()
         while True:

@@ -9,9 +9,12 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 from urllib.parse import urljoin
 
 import aiohttp
+
+_Result = TypeVar("_Result")
 
 _RETRY_S = 0.1
 _REQUEST_S = 12.0
@@ -238,6 +241,10 @@ class HlsRecorder:
         for task in self._tasks:
             if task.done() and not task.cancelled():
                 task.result()
+
+    async def meanwhile(self, work: Callable[..., _Result], *arguments: object) -> _Result:
+        """Runs `work` in a thread while downloading goes on."""
+        return await asyncio.to_thread(work, *arguments)
 
     async def _follow(self, track: Track) -> None:
         done: tuple[int, int] = (-1, -1)
