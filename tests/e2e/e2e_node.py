@@ -103,9 +103,7 @@ class Node:
         name = f"{prefix}{self._count}"
         made = json.loads(self.command("channel", "create", name, "--json"))
         key = made["stream_key"]
-        return Channel(
-            name, made["channel_id"], made["user_id"], key, made["token"], f"{made['rtmp_url']}/{key}"
-        )
+        return Channel(name, made["channel_id"], made["user_id"], key, made["token"], f"{made['rtmp_url']}/{key}")
 
     def hls(self, channel: Channel | str) -> str:
         """URL of a channel's multivariant playlist."""

@@ -69,7 +69,16 @@ def test_unknown_channel_is_404(node: Node) -> None:
 
 def test_ffprobe_sees_every_rendition(node: Node, live: tuple[Channel, float]) -> None:
     done = subprocess.run(
-        ["ffprobe", "-v", "warning", "-show_entries", "stream=codec_name,height", "-of", "csv=p=0", node.hls(live[0])],
+        [
+            "ffprobe",
+            "-v",
+            "warning",
+            "-show_entries",
+            "stream=codec_name,height",
+            "-of",
+            "csv=p=0",
+            node.hls(live[0]),
+        ],
         capture_output=True,
         text=True,
         timeout=30,
@@ -88,7 +97,9 @@ def test_ffmpeg_plays_without_complaint(node: Node, live: tuple[Channel, float])
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    complaints = [line for line in done.stderr.splitlines() if re.search("error|corrupt|invalid|concealing", line, re.I)]
+    complaints = [
+        line for line in done.stderr.splitlines() if re.search("error|corrupt|invalid|concealing", line, re.I)
+    ]
     assert not complaints, complaints
 
 

@@ -82,7 +82,7 @@ async def test_picture_only(node: Node, clips: ClipMaker) -> None:
 async def test_two_channels_do_not_mix(node: Node, clips: ClipMaker) -> None:
     clip = clips.clip(8)
     one, other = node.channel("left"), node.channel("right")
-    with Publisher(clip, one.publish_url), Publisher(clip, other.publish_url, skip_s=2.0):
+    with Publisher(clip, one.publish_url), Publisher(clip, other.publish_url, skip_s=2.5):
         async with HlsRecorder(node.hls(one)) as left, HlsRecorder(node.hls(other)) as right:
             await left.start()
             await right.start()
