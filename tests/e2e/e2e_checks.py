@@ -1,5 +1,6 @@
 """What must hold of every downloaded rendition."""
 
+import itertools
 from collections.abc import Iterable
 from fractions import Fraction
 
@@ -42,7 +43,7 @@ def assert_steps(name: str, found: list[Picture], *, tolerance: Fraction = Fract
     """Presentation times of successive pictures are one frame apart."""
     wrong = [
         (one.number, float(other.at - one.at))
-        for one, other in zip(found, found[1:], strict=False)
+        for one, other in itertools.pairwise(found)
         if abs(other.at - one.at - _STEP) > tolerance
     ]
     assert not wrong, f"{name}: {len(wrong)} steps are not 1/{RATE} s: {wrong[:5]}"

@@ -5,11 +5,12 @@ It reads playlists with its own few lines, so that the product is not checked wi
 
 import asyncio
 import hashlib
+import itertools
 import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Self, TypeVar
 from urllib.parse import urljoin
 
 import aiohttp
@@ -54,41 +55,66 @@ def attributes(text: str) -> dict[str, str]:
     return {name: value.strip('"') for name, value in _ATTRIBUTE.findall(text)}
 
 
-def parse_media(text: str) -> MediaPlaylist:
-    """Reads a media playlist."""
-    found = MediaPlaylist()
-    init, index, duration, gap = "", 0, 0.0, False
-    for line in text.splitlines():
+class _Reader:
+    """Reads a media playlist line by line."""
+
+    def __init__(self) -> None:
+        self.found = MediaPlaylist()
+        self._init = ""
+        self._index = 0
+        self._duration = 0.0
+        self._gap = False
+
+    def line(self, line: str) -> None:
+        """Takes one line."""
         tag, _, rest = line.partition(":")
+        if tag in ("#EXT-X-MEDIA-SEQUENCE", "#EXT-X-TARGETDURATION", "#EXT-X-PART-INF", "#EXT-X-ENDLIST"):
+            self._fact(tag, rest)
+        elif tag == "#EXT-X-MAP":
+            self._init = attributes(rest)["URI"]
+        elif tag == "#EXT-X-DISCONTINUITY":
+            self.found.discontinuities.add(self.found.next_msn)
+        elif tag == "#EXT-X-GAP":
+            self._gap = True
+        elif tag == "#EXT-X-PART":
+            self._part(attributes(rest))
+        elif tag == "#EXTINF":
+            self._duration = float(rest.split(",")[0])
+        elif line and not line.startswith("#"):
+            self._segment(line)
+
+    def _fact(self, tag: str, rest: str) -> None:
+        found = self.found
         if tag == "#EXT-X-MEDIA-SEQUENCE":
             found.first = found.next_msn = int(rest)
         elif tag == "#EXT-X-TARGETDURATION":
             found.target = int(rest)
         elif tag == "#EXT-X-PART-INF":
             found.part_target = float(attributes(rest)["PART-TARGET"])
-        elif tag == "#EXT-X-MAP":
-            init = attributes(rest)["URI"]
-        elif tag == "#EXT-X-DISCONTINUITY":
-            found.discontinuities.add(found.next_msn)
-        elif tag == "#EXT-X-GAP":
-            gap = True
-        elif tag == "#EXT-X-PART":
-            named = attributes(rest)
-            independent = named.get("INDEPENDENT") == "YES"
-            part = ListedPart(found.next_msn, index, named["URI"], float(named["DURATION"]), init, independent)
-            found.parts.append(part)
-            index += 1
-        elif tag == "#EXTINF":
-            duration = float(rest.split(",")[0])
-        elif tag == "#EXT-X-ENDLIST":
+        else:
             found.ended = True
-        elif line and not line.startswith("#"):
-            found.whole[found.next_msn] = (line, duration, init)
-            if gap:
-                found.gaps.add(found.next_msn)
-            found.next_msn, index, gap = found.next_msn + 1, 0, False
-    found.next_part = index
-    return found
+
+    def _part(self, named: dict[str, str]) -> None:
+        found, independent = self.found, named.get("INDEPENDENT") == "YES"
+        duration = float(named["DURATION"])
+        found.parts.append(ListedPart(found.next_msn, self._index, named["URI"], duration, self._init, independent))
+        self._index += 1
+        found.next_part = self._index
+
+    def _segment(self, uri: str) -> None:
+        found = self.found
+        found.whole[found.next_msn] = (uri, self._duration, self._init)
+        if self._gap:
+            found.gaps.add(found.next_msn)
+        found.next_msn, found.next_part, self._index, self._gap = found.next_msn + 1, 0, 0, False
+
+
+def parse_media(text: str) -> MediaPlaylist:
+    """Reads a media playlist."""
+    reader = _Reader()
+    for line in text.splitlines():
+        reader.line(line)
+    return reader.found
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +172,7 @@ class Track:
     def longest_wait(self, after: float) -> float:
         """Longest time in seconds between two arrivals, of those that ended later than `after`."""
         times = [unit.at for unit in self.units]
-        return max((b - a for a, b in zip(times, times[1:], strict=False) if b > after), default=0.0)
+        return max((b - a for a, b in itertools.pairwise(times) if b > after), default=0.0)
 
     def check(self, playlist: MediaPlaylist) -> None:
         """Notes what a playlist may never do against the ones before it."""
@@ -187,7 +213,7 @@ class HlsRecorder:
         self._tasks: list[asyncio.Task[None]] = []
         self._session: aiohttp.ClientSession | None = None
 
-    async def __aenter__(self) -> "HlsRecorder":
+    async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_REQUEST_S))
         return self
 
@@ -233,7 +259,7 @@ class HlsRecorder:
     async def wait_over(self, timeout_s: float) -> None:
         """Until every rendition ended."""
         _, late = await asyncio.wait(self._tasks, timeout=timeout_s)
-        assert not late, f"not ended after {timeout_s} s: {[name for name in self.tracks]}"
+        assert not late, f"not ended after {timeout_s} s: {list(self.tracks)}"
         self.raise_failure()
 
     def raise_failure(self) -> None:

@@ -4,7 +4,6 @@ import signal
 import subprocess
 import threading
 import time
-from types import TracebackType
 from typing import Self
 
 from tests.media_tools.clips import Clip
@@ -36,9 +35,7 @@ class Publisher:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @property
@@ -83,9 +80,7 @@ class RestartingPublisher:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
 
