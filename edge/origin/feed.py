@@ -184,7 +184,7 @@ class BroadcastFeed:
         """The multivariant playlist, or None while it is not complete: then hold."""
         if not self._complete(now):
             return None
-        ready = self._ready()
+        ready = self._ready(now)
         made_of = tuple(record for record, _ in ready)
         if made_of != self._built_of or now - self._built_at >= self.record.target_duration_s:
             self._multivariant = {}
@@ -200,17 +200,24 @@ class BroadcastFeed:
         """Holds a request until the multivariant playlist is complete."""
         return self._held.add(gzip, waiter)
 
-    def _ready(self) -> list[tuple[Rendition, RenditionWindow]]:
+    def _ready(self, now: float) -> list[tuple[Rendition, RenditionWindow]]:
+        """Renditions that list a segment; after a while also those that have no more than parts.
+
+        Players that know no parts give up on a media playlist without a segment.
+        """
+        late = self._is_late(now)
         found = []
         for rendition in self.renditions.values():
             window, record = rendition.window, rendition.store.record
-            if window is not None and record is not None and record.inits and window.position is not None:
+            if window is None or record is None or not record.inits or window.position is None:
+                continue
+            if late or window.lists_whole_segment:
                 found.append((record, window))
         return found
 
     def _complete(self, now: float) -> bool:
-        """Every expected rendition has a part; or the source has had one for long enough."""
-        ready = {record.name for record, _ in self._ready()}
+        """Every expected rendition is ready; or the source has had a part for long enough."""
+        ready = {record.name for record, _ in self._ready(now)}
         if not ready or not self.caught_up:
             return False
         expected = set(self.record.ladder)
@@ -220,6 +227,9 @@ class BroadcastFeed:
             expected.add(AUDIO)
         if expected and expected <= ready:
             return True
+        return self._is_late(now)
+
+    def _is_late(self, now: float) -> bool:
         return self._source_at is not None and now - self._source_at >= self._complete_s
 
     def _release_multivariant(self, now: float) -> None:

@@ -105,6 +105,12 @@ class RenditionWindow:
             self._positioned, self._position = self.version, self._find_position()
         return self._position
 
+    @property
+    def lists_whole_segment(self) -> bool:
+        """Whether the playlist has the line of a segment: that appears with the next one's first part."""
+        position = self.position
+        return position is not None and (position.part == WHOLE or position.msn > self.segments[0].msn)
+
     def _find_position(self) -> Position | None:
         for segment in reversed(self.segments):
             if segment.gap or (self.ended and segment.complete):

@@ -90,12 +90,13 @@ def test_other_paths_stay():
 def test_live_playlists_on_uvloop():
     async def scenario(origin):
         origin.go_live()
+        origin.add_segments(1)
         origin.add_part()
         client = await origin.client()
         assert (await client.get("/live/alice/index.m3u8")).status == 200
-        client.send("/media/0193-broadcast/source/p1.m4s")
+        client.send("/media/0193-broadcast/source/p5.m4s")
         await asyncio.sleep(0.01)
         origin.add_part()
-        assert (await client.receive()).body == b"<0.1.0>"
+        assert (await client.receive()).body == b"<1.1.0>"
 
     on_uvloop(scenario, {})
