@@ -7,6 +7,7 @@ a full stream and an absent one raise the same class.
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -273,8 +274,9 @@ class Bus:
         if not self.client.is_closed:
             try:
                 await asyncio.wait_for(self.client.drain(), 5.0)
-            except (TimeoutError, nats.errors.Error):
-                await self.client.close()
+            except (TimeoutError, OSError, nats.errors.Error):
+                with contextlib.suppress(OSError, nats.errors.Error):  # the server is away: nothing to say to it
+                    await self.client.close()
 
     async def _on_error(self, error: Exception) -> None:
         _ERRORS.labels(type(error).__name__).inc()

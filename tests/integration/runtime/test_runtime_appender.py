@@ -1,0 +1,115 @@
+"""Appends in a pipeline: none acknowledged is lost, order per subject is kept, other writers fence it off."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from appliance.contracts.errors import WrongSequenceError
+from appliance.runtime.appender import Appender
+from appliance.runtime.bus import Bus
+from appliance.runtime.streams import StreamSpec
+
+LOG = StreamSpec("LOG", ("log.>",), duplicate_window_s=60)
+SUBJECTS = ("log.a", "log.b", "log.c")
+
+
+@pytest.fixture
+async def appender(bus: Bus) -> AsyncIterator[Appender]:
+    await bus.ensure_stream(LOG)
+    made = Appender(bus)
+    await made.start()
+    yield made
+    await made.close(deadline_s=1)
+
+
+async def stored(bus: Bus, count: int) -> dict[str, list[int]]:
+    """Numbers in the log by subject, once `count` messages are there."""
+    found: dict[str, list[int]] = {}
+    tail = bus.tail("LOG", ["log.>"])
+    async with asyncio.timeout(20):
+        async for message in tail:
+            found.setdefault(message.subject, []).append(int(message.data))
+            if message.seq >= count:
+                break
+    await tail.aclose()
+    return found
+
+
+async def feed(appender: Appender, numbers: range, pause_s: float, *, fenced: bool) -> list[asyncio.Future[int]]:
+    futures = []
+    for number in numbers:
+        for subject in SUBJECTS:
+            expect = 0 if fenced and number == 0 else None
+            futures.append(
+                appender.append(
+                    subject, b"%d" % number, message_id=f"{subject}-{number}", headers={}, expect_last=expect
+                )
+            )
+        await asyncio.sleep(pause_s)
+    return futures
+
+
+@pytest.mark.parametrize("fenced", [False, True])
+async def test_nothing_is_lost_or_doubled_when_the_server_is_killed(
+    appender: Appender, bus: Bus, server, fenced: bool
+) -> None:
+    feeding = asyncio.ensure_future(feed(appender, range(300), 0.01, fenced=fenced))
+    for pause_s in (0.0, 0.2, 1.2):
+        await asyncio.sleep(0.6)
+        await server.restart(pause_s)
+    futures = await feeding
+    async with asyncio.timeout(20):
+        sequences = await asyncio.gather(*futures)
+    assert len(set(sequences)) == len(futures)
+    assert appender.pending_bytes == 0
+    found = await stored(bus, len(futures))
+    assert found == {subject: list(range(300)) for subject in SUBJECTS}
+
+
+async def test_acknowledged_means_durable(appender: Appender, bus: Bus, server) -> None:
+    acknowledged: set[str] = set()
+    for number in range(200):
+        future = appender.append("log.a", b"%d" % number, message_id=str(number), headers={})
+        future.add_done_callback(lambda _, name=str(number): acknowledged.add(name))
+    while len(acknowledged) < 20:
+        await asyncio.sleep(0.001)
+    server.kill()
+    before = set(acknowledged)
+    await server.start()
+    async with asyncio.timeout(15):
+        await appender.drained()
+    found = await stored(bus, 200)
+    assert found["log.a"] == list(range(200))
+    assert {int(name) for name in before} <= set(found["log.a"])
+
+
+async def test_another_writer_fences_it_off(appender: Appender, bus: Bus, connect) -> None:
+    first = await appender.append("log.a", b"0", message_id="0", headers={}, expect_last=0)
+    await appender.append("log.a", b"1", message_id="1", headers={})
+    other = await connect()
+    await other.append("log.a", b"2", message_id="other", expect_last_subject_sequence=first + 1)
+    late = [appender.append("log.a", b"3", message_id=f"late{n}", headers={}) for n in range(3)]
+    free = appender.append("log.b", b"0", message_id="b0", headers={})
+    results = await asyncio.gather(*late, return_exceptions=True)
+    assert all(isinstance(result, WrongSequenceError) for result in results)
+    assert await free
+    assert (await stored(bus, 4))["log.a"] == [0, 1, 2]
+
+
+async def test_a_wrong_start_is_refused_at_once(appender: Appender, bus: Bus) -> None:
+    await bus.append("log.a", b"0", message_id="0")
+    with pytest.raises(WrongSequenceError):
+        await appender.append("log.a", b"1", message_id="1", headers={}, expect_last=0)
+
+
+async def test_pending_bytes_are_the_spool(appender: Appender, server) -> None:
+    server.kill()
+    await asyncio.sleep(0.1)
+    for number in range(10):
+        appender.append("log.a", bytes(1000), message_id=str(number), headers={})
+    assert appender.pending_bytes == 10_000
+    await server.start()
+    async with asyncio.timeout(10):
+        await appender.drained(below_bytes=0)
+    assert appender.pending_bytes == 0

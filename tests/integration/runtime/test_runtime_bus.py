@@ -1,0 +1,130 @@
+"""Core messages, durable appends and buckets, against a real server that is also killed."""
+
+import asyncio
+
+import pytest
+
+from appliance.contracts.errors import ConflictError, UnavailableError, WrongSequenceError
+from appliance.runtime.bus import Bus, BusMessage
+from appliance.runtime.streams import BucketSpec, StreamSpec
+
+LOG = StreamSpec("LOG", ("log.>",), duplicate_window_s=60)
+
+
+async def test_request_and_reply(bus: Bus, connect) -> None:
+    other = await connect()
+
+    async def answer(message: BusMessage) -> None:
+        await message.reply(message.data.upper())
+
+    await other.subscribe("ask", answer)
+    await other.client.flush()
+    assert await bus.request("ask", b"word") == b"WORD"
+
+
+async def test_request_that_nobody_answers(bus: Bus) -> None:
+    with pytest.raises(UnavailableError):
+        await bus.request("nobody", b"", timeout_s=0.2)
+
+
+async def test_subscription_survives_the_server(bus: Bus, connect, server) -> None:
+    heard: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def hear(message: BusMessage) -> None:
+        heard.put_nowait(message.data)
+
+    await bus.subscribe("news", hear)
+    await server.restart()
+    other = await connect()
+    async with asyncio.timeout(10):
+        while heard.empty():
+            await other.publish("news", b"after")
+            await asyncio.sleep(0.05)
+    assert heard.get_nowait() == b"after"
+
+
+async def test_same_message_id_is_stored_once(bus: Bus, server) -> None:
+    await bus.ensure_stream(LOG)
+    first = await bus.append("log.a", b"x", message_id="one")
+    assert await bus.append("log.a", b"x", message_id="one") == first
+    await server.restart()
+    assert await bus.append("log.a", b"x", message_id="one") == first
+    assert await bus.last_sequence("LOG") == first
+
+
+async def test_append_expects_the_last_sequence(bus: Bus) -> None:
+    await bus.ensure_stream(LOG)
+    first = await bus.append("log.a", b"1", message_id="1", expect_last_subject_sequence=0)
+    await bus.append("log.b", b"1", message_id="2", expect_last_subject_sequence=0)
+    with pytest.raises(WrongSequenceError):
+        await bus.append("log.a", b"2", message_id="3", expect_last_subject_sequence=0)
+    await bus.append("log.a", b"2", message_id="4", expect_last_subject_sequence=first)
+
+
+async def test_append_waits_for_the_server(bus: Bus, server) -> None:
+    await bus.ensure_stream(LOG)
+    server.kill()
+    waiting = asyncio.ensure_future(bus.append("log.a", b"x", message_id="1", deadline_s=10))
+    await asyncio.sleep(0.3)
+    await server.start()
+    assert await waiting == 1
+
+
+async def test_append_gives_up_at_its_deadline(bus: Bus, server) -> None:
+    await bus.ensure_stream(LOG)
+    server.kill()
+    with pytest.raises(UnavailableError):
+        await bus.append("log.a", b"x", message_id="1", deadline_s=0.3)
+
+
+async def test_full_log_says_so(bus: Bus) -> None:
+    await bus.ensure_stream(StreamSpec("SMALL", ("small",), max_bytes=4096, refuse_when_full=True))
+    with pytest.raises(UnavailableError) as refused:
+        for number in range(10):
+            await bus.append("small", bytes(1000), message_id=str(number))
+    assert refused.value.code == "log_full"
+
+
+async def test_last_message_of_a_subject(bus: Bus) -> None:
+    await bus.ensure_stream(LOG)
+    assert await bus.last_message("LOG", "log.a") is None
+    await bus.append("log.a", b"1", message_id="1", headers={"Chunk": "header"})
+    await bus.append("log.b", b"2", message_id="2")
+    found = await bus.last_message("LOG", "log.a")
+    assert found is not None
+    assert (found.seq, found.data, found.headers["Chunk"]) == (1, b"1", "header")
+
+
+async def test_ensure_changes_a_stream_in_place(bus: Bus) -> None:
+    await bus.ensure_stream(LOG)
+    await bus.append("log.a", b"1", message_id="1")
+    await bus.ensure_stream(StreamSpec("LOG", ("log.>",), max_age_s=60, duplicate_window_s=30))
+    assert await bus.last_sequence("LOG") == 1
+
+
+async def test_bucket_compare_and_set(bus: Bus) -> None:
+    await bus.ensure_bucket(BucketSpec("things"))
+    things = bus.bucket("things")
+    assert await things.get("a") is None
+    revision = await things.create("a", b"1")
+    with pytest.raises(ConflictError):
+        await things.create("a", b"2")
+    later = await things.update("a", b"3", revision)
+    with pytest.raises(ConflictError):
+        await things.update("a", b"4", revision)
+    entry = await things.get("a")
+    assert entry is not None and (entry.value, entry.revision) == (b"3", later)
+    await things.put("b", b"5")
+    assert await things.items() == [("a", b"3"), ("b", b"5")]
+    await things.delete("a")
+    assert await things.get("a") is None
+    assert await things.items() == [("b", b"5")]
+    await things.create("a", b"6")
+
+
+async def test_one_of_many_creators_wins(bus: Bus) -> None:
+    await bus.ensure_bucket(BucketSpec("things"))
+    things = bus.bucket("things")
+    made = await asyncio.gather(*(things.create("a", b"%d" % n) for n in range(10)), return_exceptions=True)
+    assert len([one for one in made if isinstance(one, int)]) == 1
+    assert all(isinstance(one, int | ConflictError) for one in made)
