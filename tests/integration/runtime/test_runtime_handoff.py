@@ -1,7 +1,6 @@
 """A connection accepted by one process is served by another: bytes read so far, then the living socket."""
 
 import asyncio
-import os
 import socket
 from pathlib import Path
 
@@ -94,7 +93,7 @@ async def test_malformed_gift_costs_nothing(tmp_path: Path, taken) -> None:
     path = tmp_path / "role.sock"
     receiver = HandoffReceiver(path, lambda *all_of_it: taken.put_nowait(all_of_it))
     await receiver.start()
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as odd:
         odd.connect(str(path))
         client, accepted = await accepted_pair()
@@ -109,7 +108,7 @@ async def test_malformed_gift_costs_nothing(tmp_path: Path, taken) -> None:
             one.close()
     await asyncio.sleep(0.05)
     assert taken.empty()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
     await receiver.close()
 
 
