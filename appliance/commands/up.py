@@ -29,6 +29,7 @@ NOT_READY = 3
 _DETACH_S = 90.0
 FIRST_CHANNEL = "main"
 DEMO_CHANNEL = "demo"
+DEMO_PEOPLE = ("ana", "benji", "chloe")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -102,7 +103,8 @@ async def _start(
     await asyncio.to_thread(first_channel, data, plan.settings, FIRST_CHANNEL)
     if options.demo:
         channel = await asyncio.to_thread(first_channel, data, plan.settings, DEMO_CHANNEL)
-        await supervisor.start_stage(demo_children(data, plan.settings, channel))
+        people = [await asyncio.to_thread(demo_person, data, plan.settings, name) for name in DEMO_PEOPLE]
+        await supervisor.start_stage(demo_children(data, plan.settings, channel, people))
     supervisor.announce_ready()
     await asyncio.sleep(0)
     say(f"ready in {time.monotonic() - began:.1f} s")
@@ -111,13 +113,20 @@ async def _start(
 
 def first_channel(data: Path, settings: Settings, name: str) -> dict[str, Any]:
     """The channel `name`, made on the first start; its key is kept in a file only the owner can read."""
-    path = data / "keys" / f"channel-{name}.json"
+    return _kept(data, settings, f"channel-{name}", "/channels", {"name": name, "username": name})
+
+
+def demo_person(data: Path, settings: Settings, name: str) -> dict[str, Any]:
+    """A user of the demo's chat, made on the first start."""
+    return _kept(data, settings, f"person-{name}", "/users", {"username": name})
+
+
+def _kept(data: Path, settings: Settings, file: str, call_path: str, body: dict[str, str]) -> dict[str, Any]:
+    path = data / "keys" / f"{file}.json"
     if path.exists():
         kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return kept
-    api = endpoints(settings)["api"]
-    body = {"name": name, "username": name}
-    made: dict[str, Any] = call(data, api, "POST", "/channels", body, once=f"first-channel-{name}")
+    made: dict[str, Any] = call(data, endpoints(settings)["api"], "POST", call_path, body, once=f"first-{file}")
     write_private(path, json.dumps(made))
     return made
 

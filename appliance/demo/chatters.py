@@ -42,10 +42,11 @@ def main() -> None:
     log = get_logger("demo")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     tell_ready()
-    url, token, user = (os.environ[f"NEARCAST_DEMO_{name}"] for name in ("CHAT", "TOKEN", "USER"))
+    url, people = os.environ["NEARCAST_DEMO_CHAT"], json.loads(os.environ["NEARCAST_DEMO_PEOPLE"])
     while True:
         time.sleep(random.uniform(*_BETWEEN_S))  # noqa: S311 - chatter, not a secret
         try:
+            user, token = random.choice(people)  # noqa: S311
             say(url, token, user, random.choice(LINES))  # noqa: S311
         except (OSError, urllib.error.HTTPError) as error:
             log.warning("not_said", error=str(error))

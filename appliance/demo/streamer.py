@@ -52,9 +52,9 @@ def publish(url: str) -> None:
     with av.open(url, "w", format="flv", options={"flvflags": "no_duration_filesize"}) as output:
         video = output.add_stream("libx264", rate=RATE)
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        video.bit_rate = 2_500_000
+        video.bit_rate = 4_000_000
         video.options = {
-            "preset": "ultrafast",
+            "preset": "superfast",
             "tune": "zerolatency",
             "g": str(RATE * _GOP_S),
             "sc_threshold": "0",

@@ -14,6 +14,7 @@ from fractions import Fraction
 
 import av
 from playwright.sync_api import Page, sync_playwright
+
 from tests.e2e.e2e_node import Node
 from tests.media_tools.clips import BAND, BITS, HEIGHT, RATE, WIDTH, picture
 
@@ -86,7 +87,7 @@ def main() -> int:
         start = float(publisher.stdout.readline())
         with sync_playwright() as play:
             browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
-            page = browser.new_page()
+            page = browser.new_page(bypass_csp=True)  # the sampler below is not the page's own script
             page.goto(f"{node.web}/{channel.name}")
             samples, stalls = _watch(page)
             browser.close()
@@ -104,7 +105,7 @@ def main() -> int:
 
 
 def _watch(page: Page) -> tuple[list[tuple[float, int]], int]:
-    page.wait_for_function("document.documentElement.dataset.state === 'playing'", timeout=20_000)
+    page.wait_for_function("() => document.documentElement.dataset.state === 'playing'", timeout=20_000)
     page.wait_for_timeout(SETTLE_S * 1000)
     before = page.evaluate("window.nearcast.player.stalls()")
     page.evaluate(_SAMPLER, [BAND, BITS, HEIGHT])

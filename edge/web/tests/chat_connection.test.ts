@@ -108,6 +108,16 @@ describe("a chat connection", () => {
     expect(bench.socket.url).toBe("ws://edge/chat/main/subscribe?since=1-7");
   });
 
+  it("keeps its place when a second hello answers the token", () => {
+    bench.link.start("t");
+    bench.socket.hear(hello("5"));
+    bench.socket.hear(messages("7", "a"));
+    bench.socket.hear(hello("0-0"));
+    bench.socket.onclose?.({ code: 1006 });
+    bench.pass(500);
+    expect(bench.socket.url).toContain("since=7");
+  });
+
   it.each([1001, 1006, 1011, 1012, 4008, 4009])("comes back after %i, later each time", (code) => {
     bench.link.start(null);
     const waits = [0, 1, 2].map(() => {

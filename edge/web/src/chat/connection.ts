@@ -40,6 +40,7 @@ export class ChatConnection {
   private position = "";
   private token: string | null = null;
   private attempt = 0;
+  private greetedBefore = false;
   private cancel: () => void = () => {};
 
   constructor(private readonly options: ConnectionOptions) {}
@@ -74,6 +75,7 @@ export class ChatConnection {
     this.cancel();
     this.drop();
     this.options.onState({ name: "connecting" });
+    this.greetedBefore = false;
     const socket = this.options.open(this.address());
     this.socket = socket;
     socket.onopen = () => this.introduce();
@@ -100,11 +102,15 @@ export class ChatConnection {
     this.options.onFrame(frame);
   }
 
-  /** What follows a hello is everything behind its position. */
+  /**
+   * What follows the first hello is everything behind its position. Another one answers our token: what we have
+   * by then is newer than what it knows.
+   */
   private greeted(position: string): void {
     this.cancel();
     this.attempt = 0;
-    if (position !== "") this.position = position;
+    if (position !== "" && !this.greetedBefore) this.position = position;
+    this.greetedBefore = true;
     this.options.onState({ name: "open" });
   }
 

@@ -5,6 +5,11 @@ import type { ChannelStatus } from "../api/types";
 import { LivePlayer } from "./live_player";
 import { type Picture, pictureOf } from "./picture";
 
+/** Ahead of its use: an offline channel's page must not miss it when the server has newer files by then. */
+function fetchEngine(): void {
+  import("./hls_engine").catch(() => {});
+}
+
 /** One channel being watched: its status decides what the player does. */
 export class WatchSession {
   readonly player: LivePlayer;
@@ -19,6 +24,7 @@ export class WatchSession {
     video: HTMLVideoElement,
   ) {
     this.player = new LivePlayer(video);
+    fetchEngine();
     this.feed = followStatus(channel);
     this.news = this.feed.news;
     this.picture = computed(() => this.read());

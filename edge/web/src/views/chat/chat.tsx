@@ -32,7 +32,7 @@ function Connection(props: { readonly room: ChatRoom }) {
   const seconds = Math.max(1, Math.ceil((state.retryAt - now.value) / 1000));
   return (
     <span class="chat-state">
-      Connection lost, again in {seconds} s
+      Not connected, again in {seconds} s
       <button type="button" class="link" onClick={() => props.room.hurry()}>
         Now
       </button>
