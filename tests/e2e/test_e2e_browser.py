@@ -1,0 +1,161 @@
+"""The watch page in a real browser: picture, latency, chat, and an origin that dies meanwhile."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright
+
+from tests.e2e.e2e_node import ROOT, Channel, Node
+from tests.media_tools.clips import ClipMaker
+from tests.media_tools.publisher import Publisher
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        not (ROOT / "edge/web/dist/index.html").exists() or not Path("/usr/bin/chromium").exists(),
+        reason="needs the built pages and Chromium",
+    ),
+]
+
+_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--autoplay-policy=no-user-gesture-required",
+    "--mute-audio",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+    "--no-first-run",
+]
+_PLAYS = """() => {
+  const video = window.nearcast?.player?.video;
+  return video !== undefined && !video.paused && video.currentTime > 0.5;
+}"""
+PLAY_S = 10.0
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """Headless Chromium."""
+    async with async_playwright() as playwright:
+        launched = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=_ARGUMENTS)
+        yield launched
+        await launched.close()
+
+
+class Watcher:
+    """A page of a channel and what went wrong on it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.errors: list[str] = []
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    async def number(self, what: str) -> float:
+        """A figure of the player."""
+        return float(await self.page.evaluate(f"() => window.nearcast.player.{what}() ?? -1"))
+
+    async def time(self) -> float:
+        """Position of the picture in seconds."""
+        return float(await self.page.evaluate("() => window.nearcast.player.video.currentTime"))
+
+    async def plays(self) -> float:
+        """Waits until the picture moves; seconds that took."""
+        began = time.monotonic()
+        await self.page.wait_for_function(_PLAYS, timeout=PLAY_S * 1000)
+        return time.monotonic() - began
+
+
+async def watch(browser: Browser, node: Node, channel: Channel) -> Watcher:
+    """Opens the watch page."""
+    watcher = Watcher(await browser.new_page(viewport={"width": 1024, "height": 640}))
+    await watcher.page.goto(f"{node.web}/{channel.name}", wait_until="domcontentloaded")
+    return watcher
+
+
+async def until_live(node: Node, channel: Channel) -> None:
+    async with asyncio.timeout(15):
+        while (await asyncio.to_thread(node.broadcast, channel) or {}).get("state") != "live":
+            await asyncio.sleep(0.2)
+
+
+async def test_plays_close_to_live_without_a_stall(node: Node, clips: ClipMaker, browser: Browser) -> None:
+    channel = await asyncio.to_thread(node.channel, "watched")
+    with Publisher(clips.clip(60), channel.publish_url):
+        await until_live(node, channel)
+        watcher = await watch(browser, node, channel)
+        started = await watcher.plays()
+        await asyncio.sleep(6)
+        begin, stalls, clock = await watcher.time(), await watcher.number("stalls"), time.monotonic()
+        latencies = []
+        for _ in range(20):
+            await asyncio.sleep(0.75)
+            latencies.append(await watcher.number("latency"))
+        played = (await watcher.time() - begin) / (time.monotonic() - clock)
+        print(f"plays after {started:.1f} s; latency {min(latencies):.2f} to {max(latencies):.2f} s, rate {played:.3f}")
+        assert await watcher.number("stalls") == stalls == 0
+    assert not watcher.errors
+    assert 0 < sorted(latencies)[len(latencies) // 2] < 2.5
+    assert 0.9 < played < 1.1
+
+
+async def test_origin_killed_while_watching(victim: Node, clips: ClipMaker, browser: Browser) -> None:
+    channel = await asyncio.to_thread(victim.channel, "cut")
+    with Publisher(clips.clip(60), channel.publish_url):
+        await until_live(victim, channel)
+        watcher = await watch(browser, victim, channel)
+        await watcher.plays()
+        await asyncio.sleep(4)
+        await asyncio.to_thread(victim.kill, "origin")
+        await asyncio.sleep(6)
+        begin = await watcher.time()
+        await asyncio.sleep(4)
+        assert await watcher.time() - begin > 3.0, "playback did not go on"
+        print(f"stalls {await watcher.number('stalls')}, latency {await watcher.number('latency'):.2f} s")
+    assert not watcher.errors
+
+
+async def test_page_of_an_offline_channel_begins_to_play(node: Node, clips: ClipMaker, browser: Browser) -> None:
+    channel = await asyncio.to_thread(node.channel, "later")
+    watcher = await watch(browser, node, channel)
+    await asyncio.sleep(1)
+    with Publisher(clips.clip(20), channel.publish_url) as publisher:
+        await watcher.page.wait_for_function(_PLAYS, timeout=15_000)
+        print(f"plays {time.monotonic() - publisher.started:.1f} s after ffmpeg started")
+    assert not watcher.errors
+
+
+async def test_two_pages_chat(node: Node, browser: Browser) -> None:
+    channel = await asyncio.to_thread(node.channel, "talk")
+    writer, reader = await watch(browser, node, channel), await watch(browser, node, channel)
+    await sign_in(writer.page, channel)
+    await writer.page.get_by_test_id("chat-input").fill("hello from a page")
+    await writer.page.get_by_test_id("chat-send").click()
+    for page in (writer.page, reader.page):
+        await page.get_by_text("hello from a page").first.wait_for(timeout=10_000)
+    assert not writer.errors
+    assert not reader.errors
+
+
+async def sign_in(page: Page, channel: Channel) -> None:
+    """Gives the page the channel's token."""
+    await page.get_by_text("Write with a chat token").click()
+    await page.get_by_test_id("chat-token").fill(channel.token)
+    await page.get_by_role("button", name="Use").click()
+
+
+async def test_pages_need_nothing_from_elsewhere(node: Node, browser: Browser) -> None:
+    channel = await asyncio.to_thread(node.channel, "closed")
+    page = await browser.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for path in ("/", f"/{channel.name}", "/studio"):
+        await page.goto(f"{node.web}{path}", wait_until="load")
+        await asyncio.sleep(0.5)
+    own = (node.web, node.web.replace("http", "ws", 1), "data:", "blob:")
+    assert not [url for url in asked if not url.startswith(own)]
