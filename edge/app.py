@@ -61,6 +61,7 @@ async def _origin(context: RoleContext) -> Service:
     config = OriginConfig(
         host=settings.node.host,
         port=settings.ports.http,
+        rtmp_port=settings.ports.rtmp,
         pages=PAGES,
         window_s=settings.origin.window_s,
         idle_s=settings.origin.idle_s,

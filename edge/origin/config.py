@@ -10,6 +10,7 @@ class OriginConfig:
 
     host: str = "127.0.0.1"
     port: int = 8080
+    rtmp_port: int = 1935  # told to streamers
     reuse_port: bool = True
     pages: Path | None = None  # folder of the built web pages
     window_s: float = 60.0  # length of the live playlist

@@ -85,7 +85,9 @@ class Routes:
         clock: Callable[[], float],
         is_ready: Callable[[], bool],
         handoffs: Mapping[str, Handoff],
+        rtmp_port: int = 1935,
     ) -> None:
+        self._ingest = b'{"rtmp_port":%d}' % rtmp_port
         self._catalogue = catalogue
         self._pages = pages
         self._events = events
@@ -204,6 +206,8 @@ class Routes:
         gzip = request.headers.gzip
         if rest == ["channels.json"]:
             return text("document", JSON, SHORT, self._catalogue.channels_document(), gzip=gzip)
+        if rest == ["ingest.json"]:
+            return text("document", JSON, SHORT, self._ingest, gzip=gzip)
         if rest == ["events"]:
             return self._events.join(caller) if request.method == "GET" else _METHOD
         if len(rest) != 2 or not CHANNEL_NAME.match(rest[0]):

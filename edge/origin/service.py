@@ -56,6 +56,7 @@ class OriginService:
             clock=loop.time,
             is_ready=lambda: self._ready,
             handoffs=handoffs,
+            rtmp_port=config.rtmp_port,
         )
         self.server = OriginServer(
             config=config, routes=routes, tally=self.tally, on_tick=self._tick, on_failure=on_failure

@@ -1,4 +1,4 @@
-import { type ChannelStatus, type LiveChannel, readChannels, readStatus } from "./types";
+import { type ChannelStatus, isFields, type LiveChannel, numberOf, readChannels, readStatus } from "./types";
 
 const TIMEOUT_MS = 8000;
 
@@ -27,6 +27,13 @@ export function fetchChannels(): Promise<Answer<readonly LiveChannel[]>> {
 
 export function fetchStatus(channel: string): Promise<Answer<ChannelStatus>> {
   return getJson(`/live/${encodeURIComponent(channel)}/status.json`, readStatus);
+}
+
+/** The port on which this edge takes RTMP. */
+export function fetchRtmpPort(): Promise<Answer<number>> {
+  return getJson("/live/ingest.json", (document) =>
+    isFields(document) ? numberOf(document.rtmp_port) : null,
+  );
 }
 
 export function playlistPath(channel: string): string {
