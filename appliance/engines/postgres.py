@@ -4,14 +4,17 @@ The wheel's own helper is not used: as root it changes the modes of folders that
 """
 
 import asyncio
+import hashlib
 import importlib.util
+import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
 
 from appliance.contracts.errors import ConfigError, UnavailableError
 from appliance.engines.child import Child, confined
-from appliance.engines.files import Account, make_directory
+from appliance.engines.files import Account, can_enter, make_directory
 
 _SETTINGS = {
     "listen_addresses": "",
@@ -27,6 +30,7 @@ _SETTINGS = {
     "log_min_messages": "warning",
     "timezone": "UTC",
 }
+_CACHE = Path("/var/cache/nearcast")
 _DATABASE = "nearcast"
 _SUPERUSER = "nearcast"
 
@@ -38,7 +42,7 @@ class PostgresEngine:
         self._home = home
         self._sockets = sockets
         self._account = account
-        self._bin = _binaries()
+        self._bin = _reachable(_binaries(), account)
 
     @property
     def dsn(self) -> str:
@@ -104,3 +108,23 @@ def _binaries() -> Path:
         if (folder / "bin" / "postgres").exists():
             return folder / "bin"
     raise ConfigError("PostgreSQL's wheel has no server in it")
+
+
+def _reachable(folder: Path, account: Account | None) -> Path:
+    """Binaries that `account` may run, copied once to the system's cache when the wheel lies in a closed home.
+
+    PostgreSQL looks for its companions with access(2), which ignores capabilities: passing closed folders by
+    a capability, as for data, does not help it.
+    """
+    if account is None or can_enter(folder / "postgres", account):
+        return folder
+    release = folder.parent
+    digest = hashlib.sha256(f"{release}:{(folder / 'postgres').stat().st_mtime_ns}".encode()).hexdigest()[:12]
+    copy = _CACHE / f"{release.name}-{digest}"
+    if not copy.exists():
+        _CACHE.mkdir(parents=True, exist_ok=True, mode=0o755)
+        partial = copy.with_name(f".{copy.name}.{os.getpid()}")
+        shutil.copytree(release, partial, symlinks=True)
+        partial.chmod(0o755)
+        partial.rename(copy)
+    return copy / folder.name
