@@ -135,6 +135,7 @@ class BroadcastFeed:
             if rendition.window is not None:
                 rendition.window.end()
                 longest = max(longest, rendition.window.listed_s())
+            rendition.forget_answers()
             self._release(rendition)
         self._over_at = now + longest
         self._answer_multivariant(error("multivariant", 410, "This channel is not live now."))

@@ -10,7 +10,7 @@ from tests.e2e.e2e_node import Node
 from tests.media_tools.clips import ClipMaker
 
 _RUNNING: list[Node] = []
-_QUICK = {"NEARCAST__INGEST__STOP_GRACE_S": "2"}  # broadcasts end soon after their publisher stopped in order
+_QUICK = {"NEARCAST__INGEST__STOP_GRACE_S": "1"}  # broadcasts end soon after their publisher stopped in order
 
 
 @pytest.hookimpl(wrapper=True)
@@ -41,9 +41,9 @@ def node() -> Iterator[Node]:
     yield from _running({})
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def victim() -> Iterator[Node]:
-    """A node for the tests of one module, which may kill its processes and leave it ready."""
+    """The node of tests that kill its processes and leave it ready again."""
     yield from _running({})
 
 

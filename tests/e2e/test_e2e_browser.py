@@ -98,7 +98,7 @@ async def test_plays_close_to_live_without_a_stall(node: Node, clips: ClipMaker,
             latencies.append(await watcher.number("latency"))
         played = (await watcher.time() - begin) / (time.monotonic() - clock)
         print(
-            f"plays after {started:.1f} s; latency {min(latencies):.2f} to {max(latencies):.2f} s, rate {played:.3f}"
+            f"plays after {started:.1f} s, latency {min(latencies):.2f} to {max(latencies):.2f} s, {played:.3f} x"
         )
         assert await watcher.number("stalls") == stalls == 0
     assert not watcher.errors

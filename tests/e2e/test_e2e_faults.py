@@ -30,12 +30,12 @@ def longest_waits(recorder: HlsRecorder, killed: float) -> dict[str, float]:
 
 
 async def test_transcoder_killed(victim: Node, clips: ClipMaker) -> None:
-    clip = clips.clip(15)
+    clip = clips.clip(12)
     channel = victim.channel("transcode")
     with Publisher(clip, channel.publish_url):
         async with HlsRecorder(victim.hls(channel)) as recorder:
             await recorder.start()
-            await recorder.wait_for(5, 20)
+            await recorder.wait_for(4, 20)
             killed = await recorder.meanwhile(victim.kill, "transcode")
             await recorder.wait_over(40)
     victim.wait_ready(READY_S, "transcode")
@@ -50,15 +50,15 @@ async def test_transcoder_killed(victim: Node, clips: ClipMaker) -> None:
 
 
 async def test_ingest_killed(victim: Node, clips: ClipMaker) -> None:
-    clip = clips.clip(20)
+    clip = clips.clip(18)
     channel = victim.channel("ingest")
     with RestartingPublisher(clip, channel.publish_url) as publisher:
         async with HlsRecorder(victim.hls(channel)) as recorder:
             await recorder.start()
-            await recorder.wait_for(5, 20)
+            await recorder.wait_for(4, 20)
             before = await recorder.meanwhile(victim.broadcast, channel)
             await recorder.meanwhile(victim.kill, "ingest")
-            await recorder.wait_for(12, 30)
+            await recorder.wait_for(8, 30)
             after = await recorder.meanwhile(victim.broadcast, channel)
             await recorder.wait_over(40)
         assert publisher.runs >= 2
@@ -81,14 +81,14 @@ async def test_ingest_killed(victim: Node, clips: ClipMaker) -> None:
 
 
 async def test_origin_killed(victim: Node, clips: ClipMaker) -> None:
-    clip = clips.clip(15)
+    clip = clips.clip(13)
     channel = victim.channel("origin")
     with Publisher(clip, channel.publish_url):
         async with HlsRecorder(victim.hls(channel)) as recorder:
             await recorder.start()
-            await recorder.wait_for(5, 20)
+            await recorder.wait_for(4, 20)
             killed = await recorder.meanwhile(victim.kill, "origin")
-            await recorder.wait_for(10, 20)
+            await recorder.wait_for(8, 20)
             changed = await recorder.verify_again()
             await recorder.wait_over(40)
     victim.wait_ready(READY_S, "origin")
@@ -102,18 +102,18 @@ async def test_origin_killed(victim: Node, clips: ClipMaker) -> None:
 
 
 async def test_edge_bus_killed(victim: Node, clips: ClipMaker) -> None:
-    clip = clips.clip(20)
+    clip = clips.clip(14)
     channel = victim.channel("bus")
-    before = {role["name"]: role["restarts"] for role in victim.status()["roles"]}
+    before = {name: role.restarts for name, role in victim.roles().items()}
     with Publisher(clip, channel.publish_url) as publisher:
         async with HlsRecorder(victim.hls(channel)) as recorder:
             await recorder.start()
-            await recorder.wait_for(5, 20)
+            await recorder.wait_for(4, 20)
             killed = await recorder.meanwhile(victim.kill, "nats-edge")
             await recorder.wait_over(50)
         code, said = publisher.wait(5)
     victim.wait_ready(READY_S, "nats-edge")
-    after = {role["name"]: role["restarts"] for role in victim.status()["roles"]}
+    after = {name: role.restarts for name, role in victim.roles().items()}
     longest_waits(recorder, killed)
     assert code == 0, said
     assert {name: after[name] - before[name] for name in after if after[name] != before[name]} == {"nats-edge": 1}

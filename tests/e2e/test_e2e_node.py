@@ -44,6 +44,7 @@ async def _publish(node: Node, url: str, hls: str, clips: ClipMaker) -> str:
     return recorder.broadcast
 
 
+@pytest.mark.slow
 def test_starts_without_a_network() -> None:
     if os.geteuid() != 0 or subprocess.run(["unshare", "-n", "true"], check=False).returncode:
         pytest.skip("making a network namespace needs root")

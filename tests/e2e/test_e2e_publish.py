@@ -156,13 +156,13 @@ async def test_strangers_are_closed_and_nobody_is_disturbed(node: Node, clips: C
     with Publisher(clip, channel.publish_url):
         async with HlsRecorder(node.hls(channel)) as recorder:
             await recorder.start()
-            times = await asyncio.gather(*(_stranger(node.rtmp_port, content) for content in STRANGERS.values()))
-            floods = await asyncio.gather(*(_stranger(node.rtmp_port, b"\x06" * 500) for _ in range(40)))
+            contents = [*STRANGERS.values(), *[b"\x06" * 500] * 40]
+            times = await asyncio.gather(*(_stranger(node.rtmp_port, content) for content in contents))
             await recorder.wait_over(40)
-    closed = dict(zip(STRANGERS, times, strict=True))
+    closed = dict(zip(STRANGERS, times, strict=False))
     print({name: round(seconds, 1) for name, seconds in closed.items()})
     assert all(seconds < 11.0 for seconds in closed.values()), closed
-    assert max(floods) < 11.0
+    assert max(times) < 11.0
     assert_nothing_missing(recorder)
     for name in VIDEO:
         assert_every_picture(recorder.tracks[name], 0, clip.frames - 1)

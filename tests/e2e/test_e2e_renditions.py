@@ -19,7 +19,7 @@ from tests.media_tools.publisher import Publisher
 pytestmark = pytest.mark.e2e
 
 
-@pytest.mark.parametrize(("seconds", "b_frames"), [(15, 0), (8, 2)])
+@pytest.mark.parametrize(("seconds", "b_frames"), [(12, 0), (6, 2)])
 async def test_each_picture_once_in_every_rendition(
     node: Node, clips: ClipMaker, seconds: int, b_frames: int
 ) -> None:
@@ -43,12 +43,12 @@ async def test_each_picture_once_in_every_rendition(
 
 
 async def test_sound_only(node: Node, clips: ClipMaker) -> None:
-    clip = clips.clip(10, video=False)
+    clip = clips.clip(7, video=False)
     channel = node.channel("sound")
     with Publisher(clip, channel.publish_url):
         async with HlsRecorder(node.hls(channel)) as recorder:
             await recorder.start()
-            await recorder.wait_for(4, 20)
+            await recorder.wait_for(2, 20)
             seen = await recorder.meanwhile(node.broadcast, channel)
             await recorder.wait_over(30)
     assert set(recorder.tracks) == {"audio"}
@@ -62,12 +62,12 @@ async def test_sound_only(node: Node, clips: ClipMaker) -> None:
 
 
 async def test_picture_only(node: Node, clips: ClipMaker) -> None:
-    clip = clips.clip(10, audio=False)
+    clip = clips.clip(7, audio=False)
     channel = node.channel("picture")
     with Publisher(clip, channel.publish_url):
         async with HlsRecorder(node.hls(channel)) as recorder:
             await recorder.start()
-            await recorder.wait_for(4, 20)
+            await recorder.wait_for(2, 20)
             seen = await recorder.meanwhile(node.broadcast, channel)
             await recorder.wait_over(30)
     assert set(recorder.tracks) == set(VIDEO)
@@ -79,6 +79,7 @@ async def test_picture_only(node: Node, clips: ClipMaker) -> None:
         assert_every_picture(recorder.tracks[name], 0, clip.frames - 1)
 
 
+@pytest.mark.slow
 async def test_two_channels_do_not_mix(node: Node, clips: ClipMaker) -> None:
     clip = clips.clip(8)
     one, other = node.channel("left"), node.channel("right")

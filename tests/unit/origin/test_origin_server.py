@@ -191,10 +191,12 @@ async def test_end_writes_endlist_and_then_410(origin):
     waiting.send(f"{SOURCE}/index.m3u8?_HLS_msn=4")
     await asyncio.sleep(0.01)
     put_broadcast(origin.catalogue, broadcast(state="ended"))
+    assert not (await playlist(client)).ended, "the last chunks may still come"
     origin.skew += 2
     origin.catalogue.tick()
     ended = media_parser.parse((await waiting.receive()).body)
     assert ended.ended
+    assert (await playlist(client)).ended
     assert ended.hint_uri == ""
     assert ended.segments[-1].uri == "s3.m4s"
     answer = await client.get(f"{SOURCE}/index.m3u8?_HLS_msn=99&_HLS_part=7")
