@@ -50,7 +50,7 @@ async def test_transcoder_killed(victim: Node, clips: ClipMaker) -> None:
 
 
 async def test_ingest_killed(victim: Node, clips: ClipMaker) -> None:
-    clip = clips.clip(18)
+    clip = clips.clip(16)
     channel = victim.channel("ingest")
     with RestartingPublisher(clip, channel.publish_url) as publisher:
         async with HlsRecorder(victim.hls(channel)) as recorder:
@@ -102,7 +102,7 @@ async def test_origin_killed(victim: Node, clips: ClipMaker) -> None:
 
 
 async def test_edge_bus_killed(victim: Node, clips: ClipMaker) -> None:
-    clip = clips.clip(14)
+    clip = clips.clip(12)
     channel = victim.channel("bus")
     before = {name: role.restarts for name, role in victim.roles().items()}
     with Publisher(clip, channel.publish_url) as publisher:

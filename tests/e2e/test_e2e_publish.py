@@ -105,8 +105,9 @@ def test_ffmpeg_plays_without_complaint(node: Node, live: tuple[Channel, float])
 
 def test_wrong_key_is_refused_at_once(node: Node, clips: ClipMaker, live: tuple[Channel, float]) -> None:
     assert live
+    clip = clips.clip(10)
     began = time.monotonic()
-    with Publisher(clips.clip(10), f"rtmp://127.0.0.1:{node.rtmp_port}/live/nck_wrong") as publisher:
+    with Publisher(clip, f"rtmp://127.0.0.1:{node.rtmp_port}/live/nck_wrong") as publisher:
         code, said = publisher.wait(10)
         took = time.monotonic() - began
     assert code != 0
@@ -151,7 +152,7 @@ async def _stranger(port: int, content: bytes) -> float:
 
 
 async def test_strangers_are_closed_and_nobody_is_disturbed(node: Node, clips: ClipMaker) -> None:
-    clip = clips.clip(15)
+    clip = clips.clip(10)
     channel = node.channel("undisturbed")
     with Publisher(clip, channel.publish_url):
         async with HlsRecorder(node.hls(channel)) as recorder:
