@@ -6,6 +6,8 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.contracts.errors import ConfigError
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -34,8 +36,17 @@ def make_directory(path: Path, owner: Account | None = None, mode: int = 0o700) 
     if not path.exists():
         path.mkdir(parents=True, mode=mode)
         if owner is not None:
-            os.chown(path, owner.uid, owner.gid)
+            _give(path, owner)
     return path
+
+
+def _give(path: Path, owner: Account) -> None:
+    try:
+        os.chown(path, owner.uid, owner.gid)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot give {path} to the user {owner.name}: {error.strerror}; run as a user, not as root here"
+        ) from error
 
 
 def secret_file(path: Path) -> str:

@@ -13,6 +13,7 @@ from appliance.runtime.pull import NS, delivery_of, next_request, status_of
 
 _ACK = b"+ACK"
 _GRACE_S = 1.0
+ACK_WAIT_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,13 @@ class PullConsumer:
         self._domain = domain
         self._prefix = f"$JS.{domain}.API" if domain else "$JS.API"
 
-    async def ensure(self, ack_wait_s: float = 30.0, max_pending: int = 10_000) -> None:
-        """Creates the consumer where it is missing. UnavailableError when the domain is away."""
+    async def ensure(self, ack_wait_s: float = ACK_WAIT_S, max_pending: int = 10_000) -> None:
+        """Creates the consumer where it is missing. UnavailableError when the domain is away.
+
+        A request that was waiting when its process or link died still takes the next message with it, which
+        comes again only after `ack_wait_s`: that is how long a killed reader can hold a message up. Readers
+        apply each message once, so one that comes twice because its commit took longer does no harm.
+        """
         config = {
             "durable_name": self._durable,
             "deliver_policy": "all",

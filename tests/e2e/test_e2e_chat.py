@@ -251,7 +251,7 @@ async def test_chat_goes_on_without_counters(victim: Node) -> None:
 
 @pytest.mark.slow
 async def test_chat_goes_on_without_the_centre(victim: Node) -> None:
-    await _without(victim, ["postgres", "nats-hub", "coordinator", "valkey"], 60)
+    await _without(victim, ["postgres", "nats-hub", "coordinator", "valkey"], 15)
 
 
 async def test_acknowledged_chat_survives_the_bus(victim: Node) -> None:
