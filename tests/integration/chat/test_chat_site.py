@@ -16,7 +16,7 @@ from appliance.contracts.media import BroadcastState
 
 def on_site(tmp_path, scenario):
     async def run():
-        async with site(tmp_path) as made:
+        async with asyncio.timeout(60), site(tmp_path) as made:
             await scenario(made)
 
     uvloop.run(run())
@@ -141,6 +141,16 @@ def test_resume_on_another_gateway_is_exact(tmp_path):
     on_site(tmp_path, scenario)
 
 
+async def until_shown(http, url, text):
+    """The page once it ends with `text`: a message is shown a moment after it is durable."""
+    while True:
+        async with http.get(url) as answer:
+            page = await answer.json()
+        if page["messages"] and page["messages"][-1]["message"] == text:
+            return page
+        await asyncio.sleep(0.01)
+
+
 def test_plain_http(tmp_path):
     async def scenario(made):
         gateway = await made.gateway(user_per_minute=3)
@@ -160,9 +170,8 @@ def test_plain_http(tmp_path):
             async with await poll as answer:
                 polled = await answer.json()
                 assert polled["messages"][0]["message"] == "m0"
-            async with http.get(gateway.http("?limit=2")) as answer:
-                page = await answer.json()
-                assert [one["message"] for one in page["messages"]] == ["m1", "m2"]
+            page = await until_shown(http, gateway.http("?limit=2"), "m2")
+            assert [one["message"] for one in page["messages"]] == ["m1", "m2"]
             async with http.get(gateway.http(f"?before={page['before']}")) as answer:
                 assert [one["message"] for one in (await answer.json())["messages"]] == ["m0"]
             async with http.get(gateway.http(f"?after={polled['position']}&limit=1")) as answer:
