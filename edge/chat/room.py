@@ -1,5 +1,6 @@
 """One room: its ring, its readers, and the fan-out that gives all of them one pre-built frame."""
 
+import abc
 from collections.abc import Callable
 from typing import Protocol
 
@@ -27,7 +28,7 @@ class Timer(Protocol):
         """Runs `callback` after `delay` seconds."""
 
 
-class Reader:
+class Reader(abc.ABC):
     """A client's place in a room. `exact`: it asked for all since a position, so nothing is skipped for speed."""
 
     __slots__ = ("after", "cursor", "exact", "paused", "slot")
@@ -39,9 +40,9 @@ class Reader:
         self.exact = False
         self.paused = False  # its socket takes no more
 
+    @abc.abstractmethod
     def write(self, data: bytes) -> None:
         """Sends whole frames; may set `paused` before it returns."""
-        raise NotImplementedError
 
 
 class Room:

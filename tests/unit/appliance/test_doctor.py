@@ -1,0 +1,46 @@
+"""Checks of the box."""
+
+import dataclasses
+import os
+import socket
+from pathlib import Path
+
+from appliance.doctor import checks
+from appliance.doctor.ports import holder_of
+from appliance.runtime.settings import Settings, with_port_base
+
+
+def test_a_busy_port_is_named_with_who_holds_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert f"pid {os.getpid()}" in holder_of(port)
+        ports = dataclasses.replace(Settings().ports, http=port)
+        findings = checks.ports(dataclasses.replace(Settings(), ports=ports))
+    http = next(finding for finding in findings if finding.check == "port http")
+    assert not http.ok
+    assert str(port) in http.seen
+    assert "--port-base" in http.advice
+
+
+def test_nobody_holds_a_free_port() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    assert holder_of(port) == ""
+
+
+def test_disk_looks_at_the_nearest_folder_that_exists(tmp_path: Path) -> None:
+    node = dataclasses.replace(Settings().node, data_dir=str(tmp_path / "not" / "yet"))
+    [finding] = checks.disk(dataclasses.replace(Settings(), node=node))
+    assert "GiB free" in finding.seen
+
+
+def test_port_base_maps_in_the_documented_order() -> None:
+    ports = with_port_base(Settings(), 20_000).ports
+    assert dataclasses.astuple(ports) == tuple(range(20_000, 20_012))
+    assert (ports.http, ports.rtmp, ports.api, ports.nats, ports.metrics) == (
+        20_000,
+        20_002,
+        20_007,
+        20_008,
+        20_010,
+    )
