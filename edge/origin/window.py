@@ -206,6 +206,8 @@ class RenditionWindow:
             self._close_part(segment)
             segment.complete = True
             return
+        if self.segments and self.segments[-1].msn >= header.msn:
+            return  # more of a segment that is finished already
         segment = self._begin(header)
         segment.gap = segment.complete = True
         segment.ticks = header.duration

@@ -1,4 +1,4 @@
-"""CPU of our ladder against an ffmpeg process doing the same ladder, interleaved in one run.
+"""CPU of our ladder against an ffmpeg process doing the same ladder, both in real time, in turns in one run.
 
 Both decode the same 1080p30 6 Mbit/s clip once with one thread, copy the source, and encode 720p, 480p and
 360p with x264 superfast, zero latency, one thread each, a key frame at each source key frame.
@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 TARGET = 1.05
-ROUNDS = 3
+ROUNDS = 2
 SECONDS = 30
 RUNGS = ((1280, 720, 3000), (854, 480, 1500), (640, 360, 800))
 
@@ -32,7 +32,8 @@ def ffmpeg(clip: Path) -> None:
     """The peer."""
     split = "[0:v]split=3[a][b][c];[a]scale=1280:720:flags=bicubic[x];[b]scale=854:480:flags=bicubic[y];"
     split += "[c]scale=640:360:flags=bicubic[z]"
-    argv = ["ffmpeg", "-v", "error", "-y", "-threads", "1", "-filter_complex_threads", "1", "-i", str(clip)]
+    argv = ["ffmpeg", "-v", "error", "-y", "-threads", "1", "-filter_complex_threads", "1"]
+    argv += ["-re", "-i", str(clip)]
     argv += ["-filter_complex", split, "-map", "0:v", "-c:v", "copy", "-f", "mp4"]
     argv += ["-movflags", "frag_keyframe+empty_moov", "/dev/null"]
     for label, (_, _, rate) in zip("xyz", RUNGS, strict=True):
@@ -80,6 +81,7 @@ def ours(clip: str) -> None:
         config = bytes(stream.codec_context.extradata or b"")
         samples: list[Sample] = []
         msn = part = serial = -1
+        began = time.monotonic()
         for packet in source.demux(stream):
             if packet.pts is None:
                 continue
@@ -88,6 +90,7 @@ def ours(clip: str) -> None:
             if samples and (len(samples) == 3 or sample.key):
                 room.acquire()
                 first = samples[0]
+                time.sleep(max(0.0, began + first.dts / 90_000 - time.monotonic()))
                 part = 0 if first.key else part + 1
                 msn += first.key
                 serial += 1
@@ -129,7 +132,7 @@ def main() -> int:
     ratio = statistics.median(ratios)
     each = ", ".join(f"{value:.3f}" for value in ratios)
     print(f"transcode: CPU {ratio:.3f}x ffmpeg {version} ({each}), target {TARGET}")
-    print(f"transcode: wall {statistics.median(walls):.3f}x; {cores:.3f} cores for one real-time ladder")
+    print(f"transcode: {cores:.3f} cores for one real-time ladder; wall {statistics.median(walls):.3f}x")
     return 0 if ratio <= TARGET else 1
 
 

@@ -238,6 +238,13 @@ def test_budget_evicts_the_oldest_and_counts():
     assert budget.held_bytes == 0
 
 
+def test_a_gap_said_twice_is_one_segment():
+    target = window()
+    for chunk in range(2):
+        target.accept(ChunkHeader(0, 1, 0, chunk, 0, ChunkFlag.GAP, 0, 90_000, 0, 0), b"", 0.0)
+    assert [segment.msn for segment in target.segments] == [1]
+
+
 headers = st.builds(
     ChunkHeader,
     st.just(0),
