@@ -256,6 +256,7 @@ class RenditionWindow:
     def _start_anew(self) -> None:
         while self.segments:
             self._forget(self.segments.popleft())
+        self.version += 1
 
     def _put(self, segment: StoredSegment) -> None:
         self.segments.append(segment)

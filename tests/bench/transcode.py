@@ -95,9 +95,7 @@ def ours(clip: str) -> None:
                 msn += first.key
                 serial += 1
                 data = fragment(1, serial, first.dts, samples)
-                header = ChunkHeader(
-                    1, msn, part, 0, serial, ChunkFlag.NONE, first.dts, 9000, 0, 0, time.time_ns() // 1000
-                )
+                header = ChunkHeader(1, msn, part, 0, serial, ChunkFlag.NONE, first.dts, 9000, 0, 0)
                 pipeline.put(SourceChunk(serial + 1, header, data, config))
                 samples = []
             samples.append(sample)

@@ -245,6 +245,13 @@ def test_a_gap_said_twice_is_one_segment():
     assert [segment.msn for segment in target.segments] == [1]
 
 
+def test_a_window_that_starts_anew_has_no_position_until_a_part_is_finished():
+    target = window()
+    target.accept(ChunkHeader(0, 1, 0, 0, 0, ChunkFlag.GAP, 0, 0, 0, 0), b"", 0.0)
+    target.accept(ChunkHeader(0, 3, 0, 0, 0, ChunkFlag(0), 0, 0, 2_490_001, 0), b"xyz", 1.0)
+    assert target.position is None
+
+
 headers = st.builds(
     ChunkHeader,
     st.just(0),
