@@ -6,6 +6,9 @@ from typing import Any
 
 from appliance.runtime.logs import get_logger
 
+CLOSE_S = 15.0
+AGAIN_S = 1.0
+
 
 class Tasks:
     """The running children of one component.
@@ -27,11 +30,19 @@ class Tasks:
         return task
 
     async def close(self) -> None:
-        """Cancels every child and waits for it."""
-        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        """Cancels every child and waits for it.
+
+        A child can lose a cancellation (a wait that ends in the same moment swallows it), so it is asked
+        again; one that never listens is named and left after CLOSE_S.
+        """
+        tasks = {task for task in self._tasks if task is not asyncio.current_task()}
+        until = asyncio.get_running_loop().time() + CLOSE_S
+        while tasks and asyncio.get_running_loop().time() < until:
+            for task in tasks:
+                task.cancel()
+            _, tasks = await asyncio.wait(tasks, timeout=AGAIN_S)
         for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+            self._log.error("task_does_not_end", task=task.get_name())
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
