@@ -273,7 +273,8 @@ class Bus:
         """Sends what is pending and closes."""
         if not self.client.is_closed:
             try:
-                await asyncio.wait_for(self.client.drain(), 5.0)
+                async with asyncio.timeout(5.0):
+                    await self.client.drain()
             except (TimeoutError, OSError, nats.errors.Error):
                 with contextlib.suppress(OSError, nats.errors.Error):  # the server is away: nothing to say to it
                     await self.client.close()

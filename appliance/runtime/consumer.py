@@ -89,7 +89,8 @@ class PullConsumer:
         until = asyncio.get_running_loop().time() + wait_s + _GRACE_S
         while len(taken) < batch and pending > 0:
             try:
-                message = await asyncio.wait_for(inbox.get(), max(0.0, until - asyncio.get_running_loop().time()))
+                async with asyncio.timeout_at(until):  # wait_for of Python 3.11 can lose a cancellation
+                    message = await inbox.get()
             except TimeoutError:
                 if taken:
                     break

@@ -133,7 +133,8 @@ class Tail:
                 raise _Restart(self._broken)
             self._wake.clear()
             try:
-                await asyncio.wait_for(self._wake.wait(), _SILENCE_S)
+                async with asyncio.timeout(_SILENCE_S):  # wait_for of Python 3.11 can lose a cancellation
+                    await self._wake.wait()
             except TimeoutError:
                 raise _Restart("silence") from None
 
