@@ -15,6 +15,7 @@ CHUNK_HEADER = "Chunk"
 VIDEO_TIMESCALE = 90_000
 SOURCE = "source"
 AUDIO = "audio"
+AUDIO_AAC = "aac"  # the audio made by the transcoder where players cannot play what was sent
 
 
 class ChunkFlag(enum.IntFlag):
@@ -128,7 +129,10 @@ class Broadcast(msgspec.Struct, frozen=True, kw_only=True):
     """A broadcast as its site sees it, at `broadcast.<id>` of the live bucket. Written by ingest only.
 
     `broadcast_id` is the public stream_id. `target_duration_s` and `part_target_s` never change.
-    `ladder` names every rendition a viewer may expect besides the audio.
+    `ladder` names every video rendition a viewer may expect, best first: "source" is not among them when
+    players cannot show it. `contributed` names those of them that the encoder sends itself, besides the
+    source; the transcoder makes the others. `audio` names the rendition viewers hear: "audio" as it was
+    sent, or "aac" made of it by the transcoder.
     """
 
     broadcast_id: str
@@ -144,6 +148,8 @@ class Broadcast(msgspec.Struct, frozen=True, kw_only=True):
     part_target_s: float = 0.35
     target_duration_s: int = 4
     ladder: list[str] = []
+    contributed: list[str] = []
+    audio: str = AUDIO
     has_video: bool = False
     has_audio: bool = False
     encoder: str = ""  # what the publisher calls itself
