@@ -165,7 +165,7 @@ class Routes:
     def _expected(self, feed: BroadcastFeed, name: str) -> RenditionFeed | None:
         """A rendition that will come: promised by the broadcast's record."""
         record = feed.record
-        if name in record.ladder or (name == AUDIO and record.has_audio):
+        if name in record.ladder or (name in (AUDIO, record.audio) and record.has_audio):
             return feed.rendition(name)
         return None
 

@@ -52,7 +52,6 @@ class AudioLane:
         self._writer.fence(start.rungs)
         reader = SourceReader(self._local, media(broadcast_id, AUDIO), self._config.idle_drain_s)
         pipeline = await self._pipeline(source, start.rungs[AUDIO_AAC], reader.taken)
-        )
         lead = Lead(start.msn, needs_all=start.rungs[AUDIO_AAC].last is not None)
         pipeline.start()
         try:
