@@ -86,9 +86,13 @@ def audio(codec: str, seconds: float = 0.3, *, layout: str = "stereo") -> Stream
     for number in range(round(seconds * SAMPLE_RATE / size)):
         frame = AudioFrame(format=sample_format, layout=layout, samples=size)
         for plane in frame.planes:
-            plane.update(bytes((number + index // 64) % 50 if index % 4 < 2 else 0 for index in range(plane.buffer_size)))
+            plane.update(
+                bytes((number + index // 64) % 50 if index % 4 < 2 else 0 for index in range(plane.buffer_size))
+            )
         frame.sample_rate, frame.pts = SAMPLE_RATE, number * size
         frame.time_base = Fraction(1, SAMPLE_RATE)
         packets += context.encode(frame)
     packets += context.encode(None)
-    return Stream(bytes(context.extradata or b""), [Unit(p.dts or 0, p.pts or 0, True, bytes(p)) for p in packets])
+    return Stream(
+        bytes(context.extradata or b""), [Unit(p.dts or 0, p.pts or 0, True, bytes(p)) for p in packets if p.size]
+    )
