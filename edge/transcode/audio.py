@@ -87,7 +87,8 @@ class AudioLane:
             given_boundaries=True,
         )
         pipeline = AudioPipeline(
-            segmenter, source.timescale, channels, position, self._writer.emit, taken, self._failed)
+            segmenter, source.timescale, channels, position, self._writer.emit, taken, self._failed
+        )
         bit_rate = BIT_RATE * channels // 2
         track = AudioTrack(config=pipeline.config, timescale=RATE, channels=channels, bit_rate=bit_rate)
         announced = await self._writer.announce(

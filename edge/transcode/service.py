@@ -85,14 +85,12 @@ class TranscodeService:
         found = []
         for _, value in self._live.items("broadcast."):
             broadcast = msgspec.json.decode(value, type=Broadcast)
-            if _is_over(broadcast) or broadcast.state is BroadcastState.STARTING:
+            state, broadcast_id = broadcast.state, broadcast.broadcast_id
+            if state in (BroadcastState.STARTING, BroadcastState.ENDED) or broadcast_id in self._jobs:
                 continue
-            known = {name: self._rendition(broadcast, name) for name in SOURCES}
-            if broadcast.broadcast_id in self._jobs or not wants_transcoding(
-                broadcast, known[SOURCE], known[AUDIO]
-            ):
-                continue
-            if self._resting.get(broadcast.broadcast_id, 0.0) <= now:
+            source, audio = (self._rendition(broadcast, name) for name in (SOURCE, AUDIO))
+            rested = self._resting.get(broadcast_id, 0.0) <= now
+            if rested and wants_transcoding(broadcast, source, audio):
                 found.append(broadcast)
         room = 0 if self._draining else self._settings.broadcasts - len(self._jobs)
         return found[: max(0, room)]
@@ -139,7 +137,3 @@ class TranscodeService:
         reason = "lease_lost" if lost else "failed"
         self._log.warning("job_ended", broadcast=broadcast_id, reason=reason, error=detail)
         return "lease_lost" if lost else "failed"
-
-
-def _is_over(broadcast: Broadcast) -> bool:
-    return broadcast.state is BroadcastState.ENDED

@@ -57,7 +57,7 @@ class BroadcastView:
                     init = await self._init(*key)
             except TimeoutError as error:
                 raise UnavailableError(f"init {header.init} of {name} is not announced") from error
-            self._forms[key] = self._read(name, init)
+            self._forms[key] = _read(init)
         return self._forms[key]
 
     async def _init(self, name: str, number: int) -> Init:
@@ -68,12 +68,10 @@ class BroadcastView:
                     return init
             await self.changed()
 
-    def _read(self, name: str, init: Init) -> VideoForm | AudioForm | None:
-        found = self.rendition(name)
-        try:
-            if init.video is not None or found is None:
-                return video_form(init)
-            return audio_form(init, found.timescale)
-        except SourceError:
-            _UNKNOWN.inc()
-            return None
+
+def _read(init: Init) -> VideoForm | AudioForm | None:
+    try:
+        return video_form(init) if init.video is not None else audio_form(init)
+    except SourceError:
+        _UNKNOWN.inc()
+        return None

@@ -6,6 +6,8 @@ import math
 import re
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import av
@@ -36,6 +38,7 @@ class Encoded(NamedTuple):
     form: VideoForm
 
 
+@cache
 def picture_source(
     codec: str, frames: int, gop: int, size: tuple[int, int] = (320, 180), *, start: int = 0
 ) -> Encoded:
@@ -76,6 +79,8 @@ def _muxed_form(codec: str, size: tuple[int, int], gop: int) -> VideoForm:
     with av.open(file, "w", format="mp4", options={"movflags": "empty_moov+default_base_moof"}) as container:
         stream = container.add_stream(codec, rate=30)
         stream.width, stream.height, stream.pix_fmt = size[0], size[1], "yuv420p"
+        if codec == "libx265":
+            stream.codec_context.codec_tag = "hvc1"
         stream.options = {**_FAST[codec], "g": str(gop), "keyint_min": str(gop)}
         container.mux(stream.encode(grey(size, 16, 0)))
         container.mux(stream.encode(None))
@@ -106,7 +111,7 @@ def chunks_of(
     """Chunks of `per_chunk` samples, each its own part; `segments` are the indices at which one starts."""
     out: list[SourceChunk] = []
     bounds = [*segments, len(samples)]
-    for msn, (begin, end) in enumerate(zip(bounds, bounds[1:], strict=False), first_msn):
+    for msn, (begin, end) in enumerate(pairwise(bounds), first_msn):
         for part, at in enumerate(range(begin, end, per_chunk)):
             held = samples[at : min(at + per_chunk, end)]
             flags = ChunkFlag.LAST_OF_PART
@@ -135,7 +140,8 @@ class Sound(NamedTuple):
     form: AudioForm
 
 
-def sound_source(codec: str, seconds: float, rate: int, clicks: Sequence[float], channels: int = 2) -> Sound:
+@cache
+def sound_source(codec: str, seconds: float, rate: int, clicks: tuple[float, ...], channels: int = 2) -> Sound:
     """A quiet tone with a loud click (2 ms of a high tone) at each of `clicks` seconds, times from 0 on."""
     file = io.BytesIO()
     moov = "delay_moov" if codec == "ac3" else "empty_moov"
@@ -163,7 +169,7 @@ def sound_source(codec: str, seconds: float, rate: int, clicks: Sequence[float],
             placed.append(Sample(at, size, 0, True, bytes(sample.data)))
         at += size
     described = AudioFormat(codec="test", sample_rate=rate, channels=channels)
-    return Sound(placed, audio_form(Init(init=0, data=data[:moof], audio=described), rate))
+    return Sound(placed, audio_form(Init(init=0, data=data[:moof], audio=described)))
 
 
 _DELAYS = {"libopus": 312, "ac3": 256, "aac": 1024}
@@ -179,7 +185,9 @@ def _level(at: float, clicks: Sequence[float]) -> float:
 def _audio(form: str, layout: str, channels: int, values: list[float], pts: int, rate: int) -> AudioFrame:
     frame = AudioFrame(form, layout, len(values))
     if form == "s16":
-        frame.planes[0].update(array.array("h", [int(v * 32767) for v in values for _ in range(channels)]).tobytes())
+        frame.planes[0].update(
+            array.array("h", [int(v * 32767) for v in values for _ in range(channels)]).tobytes()
+        )
     elif form == "flt":
         frame.planes[0].update(array.array("f", [v for v in values for _ in range(channels)]).tobytes())
     else:

@@ -187,5 +187,3 @@ def test_the_form_of_an_own_initialisation_segment() -> None:
 def test_an_unreadable_initialisation_segment(data: bytes) -> None:
     with pytest.raises(SourceError):
         video_form(Init(init=0, data=data, video=VideoFormat(codec="x", width=2, height=2)))
-
-
