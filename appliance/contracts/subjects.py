@@ -83,6 +83,11 @@ def notice_key(channel_id: str) -> str:
     return f"notice.{channel_id}"
 
 
+def health_key(channel_id: str) -> str:
+    """Newest report on the publisher of this channel (appliance.contracts.health)."""
+    return f"health.{channel_id}"
+
+
 # Keys of the directory bucket.
 def stream_key_key(key_hash: str) -> str:
     return f"key.{key_hash}"
