@@ -132,11 +132,12 @@ def _of_audio(audio: AudioHealth) -> Iterator[Advice]:
 
 def _of_delivery(report: HealthReport) -> Iterator[Advice]:
     if report.stalls:
+        longest = report.longest_stall_ms / 1000
         times = "once" if report.stalls == 1 else f"{report.stalls} times"
         yield Advice(
             code="upload_stalls",
             severity=Severity.WARNING,
-            text=f"The upload stopped {times} in the last minute, for up to {report.longest_stall_ms / 1000:.1f} s.",
+            text=f"The upload stopped {times} in the last minute, for up to {longest:.1f} s.",
             setting=f"Bitrate: set {_lower(report)} Kbps; use a cable instead of Wi-Fi",
         )
     elif report.jitter_ms > _MOST_JITTER_MS:
