@@ -14,6 +14,7 @@ _DRIFT_PPM = range(300, 5000)  # beyond it, it is no clock but a line that fills
 _RATE = 48_000
 _STALL_SHARE = 0.7  # of the bit rate: what an upload that stalls is advised to carry
 _LEAST_BIT_RATE = 500_000
+_BEST_BIT_RATE = 6_000_000
 _NOT_PLAYED = ("High 10", "High 4:2:2", "High 4:4:4", "4:2:2", "4:4:4")
 
 APPEARS_US = 5_000_000
@@ -92,7 +93,7 @@ def _bit_rate(video: VideoHealth) -> Iterator[Advice]:
             code="bit_rate_high",
             severity=Severity.WARNING,
             text=f"The picture takes {_megabits(video.bit_rate_10s)}: more than many viewers' lines carry.",
-            setting="Bitrate: set 6000 Kbps",
+            setting=f"Bitrate: set {_BEST_BIT_RATE // 1000} Kbps",
         )
     if video.bit_rate_variation > _MOST_VARIATION:
         yield Advice(
@@ -160,7 +161,7 @@ def _of_delivery(report: HealthReport) -> Iterator[Advice]:
 def _lower(report: HealthReport) -> int:
     """kbit/s, whole hundreds."""
     rate = report.video.bit_rate_10s if report.video is not None else 0
-    return round(max(_LEAST_BIT_RATE, rate * _STALL_SHARE) / 100_000) * 100
+    return round(min(max(_LEAST_BIT_RATE, rate * _STALL_SHARE), _BEST_BIT_RATE) / 100_000) * 100
 
 
 def _megabits(rate: int) -> str:

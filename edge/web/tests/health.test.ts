@@ -91,7 +91,9 @@ describe("figures", () => {
 
 describe("the history", () => {
   it("keeps two minutes, each report once, and where the upload paused", () => {
-    let history = addReport(EMPTY_HISTORY, report({ at: 1000, stallsTotal: 3 }));
+    let history = addReport(EMPTY_HISTORY, report({ at: 500, video: null, audio: null }));
+    expect(history).toBe(EMPTY_HISTORY);
+    history = addReport(history, report({ at: 1000, stallsTotal: 3 }));
     history = addReport(history, report({ at: 1000, stallsTotal: 3 }));
     history = addReport(history, report({ at: 3000, stallsTotal: 4 }));
     expect(history.points.map((point) => [point.at, point.stalled])).toEqual([

@@ -19,13 +19,15 @@ export interface HealthHistory {
 export const HISTORY_MS = 120_000;
 export const EMPTY_HISTORY: HealthHistory = { points: [], stallsTotal: 0 };
 
-/** The history with a report added; a report seen before changes nothing. */
+/** The history with a report added; a report seen before, or a first one that has not measured yet, changes nothing. */
 export function addReport(history: HealthHistory, report: HealthReport): HealthHistory {
   const last = history.points.at(-1);
   if (last !== undefined && report.at <= last.at) return history;
+  const bitRate = report.video?.bitRate1s ?? report.audio?.bitRate ?? 0;
+  if (last === undefined && bitRate === 0) return history;
   const kept = history.points.filter((point) => point.at > report.at - HISTORY_MS);
   const stalled = last !== undefined && report.stallsTotal > history.stallsTotal;
-  const point = { at: report.at, bitRate: report.video?.bitRate1s ?? report.audio?.bitRate ?? 0, stalled };
+  const point = { at: report.at, bitRate, stalled };
   return { points: [...kept, point], stallsTotal: report.stallsTotal };
 }
 

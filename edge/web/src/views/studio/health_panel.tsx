@@ -7,6 +7,7 @@ import { BitRateChart } from "./bit_rate_chart";
 import { figuresOf } from "./figures";
 
 const SECRET = "studio-token";
+const TYPING_MS = 400;
 const WORDS: Readonly<Record<Severity, string>> = { error: "Fix", warning: "Improve", notice: "Tip" };
 const PHASES: Readonly<Record<HealthPhase, string>> = {
   opening: "Asking the server",
@@ -84,13 +85,20 @@ function Followed(props: {
   const { channel, token } = props;
   const news = useSignal<HealthNews | null>(null);
   useEffect(() => {
-    const feed = followHealth(channel, token);
-    const stop = feed.news.subscribe((value) => {
-      news.value = value;
-    });
+    let close = () => {};
+    const timer = setTimeout(() => {
+      const feed = followHealth(channel, token);
+      const stop = feed.news.subscribe((value) => {
+        news.value = value;
+      });
+      close = () => {
+        stop();
+        feed.close();
+      };
+    }, TYPING_MS);
     return () => {
-      stop();
-      feed.close();
+      clearTimeout(timer);
+      close();
     };
   }, [channel, token, news]);
   const shown = news.value;
@@ -131,10 +139,19 @@ function Reported(props: { readonly health: StreamHealth; readonly news: HealthN
   );
 }
 
+/** What to set in one sentence: it changes with the advice, not with every figure in it. */
+function spoken(advice: readonly Advice[]): string {
+  if (advice.length === 0) return "";
+  return `To set better: ${advice.map((one) => one.setting || one.text).join("; ")}.`;
+}
+
 function AdviceList(props: { readonly advice: readonly Advice[]; readonly problems: readonly string[] }) {
   const { advice, problems } = props;
   return (
-    <div aria-live="polite">
+    <>
+      <p class="visually-hidden" role="status">
+        {spoken(advice)}
+      </p>
       {advice.length === 0 && problems.length === 0 ? (
         <p class="health-good">All is well: nothing to set better.</p>
       ) : (
@@ -156,6 +173,6 @@ function AdviceList(props: { readonly advice: readonly Advice[]; readonly proble
           ))}
         </ul>
       )}
-    </div>
+    </>
   );
 }
