@@ -96,7 +96,7 @@ class ContributedPath:
         while self._held:
             sample = self._held[0]
             waited = self._held[-1].dts - sample.dts
-            passed = self._watermark >= sample.end
+            passed = self._watermark >= sample.pts + sample.duration
             if not passed and not everything and waited <= HOLD_LIMIT_S * VIDEO_TIMESCALE:
                 break
             self._held.popleft()
@@ -112,18 +112,24 @@ class ContributedPath:
             return self.segmenter.push(sample, pdt_us=pdt_us)
         out = self._skip_segments(crossed) if self._open else []
         started = crossed[-1]
-        if abs(sample.dts - started.dts) > sample.duration and not started.forced:
+        if abs(sample.pts - started.pts) > sample.duration and not started.forced:
             self._shared.problem(problems.track_key_frames(self.name))
         flagged = any(boundary.discontinuity for boundary in crossed)
         self._open, self._new_config = True, False
         return out + self.segmenter.push(sample, pdt_us=pdt_us, msn=started.msn, discontinuity=flagged)
 
     def _crossed(self, sample: Sample) -> list[Boundary]:
-        """The boundaries that this frame is the start of, or lies behind, as far as it can start a segment."""
+        """The boundaries that this frame is the start of, or lies behind, as far as it can start a segment.
+
+        Presentation times are compared: an encoder may reorder the pictures of one track and not another's.
+        """
         count = 0
         for index, boundary in enumerate(self._boundaries):
-            tolerance = sample.duration if sample.key else sample.duration // 2
-            if sample.dts < boundary.dts - tolerance:
+            if sample.key:
+                is_before = sample.pts < boundary.pts - sample.duration
+            else:
+                is_before = sample.dts < boundary.dts - sample.duration // 2
+            if is_before:
                 break
             if sample.key or (boundary.forced and self._open):
                 count = index + 1

@@ -17,7 +17,7 @@ class PackagerConfig(msgspec.Struct, frozen=True, kw_only=True):
     part_target_s: float = 0.35
     segment_target_s: float = 2.0
     chunk_s: float = 0.1
-    repair: bool = False
+    repair: bool = True
 
 
 class Shared:

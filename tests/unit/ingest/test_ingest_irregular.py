@@ -3,12 +3,24 @@
 import itertools
 
 import pytest
-from flv_source import AAC_CONFIG, OTHER_RECORD, Body, audio_config, broadcast, media, picture, sound, video_config
+from flv_source import (
+    AAC_CONFIG,
+    AVC_RECORD,
+    OTHER_RECORD,
+    Body,
+    audio_config,
+    broadcast,
+    media,
+    picture,
+    sound,
+    video_config,
+)
 
 from appliance.contracts.media import AUDIO, SOURCE, VIDEO_TIMESCALE, ChunkFlag
 from edge.ingest.packager import Packager, PackagerConfig
 from edge.ingest.rendition import Append
 from edge.media.timeline import Timeline
+from edge.protocols.codecs import avc
 from edge.protocols.flv import TagKind, audio_tag, video_tag
 from edge.protocols.fmp4 import Sample, read_fragments
 
@@ -59,7 +71,7 @@ def with_keys(seconds: float, keys: set[int]) -> list[Body]:
 
 @pytest.mark.parametrize("keys", [{0}, {0, 120, 240}, {0, 20, 270}, {0, 10, 90, 95, 180}])
 def test_long_or_uneven_gop_is_repaired_before_it_is_announced(keys: set[int]) -> None:
-    packager = Packager(PackagerConfig(repair=True))
+    packager = Packager(PackagerConfig())
     out = run(packager, with_keys(12, keys))
     assert packager.needs_repair
     assert not packager.source_playable
@@ -73,7 +85,7 @@ def test_long_or_uneven_gop_is_repaired_before_it_is_announced(keys: set[int]) -
 
 
 def test_repair_is_known_when_the_target_duration_is() -> None:
-    packager = Packager(PackagerConfig(repair=True))
+    packager = Packager(PackagerConfig())
     for body in with_keys(5, {0}):
         run(packager, [body], finish=False)
         assert packager.needs_repair == (packager.target_duration_s is not None)
@@ -81,7 +93,7 @@ def test_repair_is_known_when_the_target_duration_is() -> None:
 
 @pytest.mark.parametrize("keys", [set(range(0, 360, 60)), set(range(0, 360, 30)), {0, 45, 105, 165, 200, 260, 320}])
 def test_usual_key_frames_need_no_repair(keys: set[int]) -> None:
-    packager = Packager(PackagerConfig(repair=True))
+    packager = Packager(PackagerConfig())
     out = run(packager, with_keys(12, keys))
     assert not packager.needs_repair
     assert packager.source_playable
@@ -93,7 +105,7 @@ def test_usual_key_frames_need_no_repair(keys: set[int]) -> None:
 
 
 def test_without_repair_a_long_gop_is_waited_for() -> None:
-    packager = Packager(PackagerConfig())
+    packager = Packager(PackagerConfig(repair=False))
     out = run(packager, with_keys(12, {0, 120, 240}))
     assert packager.target_duration_s == 10
     assert packager.source_playable
@@ -113,7 +125,7 @@ def test_open_gop_with_recovery_points() -> None:
         elif index:
             body = body._replace(body=body.body[:2] + (0 if index % 3 else 66).to_bytes(3, "big") + body.body[5:])
         bodies.append(body)
-    packager = Packager(PackagerConfig(repair=True))
+    packager = Packager(PackagerConfig())
     out = run(packager, bodies)
     assert numbers(out, SOURCE) == list(range(180))
     assert not packager.needs_repair
@@ -278,6 +290,39 @@ def test_adts_in_place_of_raw_frames() -> None:
         bodies.append(body)
     packager = Packager(PackagerConfig())
     assert numbers(run(packager, bodies), AUDIO) == list(range(141))
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_length_prefixes_of_any_size(size: int) -> None:
+    record = AVC_RECORD[:4] + bytes([0xFC | size - 1]) + AVC_RECORD[5:]
+    bodies = [video_config(record)]
+    for body in media(3, audio=False):
+        nal = body.body[9:]
+        bodies.append(body._replace(body=body.body[:5] + len(nal).to_bytes(size, "big") + nal))
+    packager = Packager(PackagerConfig())
+    assert numbers(run(packager, bodies), SOURCE) == list(range(90))
+    assert packager.quirks == []
+
+
+@pytest.mark.parametrize("code", [b"\0\0\0\1", b"\0\0\1"])
+def test_start_codes_with_parameter_sets_in_band(code: bytes) -> None:
+    config = avc.parse_config(AVC_RECORD)
+    sets = b"".join(code + nal for nal in (*config.sps, *config.pps))
+    bodies = []
+    for body in media(3, audio=False):
+        data = (sets if body.body[0] == 0x17 else b"") + code + body.body[9:]
+        bodies.append(body._replace(body=body.body[:5] + data))
+    packager = Packager(PackagerConfig())
+    assert numbers(run(packager, bodies), SOURCE) == list(range(90))
+    assert packager.quirks == []
+
+
+def test_parameter_sets_as_a_normal_frame_and_none_in_the_record() -> None:
+    config = avc.parse_config(AVC_RECORD)
+    empty = AVC_RECORD[:5] + b"\xe0\0"
+    frame = b"\x17\1\0\0\0" + avc.join_avcc([*config.sps, *config.pps])
+    bodies = [video_config(empty), Body(True, 0, frame), *media(3, audio=False)]
+    assert numbers(run(Packager(PackagerConfig()), bodies), SOURCE) == list(range(90))
 
 
 def test_sei_floods_and_empty_nals_are_no_pictures() -> None:

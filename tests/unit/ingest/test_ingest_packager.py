@@ -112,7 +112,7 @@ def test_nothing_usable() -> None:
 
 
 def test_long_gop_is_announced_with_ten_and_cut_by_force() -> None:
-    packager = Packager(PackagerConfig())
+    packager = Packager(PackagerConfig(repair=False))
     out = run(packager, broadcast(12, gop=100_000))
     assert packager.target_duration_s == 10
     assert "keyframe_interval" in packager.problems
