@@ -309,11 +309,12 @@ def test_start_codes_with_parameter_sets_in_band(code: bytes) -> None:
     config = avc.parse_config(AVC_RECORD)
     sets = b"".join(code + nal for nal in (*config.sps, *config.pps))
     bodies = []
-    for body in media(3, audio=False):
-        data = (sets if body.body[0] == 0x17 else b"") + code + body.body[9:]
+    for index, body in enumerate(media(3, audio=False)):
+        nal = body.body[9:10] + (0x01010101 + index).to_bytes(4, "big") + body.body[14:]  # nothing to be escaped
+        data = (sets if body.body[0] == 0x17 else b"") + code + nal
         bodies.append(body._replace(body=body.body[:5] + data))
     packager = Packager(PackagerConfig())
-    assert numbers(run(packager, bodies), SOURCE) == list(range(90))
+    assert numbers(run(packager, bodies), SOURCE) == [0x01010101 + index for index in range(90)]
     assert packager.quirks == []
 
 
