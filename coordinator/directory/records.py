@@ -99,10 +99,11 @@ async def _streams(connection: Connection, after: str, ids: Sequence[str] | None
     ]
 
 
-# Channels first: an edge that knows a key should know its channel.
+# In this order: an edge that knows a key should know its channel, and who finds the room of a new channel
+# brings the token that was made with it.
 READERS: dict[Kind, Reader] = {
+    Kind.TOKEN: _tokens,
     Kind.CHANNEL: _channels,
     Kind.STREAM: _streams,
     Kind.KEY: _keys,
-    Kind.TOKEN: _tokens,
 }
