@@ -113,8 +113,7 @@ class Arrival(asyncio.Protocol):
             self._answer(request, route.action, place, token, query, body), "chat-request"
         )
 
-    @property
-    def _served(self) -> bool:
+    def _is_served(self) -> bool:
         return self._ended or self._answering is not None
 
     def _may_wait(self) -> bool:
@@ -128,7 +127,7 @@ class Arrival(asyncio.Protocol):
 
     def _again(self) -> None:
         request = self._request
-        if self.closed or self._served or request is None:
+        if self.closed or self._is_served() or request is None:
             return
         try:
             self._serve(request)
@@ -136,7 +135,7 @@ class Arrival(asyncio.Protocol):
             self._end(problem(error, error.fields), error.status)
         except NearcastError as error:
             self._refuse(error)
-        if self._served:
+        if self._is_served():
             self._server.newcomers.leave(self._again)
 
     async def _answer(
@@ -202,7 +201,7 @@ class Arrival(asyncio.Protocol):
         """Called once a second."""
         if now < self._deadline:
             return
-        if self._waits and not self._served:
+        if self._waits and not self._is_served():
             self._again()
         else:
             if not self._ended:
