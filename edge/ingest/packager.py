@@ -221,7 +221,7 @@ class Packager:
             timescale,
             self._epoch,
             inits=self._inits.get(name, ()),
-            last_init=point.header.init if point is not None else None,
+            last=point.header if point is not None else None,
             bandwidth=bandwidth,
         )
         self.renditions[name] = output
