@@ -155,6 +155,7 @@ class Broadcast(msgspec.Struct, frozen=True, kw_only=True):
     has_video: bool = False
     has_audio: bool = False
     encoder: str = ""  # what the publisher calls itself
+    ingest: str = ""  # the process that writes it
     problems: list[Problem] = []
 
 

@@ -73,7 +73,8 @@ def _forget_metrics(data: Path) -> None:
 
 
 def _roles(settings: Settings, file: Path) -> list[Child]:
-    children = [_role("edge", "agent", file), _role("edge", "ingest", file)]
+    children = [_role("edge", "agent", file)]
+    children += [_role("edge", "ingest", file, n) for n in range(settings.ingest.workers)]
     if settings.transcode.enabled:
         children += [_role("edge", "transcode", file, n) for n in range(settings.transcode.workers)]
     children += [_role("edge", "origin", file, n) for n in range(settings.origin.workers)]
