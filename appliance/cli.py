@@ -72,6 +72,8 @@ def _settings(data: Path, arguments: argparse.Namespace) -> Settings:
         settings = with_port_base(settings, arguments.port_base)
     if arguments.host is not None:
         settings = dataclasses.replace(settings, node=dataclasses.replace(settings.node, host=arguments.host))
+    if getattr(arguments, "no_tls", False):
+        settings = dataclasses.replace(settings, tls=dataclasses.replace(settings.tls, enabled=False))
     return settings
 
 

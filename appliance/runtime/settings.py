@@ -48,6 +48,13 @@ class PortSettings:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class TlsSettings:
+    enabled: bool = _leaf(True, "yes/no", "Whether the TLS ports are opened.")
+    certificate: str = _leaf("", "path", "PEM chain, leaf first; empty: a self-signed one is made.")
+    key: str = _leaf("", "path", "PEM key of the certificate.")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class BusSettings:
     local_url: str = _leaf("", "url", "NATS, account that never leaves the site (media).", secret=True)
     fed_url: str = _leaf("", "url", "NATS, account that crosses the leaf link.", secret=True)
@@ -132,6 +139,7 @@ class Settings:
 
     node: NodeSettings = dataclasses.field(default_factory=NodeSettings)
     ports: PortSettings = dataclasses.field(default_factory=PortSettings)
+    tls: TlsSettings = dataclasses.field(default_factory=TlsSettings)
     bus: BusSettings = dataclasses.field(default_factory=BusSettings)
     media: MediaSettings = dataclasses.field(default_factory=MediaSettings)
     ingest: IngestSettings = dataclasses.field(default_factory=IngestSettings)

@@ -1,7 +1,6 @@
 """The ingest role: its pieces put together and given one life."""
 
 import asyncio
-import ssl
 
 from appliance.contracts import subjects
 from appliance.contracts.directory import KeyRecord
@@ -12,6 +11,7 @@ from appliance.runtime.logs import get_logger
 from appliance.runtime.replica import Replica
 from appliance.runtime.settings import Settings
 from appliance.runtime.tasks import Tasks
+from appliance.runtime.tls import ServerTls
 from edge.ingest.broadcasts import Broadcasts
 from edge.ingest.gate import IngestGate
 from edge.ingest.listener import RtmpListener
@@ -36,7 +36,7 @@ class IngestService:
         directory: Replica,
         live: Replica,
         tasks: Tasks,
-        tls: ssl.SSLContext | None = None,
+        tls: ServerTls | None = None,
     ) -> None:
         """`appender` of `local`; `directory` and `live` are started replicas of their buckets.
 
@@ -81,7 +81,8 @@ class IngestService:
         )
         self.port = await self._listener.listen(node.host, ports.rtmp)
         if self._tls is not None:
-            await self._listener.listen(node.host, ports.rtmps, self._tls)
+            await self._listener.listen(node.host, ports.rtmps, self._tls.context)
+            self._tasks.start(self._tls.watch(), "ingest-certificate")
         self._tasks.start(self._listener.run(), "ingest-deadlines")
         self.gate.start()
         self._log.info("ingest_ready", port=self.port)
