@@ -37,6 +37,7 @@ async def _keys(connection: Connection, after: str, ids: Sequence[str] | None, l
                     stream_id=row.stream_id or "",
                     expires_at_ms=to_ms(row.expires_at),
                     revoked=row.revoked,
+                    standby=row.standby,
                 )
             ),
         )
