@@ -64,6 +64,11 @@ def chat_post(edge_id: str) -> str:
     return f"ctl.{edge_id}.chat.post"
 
 
+def ingest_release(edge_id: str, instance: str) -> str:
+    """Request subject: an ingest process is to let go of a channel; it answers once its media is in the log."""
+    return f"ctl.{edge_id}.ingest.{instance}.release"
+
+
 def room_changed(edge_id: str) -> str:
     """Core subject: room state made on this edge, for its own gateways (moderation, modes)."""
     return f"room.{edge_id}"

@@ -62,7 +62,7 @@ class Shared:
             timescale,
             self.epoch,
             inits=self.inits.get(name, ()),
-            last_init=point.header.init if point is not None else None,
+            last=point.header if point is not None else None,
             bandwidth=bandwidth,
         )
         self.renditions[name] = output

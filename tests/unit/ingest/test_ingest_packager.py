@@ -129,6 +129,10 @@ def test_new_configuration_is_a_discontinuity() -> None:
     assert {append.header.init for append in of(out, SOURCE) if append.header.msn >= 2} == {1}
     assert {append.header.init for append in of(out, SOURCE) if append.header.msn < 2} == {0}
     assert len(packager.renditions[SOURCE].inits) == 2
+    for append in out:
+        assert append.header.dsn == (1 if append.header.msn >= 2 else 0), append.header
+    second = Packager(PackagerConfig(), epoch=2, resume=points(out, packager), target_duration_s=4)
+    assert {append.header.dsn for append in run(second, [video_config(OTHER_RECORD), *media(2)])} == {1}
 
 
 @pytest.mark.parametrize("clean", [True, False])
