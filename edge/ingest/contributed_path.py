@@ -10,7 +10,7 @@ from edge.ingest.holes import follow_holes
 from edge.ingest.inputs import AccessUnit
 from edge.ingest.rendition import Append
 from edge.ingest.shared import Shared
-from edge.media.audio_cutter import HOLD_LIMIT_S, MAX_BOUNDARIES, Boundary
+from edge.media.audio_cutter import HOLD_LIMIT_S, MAX_BOUNDARIES, Boundary, at_boundary
 from edge.media.ladder import MAX_TARGET_DURATION_S
 from edge.media.segmenter import Chunk, Segmenter
 from edge.media.timeline import Timed
@@ -111,10 +111,11 @@ class ContributedPath:
                 return []
             return self.segmenter.push(sample, pdt_us=pdt_us)
         out = self._skip_segments(crossed) if self._open else []
+        said = crossed[-1:] if out else crossed  # the others have said it in segments of their own
         started = crossed[-1]
         if abs(sample.pts - started.pts) > sample.duration and not started.forced:
             self._shared.problem(problems.track_key_frames(self.name))
-        flagged = any(boundary.discontinuity for boundary in crossed)
+        flagged = any(boundary.discontinuity for boundary in said)
         self._open, self._new_config = True, False
         return out + self.segmenter.push(sample, pdt_us=pdt_us, msn=started.msn, discontinuity=flagged)
 
@@ -144,5 +145,6 @@ class ContributedPath:
             dts = max(boundary.dts, self.segmenter.end_dts)
             duration = max(1, following.dts - dts)
             pdt_us = self._shared.timeline.pdt_us(dts)
-            out.append(self.segmenter.gap_segment(boundary.msn, dts, duration, pdt_us=pdt_us))
+            chunk = self.segmenter.gap_segment(boundary.msn, dts, duration, pdt_us=pdt_us)
+            out.append(at_boundary(chunk, boundary))
         return out

@@ -57,10 +57,11 @@ class RenditionOutput:
         inits: Sequence[Init] = (),
         last: ChunkHeader | None = None,
         bandwidth: int = 0,
+        dsn: int = 0,
     ) -> None:
         """`inits` and `last` (the last chunk's header) are those of earlier sessions.
 
-        `bandwidth` is a first guess in bit/s, 0 for none.
+        `bandwidth` is a first guess in bit/s, 0 for none; `dsn` the discontinuities of the broadcast so far.
         """
         self.name = name
         self.timescale = timescale
@@ -72,7 +73,7 @@ class RenditionOutput:
         self._uses: list[tuple[int, int]] = []  # (first msn, init), ascending
         if last is not None:
             self._uses.append((0, last.init))
-        self._dsn = max(last.dsn, 0) if last is not None else 0
+        self.dsn = max(dsn, last.dsn if last is not None else 0)
         self._sequence = 0
         self._bytes = self._ticks = 0
 
@@ -119,8 +120,8 @@ class RenditionOutput:
             data = fragment(1, self._sequence, chunk.dts, chunk.samples)
         self._measure(chunk, len(data))
         if chunk.flags & ChunkFlag.DISCONTINUITY:
-            self._dsn += 1
-        header = chunk.header(epoch=self._epoch, init=self._init_of(chunk.msn), late_us=late_us, dsn=self._dsn)
+            self.dsn += 1
+        header = chunk.header(epoch=self._epoch, init=self._init_of(chunk.msn), late_us=late_us, dsn=self.dsn)
         if pdt_us is not None:
             header = msgspec.structs.replace(header, pdt_us=pdt_us)
         return Append(self.name, header, data)

@@ -64,9 +64,16 @@ class Shared:
             inits=self.inits.get(name, ()),
             last=point.header if point is not None else None,
             bandwidth=bandwidth,
+            dsn=self._discontinuities(),
         )
         self.renditions[name] = output
         return output
+
+    def _discontinuities(self) -> int:
+        """Of the broadcast so far: a rendition that joins late counts on from there."""
+        counted = [point.header.dsn for point in self.resume.values()]
+        counted += [output.dsn for output in self.renditions.values()]
+        return max(counted, default=0)
 
     def close_left_open(self, output: RenditionOutput, now_us: int) -> list[Append]:
         """Ends the segment that an earlier process left open."""

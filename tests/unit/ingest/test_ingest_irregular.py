@@ -230,6 +230,20 @@ def test_late_audio(after_ms: int) -> None:
     assert packager.problems == {}
 
 
+def test_late_audio_counts_discontinuities_as_the_picture() -> None:
+    bodies = [*broadcast(3, audio=False), video_config(OTHER_RECORD)._replace(stamp=3000)]
+    bodies += media(3, start_ms=3000, audio=False)
+    bodies += [audio_config()._replace(stamp=6000), *media(3, start_ms=6000)]
+    out = run(Packager(PackagerConfig()), bodies)
+    counted = {
+        name: {append.header.msn: append.header.dsn for append in out if append.rendition == name}
+        for name in (SOURCE, AUDIO)
+    }
+    assert counted[AUDIO]
+    assert counted[AUDIO].items() <= counted[SOURCE].items()
+    assert max(counted[SOURCE].values()) == 1
+
+
 def test_audio_first_by_seconds() -> None:
     packager = Packager(PackagerConfig())
     bodies = [audio_config(), *media(1.5, video=False)]
