@@ -14,10 +14,10 @@ _ADVICE = counter("nearcast_ingest_advice_total", "Advices that began to be show
 
 
 class HealthFeed:
-    """One publisher session's reports: `health` is fed with frames, `due` is asked often and answers seldom."""
+    """One publisher session's reports: the packager feeds `health`, `due` is asked often and answers seldom."""
 
-    def __init__(self, channel: str) -> None:
-        self.health = Health()
+    def __init__(self, channel: str, health: Health) -> None:
+        self._health = health
         self._channel = channel
         self._told_us = 0
         self._stalls = 0
@@ -27,7 +27,7 @@ class HealthFeed:
         """What to write at `health.<channel_id>` now, every two seconds; None: nothing."""
         if now_us - self._told_us < _EVERY_US:
             return None
-        report = self.health.report(now_us)
+        report = self._health.report(now_us)
         if report is None:
             return None
         self._told_us = now_us
