@@ -21,7 +21,7 @@ def test_a_report_every_two_seconds() -> None:
     health.set_video("avc1.64001f", 1280, 720, (30, 1))
     told = []
     for frame in range(30 * 20):
-        now = T0 + frame * 33_333
+        now = T0 + frame * 33_334
         health.video(frame * 3000, frame % 300 == 0, 10_000, now)
         data = feed.due(now)
         if data is not None:
