@@ -1,7 +1,5 @@
 """Carries what a publisher's health is from its session to the live bucket and the metrics."""
 
-import msgspec
-
 from appliance.contracts.health import Advice, HealthReport
 from appliance.runtime.metrics import counter, gauge
 from edge.media.health import Health
@@ -23,7 +21,7 @@ class HealthFeed:
         self._stalls = 0
         self._shown: frozenset[str] = frozenset()
 
-    def due(self, now_us: int) -> bytes | None:
+    def due(self, now_us: int) -> HealthReport | None:
         """What to write at `health.<channel_id>` now, every two seconds; None: nothing."""
         if now_us - self._told_us < _EVERY_US:
             return None
@@ -32,7 +30,7 @@ class HealthFeed:
             return None
         self._told_us = now_us
         self._measure(report)
-        return msgspec.json.encode(report)
+        return report
 
     def close(self) -> None:
         """The publisher is gone: its gauges end. The key in the live bucket is the session's to delete."""
