@@ -98,6 +98,11 @@ def session_key(channel_id: str, slot: str) -> str:
     return f"session.{channel_id}.{slot}"
 
 
+def health_key(channel_id: str) -> str:
+    """Newest report on the publisher of this channel (appliance.contracts.health)."""
+    return f"health.{channel_id}"
+
+
 # Keys of the directory bucket.
 def stream_key_key(key_hash: str) -> str:
     return f"key.{key_hash}"
