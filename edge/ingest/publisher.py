@@ -59,8 +59,11 @@ class Publisher(Protocol):
     def close(self, code: str, text: str) -> None:
         """Ends it from this side."""
 
-    def move(self, text: str) -> bool:
-        """Asks it to connect again, without a break if it can; False when it cannot be asked."""
+    def move(self, url: str, text: str) -> bool:
+        """Asks it to connect again, to `url` ("" the same), and to publish here until it has.
+
+        False when it has not said that it can.
+        """
 
     def figures(self) -> LinkFigures:
         """As of now."""

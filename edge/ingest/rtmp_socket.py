@@ -122,10 +122,12 @@ class RtmpSocket(asyncio.Protocol):
         self._core.end(code, text)
         self._loop.call_soon(self._pump)
 
-    def move(self, text: str) -> bool:
-        """Asks the encoder to connect again; False when it cannot be asked."""
-        _ = text
-        return False
+    def move(self, url: str, text: str) -> bool:
+        """Asks the encoder to connect again (Enhanced RTMP v2, "Reconnect Request")."""
+        asked = self._core.request_reconnect(url, text)
+        if asked:
+            self._loop.call_soon(self._pump)
+        return asked
 
     def figures(self) -> LinkFigures:
         """The round trip as the kernel has measured it."""

@@ -1,6 +1,7 @@
 """The ingest role: its pieces put together and given one life."""
 
 import asyncio
+from collections.abc import Sequence
 
 from appliance.contracts import subjects
 from appliance.contracts.directory import KeyRecord
@@ -88,9 +89,19 @@ class IngestService:
         self._log.info("ingest_ready", port=self.port)
 
     async def drain(self) -> None:
-        """Takes no new publishers; those that are here go on."""
+        """Takes no new publishers, asks those that are here to connect elsewhere, and gives them a moment.
+
+        An encoder that can do so publishes there before it leaves here: its viewers see nothing of it.
+        """
         self.gate.drain()
         self._listener.stop_accepting()
+        ingest = self._settings.ingest
+        if not ingest.drain_to and ingest.workers < 2:
+            return
+        text = "this server restarts"
+        asked = [one for one in self.gate.sessions if one.publisher.move(ingest.drain_to, text)]
+        self._log.info("draining", sessions=len(self.gate.sessions), asked=len(asked))
+        await _all_done(asked, ingest.drain_s)
 
     async def stop(self) -> None:
         """Ends every session in order: its media is in the log, its broadcast can be resumed."""
@@ -98,11 +109,7 @@ class IngestService:
         self._listener.stop_accepting()
         sessions = self.gate.sessions
         self._listener.close_all("stopping", "this server restarts; connect again")
-        waits = [asyncio.ensure_future(session.done.wait()) for session in sessions]
-        if waits:
-            _, late = await asyncio.wait(waits, timeout=_STOP_S)
-            for wait in late:
-                wait.cancel()
+        await _all_done(sessions, _STOP_S)
         if self._subscription is not None:
             await self._subscription.close()
         await self._records.flushed(3.0)
@@ -130,3 +137,12 @@ class IngestService:
             session.replace_by_other()
             await session.done.wait()
         await message.reply(b"done")
+
+
+async def _all_done(sessions: Sequence[PublisherSession], limit_s: float) -> None:
+    """Returns when all of them have ended, or at the limit."""
+    waits = [asyncio.ensure_future(session.done.wait()) for session in sessions]
+    if waits:
+        _, late = await asyncio.wait(waits, timeout=limit_s)
+        for wait in late:
+            wait.cancel()
