@@ -298,6 +298,8 @@ class Packager:
                 self._shared.discontinuity = True  # all renditions start a segment where one has to
             return path.unit(one.source, unit, tag.stamp, tag.now_us) if unit is not None else []
         if unit is None:
+            if parsed.track == self._source_track and one.unsupported:
+                self._shared.problem(problems.video_codec(one.unsupported))
             return []
         if self._source is None:
             self._shared.problem(problems.video_late())
@@ -313,6 +315,8 @@ class Packager:
             return []
         one = self._inputs.audio(parsed.track)
         frame = one.take(parsed) if one is not None else None
+        if one is not None and one.unsupported:
+            self._shared.problem(problems.audio_codec(one.unsupported))
         if one is None or one.source is None:
             return []
         out: list[Append] = []
