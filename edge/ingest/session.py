@@ -110,9 +110,8 @@ class PublisherSession:
             self._stepping = asyncio.Event()
             self._wake.set()
         stepping = self._stepping
-        await asyncio.wait(
-            [self._step_back, asyncio.ensure_future(self.done.wait())], return_when="FIRST_COMPLETED"
-        )
+        while not stepping.is_set() and not self.done.is_set():  # noqa: ASYNC110 - either may be the end
+            await asyncio.sleep(_STEP_BACK_POLL_S)
 
     def abandon(self) -> None:
         """The task failed: the publisher may come back and go on behind what is in the log."""
