@@ -93,7 +93,6 @@ def notice_key(channel_id: str) -> str:
     return f"notice.{channel_id}"
 
 
-<<<<<<< HEAD
 def health_key(channel_id: str) -> str:
     """Newest report on the publisher of this channel (appliance.contracts.health)."""
     return f"health.{channel_id}"
@@ -102,16 +101,6 @@ def health_key(channel_id: str) -> str:
 def session_key(channel_id: str, slot: str) -> str:
     """The publisher that holds a channel's slot, "primary" or "standby"."""
     return f"session.{channel_id}.{slot}"
-=======
-def session_key(channel_id: str, slot: str) -> str:
-    """The publisher that holds a channel's slot, "primary" or "standby"."""
-    return f"session.{channel_id}.{slot}"
-
-
-def health_key(channel_id: str) -> str:
-    """Newest report on the publisher of this channel (appliance.contracts.health)."""
-    return f"health.{channel_id}"
->>>>>>> main
 
 
 # Keys of the directory bucket.
