@@ -101,9 +101,7 @@ def restore_retransmission(packet: RtpPacket, payload_type: int, ssrc: int) -> R
     if len(packet.payload) < 2:
         return None
     sequence = packet.payload[0] << 8 | packet.payload[1]
-    return RtpPacket(
-        payload_type, packet.marker, sequence, packet.timestamp, ssrc, packet.payload[2:], packet.at
-    )
+    return RtpPacket(payload_type, packet.marker, sequence, packet.timestamp, ssrc, packet.payload[2:], packet.at)
 
 
 class SerialUnwrap:
@@ -128,3 +126,10 @@ class SerialUnwrap:
             self.highest += step
             return self.highest
         return self.highest + step - self._size
+
+    def near(self, value: int) -> int:
+        """What `value` maps to, without taking it for a number that was seen. -1 before the first one."""
+        if self.highest < 0:
+            return -1
+        step = (value - self.highest) % self._size
+        return self.highest + step - (self._size if step >= self._half else 0)
