@@ -122,7 +122,7 @@ def _vui(reader: BitReader) -> tuple[tuple[int, int], tuple[int, int], bool]:
     aspect: tuple[int, int] = (1, 1)
     try:
         if reader.flag():
-            aspect = _aspect(reader)
+            aspect = aspect_ratio(reader)
         if reader.flag():
             reader.flag()  # overscan_appropriate_flag
         if reader.flag():
@@ -143,7 +143,8 @@ def _vui(reader: BitReader) -> tuple[tuple[int, int], tuple[int, int], bool]:
     return aspect, (scale // divisor, 2 * units // divisor), fixed
 
 
-def _aspect(reader: BitReader) -> tuple[int, int]:
+def aspect_ratio(reader: BitReader) -> tuple[int, int]:
+    """aspect_ratio_idc and what follows it (E.2.1), the same in H.264 and H.265."""
     index = reader.bits(8)
     if index == _EXTENDED_SAR:
         width, height = reader.bits(16), reader.bits(16)

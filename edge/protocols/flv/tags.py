@@ -1,28 +1,29 @@
-"""Video and audio tag bodies to one shape, whichever of the two generations of headers they have."""
+"""Video and audio tag bodies to one shape, whichever of the generations of headers they have."""
 
 import enum
 from typing import NamedTuple
 
 from appliance.contracts.errors import BadInputError
+from edge.protocols.flv.names import (
+    AAC,
+    AVC,
+    HEVC,
+    LEGACY_AUDIO,
+    LEGACY_VIDEO,
+    canonical,
+    is_hevc_record,
+)
 
-AVC, AAC = "avc1", "mp4a"
+MAX_TRACKS = 32
 
-_LEGACY_VIDEO = {
-    2: "Sorenson H.263", 3: "Screen video", 4: "VP6", 5: "VP6 with alpha", 6: "Screen video 2",
-    7: AVC, 12: "HEVC", 13: "AV1",
-}  # fmt: skip
-_LEGACY_AUDIO = {
-    0: "PCM", 1: "ADPCM", 2: "MP3", 3: "PCM", 4: "Nellymoser", 5: "Nellymoser", 6: "Nellymoser",
-    7: "G.711", 8: "G.711", 10: AAC, 11: "Speex", 13: "Opus", 14: "MP3",
-}  # fmt: skip
-_NAMES = {
-    b"avc1": AVC, b"mp4a": AAC, b"hvc1": "HEVC", b"hev1": "HEVC", b"vvc1": "VVC", b"av01": "AV1",
-    b"vp08": "VP8", b"vp09": "VP9", b"Opus": "Opus", b"fLaC": "FLAC", b"ac-3": "AC-3", b"ec-3": "E-AC-3",
-    b".mp3": "MP3",
-}  # fmt: skip
 _EX_AUDIO = 9
 _KEY, _COMMAND_FRAME = 1, 5
+_CODED_FRAMES_X, _METADATA = 3, 4
 _MULTITRACK_VIDEO, _MULTITRACK_AUDIO, _MOD_EX = 6, 5, 7
+_ONE_TRACK, _MANY_TRACKS, _MANY_CODECS = 0, 1, 2
+_NANO_OFFSET = 0
+_HAS_COMPOSITION_TIME = frozenset({AVC, HEVC, "vvc1"})
+_LEGACY_WITH_TIME = frozenset({7, 12, 13, 14})
 
 
 class FlvError(BadInputError):
@@ -32,96 +33,158 @@ class FlvError(BadInputError):
 
 
 class TagKind(enum.Enum):
-    """What a tag carries."""
+    """What a tag carries. METADATA is an AMF0 name and value, such as colorInfo."""
 
     CONFIG = "config"
     FRAME = "frame"
     END = "end"
+    METADATA = "metadata"
     OTHER = "other"
 
 
 class VideoTag(NamedTuple):
-    """`codec` is "avc1" or the name of a codec we cannot take. `cts_ms` is signed."""
+    """`codec` is a FourCC, or the name of a codec that has none. `cts_ms` is signed, `nano` 0 to 999999."""
 
     codec: str
     kind: TagKind
     key: bool
     cts_ms: int
     data: bytes
+    track: int = 0
+    nano: int = 0
 
 
 class AudioTag(NamedTuple):
-    """`codec` is "mp4a" or the name of a codec we cannot take."""
+    """`codec` is a FourCC, or the name of a codec that has none."""
 
     codec: str
     kind: TagKind
     data: bytes
+    track: int = 0
+    nano: int = 0
 
 
-def parse_video(body: bytes) -> VideoTag:
-    """Reads a video tag body. FlvError when it is cut off."""
-    first = _byte(body, 0)
-    if first & 0x80:
+class _Body(NamedTuple):
+    """One track's part of an enhanced tag."""
+
+    codec: str
+    track: int
+    data: bytes
+
+
+def parse_video(body: bytes) -> list[VideoTag]:
+    """The tracks of a video tag body, in its order. FlvError when it is cut off."""
+    if _byte(body, 0) & 0x80:
         return _enhanced_video(body)
-    key, codec_id = first >> 4 == _KEY, first & 0x0F
-    codec = _LEGACY_VIDEO.get(codec_id, f"codec {codec_id}")
-    if first >> 4 == _COMMAND_FRAME:
-        return VideoTag(codec, TagKind.OTHER, False, 0, b"")
-    if codec_id not in (7, 12, 13):
-        return VideoTag(codec, TagKind.FRAME, key, 0, body[1:])
-    if len(body) < 5:
-        raise FlvError("a video tag is cut off")
-    return VideoTag(codec, _packet_kind(body[1]), key, _signed24(body, 2), body[5:])
+    return [_legacy_video(body)]
 
 
-def parse_audio(body: bytes) -> AudioTag:
-    """Reads an audio tag body. FlvError when it is cut off."""
+def parse_audio(body: bytes) -> list[AudioTag]:
+    """The tracks of an audio tag body, in its order. FlvError when it is cut off."""
     sound_format = _byte(body, 0) >> 4
     if sound_format == _EX_AUDIO:
-        packet, at = _skip_mod_ex(body, body[0] & 0x0F)
-        if packet == _MULTITRACK_AUDIO:
-            return AudioTag("several audio tracks", TagKind.OTHER, b"")
-        return AudioTag(_fourcc(body, at), _packet_kind(packet), body[at + 4 :])
-    codec = _LEGACY_AUDIO.get(sound_format, f"codec {sound_format}")
+        return _enhanced_audio(body)
+    codec = LEGACY_AUDIO.get(sound_format, f"codec {sound_format}")
     if codec != AAC:
-        return AudioTag(codec, TagKind.FRAME, body[1:])
-    return AudioTag(codec, _packet_kind(_byte(body, 1)), body[2:])
+        return [AudioTag(codec, TagKind.FRAME, body[1:])]
+    return [AudioTag(codec, _packet_kind(_byte(body, 1)), body[2:])]
 
 
-def _enhanced_video(body: bytes) -> VideoTag:
-    frame_type = body[0] >> 4 & 7
-    packet, at = _skip_mod_ex(body, body[0] & 0x0F)
-    if packet == _MULTITRACK_VIDEO:
-        return VideoTag("several video tracks", TagKind.OTHER, False, 0, b"")
+def _legacy_video(body: bytes) -> VideoTag:
+    frame_type, codec_id = body[0] >> 4, body[0] & 0x0F
+    codec = LEGACY_VIDEO.get(codec_id, f"codec {codec_id}")
     if frame_type == _COMMAND_FRAME:
-        return VideoTag("", TagKind.OTHER, False, 0, b"")
-    codec = _fourcc(body, at)
-    at += 4
-    if packet == 3:  # CodedFramesX: no composition time
-        return VideoTag(codec, TagKind.FRAME, frame_type == _KEY, 0, body[at:])
-    kind = _packet_kind(packet)
+        return VideoTag(codec, TagKind.OTHER, False, 0, b"")
+    if codec_id not in _LEGACY_WITH_TIME:
+        return VideoTag(codec, TagKind.FRAME, frame_type == _KEY, 0, body[1:])
+    if len(body) < 5:
+        raise FlvError("a video tag is cut off")
+    kind, data = _packet_kind(body[1]), body[5:]
+    if codec == AVC and kind is TagKind.CONFIG and is_hevc_record(data):
+        codec = HEVC
+    return VideoTag(codec, kind, frame_type == _KEY, _signed24(body, 2), data)
+
+
+def _enhanced_video(body: bytes) -> list[VideoTag]:
+    frame_type = body[0] >> 4 & 7
+    packet, at, nano = _mod_ex(body, body[0] & 0x0F)
+    if frame_type == _COMMAND_FRAME and packet != _METADATA:
+        return []
+    if packet == _MULTITRACK_VIDEO:
+        packet, bodies = _tracks(body, at)
+    else:
+        bodies = [_Body(_fourcc(body, at), 0, body[at + 4 :])]
+    return [_video(piece, packet, frame_type == _KEY, nano) for piece in bodies]
+
+
+def _video(piece: _Body, packet: int, key: bool, nano: int) -> VideoTag:
+    codec, track, data = piece
+    if packet == _CODED_FRAMES_X:  # no composition time
+        return VideoTag(codec, TagKind.FRAME, key, 0, data, track, nano)
+    kind = TagKind.METADATA if packet == _METADATA else _packet_kind(packet)
     cts_ms = 0
-    if kind is TagKind.FRAME and codec in (AVC, "HEVC", "VVC"):
-        if len(body) < at + 3:
+    if kind is TagKind.FRAME and codec in _HAS_COMPOSITION_TIME:
+        if len(data) < 3:
             raise FlvError("a video tag is cut off")
-        cts_ms = _signed24(body, at)
-        at += 3
-    return VideoTag(codec, kind, frame_type == _KEY, cts_ms, body[at:])
+        cts_ms, data = _signed24(data, 0), data[3:]
+    return VideoTag(codec, kind, key, cts_ms, data, track, nano)
 
 
-def _skip_mod_ex(body: bytes, packet: int) -> tuple[int, int]:
-    """Packet type and where it goes on, after any ModEx prefixes (Enhanced RTMP v2, ExVideoTagHeader)."""
-    at = 1
+def _enhanced_audio(body: bytes) -> list[AudioTag]:
+    packet, at, nano = _mod_ex(body, body[0] & 0x0F)
+    if packet == _MULTITRACK_AUDIO:
+        packet, bodies = _tracks(body, at)
+    else:
+        bodies = [_Body(_fourcc(body, at), 0, body[at + 4 :])]
+    return [AudioTag(piece.codec, _packet_kind(packet), piece.data, piece.track, nano) for piece in bodies]
+
+
+def _tracks(body: bytes, at: int) -> tuple[int, list[_Body]]:
+    """Packet type and the bodies of a multitrack tag (Enhanced RTMP v2, ExVideoTagBody)."""
+    kind, packet = _byte(body, at) >> 4, body[at] & 0x0F
+    at += 1
+    if kind > _MANY_CODECS or packet in (_MULTITRACK_VIDEO, _MOD_EX):
+        raise FlvError("a multitrack tag of no known kind")
+    codec = ""
+    if kind != _MANY_CODECS:
+        codec, at = _fourcc(body, at), at + 4
+    out: list[_Body] = []
+    while at < len(body):
+        if len(out) >= MAX_TRACKS:
+            raise FlvError("too many tracks in one tag")
+        if kind == _MANY_CODECS:
+            codec, at = _fourcc(body, at), at + 4
+        track, at = _byte(body, at), at + 1
+        if kind == _ONE_TRACK:
+            out.append(_Body(codec, track, body[at:]))
+            break
+        if at + 3 > len(body):
+            raise FlvError("a tag is cut off")
+        size, at = int.from_bytes(body[at : at + 3], "big"), at + 3
+        if at + size > len(body):
+            raise FlvError("a track of a multitrack tag is cut off")
+        out.append(_Body(codec, track, body[at : at + size]))
+        at += size
+    return packet, out
+
+
+def _mod_ex(body: bytes, packet: int) -> tuple[int, int, int]:
+    """Packet type, where it goes on, and the nanoseconds that ModEx prefixes give (ExVideoTagHeader)."""
+    at, nano = 1, 0
     while packet == _MOD_EX:
         size = _byte(body, at) + 1
         at += 1
         if size == 256:
             size = (_byte(body, at) << 8 | _byte(body, at + 1)) + 1
             at += 2
+        data = body[at : at + size]
         at += size
-        packet = _byte(body, at) & 0x0F
+        following = _byte(body, at)
         at += 1
-    return packet, at
+        packet = following & 0x0F
+        if following >> 4 == _NANO_OFFSET and size >= 3:
+            nano = min(int.from_bytes(data[:3], "big"), 999_999)
+    return packet, at, nano
 
 
 def _packet_kind(packet: int) -> TagKind:
@@ -132,7 +195,7 @@ def _fourcc(body: bytes, at: int) -> str:
     code = body[at : at + 4]
     if len(code) < 4:
         raise FlvError("a tag is cut off")
-    return _NAMES.get(code) or "".join(chr(letter) if 32 <= letter < 127 else "?" for letter in code)
+    return canonical(code)
 
 
 def _byte(body: bytes, at: int) -> int:

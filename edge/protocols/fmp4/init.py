@@ -3,6 +3,7 @@
 import struct
 
 from edge.protocols.fmp4.boxes import box, full_box
+from edge.protocols.fmp4.entries import audio_entry, visual_entry
 from edge.protocols.fmp4.track import AudioTrack, VideoTrack
 
 _MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
@@ -36,12 +37,12 @@ def _trak(track: VideoTrack | AudioTrack) -> bytes:
         width, height = _display_size(track)
         volume, handler, name = 0, b"vide", b"video"
         media_header = full_box(b"vmhd", 0, 1, bytes(8))
-        entry = _avc1(track)
+        entry = visual_entry(track)
     else:
         width = height = 0
         volume, handler, name = 0x100, b"soun", b"audio"
         media_header = full_box(b"smhd", 0, 0, bytes(4))
-        entry = _mp4a(track)
+        entry = audio_entry(track)
     tkhd = full_box(
         b"tkhd",
         0,
@@ -88,43 +89,3 @@ def _stbl(entry: bytes) -> bytes:
         full_box(b"stsz", 0, 0, bytes(8)),
         full_box(b"stco", 0, 0, bytes(4)),
     )
-
-
-def _avc1(track: VideoTrack) -> bytes:
-    extra = b""
-    if track.sample_aspect not in ((1, 1), (0, 0)):
-        extra = box(b"pasp", struct.pack(">II", *track.sample_aspect))
-    return box(
-        b"avc1",
-        struct.pack(">6xH16xHH", 1, track.width, track.height),
-        struct.pack(">IIIH32xHh", 0x480000, 0x480000, 0, 1, 0x18, -1),
-        box(b"avcC", track.config),
-        extra,
-    )
-
-
-def _mp4a(track: AudioTrack) -> bytes:
-    rate = track.timescale if track.timescale <= 0xFFFF else 0
-    return box(
-        b"mp4a",
-        struct.pack(">6xH8xHHHHI", 1, track.channels, 16, 0, 0, rate << 16),
-        full_box(b"esds", 0, 0, _es_descriptor(track)),
-    )
-
-
-def _descriptor(tag: int, payload: bytes) -> bytes:
-    """ISO/IEC 14496-1, 8.3.3, the length in its four byte form."""
-    size = len(payload)
-    return (
-        bytes([tag, 0x80 | size >> 21 & 0x7F, 0x80 | size >> 14 & 0x7F, 0x80 | size >> 7 & 0x7F, size & 0x7F])
-        + payload
-    )
-
-
-def _es_descriptor(track: AudioTrack) -> bytes:
-    """ISO/IEC 14496-14, 3.1.2: ES_Descriptor, DecoderConfigDescriptor, DecoderSpecificInfo."""
-    specific = _descriptor(0x05, track.config)
-    audio_stream = 0x15
-    rates = struct.pack(">II", track.bit_rate, track.bit_rate)
-    decoder = _descriptor(0x04, bytes([0x40, audio_stream, 0, 0, 0]) + rates + specific)
-    return _descriptor(0x03, struct.pack(">HB", track.track_id, 0) + decoder + _descriptor(0x06, b"\x02"))

@@ -64,14 +64,14 @@ def read_fragments(data: bytes | memoryview) -> list[Fragment]:
     view = memoryview(data)
     fragments: list[Fragment] = []
     left = MAX_SAMPLES
-    for kind, start, body_start, end in _boxes(view, 0, len(view)):
+    for kind, start, body_start, end in boxes(view, 0, len(view)):
         if kind == b"moof":
             fragments.append(_moof(view, start, body_start, end, left))
             left -= len(fragments[-1].samples)
     return fragments
 
 
-def _boxes(view: memoryview, start: int, end: int) -> Iterator[tuple[bytes, int, int, int]]:
+def boxes(view: memoryview, start: int, end: int) -> Iterator[tuple[bytes, int, int, int]]:
     """Type, start, start of the body and end of each box in a range."""
     while start < end:
         if end - start < 8:
@@ -92,7 +92,7 @@ def _boxes(view: memoryview, start: int, end: int) -> Iterator[tuple[bytes, int,
 def _moof(view: memoryview, moof_start: int, start: int, end: int, limit: int) -> Fragment:
     sequence = 0
     traf: tuple[int, int] | None = None
-    for kind, _, body, stop in _boxes(view, start, end):
+    for kind, _, body, stop in boxes(view, start, end):
         if kind == b"mfhd":
             words = _Words(view[body:stop])
             words.u32()
@@ -108,7 +108,7 @@ def _traf(view: memoryview, moof_start: int, traf: tuple[int, int], sequence: in
     defaults = _Defaults(0, 0, 0, 0)
     dts = base_dts = 0
     samples: list[Sample] = []
-    for kind, _, body, stop in _boxes(view, *traf):
+    for kind, _, body, stop in boxes(view, *traf):
         if kind == b"tfhd":
             defaults = _tfhd(_Words(view[body:stop]))
         elif kind == b"tfdt":

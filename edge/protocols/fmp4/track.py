@@ -8,7 +8,10 @@ Payload: TypeAlias = bytes | memoryview
 
 
 class Sample(NamedTuple):
-    """One access unit (AVC: length-prefixed NAL units, AAC: a raw frame). Times in ticks of its track."""
+    """One access unit. Times in ticks of its track.
+
+    AVC and HEVC: length-prefixed NAL units; AV1: a temporal unit; the others: a frame or packet as it is.
+    """
 
     dts: int
     duration: int
@@ -28,21 +31,52 @@ class Sample(NamedTuple):
 
 
 class VideoTrack(msgspec.Struct, frozen=True, kw_only=True):
-    """An AVC track. `config` is the AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3)."""
+    """`entry` is the sample entry: avc1, hvc1, av01, vp09 or vp08.
+
+    `config` is the payload of its configuration box: avcC and hvcC (ISO/IEC 14496-15), av1C, vpcC.
+    `colour` is (primaries, transfer, matrix, full range) of ITU-T H.273, None when it is not known.
+    """
 
     config: bytes
     width: int
     height: int
+    entry: str = "avc1"
     timescale: int = 90_000
     sample_aspect: tuple[int, int] = (1, 1)
+    colour: tuple[int, int, int, bool] | None = None
     track_id: int = 1
 
 
 class AudioTrack(msgspec.Struct, frozen=True, kw_only=True):
-    """An AAC track. `config` is the AudioSpecificConfig (ISO/IEC 14496-3, 1.6)."""
+    """`entry` is the sample entry: mp4a, Opus, fLaC, ac-3 or ec-3.
+
+    `config` is what a decoder takes as its extra data: AudioSpecificConfig (ISO/IEC 14496-3, 1.6), the Opus
+    identification header (RFC 7845, 5.1), STREAMINFO (RFC 9639, 8.2), the payload of dac3 or dec3.
+    """
 
     config: bytes
-    timescale: int  # the sample rate, so that a frame has a whole number of ticks
+    timescale: int  # by custom the sample rate, so that a frame has a whole number of ticks
     channels: int
+    entry: str = "mp4a"
+    sample_rate: int = 0  # 0: as the timescale
     bit_rate: int = 0  # 0: not known
     track_id: int = 1
+
+
+class InitTrack(msgspec.Struct, frozen=True, kw_only=True):
+    """The track of an initialisation segment. `config` as in VideoTrack and AudioTrack; sizes or rate are 0."""
+
+    entry: str
+    config: bytes
+    timescale: int
+    width: int = 0
+    height: int = 0
+    sample_rate: int = 0
+    channels: int = 0
+    sample_aspect: tuple[int, int] = (1, 1)
+    track_id: int = 1
+
+    @property
+    def is_video(self) -> bool:
+        """Whether the samples are pictures."""
+        return self.width > 0
