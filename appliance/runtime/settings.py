@@ -77,6 +77,9 @@ class IngestSettings:
     spool_bytes: int = _leaf(64 << 20, "bytes", "Held per process while the log is away, then back-pressure.")
     connections_per_address: int = _leaf(64, "connections", "Most RTMP connections from one address.")
     connections: int = _leaf(2000, "connections", "Most RTMP connections of one process.")
+    ice_hosts: str = _leaf("", "addresses", "Where WebRTC publishers reach this node, by commas; empty: its own.")
+    ice_servers: str = _leaf("", "urls", "STUN and TURN servers told to WebRTC publishers, by commas.")
+    webrtc_start_kbps: int = _leaf(1500, "kbit/s", "What a browser's video encoder begins with.")
     takeovers_per_minute: int = _leaf(4, "times", "Take-overs of one channel before they are refused.")
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections import deque
+from pathlib import Path
 
 from appliance.contracts import subjects
 from appliance.contracts.directory import secret_hash
@@ -17,9 +18,13 @@ from appliance.runtime.settings import Settings
 from appliance.runtime.tasks import Tasks
 from edge.ingest.broadcasts import Broadcasts
 from edge.ingest.keys import Refusal, authorise, authorise_hash
-from edge.ingest.listener import RtmpListener, RtmpSocket, Sink
+from edge.ingest.listener import RtmpListener, Sink
 from edge.ingest.records import Records
 from edge.ingest.session import PublisherSession
+from edge.ingest.whip.addresses import candidate_hosts
+from edge.ingest.whip.config import WhipConfig
+from edge.ingest.whip.gate import Publisher
+from edge.ingest.whip.server import WhipServer
 from edge.protocols.rtmp import PublishRequested, RtmpLimits
 
 _QUEUE_BYTES = 8 << 20  # of one session, waiting for its task
@@ -46,10 +51,12 @@ class IngestService:
         live: Replica,
         tasks: Tasks,
         tls: ssl.SSLContext | None = None,
+        whip_socket: Path | None = None,
     ) -> None:
         """`appender` of `local`; `directory` and `live` are started replicas of their buckets.
 
-        With `tls` the RTMPS port is opened too.
+        With `tls` the RTMPS port is opened too; with `whip_socket` WebRTC publishers are taken, whose HTTP
+        connections come over it.
         """
         self.port = 0
         self._settings = settings
@@ -64,6 +71,9 @@ class IngestService:
         self._listener = RtmpListener(
             self, limits, connections=ingest.connections, per_address=ingest.connections_per_address
         )
+        self._whip: WhipServer | None = None
+        if whip_socket is not None:
+            self._whip = WhipServer(_whip_config(settings), _WhipGate(self), whip_socket, tasks)
         self._sessions: dict[str, PublisherSession] = {}
         self._takeovers: dict[str, deque[float]] = {}
         self._draining = False
@@ -77,6 +87,8 @@ class IngestService:
         self.port = await self._listener.listen(node.host, ports.rtmp)
         if self._tls is not None:
             await self._listener.listen(node.host, ports.rtmps, self._tls)
+        if self._whip is not None:
+            await self._whip.start()
         self._tasks.start(self._listener.run(), "ingest-deadlines")
         self._tasks.start(self._watch_keys(), "ingest-keys")
         self._log.info("ingest_ready", port=self.port)
@@ -92,6 +104,8 @@ class IngestService:
         self._listener.stop_accepting()
         sessions = list(self._sessions.values())
         self._listener.close_all("stopping", "this server restarts; connect again")
+        if self._whip is not None:
+            await self._whip.stop()
         waits = [asyncio.ensure_future(session.done.wait()) for session in sessions]
         if waits:
             _, late = await asyncio.wait(waits, timeout=_STOP_S)
@@ -101,7 +115,7 @@ class IngestService:
 
     # --- the listener's gate
 
-    def admit(self, connection: RtmpSocket, request: PublishRequested, encoder: str) -> Sink | None:
+    def admit(self, connection: Publisher, request: PublishRequested, encoder: str) -> Sink | None:
         """Decides about a publisher at once, from what this edge knows."""
         decided = authorise(self._directory, request.key, now_ms())
         if isinstance(decided, Refusal):
@@ -134,6 +148,25 @@ class IngestService:
         connection.accept()
         return session
 
+    def check(self, key: str, address: str) -> Refusal | None:
+        """Why a key may not publish now, before anything is taken over; counted and noted like `admit`'s."""
+        decided = authorise(self._directory, key, now_ms())
+        if isinstance(decided, Refusal):
+            refusal = decided
+        elif self._draining:
+            text = "This server is about to restart."
+            refusal = Refusal("draining", text, decided.channel_id, decided.channel)
+        else:
+            return None
+        self._note_refusal(refusal, address)
+        return refusal
+
+    def warn(self, key: str, code: str, text: str) -> None:
+        """Tells the owner of a key what went wrong."""
+        decided = authorise(self._directory, key, now_ms())
+        if not isinstance(decided, Refusal):
+            self._notice(Refusal(code, text, decided.channel_id, decided.channel))
+
     def is_full(self, sink: Sink | None) -> bool:
         """The spool of the process or the queue of the session is at its bound."""
         if self._appender.pending_bytes > self._settings.ingest.spool_bytes:
@@ -163,19 +196,25 @@ class IngestService:
         times.append(now)
         return True
 
-    def _refuse(self, connection: RtmpSocket, refusal: Refusal) -> None:
-        _REFUSED.labels(refusal.code).inc()
-        self._log.info("publisher_refused", code=refusal.code, channel=refusal.channel, peer=connection.address)
-        if refusal.channel_id:
-            notice = Notice(
-                channel_id=refusal.channel_id,
-                channel=refusal.channel,
-                at_ms=now_ms(),
-                code=refusal.code,
-                text=refusal.text,
-            )
-            self._records.put(subjects.notice_key(refusal.channel_id), notice)
+    def _refuse(self, connection: Publisher, refusal: Refusal) -> None:
+        self._note_refusal(refusal, connection.address)
         connection.refuse(refusal.code, refusal.text)
+
+    def _note_refusal(self, refusal: Refusal, address: str) -> None:
+        _REFUSED.labels(refusal.code).inc()
+        self._log.info("publisher_refused", code=refusal.code, channel=refusal.channel, peer=address)
+        if refusal.channel_id:
+            self._notice(refusal)
+
+    def _notice(self, refusal: Refusal) -> None:
+        notice = Notice(
+            channel_id=refusal.channel_id,
+            channel=refusal.channel,
+            at_ms=now_ms(),
+            code=refusal.code,
+            text=refusal.text,
+        )
+        self._records.put(subjects.notice_key(refusal.channel_id), notice)
 
     async def _watch_keys(self) -> None:
         """Ends publishers whose key was revoked or has expired."""
@@ -185,3 +224,31 @@ class IngestService:
                 decided = authorise_hash(self._directory, session.key_hash, now_ms())
                 if isinstance(decided, Refusal):
                     session.expel(decided.code, decided.text)
+
+
+class _WhipGate:
+    """The gate as WebRTC publishers meet it: they have a key and no RTMP command."""
+
+    def __init__(self, service: IngestService) -> None:
+        self._service = service
+        self.check = service.check
+        self.warn = service.warn
+        self.is_full = service.is_full
+
+    def admit(self, publisher: Publisher, key: str, encoder: str) -> Sink | None:
+        """The sink of a publisher."""
+        return self._service.admit(publisher, PublishRequested(key, {}, "live"), encoder)
+
+
+def _whip_config(settings: Settings) -> WhipConfig:
+    node, ingest = settings.node, settings.ingest
+    return WhipConfig(
+        host=node.host,
+        port=settings.ports.webrtc,
+        hosts=candidate_hosts(ingest.ice_hosts, node.host),
+        ice_servers=tuple(url.strip() for url in ingest.ice_servers.split(",") if url.strip()),
+        start_kbps=ingest.webrtc_start_kbps,
+        idle_s=ingest.idle_s,
+        sessions=ingest.connections,
+        sessions_per_address=ingest.connections_per_address,
+    )

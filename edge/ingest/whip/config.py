@@ -1,0 +1,21 @@
+"""What the WHIP server may be told."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class WhipConfig:
+    """Times in seconds. `hosts` are addresses that publishers reach; `ice_servers` are STUN or TURN URLs."""
+
+    host: str
+    port: int
+    hosts: tuple[str, ...]
+    ice_servers: tuple[str, ...] = ()
+    start_kbps: int = 1500
+    connect_s: float = 15.0  # from the offer to media that can flow
+    idle_s: float = 15.0  # a publisher that sends nothing for so long is taken for dead
+    sessions: int = 500
+    sessions_per_address: int = 32
+    connections: int = 2000  # HTTP, and TCP for media
+    request_s: float = 10.0  # from the first byte of a request to its last
+    close_s: float = 2.0
