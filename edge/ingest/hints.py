@@ -1,12 +1,11 @@
-"""What metadata and parameter sets say about a source. Metadata lies, so nothing depends on it."""
+"""What metadata and codec configurations say about a source. Metadata lies, so nothing depends on it."""
 
 from collections.abc import Mapping
 
 import msgspec
 
 from edge.protocols.amf import AmfValue
-from edge.protocols.codecs import avc
-from edge.protocols.codecs.bits import CodecError
+from edge.protocols.codecs.picture import Picture
 
 _MAX_RATE = 240
 
@@ -30,12 +29,8 @@ class Hints(msgspec.Struct, frozen=True):
             encoder=encoder[:120] if isinstance(encoder, str) else "",
         )
 
-    def frame_rate(self, config: avc.AvcConfig | None) -> tuple[int, int]:
-        """The exact frame rate, (0, 1) unknown: a fixed one of the SPS, else metadata, else the SPS."""
-        try:
-            picture = config.picture() if config is not None else None
-        except CodecError:
-            picture = None
+    def frame_rate(self, picture: Picture | None) -> tuple[int, int]:
+        """The exact frame rate, (0, 1) unknown: a fixed one of the codec, else metadata, else the codec's."""
         said = picture.frame_rate if picture is not None else (0, 1)
         usable = 1 <= said[0] / said[1] <= _MAX_RATE
         if usable and picture is not None and picture.fixed_frame_rate:

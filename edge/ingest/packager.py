@@ -1,48 +1,32 @@
 """One publisher session as a pure machine: FLV tags in, messages for the part log out. No clock, no I/O.
 
-PROBING  until both tracks are configured, or 2 s of media passed; tags are kept
-RUNNING  tags go through timeline, segmenter and audio cutter into log messages
+PROBING  until picture and sound are known and pictures come, or 2 s of media passed; tags are kept
+RUNNING  tags go through timeline, segmenter and cutters into log messages, one path per rendition
 """
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import msgspec
-
-from appliance.contracts.media import (
-    AUDIO,
-    SOURCE,
-    VIDEO_TIMESCALE,
-    AudioFormat,
-    Init,
-    Problem,
-    VideoFormat,
-)
+from appliance.contracts.media import Init, Problem
 from edge.ingest import problems
+from edge.ingest.audio_path import AudioPath
+from edge.ingest.contributed_path import ContributedPath
 from edge.ingest.hints import Hints
-from edge.ingest.inputs import AccessUnit, AudioInput, CodecError, VideoInput
+from edge.ingest.inputs import AudioInput, CodecError, VideoInput
+from edge.ingest.names import track_name
 from edge.ingest.rendition import Append, RenditionOutput, ResumePoint
-from edge.media.audio_cutter import AudioCutter, Boundary
-from edge.media.ladder import MAX_TARGET_DURATION_S, target_duration
-from edge.media.segmenter import Chunk, Segmenter, SegmenterConfig
-from edge.media.timeline import BASE_OFFSET, Timed, Timeline
+from edge.ingest.shared import PackagerConfig, Shared
+from edge.ingest.video_path import VideoPath
+from edge.media.timeline import Timeline
 from edge.protocols.amf import AmfValue
-from edge.protocols.codecs import avc
-from edge.protocols.flv import FlvError, TagKind, parse_audio, parse_video
-from edge.protocols.fmp4 import AudioTrack, Sample, VideoTrack
+from edge.protocols.flv import AudioTag, FlvError, TagKind, VideoTag, parse_audio, parse_video
+from edge.protocols.flv.names import VP8
+
+__all__ = ["Packager", "PackagerConfig"]
 
 PROBE_MS = 2_000
 _PROBE_BYTES = 16 << 20
-_LONG_GOP_S = 4.5
-_MIN_HOLE_US = 100_000
-
-
-class PackagerConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds."""
-
-    part_target_s: float = 0.35
-    segment_target_s: float = 2.0
-    chunk_s: float = 0.1
+_MAX_TRACKS = 8
 
 
 class _Tag(NamedTuple):
@@ -50,6 +34,35 @@ class _Tag(NamedTuple):
     stamp: int
     body: bytes
     now_us: int
+
+
+class _Inputs:
+    """The tracks of one publisher by their numbers."""
+
+    def __init__(self) -> None:
+        self.videos: dict[int, VideoInput] = {}
+        self.audios: dict[int, AudioInput] = {}
+        self.has_frame = False
+
+    def video(self, track: int) -> VideoInput | None:
+        """Made on its first use; None when there are too many."""
+        if track not in self.videos and len(self.videos) < _MAX_TRACKS:
+            self.videos[track] = VideoInput()
+        return self.videos.get(track)
+
+    def audio(self, track: int) -> AudioInput | None:
+        """Made on its first use; None when there are too many."""
+        if track not in self.audios and len(self.audios) < _MAX_TRACKS:
+            self.audios[track] = AudioInput()
+        return self.audios.get(track)
+
+    def first_video(self) -> int | None:
+        """The lowest track that can be shown."""
+        return min((track for track, one in self.videos.items() if one.source is not None), default=None)
+
+    def first_audio(self) -> int | None:
+        """The lowest track that can be heard."""
+        return min((track for track, one in self.audios.items() if one.source is not None), default=None)
 
 
 class Packager:
@@ -68,28 +81,53 @@ class Packager:
 
         `target_duration_s` is the broadcast's, None when it has not been announced yet.
         """
-        self.target_duration_s = target_duration_s
         self.has_video = self.has_audio = False
-        self.problems: dict[str, Problem] = {}
-        self.quirks: list[str] = []
-        self.renditions: dict[str, RenditionOutput] = {}
-        self.hints = Hints()
-        self._config = config
-        self._epoch = epoch
-        self._resume = dict(resume or {})
-        self._inits = dict(inits or {})
+        self.contributed: list[str] = []  # renditions of further video tracks, largest first
+        self._shared = Shared(config, epoch, resume or {}, inits or {}, target_duration_s)
         self._probing = True
         self._queue: list[_Tag] = []
         self._queue_bytes = 0
-        self._video, self._audio = VideoInput(), AudioInput()
-        self._video_config: avc.AvcConfig | None = None
-        self._audio_config = b""
-        self._timeline = Timeline()
-        self._segmenter: Segmenter | None = None
-        self._cutter: AudioCutter | None = None
-        self._discontinuity = False  # the next key frame starts one
-        self._first_key_dts: int | None = None
-        self._last_key_dts: int | None = None
+        self._inputs = _Inputs()
+        self._source_track = self._audio_track = 0
+        self._source: VideoPath | None = None
+        self._audio: AudioPath | None = None
+        self._contributed: dict[int, ContributedPath] = {}
+
+    @property
+    def target_duration_s(self) -> int | None:
+        """Decided once, with the first segment; None before."""
+        return self._shared.target_duration_s
+
+    @property
+    def needs_repair(self) -> bool:
+        """Whether segments of the source do not begin with key frames, so that it is not to be watched."""
+        return self._shared.needs_repair
+
+    @property
+    def source_playable(self) -> bool:
+        """Whether players can be given the source as it is."""
+        source = self._source.source if self._source is not None else None
+        return source is not None and source.entry != VP8 and not self.needs_repair
+
+    @property
+    def problems(self) -> dict[str, Problem]:
+        """What the streamer can put right, by code."""
+        return self._shared.problems
+
+    @property
+    def quirks(self) -> list[str]:
+        """What was tolerated, each kind once."""
+        return self._shared.quirks
+
+    @property
+    def hints(self) -> Hints:
+        """What metadata said."""
+        return self._shared.hints
+
+    @property
+    def renditions(self) -> dict[str, RenditionOutput]:
+        """By name: "source", "audio" and the contributed ones."""
+        return self._shared.renditions
 
     @property
     def unusable(self) -> bool:
@@ -100,7 +138,7 @@ class Packager:
 
     def metadata(self, values: Mapping[str, AmfValue]) -> None:
         """onMetaData: hints only."""
-        self.hints = Hints.of(values)
+        self._shared.hints = Hints.of(values)
 
     def video(self, stamp: int, body: bytes, *, now_us: int) -> list[Append]:
         """A video message."""
@@ -113,12 +151,12 @@ class Packager:
     def finish(self, *, now_us: int) -> list[Append]:
         """The publisher is gone: everything held comes out and the segments end."""
         out = self._decide() if self._probing else []
-        if self._segmenter is not None:
-            for timed in self._timeline.flush():
-                out += self._push_video(timed, now_us)
-            out += self._from_video(self._segmenter.finish(), now_us)
-        if self._cutter is not None:
-            out += self._from_audio(self._cutter.finish(), now_us)
+        if self._source is not None:
+            out += self._source.finish(now_us)
+        for path in self._contributed.values():
+            out += path.finish(now_us)
+        if self._audio is not None:
+            out += self._audio.finish(now_us)
         return out
 
     # --- probing
@@ -133,330 +171,155 @@ class Packager:
         waited_ms = max((tag.stamp - first.stamp) % (1 << 32), (tag.now_us - first.now_us) // 1000)
         if waited_ms > 1 << 31:
             waited_ms = 0
-        complete = self._video.config is not None and self._audio.config is not None
-        if complete or waited_ms >= PROBE_MS or self._queue_bytes > _PROBE_BYTES:
+        inputs = self._inputs
+        known = inputs.first_video() is not None and inputs.first_audio() is not None
+        if (known and inputs.has_frame) or waited_ms >= PROBE_MS or self._queue_bytes > _PROBE_BYTES:
             return self._decide()
         return []
 
     def _look(self, tag: _Tag) -> None:
         """Learns configurations without using the frames yet."""
-        try:
-            if tag.is_video:
-                self._video.take(parse_video(tag.body))
-            else:
-                self._audio.take(parse_audio(tag.body))
-        except (FlvError, CodecError) as error:
-            self._quirk(f"{error.code}_not_readable")
+        for parsed in self._parsed(tag):
+            try:
+                if isinstance(parsed, VideoTag):
+                    picture = self._inputs.video(parsed.track)
+                    self._inputs.has_frame |= picture is not None and picture.take(parsed) is not None
+                    continue
+                sound = self._inputs.audio(parsed.track)
+                if sound is not None:
+                    sound.take(parsed)
+            except CodecError as error:
+                self._shared.quirk(f"{error.code}_not_readable")
 
     def _decide(self) -> list[Append]:
-        """Probing is over: sets the tracks up and runs what was kept."""
+        """Probing is over: sets the paths up and runs what was kept."""
         self._probing = False
-        self.has_video = self._video.config is not None
-        self.has_audio = self._audio.config is not None
-        self._say_what_is_missing()
+        seen, self._inputs = self._inputs, _Inputs()
+        source, audio = seen.first_video(), seen.first_audio()
+        self.has_video, self.has_audio = source is not None, audio is not None
+        self._source_track, self._audio_track = source or 0, audio or 0
+        self._say_what_is_missing(seen)
         queue, self._queue = self._queue, []
         if not queue or not (self.has_video or self.has_audio):
             return []
         now_us = queue[0].now_us
-        rate = self.hints.frame_rate(self._video.config)
-        last = self._last_point()
-        anchor = (last.end_media_time, last.end_pdt_us) if last is not None else None
-        self._timeline = Timeline(base=self._base(now_us), frame_rate=rate, anchor=anchor)
-        out: list[Append] = []
-        if self.has_video:
-            self._segmenter = self._new_segmenter()
-            out += self._close_left_open(self._output(SOURCE, VIDEO_TIMESCALE), now_us)
-        if self.has_audio:
-            out += self._set_up_audio(now_us)
-        self._video, self._audio = VideoInput(), AudioInput()
+        out = self._set_up_video(seen, now_us)
+        out += self._set_up_audio(seen.audios[self._audio_track], now_us) if self.has_audio else []
         for tag in queue:
             out += self._run(tag)
         return out
 
-    def _say_what_is_missing(self) -> None:
+    def _say_what_is_missing(self, seen: _Inputs) -> None:
+        shared = self._shared
         if not self.has_video:
-            name = self._video.unsupported
-            self._problem(problems.video_codec(name) if name else problems.no_video())
+            name = next((one.unsupported for one in seen.videos.values() if one.unsupported), "")
+            shared.problem(problems.video_codec(name) if name else problems.no_video())
         if not self.has_audio:
-            name = self._audio.unsupported
-            self._problem(problems.audio_codec(name) if name else problems.no_audio())
+            name = next((one.unsupported for one in seen.audios.values() if one.unsupported), "")
+            shared.problem(problems.audio_codec(name) if name else problems.no_audio())
 
-    def _base(self, now_us: int) -> int:
-        """Media time of the first stamp: after what the log holds and the time that passed since."""
-        last = self._last_point()
-        if last is None:
-            return BASE_OFFSET
-        return last.end_media_time + max(0, now_us - last.end_pdt_us) * 9 // 100
-
-    def _last_point(self) -> ResumePoint | None:
-        """Where the broadcast's media ends in the log, over all renditions."""
-        return max(self._resume.values(), key=lambda point: point.end_media_time, default=None)
-
-    # --- setting up
-
-    def _new_segmenter(self) -> Segmenter:
-        config = self._config
-        longest = self.target_duration_s or MAX_TARGET_DURATION_S
-        point = self._resume.get(SOURCE)
-        return Segmenter(
-            SegmenterConfig(
-                timescale=VIDEO_TIMESCALE,
-                part_target=int(config.part_target_s * VIDEO_TIMESCALE),
-                segment_target=int(config.segment_target_s * VIDEO_TIMESCALE),
-                max_segment=longest * VIDEO_TIMESCALE,
-                chunk_target=int(config.chunk_s * VIDEO_TIMESCALE),
-            ),
-            msn=self._next_msn() if point is None else point.header.msn + 1,
-            serial=0 if point is None else point.header.next_serial,
+    def _set_up_video(self, seen: _Inputs, now_us: int) -> list[Append]:
+        """Source and contributed renditions, and the timeline of all."""
+        shared = self._shared
+        picture = seen.videos[self._source_track].source if self.has_video else None
+        last = shared.last_point()
+        shared.timeline = Timeline(
+            base=shared.base(now_us),
+            frame_rate=shared.hints.frame_rate(picture.picture if picture is not None else None),
+            anchor=(last.end_media_time, last.end_pdt_us) if last is not None else None,
         )
-
-    def _next_msn(self) -> int:
-        return max((point.header.msn + 1 for point in self._resume.values()), default=0)
-
-    def _output(self, name: str, timescale: int) -> RenditionOutput:
-        bandwidth = self.hints.video_bit_rate if name == SOURCE else self.hints.audio_bit_rate
-        point = self._resume.get(name)
-        output = RenditionOutput(
-            name,
-            timescale,
-            self._epoch,
-            inits=self._inits.get(name, ()),
-            last_init=point.header.init if point is not None else None,
-            bandwidth=bandwidth,
-        )
-        self.renditions[name] = output
-        return output
-
-    def _close_left_open(self, output: RenditionOutput, now_us: int) -> list[Append]:
-        point = self._resume.get(output.name)
-        closing = output.closing(point, late_us=now_us) if point is not None else None
-        return [closing] if closing is not None else []
-
-    def _set_up_audio(self, now_us: int) -> list[Append]:
-        config = self._audio.config
-        if config is None:
+        if picture is None:
             return []
-        point = self._resume.get(AUDIO)
-        timescale = point.timescale if point is not None else config.sample_rate
-        self._cutter = AudioCutter(
-            timescale,
-            part_target=int(self._config.part_target_s * timescale),
-            segment_target=int(self._config.segment_target_s * timescale),
-            follows_video=self.has_video,
-            msn=self._next_msn(),
-            serial=0 if point is None else point.header.next_serial,
-        )
-        output = self._output(AUDIO, timescale)
-        out = self._close_left_open(output, now_us)
-        if not self.has_video and point is not None:
-            until = self._base(now_us) * timescale // VIDEO_TIMESCALE
-            chunks = self._cutter.segmenter.gap(until, pdt_us=point.end_pdt_us, from_dts=point.end_dts)
-            out += [output.append(chunk, late_us=now_us) for chunk in chunks]
-        if not self.has_video and self.target_duration_s is None:
-            self.target_duration_s = target_duration(0.1, self._config.segment_target_s + 0.5)
-        self._configure_audio()
+        self._source = VideoPath(shared)
+        out = shared.close_left_open(self._source.output, now_us)
+        for track in sorted(seen.videos.keys() - {self._source_track}):
+            out += self._add_contributed(track, seen.videos[track], self._source, now_us)
         return out
 
-    def _configure_audio(self) -> None:
-        """Takes the audio input's configuration into use, from the segment that starts next."""
-        config, cutter, output = self._audio.config, self._cutter, self.renditions[AUDIO]
-        if config is None or cutter is None:
-            return
-        self._audio_config = self._audio.config_bytes
-        track = AudioTrack(
-            config=self._audio_config, timescale=output.timescale, channels=config.channels
-        )  # fmt: skip
-        self._discontinuity = self._discontinuity or output.differs_from_last(track)
-        described = AudioFormat(
-            codec=config.rfc6381(), sample_rate=config.sample_rate, channels=config.channels
-        )  # fmt: skip
-        follows = self._segmenter.next_msn if self._segmenter else cutter.segmenter.next_msn
-        output.use(track, follows, audio=described)
-        self._timeline.set_audio(output.timescale, config.sample_rate, config.frame_samples)
+    def _add_contributed(self, track: int, one: VideoInput, source: VideoPath, now_us: int) -> list[Append]:
+        if one.source is None or one.source.entry == VP8:
+            self._shared.problem(problems.video_track(one.unsupported or "VP8"))
+            return []
+        name = track_name(one.source.picture, self.renditions)
+        path = ContributedPath(self._shared, name, track, source.segmenter.next_msn)
+        self._contributed[track] = path
+        source.followers.append(path)
+        self.contributed.append(name)
+        return self._shared.close_left_open(path.output, now_us)
+
+    def _set_up_audio(self, seen: AudioInput, now_us: int) -> list[Append]:
+        if seen.source is None:
+            return []
+        path = AudioPath(
+            self._shared, seen.source, self._source.segmenter if self._source is not None else None, now_us
+        )
+        self._audio = path
+        if self._source is not None:
+            self._source.followers.append(path)
+        path.configure(seen.source)
+        return path.opening
 
     # --- running
 
-    def _run(self, tag: _Tag) -> list[Append]:
+    def _parsed(self, tag: _Tag) -> Sequence[VideoTag | AudioTag]:
         try:
-            if tag.is_video:
-                parsed = parse_video(tag.body)
-                unit = self._video.take(parsed)
-                if unit is None or self._segmenter is None:
-                    if unit is not None:
-                        self._problem(problems.video_late())
-                    return []
-                return self._video_unit(tag, unit)
-            sound = parse_audio(tag.body)
-            frame = self._audio.take(sound)
-            if sound.kind is TagKind.CONFIG:
-                return self._audio_configured(tag)
-            return self._audio_frame(tag, frame) if frame is not None else []
-        except (FlvError, CodecError) as error:
-            self._quirk(f"{error.code}_not_readable")
+            return parse_video(tag.body) if tag.is_video else parse_audio(tag.body)
+        except FlvError as error:
+            self._shared.quirk(f"{error.code}_not_readable")
             return []
 
-    def _video_unit(self, tag: _Tag, unit: AccessUnit) -> list[Append]:
+    def _run(self, tag: _Tag) -> list[Append]:
         out: list[Append] = []
-        if self._video.config != self._video_config:
-            if not unit.key or self._video.config is None:
-                return []  # nothing decodes before a key frame of the new configuration
-            out += self._configure_video(self._video.config, tag.now_us)
-        timed = self._timeline.video(tag.stamp, unit.cts_ms, unit.key, unit.data, now_us=tag.now_us)
-        for item in timed:
-            out += self._push_video(item, tag.now_us)
+        for parsed in self._parsed(tag):
+            try:
+                if isinstance(parsed, VideoTag):
+                    out += self._run_video(tag, parsed)
+                else:
+                    out += self._run_audio(tag, parsed)
+            except CodecError as error:
+                self._shared.quirk(f"{error.code}_not_readable")
         return out
 
-    def _configure_video(self, config: avc.AvcConfig, now_us: int) -> list[Append]:
-        """A new decoder configuration, at its first key frame."""
-        out: list[Append] = []
-        picture = config.picture()
-        rate = self.hints.frame_rate(config)
-        if self._video_config is not None:
-            for timed in self._timeline.set_frame_rate(rate):
-                out += self._push_video(timed, now_us)
-        self._video_config = config
-        track = VideoTrack(
-            config=config.encode(),
-            width=picture.width,
-            height=picture.height,
-            sample_aspect=picture.sample_aspect,
-        )
-        output = self.renditions[SOURCE]
-        self._discontinuity = self._discontinuity or output.differs_from_last(track)
-        described = VideoFormat(
-            codec=config.rfc6381(),
-            width=picture.width,
-            height=picture.height,
-            frame_rate=rate,
-            sample_aspect=picture.sample_aspect,
-        )
-        if not output.bandwidth:
-            output.bandwidth = picture.width * picture.height * 2 + 200_000
-        output.use(track, self._segmenter.next_msn if self._segmenter else 0, video=described)
-        return out
+    def _run_video(self, tag: _Tag, parsed: VideoTag) -> list[Append]:
+        one = self._inputs.video(parsed.track)
+        if one is None:
+            return []
+        if parsed.kind is TagKind.END and parsed.track == self._source_track and self._source is not None:
+            return self._source.flush(tag.now_us)
+        before = one.source
+        unit = one.take(parsed)
+        if parsed.track in self._contributed:
+            path = self._contributed[parsed.track]
+            if one.source != before and path.source is not None and one.source != path.source:
+                self._shared.discontinuity = True  # all renditions start a segment where one has to
+            return path.unit(one.source, unit, tag.stamp, tag.now_us) if unit is not None else []
+        if unit is None:
+            return []
+        if self._source is None:
+            self._shared.problem(problems.video_late())
+            return []
+        if parsed.track != self._source_track:
+            self._shared.problem(problems.video_track_late())
+            return []
+        return self._source.unit(one.source, unit, tag.stamp, tag.now_us)
 
-    def _push_video(self, timed: Timed, now_us: int) -> list[Append]:
-        segmenter, sample = self._segmenter, timed.sample
-        if segmenter is None:
+    def _run_audio(self, tag: _Tag, parsed: AudioTag) -> list[Append]:
+        if self._audio is not None and parsed.track != self._audio_track:
+            self._shared.problem(problems.audio_tracks())
+            return []
+        one = self._inputs.audio(parsed.track)
+        frame = one.take(parsed) if one is not None else None
+        if one is None or one.source is None:
             return []
         out: list[Append] = []
-        if self._last_key_dts is None:
-            if not sample.key:
-                return []
-            out += self._fill_hole(segmenter, sample, now_us)
-        if timed.discontinuity:
-            self._problem(problems.jump())
-        discontinuity = sample.key and (timed.discontinuity or self._discontinuity)
-        if sample.key:
-            self._discontinuity = False
-        self._watch_key_frames(segmenter, sample)
-        before = segmenter.msn
-        chunks = segmenter.push(
-            sample, pdt_us=self._timeline.pdt_us(sample.pts), discontinuity=discontinuity
-        )  # fmt: skip
-        if self._cutter is not None and segmenter.msn is not None and segmenter.msn != before:
-            self._cutter.boundary(Boundary(segmenter.msn, sample.pts, discontinuity))
-        out += self._from_video(chunks, now_us)
-        if self._cutter is not None:
-            out += self._from_audio(self._cutter.advance(sample.dts), now_us)
+        if self._audio is None:
+            self.has_audio, self._audio_track = True, parsed.track
+            for code in ("no_audio", "audio_codec"):
+                self.problems.pop(code, None)
+            out += self._set_up_audio(one, tag.now_us)
+        if self._audio is not None:
+            if one.source != self._audio.source:
+                self._audio.configure(one.source)
+            if frame is not None:
+                out += self._audio.frame(one.source, frame, tag.stamp, tag.now_us)
         return out
-
-    def _watch_key_frames(self, segmenter: Segmenter, sample: Sample) -> None:
-        """The first GOP decides the target duration; later ones are judged."""
-        if self._first_key_dts is None:
-            self._first_key_dts = sample.dts
-        if self._last_key_dts is not None:
-            gop_s = (sample.dts - self._last_key_dts) / VIDEO_TIMESCALE
-            if gop_s > _LONG_GOP_S:
-                self._problem(problems.keyframe_interval(gop_s))
-            if self.target_duration_s is None:
-                self._announce(segmenter, sample, gop_s)
-        if sample.key:
-            self._last_key_dts = sample.dts
-
-    def _announce(self, segmenter: Segmenter, sample: Sample, since_key_s: float) -> None:
-        if sample.key:
-            self.target_duration_s = target_duration(since_key_s, self._config.segment_target_s)
-        elif since_key_s > 1.5 * self._config.segment_target_s:
-            self.target_duration_s = target_duration(None, self._config.segment_target_s)
-        else:
-            return
-        segmenter.set_max_segment(self.target_duration_s * VIDEO_TIMESCALE)
-
-    def _fill_hole(self, segmenter: Segmenter, first: Sample, now_us: int) -> list[Append]:
-        """GAP segments for the time since the broadcast's last session, the same in both renditions."""
-        point = self._resume.get(SOURCE)
-        if point is None or now_us - point.end_pdt_us < _MIN_HOLE_US:
-            return []
-        chunks = segmenter.gap(first.dts, pdt_us=point.end_pdt_us, from_dts=point.end_dts)
-        output = self.renditions[SOURCE]
-        if self._video_config is not None and output.current_init is not None:
-            output.move_use(segmenter.next_msn)
-        out = [output.append(chunk, late_us=now_us) for chunk in chunks]
-        return out + self._fill_audio_hole(chunks, first, now_us)
-
-    def _fill_audio_hole(self, holes: list[Chunk], first: Sample, now_us: int) -> list[Append]:
-        point, cutter = self._resume.get(AUDIO), self._cutter
-        if point is None or cutter is None or not holes:
-            return []
-        output = self.renditions[AUDIO]
-        scale = output.timescale
-        msns = range(point.header.msn + 1, holes[-1].msn + 1)
-        starts = {chunk.msn: max(chunk.dts * scale // VIDEO_TIMESCALE, point.end_dts) for chunk in holes}
-        end = first.dts * scale // VIDEO_TIMESCALE
-        output.move_use(holes[-1].msn + 1)
-        out: list[Append] = []
-        dts = point.end_dts
-        for msn in msns:
-            until = max(starts.get(msn + 1, end if msn == holes[-1].msn else starts[holes[0].msn]), dts)
-            pdt_us = point.end_pdt_us + (dts - point.end_dts) * 1_000_000 // scale
-            chunk = cutter.segmenter.gap_segment(msn, dts, until - dts, pdt_us=pdt_us)
-            out.append(output.append(chunk, late_us=now_us))
-            dts = until
-        return out
-
-    def _audio_configured(self, tag: _Tag) -> list[Append]:
-        """A configuration arrived while running: the first of late audio, or a change."""
-        if self._audio.config is None or self._audio.config_bytes == self._audio_config:
-            return []
-        if self._cutter is None:
-            self.has_audio = True
-            self.problems.pop("no_audio", None)
-            return self._set_up_audio(tag.now_us)
-        self._configure_audio()
-        return []
-
-    def _audio_frame(self, tag: _Tag, frame: bytes) -> list[Append]:
-        cutter = self._cutter
-        if cutter is None:
-            return []
-        leads = self._segmenter is None
-        timed = self._timeline.audio(tag.stamp, frame, now_us=tag.now_us, leads=leads)
-        if timed is None:
-            return []
-        pdt_us = self._timeline.pdt_us(timed.sample.pts * VIDEO_TIMESCALE // self.renditions[AUDIO].timescale)
-        discontinuity = leads and (timed.discontinuity or self._discontinuity)
-        if leads:
-            self._discontinuity = False
-        chunks = cutter.push(timed.sample, pdt_us=pdt_us, discontinuity=discontinuity)
-        return self._from_audio(chunks, tag.now_us)
-
-    def _from_video(self, chunks: list[Chunk], now_us: int) -> list[Append]:
-        output = self.renditions[SOURCE]
-        return [output.append(chunk, late_us=now_us) for chunk in chunks]
-
-    def _from_audio(self, chunks: list[Chunk], now_us: int) -> list[Append]:
-        """The wall clock is looked up here: when the frames came, the anchor was perhaps not known."""
-        output = self.renditions[AUDIO]
-        out = []
-        for chunk in chunks:
-            pdt_us = self._timeline.pdt_us(chunk.dts * VIDEO_TIMESCALE // output.timescale)
-            out.append(output.append(chunk, late_us=now_us, pdt_us=pdt_us))
-        return out
-
-    def _problem(self, problem: Problem) -> None:
-        self.problems.setdefault(problem.code, problem)
-
-    def _quirk(self, kind: str) -> None:
-        if kind not in self.quirks:
-            self.quirks.append(kind)

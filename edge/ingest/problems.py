@@ -8,15 +8,15 @@ def no_video() -> Problem:
 
 
 def no_audio() -> Problem:
-    return Problem(code="no_audio", text="No audio arrives. Check that an audio source and AAC are selected.")
+    return Problem(code="no_audio", text="No audio arrives. Check that an audio source is selected.")
 
 
 def video_codec(name: str) -> Problem:
-    return Problem(code="video_codec", text=f"We cannot take {name} video yet. Set the video encoder to H.264.")
+    return Problem(code="video_codec", text=f"We cannot take {name} video. Set the video encoder to H.264.")
 
 
 def audio_codec(name: str) -> Problem:
-    return Problem(code="audio_codec", text=f"We cannot take {name} audio yet. Set the audio encoder to AAC.")
+    return Problem(code="audio_codec", text=f"We cannot take {name} audio. Set the audio encoder to AAC.")
 
 
 def keyframe_interval(seconds: float) -> Problem:
@@ -32,3 +32,28 @@ def video_late() -> Problem:
 
 def jump() -> Problem:
     return Problem(code="timestamps", text="The encoder's clock jumped. Viewers may have seen a short break.")
+
+
+def keyframes_repaired(seconds: float) -> Problem:
+    text = f"Keyframe interval: set 2 s (now {seconds:.1f} s or irregular). Until then we re-encode it."
+    return Problem(code="keyframe_interval", text=text)
+
+
+def track_key_frames(name: str) -> Problem:
+    text = f"The key frames of your {name} video are not where the main video has them. Use one encoder for both."
+    return Problem(code="track_keyframes", text=text)
+
+
+def video_track(codec: str) -> Problem:
+    text = f"One of your additional video tracks is left out: we cannot take {codec or 'its codec'} there."
+    return Problem(code="video_track", text=text)
+
+
+def video_track_late() -> Problem:
+    text = "An additional video track came after the broadcast began and is left out. Restart the broadcast."
+    return Problem(code="video_track_late", text=text)
+
+
+def audio_tracks() -> Problem:
+    text = "You send several audio tracks. Viewers hear the first one only."
+    return Problem(code="audio_tracks", text=text)

@@ -8,7 +8,7 @@ _DRIFT_FRAMES, _JUMP_FRAMES = 10, 3
 
 
 class AudioClock:
-    """Counts frames of a fixed number of samples.
+    """Counts samples.
 
     Resynchronises when the stamps stay more than 60 ms away: forward by a hole, backward by leaving frames
     out. Times are ticks of `timescale`, by custom the sample rate.
@@ -22,12 +22,12 @@ class AudioClock:
         self._rate = sample_rate or timescale
         self._frame_samples = frame_samples
         self._anchor: int | None = None
-        self._count = 0
+        self._samples = 0
         self._away = 0
         self._dropping = False
 
-    def push(self, time: int, data: Payload) -> Sample | None:
-        """The frame with its exact time; None when it is left out."""
+    def push(self, time: int, data: Payload, samples: int = 0) -> Sample | None:
+        """The frame with its exact time; None when it is left out. `samples` 0: as many as usual."""
         if self._anchor is None:
             self._anchor = time
         self._watch(time - self._next())
@@ -35,13 +35,12 @@ class AudioClock:
             self.dropped += 1
             return None
         dts = self._next()
-        self._count += 1
+        self._samples += samples or self._frame_samples
         return Sample(dts, self._next() - dts, 0, True, data)
 
     def _next(self) -> int:
-        """Where the next frame begins: exact, however many frames were counted."""
-        samples = self._count * self._frame_samples
-        return (self._anchor or 0) + samples * self._timescale // self._rate
+        """Where the next frame begins: exact, however many samples were counted."""
+        return (self._anchor or 0) + self._samples * self._timescale // self._rate
 
     def _watch(self, deviation: int) -> None:
         if abs(deviation) <= DRIFT_S * self._timescale:

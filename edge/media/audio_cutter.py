@@ -13,11 +13,13 @@ MAX_BOUNDARIES = 64
 
 
 class Boundary(NamedTuple):
-    """A video segment's start: its first pts in 90 kHz ticks."""
+    """A video segment's start: its first pts and dts in 90 kHz ticks. `forced`: it is no key frame."""
 
     msn: int
     pts: int
     discontinuity: bool = False
+    dts: int = 0
+    forced: bool = False
 
 
 class _Held(NamedTuple):

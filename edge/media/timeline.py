@@ -14,6 +14,11 @@ _MAX_CTS_MS = 10_000
 _ANCHORS = 8
 
 
+def nano_ticks(nano: int) -> int:
+    """Nanoseconds below a millisecond as 90 kHz ticks, rounded."""
+    return (nano * _TICKS_PER_MS + 500_000) // 1_000_000
+
+
 class Timed(NamedTuple):
     """A sample with its final times. `discontinuity`: the timeline section that it starts is new."""
 
@@ -24,6 +29,8 @@ class Timed(NamedTuple):
 class _Track:
     """Stamps of one track and its mapping from publisher time to media time."""
 
+    clock: VideoClock | None = None
+
     def __init__(self, backward_ms: int) -> None:
         self.unwrap = Unwrapper()
         self.guard = StampGuard(backward_ms)
@@ -31,7 +38,9 @@ class _Track:
 
 
 class Timeline:
-    """One publisher session. Both tracks share one mapping of stamps to media time.
+    """One publisher session. All tracks share one mapping of stamps to media time.
+
+    Video track 0 and audio may jump to a new timeline; other video tracks follow track 0 and never lead.
 
     A *section* is a stretch of media time with one wall clock anchor. A jump of the stamps starts a new one:
     media time goes on without a hole, the first key frame of the section says `discontinuity` and takes a
@@ -52,11 +61,12 @@ class Timeline:
         """
         self.restamped = 0
         self.sections = 1
-        self.video_clock = VideoClock(frame_rate)
         self.audio_clock: AudioClock | None = None
         self._audio_rate = 0
         self._base = base
         self._video, self._audio = _Track(BACKWARD_LIMIT_MS), _Track(AUDIO_BACKWARD_LIMIT_MS)
+        self._video.clock = VideoClock(frame_rate)
+        self._others: dict[int, _Track] = {}
         self._cts_shift = 0
         self._new_section = False
         self._anchors: list[tuple[int, int]] = [anchor] if anchor is not None else []
@@ -66,28 +76,50 @@ class Timeline:
         self._audio_rate = timescale
         self.audio_clock = AudioClock(timescale, sample_rate, frame_samples)
 
-    def set_frame_rate(self, frame_rate: tuple[int, int]) -> list[Timed]:
+    @property
+    def video_clock(self) -> VideoClock:
+        """The clock of video track 0."""
+        return self._clock(self._video)
+
+    def set_frame_rate(self, frame_rate: tuple[int, int], *, track: int = 0) -> list[Timed]:
         """The video's configuration changed. Returns what the old clock held back."""
-        held = [Timed(sample, False) for sample in self.video_clock.flush()]
-        self.video_clock = VideoClock(frame_rate, start=self.video_clock.end)
+        state = self._track(track)
+        clock = self._clock(state)
+        held = [Timed(sample, False) for sample in clock.flush()]
+        state.clock = VideoClock(frame_rate, start=clock.end)
         return held
 
-    def video(self, stamp: int, cts_ms: int, key: bool, data: Payload, *, now_us: int) -> list[Timed]:
-        """A video access unit in decode order: `stamp` its decode time, `cts_ms` signed."""
-        time = self._media_time(self._video, self._audio, stamp)
+    def video(
+        self, stamp: int, cts_ms: int, key: bool, data: Payload, *, now_us: int, nano: int = 0, track: int = 0
+    ) -> list[Timed]:
+        """A video access unit in decode order: `stamp` its decode time, `cts_ms` signed.
+
+        `nano` (0 to 999999) belongs to the presentation time: with a composition offset it is part of that.
+        """
+        state = self._track(track)
+        time = self._media_time(state, stamp)
         cts_ms = max(-_MAX_CTS_MS, min(cts_ms, _MAX_CTS_MS))
         if cts_ms + self._cts_shift < 0:
             self._cts_shift = -cts_ms
         cts = (cts_ms + self._cts_shift) * _TICKS_PER_MS
-        samples = self.video_clock.push(time, cts, key, data)
-        return [self._timed(sample, now_us) for sample in samples]
+        if cts_ms:
+            cts += nano_ticks(nano)
+        else:
+            time += nano_ticks(nano)
+        samples = self._clock(state).push(time, cts, key, data)
+        return [self._timed(sample, now_us) if track == 0 else Timed(sample, False) for sample in samples]
 
-    def audio(self, stamp: int, data: Payload, *, now_us: int, leads: bool = False) -> Timed | None:
-        """An audio frame; None when it is left out. `leads`: there is no video, audio carries the anchors."""
+    def audio(
+        self, stamp: int, data: Payload, *, now_us: int, leads: bool = False, nano: int = 0, samples: int = 0
+    ) -> Timed | None:
+        """An audio frame; None when it is left out. `leads`: there is no video, audio carries the anchors.
+
+        `samples` is how long it lasts, 0 for as long as usual.
+        """
         if self.audio_clock is None:
             return None
-        time = self._media_time(self._audio, self._video, stamp)
-        sample = self.audio_clock.push(time * self._audio_rate // VIDEO_TIMESCALE, data)
+        time = self._media_time(self._audio, stamp) + nano_ticks(nano)
+        sample = self.audio_clock.push(time * self._audio_rate // VIDEO_TIMESCALE, data, samples)
         if sample is None:
             return None
         if not leads:
@@ -95,9 +127,9 @@ class Timeline:
         media_time = sample.dts * VIDEO_TIMESCALE // self._audio_rate
         return Timed(sample, self._anchor(media_time, now_us))
 
-    def flush(self) -> list[Timed]:
+    def flush(self, *, track: int = 0) -> list[Timed]:
         """The video frame held back, at the end of the session."""
-        return [Timed(sample, False) for sample in self.video_clock.flush()]
+        return [Timed(sample, False) for sample in self._clock(self._track(track)).flush()]
 
     def pdt_us(self, media_time: int) -> int:
         """Wall clock (Unix microseconds) of a media time in 90 kHz ticks; 0 before anything was anchored."""
@@ -123,11 +155,25 @@ class Timeline:
             return new_section
         return False
 
-    def _media_time(self, track: _Track, other: _Track, stamp: int) -> int:
+    def _track(self, track: int) -> _Track:
+        if track == 0:
+            return self._video
+        if track not in self._others:
+            self._others[track] = _Track(BACKWARD_LIMIT_MS)
+        return self._others[track]
+
+    @staticmethod
+    def _clock(track: _Track) -> VideoClock:
+        if track.clock is None:
+            track.clock = VideoClock()
+        return track.clock
+
+    def _media_time(self, track: _Track, stamp: int) -> int:
         """Media time of a stamp, 90 kHz, with outliers replaced."""
+        other = self._audio if track is self._video else self._video
         stamp_ms = track.unwrap.feed(stamp)
         if track.offset is None:
-            track.offset = self._first_offset(other, stamp_ms)
+            track.offset = self._first_offset(track, stamp_ms)
         verdict = track.guard.judge(stamp_ms)
         if verdict is Verdict.GOOD:
             track.guard.accept(stamp_ms)
@@ -135,7 +181,8 @@ class Timeline:
         expected = track.guard.expected_ms() * _TICKS_PER_MS + track.offset
         if self._follows(track, other, stamp_ms, expected):
             return stamp_ms * _TICKS_PER_MS + (track.offset or 0)
-        if verdict is Verdict.OUTLIER:
+        may_lead = track is self._video or track is self._audio
+        if verdict is Verdict.OUTLIER or not may_lead:
             self.restamped += 1
             track.guard.substitute()
             return expected
@@ -145,8 +192,11 @@ class Timeline:
         self._new_section = True
         return expected
 
-    def _first_offset(self, other: _Track, stamp_ms: int) -> int:
-        if other.offset is not None:
+    def _first_offset(self, track: _Track, stamp_ms: int) -> int:
+        """By a track that is known already, so that equal stamps mean the same time in all of them."""
+        for other in (self._video, self._audio, *self._others.values()):
+            if other.offset is None or other is track:
+                continue
             near = abs(stamp_ms * _TICKS_PER_MS + other.offset - self._now_of(other)) <= 10 * VIDEO_TIMESCALE
             if near:
                 return other.offset

@@ -48,6 +48,18 @@ def build_config(sample_rate: int, channels: int, object_type: int = 2) -> bytes
     return (object_type << 11 | _RATES.index(sample_rate) << 7 | channels << 3).to_bytes(2, "big")
 
 
+def split_adts(data: bytes) -> tuple[bytes, bytes] | None:
+    """AudioSpecificConfig and raw frame of one ADTS frame (ISO/IEC 14496-3, 1.A.2); None when it is raw."""
+    if len(data) < 7 or data[0] != 0xFF or data[1] & 0xF6 != 0xF0:
+        return None
+    size = (data[3] & 3) << 11 | data[4] << 3 | data[5] >> 5
+    head = 7 if data[1] & 1 else 9
+    rate, channels = data[2] >> 2 & 0x0F, (data[2] & 1) << 2 | data[3] >> 6
+    if size != len(data) or size <= head or rate >= len(_RATES) or not channels:
+        return None
+    return build_config(_RATES[rate], channels, (data[2] >> 6) + 1), data[head:]
+
+
 def _object_type(reader: BitReader) -> int:
     kind = reader.bits(5)
     if kind == 31:

@@ -13,6 +13,7 @@ NAL_SLICE, NAL_IDR, NAL_SEI, NAL_SPS, NAL_PPS, NAL_AUD, NAL_FILLER = 1, 5, 6, 7,
 
 _START_CODE = re.compile(rb"\x00\x00\x01")
 _HIGH_PROFILES = frozenset({100, 110, 122, 144})
+_RECOVERY_POINT = 6
 
 
 class AvcConfig(msgspec.Struct, frozen=True):
@@ -149,3 +150,28 @@ def avcc_to_annexb(data: bytes | memoryview, length_size: int = 4) -> bytes:
 def has_idr(data: bytes | memoryview, length_size: int = 4) -> bool:
     """Whether a length-prefixed access unit holds an IDR slice. CodecError when it is cut off."""
     return any(nal[0] & 0x1F == NAL_IDR for nal in iter_nals(data, length_size))
+
+
+def has_recovery_point(nals: Iterable[bytes | memoryview]) -> bool:
+    """Whether an SEI among `nals` says that decoding can begin here exactly (ITU-T H.264, D.1.8)."""
+    return any(nal[0] & 0x1F == NAL_SEI and _says_recovery(bytes(nal[1:64])) for nal in nals if len(nal) > 3)
+
+
+def _says_recovery(payloads: bytes) -> bool:
+    """Looks for payload type 6 with recovery_frame_cnt 0, one set bit at its start."""
+    at = 0
+    while at + 2 < len(payloads):
+        numbers = []
+        for _ in range(2):
+            value = 0
+            while at < len(payloads) and payloads[at] == 0xFF:
+                value, at = value + 0xFF, at + 1
+            if at >= len(payloads):
+                return False
+            numbers.append(value + payloads[at])
+            at += 1
+        kind, size = numbers
+        if kind == _RECOVERY_POINT:
+            return at < len(payloads) and bool(payloads[at] & 0x80)
+        at += size
+    return False

@@ -95,7 +95,7 @@ def test_audio_that_comes_late_joins() -> None:
 
 @pytest.mark.parametrize(
     ("body", "code"),
-    [(b"\x1c\0\0\0\0conf", "video_codec"), (b"\x90hvc1conf", "video_codec"), (b"\x12xx", "video_codec")],
+    [(b"\x1e\0\0\0\0conf", "video_codec"), (b"\x90vvc1conf", "video_codec"), (b"\x12xx", "video_codec")],
 )
 def test_unsupported_codec_is_named(body: bytes, code: str) -> None:
     packager = Packager(PackagerConfig())
@@ -106,9 +106,9 @@ def test_unsupported_codec_is_named(body: bytes, code: str) -> None:
 
 def test_nothing_usable() -> None:
     packager = Packager(PackagerConfig())
-    run(packager, [Body(True, stamp, b"\x91hvc1\0\0\0x") for stamp in range(0, 3000, 33)])
+    run(packager, [Body(True, stamp, b"\x91vvc1\0\0\0x") for stamp in range(0, 3000, 33)])
     assert packager.unusable
-    assert "HEVC" in packager.problems["video_codec"].text
+    assert "VVC" in packager.problems["video_codec"].text
 
 
 def test_long_gop_is_announced_with_ten_and_cut_by_force() -> None:

@@ -239,9 +239,9 @@ async def test_fenced_by_another_writer(site: Site) -> None:
 async def test_unsupported_codec_is_said(site: Site) -> None:
     service = await site.ingest()
     client = await site.client(service)
-    client.send(Body(True, stamp, b"\x91hvc1\0\0\0x") for stamp in range(0, 3000, 33))
-    assert b"HEVC" in await client.read_all()
-    await until(lambda: "HEVC" in str(site.log.broadcasts()[0].problems))
+    client.send(Body(True, stamp, b"\x91vvc1\0\0\0x") for stamp in range(0, 3000, 33))
+    assert b"VVC" in await client.read_all()
+    await until(lambda: "VVC" in str(site.log.broadcasts()[0].problems))
 
 
 async def test_revoked_while_live(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,137 @@
+"""The audio rendition: the first audio track through timeline and cutter into the log."""
+
+from collections import deque
+from typing import NamedTuple
+
+from appliance.contracts.media import AUDIO, VIDEO_TIMESCALE
+from edge.ingest.formats import AudioSource
+from edge.ingest.holes import follow_holes
+from edge.ingest.inputs import AudioFrame
+from edge.ingest.rendition import Append
+from edge.ingest.shared import Shared
+from edge.media.audio_cutter import AudioCutter, Boundary
+from edge.media.ladder import target_duration
+from edge.media.segmenter import Chunk, Segmenter
+from edge.media.timeline import Timed
+
+_MAX_WAITING = 4096
+
+
+class _Waiting(NamedTuple):
+    timed: Timed
+    now_us: int
+
+
+class AudioPath:
+    """`video` is the source's segmenter, None when there is no video: then audio makes its own grid."""
+
+    def __init__(self, shared: Shared, source: AudioSource, video: Segmenter | None, now_us: int) -> None:
+        """`opening` holds what has to be appended first."""
+        point = shared.resume.get(AUDIO)
+        timescale = point.timescale if point is not None else source.sample_rate
+        config = shared.config
+        self.source: AudioSource | None = None
+        self.cutter = AudioCutter(
+            timescale,
+            part_target=int(config.part_target_s * timescale),
+            segment_target=int(config.segment_target_s * timescale),
+            follows_video=video is not None,
+            msn=shared.next_msn(),
+            serial=shared.serial(AUDIO),
+        )
+        self.output = shared.output(AUDIO, timescale)
+        self.output.bandwidth = shared.hints.audio_bit_rate
+        self._shared = shared
+        self._video = video
+        self._waiting: deque[_Waiting] = deque()  # for the segment in which a new configuration serves
+        self._from_msn: int | None = None
+        self.opening = shared.close_left_open(self.output, now_us)
+        if video is None:
+            self._begin_without_video(now_us)
+
+    def frame(self, source: AudioSource | None, frame: AudioFrame, stamp: int, now_us: int) -> list[Append]:
+        """A frame and the configuration that decodes it."""
+        if source is None:
+            return []
+        if source != self.source:
+            self.configure(source)
+        leads = self._video is None
+        timed = self._shared.timeline.audio(
+            stamp, frame.data, now_us=now_us, leads=leads, nano=frame.nano, samples=frame.samples
+        )
+        if timed is None:
+            return []
+        if self._from_msn is not None:
+            self._waiting.append(_Waiting(timed, now_us))
+            if len(self._waiting) > _MAX_WAITING:
+                self._waiting.popleft()
+            return []
+        return self._push(timed, now_us)
+
+    def configure(self, source: AudioSource) -> None:
+        """Takes a configuration into use, from the segment that starts next."""
+        track = source.track(self.output.timescale)
+        differs = self.output.differs_from_last(track)
+        self._shared.discontinuity = self._shared.discontinuity or differs
+        follows = self._video.next_msn if self._video is not None else self.cutter.segmenter.next_msn
+        if differs and self.source is not None and self._video is not None:
+            self._from_msn = follows
+        self.output.use(track, follows, audio=source.described())
+        self._shared.timeline.set_audio(self.output.timescale, source.sample_rate, source.frame_samples)
+        self.source = source
+
+    def boundary(self, boundary: Boundary) -> None:
+        """A segment of the source starts."""
+        self.cutter.boundary(boundary)
+        if self._from_msn is None or boundary.msn < self._from_msn:
+            return
+        # What was sent in the new configuration before its segment cannot be decoded with the old one.
+        self._from_msn = None
+        scale = self.output.timescale
+        while self._waiting and self._waiting[0].timed.sample.pts * VIDEO_TIMESCALE < boundary.pts * scale:
+            self._waiting.popleft()
+
+    def advance(self, dts: int, now_us: int) -> list[Append]:
+        """The source has come to `dts`: releases audio before it."""
+        out: list[Append] = []
+        while self._waiting and self._from_msn is None:
+            waiting = self._waiting.popleft()
+            out += self._push(waiting.timed, now_us)
+        return out + self._appends(self.cutter.advance(dts), now_us)
+
+    def fill_hole(self, holes: list[Chunk], until: int, now_us: int) -> list[Append]:
+        """GAP segments as the source's."""
+        point = self._shared.resume.get(AUDIO)
+        if point is None:
+            return []
+        return follow_holes(holes, until, point, self.cutter.segmenter, self.output, now_us)
+
+    def finish(self, now_us: int) -> list[Append]:
+        """The end of the session: everything held comes out."""
+        self._waiting.clear()
+        return self._appends(self.cutter.finish(), now_us)
+
+    def _begin_without_video(self, now_us: int) -> None:
+        shared, point, timescale = self._shared, self._shared.resume.get(AUDIO), self.output.timescale
+        if point is not None:
+            until = shared.base(now_us) * timescale // VIDEO_TIMESCALE
+            chunks = self.cutter.segmenter.gap(until, pdt_us=point.end_pdt_us, from_dts=point.end_dts)
+            self.opening += shared.appends(self.output, chunks, now_us)
+        if shared.target_duration_s is None:
+            shared.target_duration_s = target_duration(0.1, shared.config.segment_target_s + 0.5)
+
+    def _push(self, timed: Timed, now_us: int) -> list[Append]:
+        leads = self._video is None
+        pdt_us = self._shared.timeline.pdt_us(timed.sample.pts * VIDEO_TIMESCALE // self.output.timescale)
+        discontinuity = leads and (timed.discontinuity or self._shared.discontinuity)
+        if leads:
+            self._shared.discontinuity = False
+        return self._appends(self.cutter.push(timed.sample, pdt_us=pdt_us, discontinuity=discontinuity), now_us)
+
+    def _appends(self, chunks: list[Chunk], now_us: int) -> list[Append]:
+        """The wall clock is looked up here: when the frames came, the anchor was perhaps not known."""
+        out = []
+        for chunk in chunks:
+            pdt_us = self._shared.timeline.pdt_us(chunk.dts * VIDEO_TIMESCALE // self.output.timescale)
+            out.append(self.output.append(chunk, late_us=now_us, pdt_us=pdt_us))
+        return out

@@ -1,0 +1,111 @@
+"""What the tracks of one publisher session share: the timeline, the renditions, and what was found out."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from appliance.contracts.media import SOURCE, VIDEO_TIMESCALE, Init, Problem
+from edge.ingest.hints import Hints
+from edge.ingest.rendition import Append, RenditionOutput, ResumePoint
+from edge.media.segmenter import Chunk, SegmenterConfig
+from edge.media.timeline import BASE_OFFSET, Timeline
+
+
+class PackagerConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds. `repair`: somebody makes a rendition to be watched of a source that players cannot take."""
+
+    part_target_s: float = 0.35
+    segment_target_s: float = 2.0
+    chunk_s: float = 0.1
+    repair: bool = False
+
+
+class Shared:
+    """See the module's docstring. Made once per session; `timeline` is set when probing ends."""
+
+    def __init__(
+        self,
+        config: PackagerConfig,
+        epoch: int,
+        resume: Mapping[str, ResumePoint],
+        inits: Mapping[str, Sequence[Init]],
+        target_duration_s: int | None,
+    ) -> None:
+        self.config = config
+        self.epoch = epoch
+        self.resume = dict(resume)
+        self.inits = dict(inits)
+        self.target_duration_s = target_duration_s
+        self.needs_repair = False
+        self.hints = Hints()
+        self.timeline = Timeline()
+        self.renditions: dict[str, RenditionOutput] = {}
+        self.problems: dict[str, Problem] = {}
+        self.quirks: list[str] = []
+        self.discontinuity = False  # the next key frame of the source starts one
+
+    def problem(self, problem: Problem) -> None:
+        """Each code once; the first text stays."""
+        self.problems.setdefault(problem.code, problem)
+
+    def quirk(self, kind: str) -> None:
+        """Something tolerated, each kind once."""
+        if kind not in self.quirks:
+            self.quirks.append(kind)
+
+    def output(self, name: str, timescale: int) -> RenditionOutput:
+        """The rendition `name`, going on where the log ends."""
+        point = self.resume.get(name)
+        bandwidth = self.hints.video_bit_rate if name == SOURCE else 0
+        output = RenditionOutput(
+            name,
+            timescale,
+            self.epoch,
+            inits=self.inits.get(name, ()),
+            last_init=point.header.init if point is not None else None,
+            bandwidth=bandwidth,
+        )
+        self.renditions[name] = output
+        return output
+
+    def close_left_open(self, output: RenditionOutput, now_us: int) -> list[Append]:
+        """Ends the segment that an earlier process left open."""
+        point = self.resume.get(output.name)
+        closing = output.closing(point, late_us=now_us) if point is not None else None
+        return [closing] if closing is not None else []
+
+    def base(self, now_us: int) -> int:
+        """Media time of the first stamp: after what the log holds and the time that passed since."""
+        last = self.last_point()
+        if last is None:
+            return BASE_OFFSET
+        return last.end_media_time + max(0, now_us - last.end_pdt_us) * 9 // 100
+
+    def last_point(self) -> ResumePoint | None:
+        """Where the broadcast's media ends in the log, over all renditions."""
+        return max(self.resume.values(), key=lambda point: point.end_media_time, default=None)
+
+    def next_msn(self) -> int:
+        """The segment after all that the log holds."""
+        return max((point.header.msn + 1 for point in self.resume.values()), default=0)
+
+    def serial(self, name: str) -> int:
+        """The next part's serial of a rendition."""
+        point = self.resume.get(name)
+        return 0 if point is None else point.header.next_serial
+
+    def segmenter_config(self, *, max_segment_s: int, given_boundaries: bool = False) -> SegmenterConfig:
+        """For video."""
+        config = self.config
+        return SegmenterConfig(
+            timescale=VIDEO_TIMESCALE,
+            part_target=int(config.part_target_s * VIDEO_TIMESCALE),
+            segment_target=int(config.segment_target_s * VIDEO_TIMESCALE),
+            max_segment=max_segment_s * VIDEO_TIMESCALE,
+            chunk_target=int(config.chunk_s * VIDEO_TIMESCALE),
+            given_boundaries=given_boundaries,
+        )
+
+    def appends(self, output: RenditionOutput, chunks: list[Chunk], now_us: int) -> list[Append]:
+        """Log messages of chunks that know their wall clock."""
+        return [output.append(chunk, late_us=now_us) for chunk in chunks]

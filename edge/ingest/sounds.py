@@ -1,0 +1,131 @@
+"""Audio as publishers send it, each codec to frames as a file stores them. One class per codec.
+
+`source` is what the next frame needs, None until it is known. Reading raises CodecError only.
+"""
+
+from typing import NamedTuple, Protocol
+
+from edge.ingest.formats import AudioSource
+from edge.protocols.codecs import aac, ac3, flac, opus
+from edge.protocols.flv.names import AAC, AC3, EAC3, FLAC, OPUS
+
+
+class AudioFrame(NamedTuple):
+    """One frame and how many samples it lasts, counted at its source's sample rate."""
+
+    data: bytes
+    samples: int
+    nano: int = 0
+
+
+class Sound(Protocol):
+    """One codec of one track."""
+
+    source: AudioSource | None
+
+    def configure(self, data: bytes) -> None:
+        """A sequence start."""
+
+    def frame(self, data: bytes) -> AudioFrame | None:
+        """The frame of a tag; None when it cannot be used yet."""
+
+
+class AacSound:
+    """AAC, raw or, against the rules, in ADTS."""
+
+    def __init__(self) -> None:
+        self.source: AudioSource | None = None
+
+    def configure(self, data: bytes) -> None:
+        if data:  # some encoders send an empty one first
+            config = aac.parse_config(data)
+            self.source = AudioSource(
+                AAC, bytes(data), config.rfc6381(), config.sample_rate, config.channels, config.frame_samples
+            )
+
+    def frame(self, data: bytes) -> AudioFrame | None:
+        wrapped = aac.split_adts(data)
+        if wrapped is not None:
+            config, data = wrapped
+            if self.source is None:
+                self.configure(config)
+        return AudioFrame(data, self.source.frame_samples) if self.source is not None and data else None
+
+
+class OpusSound:
+    """Opus, its header sent ahead or not at all."""
+
+    _USUAL = opus.RATE // 50
+
+    def __init__(self) -> None:
+        self.source: AudioSource | None = None
+
+    def configure(self, data: bytes) -> None:
+        if data:
+            self._use(opus.parse_config(data))
+
+    def frame(self, data: bytes) -> AudioFrame | None:
+        samples = opus.packet_samples(data)
+        if self.source is None:
+            self._use(opus.parse_config(opus.config(2 if data[0] & 4 else 1)))
+        return AudioFrame(data, samples)
+
+    def _use(self, config: opus.OpusConfig) -> None:
+        self.source = AudioSource(OPUS, config.encode(), config.rfc6381(), opus.RATE, config.channels, self._USUAL)
+
+
+class FlacSound:
+    """FLAC, its stream header sent ahead."""
+
+    def __init__(self) -> None:
+        self.source: AudioSource | None = None
+
+    def configure(self, data: bytes) -> None:
+        if data:
+            config = flac.parse_config(data)
+            self.source = AudioSource(
+                FLAC,
+                config.stream_info,
+                config.rfc6381(),
+                config.sample_rate,
+                config.channels,
+                config.block_samples,
+            )
+
+    def frame(self, data: bytes) -> AudioFrame | None:
+        return AudioFrame(data, flac.frame_samples(data)) if self.source is not None else None
+
+
+class DolbySound:
+    """AC-3 or E-AC-3: each frame says what it is."""
+
+    def __init__(self) -> None:
+        self.source: AudioSource | None = None
+        self._frame: ac3.Ac3Config | None = None
+
+    def configure(self, _data: bytes) -> None:
+        """There is nothing to be said ahead."""
+
+    def frame(self, data: bytes) -> AudioFrame | None:
+        first, samples = ac3.parse_frame(data), ac3.packet_samples(data)
+        if not self._frame or self._same(first) != self._same(self._frame):
+            self.source = AudioSource(
+                EAC3 if first.enhanced else AC3,
+                first.specific_box(),
+                first.rfc6381(),
+                first.sample_rate,
+                first.channels,
+                samples,
+            )
+            self._frame = first
+        return AudioFrame(data, samples)
+
+    @staticmethod
+    def _same(frame: ac3.Ac3Config) -> tuple[object, ...]:
+        """What a decoder must know; the bit rate may change with each frame."""
+        return frame.enhanced, frame.sample_rate, frame.channels, frame.bsid, frame.layout
+
+
+SOUNDS: dict[str, type[Sound]] = {
+    AAC: AacSound, OPUS: OpusSound, FLAC: FlacSound, AC3: DolbySound, EAC3: DolbySound,
+}  # fmt: skip

@@ -1,0 +1,128 @@
+"""The source rendition: video track 0 through timeline and segmenter into the log. It sets the pace of all."""
+
+from typing import Protocol
+
+from appliance.contracts.media import SOURCE, VIDEO_TIMESCALE
+from edge.ingest import problems
+from edge.ingest.formats import VideoSource
+from edge.ingest.holes import MIN_HOLE_US
+from edge.ingest.inputs import AccessUnit
+from edge.ingest.key_frames import KeyFrames
+from edge.ingest.rendition import Append
+from edge.ingest.shared import Shared
+from edge.media.audio_cutter import Boundary
+from edge.media.ladder import MAX_TARGET_DURATION_S
+from edge.media.segmenter import Chunk, Segmenter
+from edge.media.timeline import Timed
+from edge.protocols.fmp4 import Sample
+
+
+class Follower(Protocol):
+    """A rendition cut at the source's boundaries."""
+
+    def boundary(self, boundary: Boundary) -> None:
+        """A segment of the source starts."""
+
+    def advance(self, dts: int, now_us: int) -> list[Append]:
+        """The source's decode time (90 kHz) has come to `dts`."""
+
+    def fill_hole(self, holes: list[Chunk], until: int, now_us: int) -> list[Append]:
+        """The source has filled the time since the last session with `holes`, up to `until` (90 kHz)."""
+
+
+class VideoPath:
+    """`followers` may be added to while it runs."""
+
+    def __init__(self, shared: Shared) -> None:
+        self.followers: list[Follower] = []
+        self.segmenter = Segmenter(
+            shared.segmenter_config(max_segment_s=shared.target_duration_s or MAX_TARGET_DURATION_S),
+            msn=shared.resume[SOURCE].header.msn + 1 if SOURCE in shared.resume else shared.next_msn(),
+            serial=shared.serial(SOURCE),
+        )
+        self.output = shared.output(SOURCE, VIDEO_TIMESCALE)
+        self.source: VideoSource | None = None
+        self._shared = shared
+        self._started = False
+        self._keys = KeyFrames(shared, self.segmenter)
+
+    def unit(self, source: VideoSource | None, unit: AccessUnit, stamp: int, now_us: int) -> list[Append]:
+        """An access unit and the configuration that decodes it."""
+        out: list[Append] = []
+        if source != self.source:
+            if not unit.key or source is None:
+                return []  # nothing decodes before a key frame of the new configuration
+            out += self._configure(source, now_us)
+        timed = self._shared.timeline.video(
+            stamp, unit.cts_ms, unit.key, unit.data, now_us=now_us, nano=unit.nano
+        )  # fmt: skip
+        for item in timed:
+            out += self._push(item, now_us)
+        return out
+
+    def flush(self, now_us: int) -> list[Append]:
+        """The frame held back to learn its duration comes out."""
+        out: list[Append] = []
+        for timed in self._shared.timeline.flush():
+            out += self._push(timed, now_us)
+        return out
+
+    def finish(self, now_us: int) -> list[Append]:
+        """Ends the segment."""
+        return self.flush(now_us) + self._shared.appends(self.output, self.segmenter.finish(), now_us)
+
+    def _configure(self, source: VideoSource, now_us: int) -> list[Append]:
+        """A new decoder configuration, at its first key frame."""
+        out: list[Append] = []
+        shared = self._shared
+        rate = shared.hints.frame_rate(source.picture)
+        if self.source is not None:
+            for timed in shared.timeline.set_frame_rate(rate):
+                out += self._push(timed, now_us)
+        self.source = source
+        track = source.track()
+        shared.discontinuity = shared.discontinuity or self.output.differs_from_last(track)
+        self.output.bandwidth = self.output.bandwidth or source.first_bandwidth
+        self.output.use(track, self.segmenter.next_msn, video=source.described(rate))
+        return out
+
+    def _push(self, timed: Timed, now_us: int) -> list[Append]:
+        shared, segmenter, sample = self._shared, self.segmenter, timed.sample
+        out: list[Append] = []
+        if not self._started:
+            if not sample.key:
+                return []
+            self._started = True
+            out += self._fill_hole(sample, now_us)
+        if timed.discontinuity:
+            shared.problem(problems.jump())
+        discontinuity = sample.key and (timed.discontinuity or shared.discontinuity)
+        if sample.key:
+            shared.discontinuity = False
+        self._keys.watch(sample)
+        before = segmenter.msn
+        chunks = segmenter.push(
+            sample, pdt_us=shared.timeline.pdt_us(sample.pts), discontinuity=discontinuity
+        )  # fmt: skip
+        if segmenter.msn is not None and segmenter.msn != before:
+            boundary = Boundary(segmenter.msn, sample.pts, discontinuity, sample.dts, not sample.key)
+            for follower in self.followers:
+                follower.boundary(boundary)
+        out += shared.appends(self.output, chunks, now_us)
+        for follower in self.followers:
+            out += follower.advance(sample.dts, now_us)
+        return out
+
+    def _fill_hole(self, first: Sample, now_us: int) -> list[Append]:
+        """GAP segments for the time since the broadcast's last session, the same in all renditions."""
+        shared = self._shared
+        point = shared.resume.get(SOURCE)
+        if point is None or now_us - point.end_pdt_us < MIN_HOLE_US:
+            return []
+        chunks = self.segmenter.gap(first.dts, pdt_us=point.end_pdt_us, from_dts=point.end_dts)
+        self.output.move_use(self.segmenter.next_msn)
+        out = shared.appends(self.output, chunks, now_us)
+        if chunks:
+            for follower in self.followers:
+                out += follower.fill_hole(chunks, first.dts, now_us)
+        return out
