@@ -248,6 +248,7 @@ def _whip_config(settings: Settings) -> WhipConfig:
         hosts=candidate_hosts(ingest.ice_hosts, node.host),
         ice_servers=tuple(url.strip() for url in ingest.ice_servers.split(",") if url.strip()),
         start_kbps=ingest.webrtc_start_kbps,
+        key_every_s=settings.media.segment_target_s,
         idle_s=ingest.idle_s,
         sessions=ingest.connections,
         sessions_per_address=ingest.connections_per_address,

@@ -8,7 +8,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from playwright.async_api import Browser, Page, Route, async_playwright
+from aiohttp import web
+from playwright.async_api import Browser, Page, async_playwright
 
 from tests.e2e.e2e_node import Channel, Node
 
@@ -29,7 +30,6 @@ _ARGUMENTS = [
     "--disable-quic",
     "--no-first-run",
 ]
-_ELSEWHERE = "http://127.0.0.1:9/"  # another origin than the node's, and a secure context
 _PUBLISH = """async ([url, key, codec, layers]) => {
   const media = await navigator.mediaDevices.getUserMedia({audio: true, video: {width: 1280, height: 720}});
   const peer = window.peer = new RTCPeerConnection();
@@ -84,16 +84,27 @@ async def browser() -> AsyncIterator[Browser]:
         await launched.close()
 
 
-async def studio(browser: Browser) -> Page:
-    """An empty page of another origin."""
-    page = await browser.new_page()
+@pytest.fixture
+async def elsewhere() -> AsyncIterator[str]:
+    """URL of an empty page of another origin than the node's; a secure context, as cameras need."""
 
-    async def answer(route: Route) -> None:
-        await route.fulfill(body="<!doctype html><title>studio</title>", content_type="text/html")
+    async def answer(_: web.BaseRequest) -> web.Response:
+        return web.Response(text="<!doctype html><title>studio</title>", content_type="text/html")
 
-    await page.route(_ELSEWHERE, answer)
-    await page.goto(_ELSEWHERE)
-    return page
+    runner = web.ServerRunner(web.Server(answer))
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def page(browser: Browser, elsewhere: str) -> Page:
+    """That page."""
+    opened = await browser.new_page()
+    await opened.goto(elsewhere)
+    return opened
 
 
 async def publish(
@@ -123,9 +134,8 @@ async def state(node: Node, channel: Channel) -> str:
 
 
 @pytest.mark.parametrize("codec", ["video/H264", "video/VP8", "video/VP9", "video/AV1"])
-async def test_browser_publishes(node: Node, browser: Browser, codec: str) -> None:
+async def test_browser_publishes(node: Node, page: Page, codec: str) -> None:
     channel = await asyncio.to_thread(node.channel, "whip")
-    page = await studio(browser)
     made = await publish(page, node, channel, codec)
     if made.get("missing"):
         pytest.skip(f"this Chromium has no {codec}")

@@ -12,6 +12,7 @@ class WhipConfig:
     hosts: tuple[str, ...]
     ice_servers: tuple[str, ...] = ()
     start_kbps: int = 1500
+    key_every_s: float = 2.0  # between key frames: browsers make them only when asked
     connect_s: float = 15.0  # from the offer to media that can flow
     idle_s: float = 15.0  # a publisher that sends nothing for so long is taken for dead
     sessions: int = 500

@@ -70,7 +70,7 @@ class WhipSession:
         self._encoder = encoder
         self._born = self._flushed_at = self._media_at = now
         self._dtls = DtlsEndpoint(identity.context, active=negotiated.dtls_active, fingerprints=offer.fingerprints)
-        self._receiver = Receiver(negotiated, ssrc)
+        self._receiver = Receiver(negotiated, ssrc, key_every_s=config.key_every_s)
         rids = next((one.section.rids for one in negotiated.chosen if one.section.kind == "video"), [])
         self._tagger = Tagger(rids)
         self._codecs = [one.codec.name for one in negotiated.chosen]

@@ -36,11 +36,16 @@ class Receiver:
     Bounded by the number of sources and by each source's reorder buffer.
     """
 
-    def __init__(self, negotiated: Negotiated, ssrc: int, *, most_bits_per_s: int = 12_000_000) -> None:
-        """`ssrc` is ours in RTCP; `most_bits_per_s` is what REMB allows where it is the only feedback."""
+    def __init__(
+        self, negotiated: Negotiated, ssrc: int, *, key_every_s: float = 2.0, most_bits_per_s: int = 12_000_000
+    ) -> None:
+        """`ssrc` is ours in RTCP. Browsers make key frames only when asked: when none came for `key_every_s`, one
+        is asked for. `most_bits_per_s` is what REMB allows where it is the only feedback."""
         self.counts: collections.Counter[str] = collections.Counter()
         self._ssrc = ssrc
         self._most_bits_per_s = most_bits_per_s
+        self._key_every_s = key_every_s
+        self._keys_at = 0.0
         self._by_type: dict[int, tuple[Chosen, bool]] = {}
         for chosen in negotiated.chosen:
             self._by_type[chosen.codec.payload_type] = chosen, False
@@ -123,6 +128,8 @@ class Receiver:
         for source in self._sources.values():
             if source.order.is_waiting:
                 self._repair(source, now)
+        if now >= self._keys_at:
+            self._ask_in_step(now)
         if now >= self._feedback_at:
             self._feed_back(now)
         if now >= self._report_at:
@@ -130,6 +137,18 @@ class Receiver:
             blocks = [source.report(now) for source in self._sources.values()]
             description = rtcp.source_description(self._ssrc, _NAME)
             self._outgoing.append(rtcp.receiver_report(self._ssrc, blocks) + description)
+
+    def _ask_in_step(self, now: float) -> None:
+        """Asks all layers at once, so that they begin their segments together. One that brings key frames in
+        good time by itself is left alone."""
+        videos = [source for source in self._sources.values() if source.kind == "video"]
+        newest = max((source.key_at for source in videos), default=now)
+        if now - newest < self._key_every_s:
+            self._keys_at = newest + self._key_every_s
+            return
+        self._keys_at = now + self._key_every_s / 2  # when they do not come: again, but not in haste
+        for source in videos:
+            self._ask_for_key(source, now)
 
     def _repair(self, source: Source, now: float) -> None:
         wanted = source.order.wanted(now)[:_MOST_NACKS] if source.repairs else []
@@ -163,6 +182,8 @@ class Receiver:
                 source.waits_for_key = source.kind == "video"
             elif not source.waits_for_key or frame.key:
                 source.waits_for_key = False
+                if frame.key:
+                    source.key_at = now
                 time_s = source.clock.place(frame.timestamp, frame.at, self._reference())
                 self._frames.append(MediaFrame(source.kind, source.codec.name, source.rid, frame, time_s))
                 continue

@@ -26,6 +26,7 @@ class Source:
         self.order = ReorderBuffer(wait_s=_WAIT_S if self.repairs else _SHORT_WAIT_S)
         self.waits_for_key = self.kind == "video"
         self.seen_at = now
+        self.key_at = now  # of its last key frame
         self._depayloader = DEPAYLOADERS[chosen.codec.name]()
         self._packets = 0
         self._first_sequence = -1
