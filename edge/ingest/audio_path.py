@@ -45,6 +45,7 @@ class AudioPath:
         self._video = video
         self._waiting: deque[_Waiting] = deque()  # for the segment in which a new configuration serves
         self._from_msn: int | None = None
+        self._from_pts = 0  # 90 kHz: what came in the new configuration before cannot be decoded with the old
         self.opening = shared.close_left_open(self.output, now_us)
         if video is None:
             self._begin_without_video(now_us)
@@ -85,11 +86,7 @@ class AudioPath:
         self.cutter.boundary(boundary)
         if self._from_msn is None or boundary.msn < self._from_msn:
             return
-        # What was sent in the new configuration before its segment cannot be decoded with the old one.
-        self._from_msn = None
-        scale = self.output.timescale
-        while self._waiting and self._waiting[0].timed.sample.pts * VIDEO_TIMESCALE < boundary.pts * scale:
-            self._waiting.popleft()
+        self._from_msn, self._from_pts = None, boundary.pts
 
     def advance(self, dts: int, now_us: int) -> list[Append]:
         """The source has come to `dts`: releases audio before it."""
@@ -122,6 +119,8 @@ class AudioPath:
 
     def _push(self, timed: Timed, now_us: int) -> list[Append]:
         leads = self._video is None
+        if timed.sample.pts * VIDEO_TIMESCALE < self._from_pts * self.output.timescale:
+            return []
         pdt_us = self._shared.timeline.pdt_us(timed.sample.pts * VIDEO_TIMESCALE // self.output.timescale)
         discontinuity = leads and (timed.discontinuity or self._shared.discontinuity)
         if leads:

@@ -53,8 +53,7 @@ class AvcStream:
             self._use(avc.config_from_nals((*config.sps, *config.pps)))
 
     def unit(self, tag: VideoTag) -> AccessUnit | None:
-        annexb = avc.is_annexb(tag.data)
-        nals = avc.split_annexb(tag.data) if annexb else list(avc.iter_nals(tag.data, self._length_size))
+        nals, annexb = avc.split_any(tag.data, self._length_size)
         kinds = {nal[0] & 0x1F for nal in nals}
         if avc.NAL_SPS in kinds and avc.NAL_PPS in kinds:
             self._use(avc.config_from_nals(nals))
@@ -94,8 +93,7 @@ class HevcStream:
             self._use(hevc.config_from_nals((*config.vps, *config.sps, *config.pps)))
 
     def unit(self, tag: VideoTag) -> AccessUnit | None:
-        annexb = avc.is_annexb(tag.data)
-        split = avc.split_annexb(tag.data) if annexb else list(avc.iter_nals(tag.data, self._length_size))
+        split, annexb = avc.split_any(tag.data, self._length_size)
         nals = [nal for nal in split if len(nal) > 2]
         kinds = {hevc.nal_type(nal) for nal in nals}
         if hevc.NAL_SPS in kinds and hevc.NAL_PPS in kinds:

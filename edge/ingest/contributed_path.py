@@ -77,9 +77,8 @@ class ContributedPath:
 
     def _configure(self, source: VideoSource) -> None:
         rate = self._shared.hints.frame_rate(source.picture)
-        if self.source is not None:
-            held = self._shared.timeline.set_frame_rate(rate, track=self.track)
-            self._held.extend(timed.sample for timed in held)
+        held = self._shared.timeline.set_frame_rate(rate, track=self.track)
+        self._held.extend(timed.sample for timed in held)
         track = source.track()
         if self.output.differs_from_last(track):
             self._new_config = self._open

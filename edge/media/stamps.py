@@ -4,6 +4,7 @@ import enum
 
 WRAP = 1 << 32
 _HALF = 1 << 31
+_WRAP_STEP = 60_000  # how far a stamp after a wrap may be from the one before
 FORWARD_LIMIT_MS = 5_000
 BACKWARD_LIMIT_MS = 200
 AUDIO_BACKWARD_LIMIT_MS = 1_000  # the audio clock takes less than that as drift
@@ -12,18 +13,30 @@ _MAX_STEP_MS = 500
 
 
 class Unwrapper:
-    """32-bit stamps as unbounded ones, by serial number arithmetic (RFC 1982)."""
+    """32-bit stamps as unbounded ones, by serial number arithmetic (RFC 1982).
+
+    Some peers count with 31 bits: a step back by almost all of them is such a wrap.
+    """
 
     def __init__(self) -> None:
         self._last: int | None = None
+        self._modulus = WRAP
 
     def feed(self, stamp: int) -> int:
-        """The stamp nearest to the one before that is equal modulo 2^32."""
+        """The stamp nearest to the one before that is equal modulo 2^32, or 2^31."""
         if self._last is None:
             self._last = stamp % WRAP
-        else:
-            self._last += (stamp - self._last + _HALF) % WRAP - _HALF
+            return self._last
+        step = self._step(stamp)
+        if self._modulus == WRAP and step < _WRAP_STEP - _HALF:
+            self._modulus = _HALF
+            step = self._step(stamp)
+        self._last += step
         return self._last
+
+    def _step(self, stamp: int) -> int:
+        half = self._modulus // 2
+        return (stamp - (self._last or 0) + half) % self._modulus - half
 
 
 class Verdict(enum.Enum):

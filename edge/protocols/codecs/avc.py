@@ -124,6 +124,18 @@ def is_annexb(data: bytes | memoryview) -> bool:
     return bytes(data[:4]) == b"\0\0\0\1"
 
 
+def split_any(data: bytes | memoryview, length_size: int) -> tuple[list[memoryview], bool]:
+    """NAL units in either framing, and whether it was the byte stream's. CodecError when it is neither."""
+    if is_annexb(data):
+        return split_annexb(data), True
+    try:
+        return list(iter_nals(data, length_size)), False
+    except CodecError:
+        if bytes(data[:3]) != b"\0\0\1":
+            raise
+        return split_annexb(data), True
+
+
 def join_avcc(nals: Iterable[bytes | memoryview]) -> bytes:
     """NAL units with 4 byte length prefixes."""
     pieces: list[bytes | memoryview] = []

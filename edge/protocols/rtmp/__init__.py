@@ -5,6 +5,7 @@ wrong in many ways: what can be understood is accepted and reported as a `Quirk`
 connection with a reason. A stream key is never part of a reason or a quirk.
 """
 
+from edge.protocols.rtmp.capabilities import CapsEx
 from edge.protocols.rtmp.connection import RtmpConnection, RtmpLimits
 from edge.protocols.rtmp.events import (
     AudioData,
@@ -20,6 +21,7 @@ from edge.protocols.rtmp.events import (
 
 __all__ = [
     "AudioData",
+    "CapsEx",
     "Closed",
     "Connected",
     "Event",

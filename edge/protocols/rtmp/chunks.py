@@ -117,12 +117,10 @@ class ChunkReader:
         stream = self._streams.get(chunk_stream_id)
         if stream is not None:
             return stream
-        if form > 1:
-            raise ChunkError("a chunk stream begins without a message length")
         if len(self._streams) >= MAX_CHUNK_STREAMS:
             raise ChunkError("too many chunk streams")
-        if form == 1:
-            self.quirks.append("chunk_stream_begins_with_delta")
+        if form:  # without a length (2 and 3) the message counts as empty
+            self.quirks.append("chunk_stream_begins_with_delta" if form == 1 else "chunk_stream_without_length")
         stream = self._streams[chunk_stream_id] = _ChunkStream()
         return stream
 

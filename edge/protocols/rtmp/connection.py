@@ -14,6 +14,7 @@ import msgspec
 from appliance.contracts.errors import BadInputError
 from edge.protocols import amf
 from edge.protocols.rtmp import messages as wire
+from edge.protocols.rtmp.capabilities import CapsEx, our_capabilities, read_capabilities
 from edge.protocols.rtmp.chunks import ChunkReader, ChunkWriter, Message
 from edge.protocols.rtmp.events import (
     AudioData,
@@ -34,7 +35,6 @@ _CHUNK_SIZE = 4096
 _STREAM_ID = 1
 _CONTROL, _COMMAND, _STATUS = 2, 3, 5  # chunk streams
 _MAX_QUIRK_KINDS = 64
-_FOURCC = ("avc1", "mp4a")
 
 
 class RtmpLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +72,7 @@ class RtmpConnection:
         self._received = self._acknowledged = 0
         self._window = _WINDOW
         self._app = self._tc_url = ""
+        self._caps_ex = CapsEx.NONE
         self._has_media = False
         self._quirks: set[str] = set()
 
@@ -159,6 +160,16 @@ class RtmpConnection:
         status = "NetStream.Publish.BadName" if bad_name else "NetStream.Publish.Rejected"
         self._status("error", status, description)
         self._close(code, description)
+
+    def request_reconnect(self, tc_url: str, description: str) -> bool:
+        """Asks the peer to connect again, to `tc_url` ("" the same), and to publish here until it has.
+
+        False when it has not said that it can (Enhanced RTMP v2, "Reconnect Request").
+        """
+        if CapsEx.RECONNECT not in self._caps_ex or self._state is _State.CLOSED:
+            return False
+        self._send(_COMMAND, wire.reconnect_request(tc_url, description))
+        return True
 
     def end(self, code: str, description: str) -> None:
         """This side ends the session: taken over, key revoked, or the node drains."""
@@ -266,7 +277,10 @@ class RtmpConnection:
             self._quirk("connect_without_url")
         self._state = _State.IDLE
         self._deadline = now + self._limits.publish_s
-        self._events.append(Connected(self._app, self._tc_url, _text(lowered.get("flashver"))[:120]))
+        peer = read_capabilities(lowered)
+        self._caps_ex = peer.caps_ex
+        encoder = _text(lowered.get("flashver"))[:120]
+        self._events.append(Connected(self._app, self._tc_url, encoder, int(peer.caps_ex), peer.codecs))
         self._send(_CONTROL, wire.window_ack_size(_WINDOW))
         self._send(_CONTROL, wire.set_peer_bandwidth(_WINDOW))
         self._send(_CONTROL, wire.set_chunk_size(_CHUNK_SIZE))
@@ -278,8 +292,9 @@ class RtmpConnection:
             "description": "connected",
             "objectEncoding": 0.0,
         }
-        if "fourcclist" in lowered:
-            properties["fourCcList"] = list(_FOURCC)
+        if peer.enhanced:  # peers look for it in either of the two objects
+            properties |= our_capabilities()
+            information |= our_capabilities()
         self._send(_COMMAND, wire.command(0, ["_result", transaction, properties, information]))
 
     def _release_stream(self, transaction: float, _values: list[amf.AmfValue], _now: float) -> None:

@@ -7,11 +7,16 @@ from edge.protocols.amf import AmfValue
 
 
 class Connected(NamedTuple):
-    """The connect command. `encoder` is flashVer, what the publisher calls itself."""
+    """The connect command. `encoder` is flashVer, what the publisher calls itself.
+
+    `caps_ex` are the CapsEx bits and `codecs` the FourCCs it says it has (Enhanced RTMP v2), 0 and () for none.
+    """
 
     app: str
     tc_url: str
     encoder: str
+    caps_ex: int = 0
+    codecs: tuple[str, ...] = ()
 
 
 class PublishRequested(NamedTuple):

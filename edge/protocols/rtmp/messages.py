@@ -44,6 +44,18 @@ def status(stream_id: int, level: str, code: str, description: str) -> Message:
     return command(stream_id, ["onStatus", 0, None, information])
 
 
+def reconnect_request(tc_url: str, description: str) -> Message:
+    """onStatus of the NetConnection (Enhanced RTMP v2, "Reconnect Request")."""
+    information: dict[str, amf.AmfValue] = {
+        "level": "status",
+        "code": "NetConnection.Connect.ReconnectRequest",
+        "description": description,
+    }
+    if tc_url:
+        information["tcUrl"] = tc_url
+    return command(0, ["onStatus", 0, None, information])
+
+
 def split_aggregate(message: Message) -> list[Message]:
     """The FLV tags of an aggregate message (7.1.6), stamps shifted to its own. Cut tags are lost."""
     payload, at = message.payload, 0

@@ -1,0 +1,162 @@
+"""Several video tracks of one encoder: renditions on the same boundaries."""
+
+import pytest
+from flv_source import Body, audio_config, media, picture, video_config
+
+from appliance.contracts.media import AUDIO, SOURCE, ChunkFlag
+from edge.ingest.packager import Packager, PackagerConfig
+from edge.ingest.rendition import Append, ResumePoint
+from edge.protocols.flv import TagKind, video_tag
+from edge.protocols.fmp4 import read_fragments
+from tests.media_tools import encoded
+from tests.media_tools.bodies import audio_bodies, interleaved, video_bodies
+
+T0 = 1_700_000_000_000_000
+SMALL = bytes.fromhex("0142c01effe100196742c01ed900a02ff970110000030001000003003c0f162e4801000568cb83cb20")
+
+
+def run(packager: Packager, bodies: list[Body], start_us: int = T0) -> list[Append]:
+    out: list[Append] = []
+    now_us = start_us
+    for body in bodies:
+        now_us = start_us + body.stamp * 1000
+        take = packager.video if body.is_video else packager.audio
+        out += take(body.stamp, body.body, now_us=now_us)
+    return out + packager.finish(now_us=now_us)
+
+
+def of(appends: list[Append], name: str) -> list[Append]:
+    return [append for append in appends if append.rendition == name]
+
+
+def frames(appends: list[Append]) -> list[int]:
+    return [
+        int.from_bytes(bytes(sample.data[-44:-40]), "big")
+        for append in appends
+        for part in read_fragments(append.data)
+        for sample in part.samples
+    ]
+
+
+def track(number: int, seconds: float, *, gop: int = 60, shift: int = 0, first: bool = False) -> list[Body]:
+    """The synthetic pictures of `media` as track `number`; key frames `shift` frames late."""
+    out = [Body(True, 0, video_tag("avc1", TagKind.CONFIG, key=True, track=number, data=SMALL))]
+    for index in range(round(seconds * 30)):
+        key = (index - shift) % gop == 0 or (first and index == 0)
+        body = picture(index, key=key, stamp=index * 1000 // 30)
+        data = body.body[5:]
+        out.append(body._replace(body=video_tag("avc1", TagKind.FRAME, key=key, track=number, data=data)))
+    return out
+
+
+def test_tracks_are_cut_together() -> None:
+    packager = Packager(PackagerConfig())
+    out = run(packager, interleaved([video_config()], track(1, 6), track(2, 6), [audio_config()], media(6)))
+    assert packager.contributed == ["360p", "360pb"]
+    assert list(packager.renditions) == [SOURCE, "360p", "360pb", AUDIO]
+    starts = {}
+    for name in (SOURCE, *packager.contributed):
+        assert frames(of(out, name)) == list(range(180))
+        firsts = [append.header for append in of(out, name) if append.header.part == append.header.chunk == 0]
+        starts[name] = [(header.msn, header.dts, header.pdt_us) for header in firsts]
+        assert all(header.flags & ChunkFlag.INDEPENDENT for header in firsts)
+        assert of(out, name)[-1].header.flags & ChunkFlag.LAST_OF_SEGMENT
+    assert starts[SOURCE] == starts["360p"] == starts["360pb"]
+    assert [msn for msn, _, _ in starts[SOURCE]] == [0, 1, 2]
+    assert packager.problems == {}
+
+
+def test_all_tracks_in_one_tag() -> None:
+    def many(first: int, packet: int, data: bytes) -> bytes:
+        bodies = b"".join(bytes([number]) + len(data).to_bytes(3, "big") + data for number in (0, 1))
+        return bytes([first | 6, 0x10 | packet]) + b"avc1" + bodies
+
+    packager = Packager(PackagerConfig())
+    bodies = [Body(True, 0, many(0x90, 0, SMALL)), audio_config()]
+    for body in media(4):
+        if body.is_video:
+            key = body.body[0] == 0x17
+            bodies.append(body._replace(body=many(0x90 if key else 0xA0, 3, body.body[5:])))
+        else:
+            bodies.append(body)
+    out = run(packager, bodies)
+    assert frames(of(out, SOURCE)) == frames(of(out, "360p")) == list(range(120))
+
+
+@pytest.mark.parametrize("shift", [1, 20])
+def test_key_frames_elsewhere(shift: int) -> None:
+    packager = Packager(PackagerConfig())
+    out = run(
+        packager, interleaved([video_config()], track(1, 6, shift=shift, first=True), [audio_config()], media(6))
+    )
+    firsts = [append.header for append in of(out, "360p") if append.header.part == append.header.chunk == 0]
+    source = [append.header for append in of(out, SOURCE) if append.header.part == append.header.chunk == 0]
+    assert [header.msn for header in firsts] == [0, 1, 2]
+    assert firsts[1].dts - source[1].dts == shift * 3000
+    assert frames(of(out, "360p")) == list(range(180))
+    assert ("track_keyframes" in packager.problems) == (shift > 1)
+
+
+def test_segment_without_a_key_frame_of_a_track_is_a_gap() -> None:
+    packager = Packager(PackagerConfig())
+    out = run(packager, interleaved([video_config()], track(1, 8, gop=120), [audio_config()], media(8)))
+    headers = [append.header for append in of(out, "360p")]
+    gaps = [header.msn for header in headers if header.flags & ChunkFlag.GAP]
+    assert gaps == [1]
+    assert sorted({header.msn for header in headers}) == [0, 1, 2]
+    assert frames(of(out, "360p")) == list(range(240))
+
+
+def test_forced_cuts_are_followed() -> None:
+    packager = Packager(PackagerConfig(repair=True))
+    out = run(packager, interleaved([video_config()], track(1, 9, gop=9999), [audio_config()], media(9, gop=9999)))
+    for name in (SOURCE, "360p"):
+        assert frames(of(out, name)) == list(range(270))
+    assert {a.header.msn for a in of(out, SOURCE)} == {a.header.msn for a in of(out, "360p")}
+
+
+def test_a_track_of_another_codec_and_size() -> None:
+    packager = Packager(PackagerConfig())
+    small = encoded.video("hvc1", 10, width=96, height=64)
+    bodies = interleaved(
+        video_bodies("avc1", encoded.video("avc1", 10), frames=80),
+        video_bodies("hvc1", small, track=3, frames=80),
+        audio_bodies("mp4a", encoded.audio("mp4a"), 1024, frames=120),
+    )
+    out = run(packager, [Body(*body) for body in bodies])
+    assert packager.contributed == ["64p"]
+    described = packager.renditions["64p"].inits[0].video
+    assert described is not None
+    assert described.codec.startswith("hvc1.")
+    assert sum(len(part.samples) for append in of(out, "64p") for part in read_fragments(append.data)) == 80
+
+
+def test_late_track_and_further_audio_are_said() -> None:
+    packager = Packager(PackagerConfig())
+    late = [body._replace(stamp=3000) for body in track(1, 0.1)]
+    sound = audio_bodies("mp4a", encoded.audio("mp4a"), 1024, track=1, frames=20)
+    run(packager, interleaved([video_config()], [audio_config()], media(4), late, [Body(*one) for one in sound]))
+    assert set(packager.problems) == {"video_track_late", "audio_tracks"}
+    assert packager.contributed == []
+
+
+def test_tracks_resume_behind_the_same_gap() -> None:
+    def bodies() -> list[Body]:
+        return interleaved([video_config()], track(1, 4), [audio_config()], media(4))
+
+    first = Packager(PackagerConfig())
+    before = run(first, bodies())
+    resume = {
+        name: ResumePoint(of(before, name)[-1].header, 1, output.timescale)
+        for name, output in first.renditions.items()
+    }
+    inits = {name: output.inits for name, output in first.renditions.items()}
+    second = Packager(PackagerConfig(), epoch=2, resume=resume, inits=inits, target_duration_s=4)
+    after = run(second, bodies(), T0 + 10_000_000)
+    both = {name: [append.header for append in of(before + after, name)] for name in (SOURCE, "360p")}
+    assert {h.msn for h in both[SOURCE]} == {h.msn for h in both["360p"]}
+    assert [h.msn for h in both[SOURCE] if h.flags & ChunkFlag.GAP] == [
+        h.msn for h in both["360p"] if h.flags & ChunkFlag.GAP
+    ]
+    assert frames(of(after, "360p")) == list(range(120))
+    assert all(header.init == 0 for header in both["360p"])
