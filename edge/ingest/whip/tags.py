@@ -139,7 +139,17 @@ class Tagger:
         arrived.sort(key=lambda rid: -self._layers[rid].area)  # equal ones stay in the offer's order
         self._tracks = {rid: track for track, rid in enumerate(arrived)}
         self._waiting = None
-        return [event for item in waiting for event in self._events(item)]
+        return self._configurations(waiting) + [event for item in waiting for event in self._events(item)]
+
+    def _configurations(self, waiting: list[_Item]) -> list[VideoData | AudioData]:
+        """Those of all layers come before any frame: who reads the events looks no further than the first."""
+        events: list[VideoData | AudioData] = []
+        firsts = {item.rid: item.stored for item in reversed(waiting) if item.stored is not None}
+        for rid, track in self._tracks.items():
+            stored = firsts.get(rid)
+            if stored is not None:
+                events.append(_configuration(self._layers[rid], stored.config, waiting[0].time_ns, track))
+        return events
 
     # --- events
 
@@ -152,9 +162,7 @@ class Tagger:
         stamp, nano = _stamp(decode_ns)
         events: list[VideoData | AudioData] = []
         if item.stored.config != layer.sent_config:
-            layer.sent_config = item.stored.config
-            body = video_tag(item.fourcc, TagKind.CONFIG, key=True, nano=nano, track=track, data=item.stored.config)
-            events.append(VideoData(stamp, body))
+            events.append(_configuration(layer, item.stored.config, decode_ns, track))
         cts_ms = round((item.time_ns - decode_ns) / _MS_NS)
         body = video_tag(
             item.fourcc,
@@ -181,3 +189,11 @@ class Tagger:
 def _stamp(time_ns: int) -> tuple[int, int]:
     """A 32-bit millisecond stamp and the nanoseconds behind it."""
     return (time_ns // _MS_NS) & 0xFFFFFFFF, time_ns % _MS_NS
+
+
+def _configuration(layer: _Layer, config: bytes, time_ns: int, track: int) -> VideoData:
+    """The tag that says what decodes a layer from here on."""
+    layer.sent_config = config
+    stamp, nano = _stamp(max(0, time_ns))
+    body = video_tag(layer.format.fourcc, TagKind.CONFIG, key=True, nano=nano, track=track, data=config)
+    return VideoData(stamp, body)
