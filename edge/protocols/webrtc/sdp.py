@@ -154,12 +154,12 @@ class _Reader:
         return self._session.get(name) or next(values, "")
 
     def _begin_section(self, fields: list[str]) -> None:
-        if len(fields) < 4 or not _TOKEN.match(fields[0]):
+        port = _number(fields[1].partition("/")[0]) if len(fields) > 3 else -1
+        if port < 0 or not _TOKEN.match(fields[0]):
             raise SdpError("malformed m= line")
         if len(self._sections) >= _MAX_SECTIONS:
             raise SdpError("the offer has too many media sections")
         types = [number for number in map(_number, fields[3 : 3 + _MAX_CODECS]) if 0 <= number < 128]
-        port = _number(fields[1].partition("/")[0])
         self._section = MediaSection(fields[0], fields[2], types, port, " ".join(fields[3:]))
         self._sections.append(self._section)
 
