@@ -211,7 +211,7 @@ class WhipSession:
 
     def _give_up(self) -> None:
         """Says which stage was not reached: a closed port is what goes wrong most."""
-        port, seconds = self._config.port, round(self._config.connect_s)
+        port, seconds = self._port.port, round(self._config.connect_s)
         if self.agent.selected is None:
             metrics.TIMEOUTS.labels("ice").inc()
             text = (
