@@ -56,6 +56,13 @@ def _channel(data: Path, arguments: argparse.Namespace) -> int:
             return channel.create(data, arguments.name, arguments.json)
         case "rotate-key":
             return channel.rotate_key(data, arguments.name, arguments.json)
+        case "keys":
+            return channel.list_keys(data, arguments.name, arguments.json)
+        case "add-key":
+            options = channel.KeyOptions(arguments.label, arguments.standby, arguments.days)
+            return channel.add_key(data, arguments.name, options, arguments.json)
+        case "revoke-key":
+            return channel.revoke_key(data, arguments.name, arguments.key_id, arguments.json)
         case _:
             return channel.list_all(data, arguments.json)
 
@@ -72,6 +79,8 @@ def _settings(data: Path, arguments: argparse.Namespace) -> Settings:
         settings = with_port_base(settings, arguments.port_base)
     if arguments.host is not None:
         settings = dataclasses.replace(settings, node=dataclasses.replace(settings.node, host=arguments.host))
+    if getattr(arguments, "no_tls", False):
+        settings = dataclasses.replace(settings, tls=dataclasses.replace(settings.tls, enabled=False))
     return settings
 
 
@@ -109,10 +118,23 @@ def _parser() -> argparse.ArgumentParser:
 
 def _channel_parser(command: argparse.ArgumentParser) -> None:
     actions = command.add_subparsers(dest="action", required=True)
-    for action in ("create", "list", "rotate-key"):
-        parser = actions.add_parser(action)
+    for action, text in (
+        ("create", "make a channel with its first stream key"),
+        ("list", "channels by name"),
+        ("rotate-key", "replace every stream key by a new one"),
+        ("keys", "the valid stream keys"),
+        ("add-key", "one more stream key"),
+        ("revoke-key", "end a stream key"),
+    ):
+        parser = actions.add_parser(action, help=text, description=text)
         if action != "list":
             parser.add_argument("name")
+        if action == "add-key":
+            parser.add_argument("--label", default="", help="what it is for")
+            parser.add_argument("--standby", action="store_true", help="its encoder waits behind the other one")
+            parser.add_argument("--days", type=int, default=0, help="days until it ends, 0 for never")
+        elif action == "revoke-key":
+            parser.add_argument("key_id")
         parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
         parser.add_argument("--data", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
 

@@ -25,6 +25,8 @@ from coordinator.config import CoordinatorConfig
 from coordinator.db import Database
 from coordinator.directory import Directory
 from coordinator.endpoints import Endpoints
+from coordinator.keys import routes as key_routes
+from coordinator.keys.service import Keys
 from coordinator.playback import routes as playback_routes
 from coordinator.playback.service import PlaybackService
 from coordinator.ports import Hub, PullConsumer
@@ -67,6 +69,7 @@ def build(
     routes = [
         *account_routes.routes(accounts),
         *channel_routes.routes(channels),
+        *key_routes.routes(Keys(channels, endpoints, now_ms)),
         *broadcast_routes.routes(broadcasts),
         *playback_routes.routes(PlaybackService(broadcasts, endpoints)),
         *chat_routes.routes(chat),

@@ -10,6 +10,7 @@ from appliance.runtime.handoff import HandoffSender
 from appliance.runtime.replica import Replica
 from appliance.runtime.role import Build, RoleContext, Service, run_role
 from appliance.runtime.tasks import Tasks
+from appliance.runtime.tls import ServerTls
 
 # A role's process loads only its own code: that is why the imports stand inside the builders.
 # ruff: noqa: PLC0415
@@ -33,6 +34,7 @@ async def _ingest(context: RoleContext) -> Service:
     from edge.ingest.service import IngestService
 
     local, fed = await context.local(), await context.fed()
+    tls = context.settings.tls
     appender = Appender(local)
     await appender.start()
     return IngestService(
@@ -43,7 +45,8 @@ async def _ingest(context: RoleContext) -> Service:
         directory=await _replica(fed, DIRECTORY_BUCKET),
         live=await _replica(local, LIVE_BUCKET),
         tasks=Tasks(context.fail),
-        whip_socket=_whip_socket(context),
+        tls=ServerTls(Path(tls.certificate), Path(tls.key)) if tls.enabled else None,
+        whip_socket=_whip_socket(context) if context.worker == 0 else None,  # there is one port for media
     )
 
 

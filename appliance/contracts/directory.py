@@ -27,6 +27,7 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     stream_id: str = ""  # non-empty: the stream this broadcast was announced as (POST /streams)
     expires_at_ms: int = 0  # 0: never
     revoked: bool = False
+    standby: bool = False  # its publisher waits behind the channel's other one
 
 
 class TokenRecord(msgspec.Struct, frozen=True, kw_only=True):

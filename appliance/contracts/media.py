@@ -43,12 +43,13 @@ class ChunkHeader(msgspec.Struct, frozen=True):
     pdt_us: int  # wall clock of the first sample, Unix microseconds
     init: int  # which initialisation segment of the rendition decodes it
     late_us: int = 0  # wall clock at which the last sample had arrived at ingest, Unix microseconds; 0 unknown
+    dsn: int = -1  # discontinuities of the broadcast up to this segment, its own included; -1 not counted
 
     def encode(self) -> str:
         """The header line."""
         return (
             f"{self.epoch} {self.msn} {self.part} {self.chunk} {self.serial} {int(self.flags)} "
-            f"{self.dts} {self.duration} {self.pdt_us} {self.init} {self.late_us}"
+            f"{self.dts} {self.duration} {self.pdt_us} {self.init} {self.late_us} {self.dsn}"
         )
 
     @classmethod
@@ -60,7 +61,8 @@ class ChunkHeader(msgspec.Struct, frozen=True):
         except ValueError as error:
             raise BadInputError("not a chunk header", code="chunk_header") from error
         late_us = numbers[10] if len(numbers) > 10 else 0
-        return cls(epoch, msn, part, chunk, serial, ChunkFlag(flags), dts, duration, pdt_us, init, late_us)
+        dsn = numbers[11] if len(numbers) > 11 else -1
+        return cls(epoch, msn, part, chunk, serial, ChunkFlag(flags), dts, duration, pdt_us, init, late_us, dsn)
 
     @property
     def next_serial(self) -> int:
@@ -153,6 +155,7 @@ class Broadcast(msgspec.Struct, frozen=True, kw_only=True):
     has_video: bool = False
     has_audio: bool = False
     encoder: str = ""  # what the publisher calls itself
+    ingest: str = ""  # the process that writes it
     problems: list[Problem] = []
 
 

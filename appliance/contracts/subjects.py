@@ -64,6 +64,16 @@ def chat_post(edge_id: str) -> str:
     return f"ctl.{edge_id}.chat.post"
 
 
+def ingest_release(edge_id: str, instance: str) -> str:
+    """Request subject: an ingest process is to let go of a channel; it answers once its media is in the log."""
+    return f"ctl.{edge_id}.ingest.{instance}.release"
+
+
+def ingest_capture(edge_id: str) -> str:
+    """Request subject of every ingest process; the one that has the channel answers."""
+    return f"ctl.{edge_id}.ingest.capture"
+
+
 def room_changed(edge_id: str) -> str:
     """Core subject: room state made on this edge, for its own gateways (moderation, modes)."""
     return f"room.{edge_id}"
@@ -81,6 +91,16 @@ def rendition_key(broadcast_id: str, rendition: str) -> str:
 def notice_key(channel_id: str) -> str:
     """Last refusal of a publisher of this channel, in words."""
     return f"notice.{channel_id}"
+
+
+def session_key(channel_id: str, slot: str) -> str:
+    """The publisher that holds a channel's slot, "primary" or "standby"."""
+    return f"session.{channel_id}.{slot}"
+
+
+def health_key(channel_id: str) -> str:
+    """Newest report on the publisher of this channel (appliance.contracts.health)."""
+    return f"health.{channel_id}"
 
 
 # Keys of the directory bucket.

@@ -15,7 +15,7 @@ from appliance.runtime.settings import Settings
 
 _LEAST_FREE = 2 << 30
 _LEAST_FILES = 4096
-_USED_PORTS = ("http", "rtmp", "api", "nats", "nats_leaf", "metrics", "nats_hub")
+_USED_PORTS = ("http", "rtmp", "rtmps", "api", "nats", "nats_leaf", "metrics", "nats_hub")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,15 @@ Check = Callable[[Settings], list[Finding]]
 
 def ports(settings: Settings) -> list[Finding]:
     """Whether the ports this node needs are free; names who holds a busy one."""
-    return [_port(settings.node.host, name, getattr(settings.ports, name)) for name in _USED_PORTS]
+    return [_port(settings.node.host, name, getattr(settings.ports, name)) for name in _used_ports(settings)]
+
+
+def _used_ports(settings: Settings) -> list[str]:
+    return [name for name in _USED_PORTS if settings.tls.enabled or name != "rtmps"]
 
 
 def _port(host: str, name: str, number: int) -> Finding:
-    address = host if name in ("http", "rtmp", "api") else "127.0.0.1"
+    address = host if name in ("http", "rtmp", "rtmps", "api") else "127.0.0.1"
     probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

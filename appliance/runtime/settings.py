@@ -7,7 +7,6 @@ Unknown keys and wrong types are refused by name, with the nearest known key as 
 import dataclasses
 import difflib
 import tomllib
-import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,14 +15,11 @@ from typing import Any
 from appliance.contracts.errors import ConfigError
 
 ENV_PREFIX = "NEARCAST__"
+Texts = tuple[str, ...]  # an array of strings in TOML, separated by commas in the environment
 
 
 def _leaf(default: Any, unit: str, doc: str, *, secret: bool = False) -> Any:
-    factory = (lambda: list(default)) if isinstance(default, list) else None
-    metadata = {"unit": unit, "doc": doc, "secret": secret}
-    if factory is not None:
-        return dataclasses.field(default_factory=factory, metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata={"unit": unit, "doc": doc, "secret": secret})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,6 +48,13 @@ class PortSettings:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class TlsSettings:
+    enabled: bool = _leaf(True, "yes/no", "Whether the TLS ports are opened.")
+    certificate: str = _leaf("", "path", "PEM chain, leaf first; empty: a self-signed one is made.")
+    key: str = _leaf("", "path", "PEM key of the certificate.")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class BusSettings:
     local_url: str = _leaf("", "url", "NATS, account that never leaves the site (media).", secret=True)
     fed_url: str = _leaf("", "url", "NATS, account that crosses the leaf link.", secret=True)
@@ -77,8 +80,13 @@ class IngestSettings:
     spool_bytes: int = _leaf(64 << 20, "bytes", "Held per process while the log is away, then back-pressure.")
     connections_per_address: int = _leaf(64, "connections", "Most RTMP connections from one address.")
     connections: int = _leaf(2000, "connections", "Most RTMP connections of one process.")
-    ice_hosts: str = _leaf("", "addresses", "Where WebRTC publishers reach this node, by commas; empty: its own.")
-    ice_servers: str = _leaf("", "urls", "STUN and TURN servers told to WebRTC publishers, by commas.")
+    workers: int = _leaf(1, "processes", "Ingest processes sharing the encoders' ports.")
+    # ruff: noqa: RUF009 - _leaf makes an immutable field, which the rule cannot see for a tuple
+    proxy_from: Texts = _leaf((), "addresses", "Balancers whose PROXY protocol headers are believed.")
+    drain_s: float = _leaf(10.0, "s", "Time given to encoders that were asked to connect elsewhere.")
+    drain_to: str = _leaf("", "url", "Where they are sent, rtmp://HOST/live; empty: another process here.")
+    ice_hosts: Texts = _leaf((), "addresses", "Where WebRTC publishers reach this node; empty: its own addresses.")
+    ice_servers: Texts = _leaf((), "urls", "STUN and TURN servers told to WebRTC publishers.")
     webrtc_start_kbps: int = _leaf(1500, "kbit/s", "What a browser's video encoder begins with.")
     takeovers_per_minute: int = _leaf(4, "times", "Take-overs of one channel before they are refused.")
 
@@ -136,6 +144,7 @@ class Settings:
 
     node: NodeSettings = dataclasses.field(default_factory=NodeSettings)
     ports: PortSettings = dataclasses.field(default_factory=PortSettings)
+    tls: TlsSettings = dataclasses.field(default_factory=TlsSettings)
     bus: BusSettings = dataclasses.field(default_factory=BusSettings)
     media: MediaSettings = dataclasses.field(default_factory=MediaSettings)
     ingest: IngestSettings = dataclasses.field(default_factory=IngestSettings)
@@ -198,9 +207,10 @@ def _fill(section: str, current: Any, content: Mapping[str, Any]) -> Any:
 
 
 def _typed(name: str, value: Any, expected: Any) -> Any:
-    origin = typing.get_origin(expected)
-    if origin in (typing.Union, types.UnionType):
-        raise ConfigError(f"{name}: unsupported type")
+    if expected == Texts:
+        if not isinstance(value, list | tuple) or not all(isinstance(text, str) for text in value):
+            raise ConfigError(f"{name}: expected an array of strings, got {value!r}")
+        return tuple(value)
     if expected is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
@@ -226,6 +236,8 @@ def _put_environment(values: dict[str, Any], name: str, text: str) -> None:
 
 
 def _from_text(name: str, text: str, expected: Any) -> Any:
+    if expected == Texts:
+        return [word.strip() for word in text.split(",") if word.strip()]
     try:
         if expected is bool:
             return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[text.lower()]
@@ -258,6 +270,8 @@ def _toml(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value)
+    if isinstance(value, tuple):
+        return f"[{', '.join(_toml(text) for text in value)}]"
     escaped = str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
 

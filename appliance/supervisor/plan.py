@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import datetime as dt
 import hashlib
 import os
 import signal
@@ -9,12 +10,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+from appliance.contracts.errors import ConfigError
+from appliance.engines.certificate import self_signed
 from appliance.engines.child import Child, confined
 from appliance.engines.files import make_directory, service_account, write_private
 from appliance.engines.nats import NatsEngine
 from appliance.engines.postgres import PostgresEngine
 from appliance.engines.valkey import ValkeyEngine
-from appliance.runtime.settings import Settings, to_toml
+from appliance.runtime.settings import Settings, TlsSettings, to_toml
 
 _LONGEST_SOCKET = 90  # a unix socket's path holds 107 bytes, and names are added
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,11 +53,27 @@ def prepare(settings: Settings) -> Plan:
         bus=dataclasses.replace(settings.bus, **dataclasses.asdict(facts)),
         coordinator=dataclasses.replace(settings.coordinator, dsn=postgres.dsn),
         counters=dataclasses.replace(settings.counters, url=valkey.url),
+        tls=_tls(settings, data),
     )
     file = data / "run" / "node.toml"
     write_private(file, to_toml(full))
     engines = [*nats.children(), postgres.child(), valkey.child()]
     return Plan(full, file, engines, _roles(full, file))
+
+
+def _tls(settings: Settings, data: Path) -> TlsSettings:
+    """The certificate to show. ConfigError when only half of one is given, or none can be made."""
+    tls = settings.tls
+    if bool(tls.certificate) != bool(tls.key):
+        raise ConfigError("tls.certificate and tls.key belong together: give both or none")
+    if not tls.enabled or tls.certificate:
+        return tls
+    names = [settings.public_host, settings.node.host]
+    try:
+        made = self_signed(data / "tls", names, dt.datetime.now(dt.UTC))
+    except OSError as error:
+        raise ConfigError(f"no certificate can be kept in {data / 'tls'}: {error}") from error
+    return dataclasses.replace(tls, certificate=str(made.certificate), key=str(made.key))
 
 
 def socket_directory(data: Path) -> Path:
@@ -73,7 +92,8 @@ def _forget_metrics(data: Path) -> None:
 
 
 def _roles(settings: Settings, file: Path) -> list[Child]:
-    children = [_role("edge", "agent", file), _role("edge", "ingest", file)]
+    children = [_role("edge", "agent", file)]
+    children += [_role("edge", "ingest", file, n) for n in range(settings.ingest.workers)]
     if settings.transcode.enabled:
         children += [_role("edge", "transcode", file, n) for n in range(settings.transcode.workers)]
     children += [_role("edge", "origin", file, n) for n in range(settings.origin.workers)]

@@ -31,8 +31,10 @@ def endpoints(settings: Settings) -> dict[str, str]:
     """URLs of what this node offers now; `{channel}` and `{stream_id}` are for the reader to fill."""
     host, ports = settings.public_host, settings.ports
     web = f"http://{host}:{ports.http}"
+    rtmps = {"rtmps": f"rtmps://{host}:{ports.rtmps}/live"} if settings.tls.enabled else {}
     return {
         "rtmp": f"rtmp://{host}:{ports.rtmp}/live",
+        **rtmps,
         "web": f"{web}/",
         "hls": f"{web}/live/{{channel}}/index.m3u8",
         "chat": f"ws://{host}:{ports.http}/streams/{{stream_id}}/chat/subscribe",

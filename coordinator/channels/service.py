@@ -128,7 +128,7 @@ class Channels:
 
     async def rotate_key(self, unit: Unit, caller: Caller, name: str) -> RotatedKey:
         """A new key; every older one is revoked. ForbiddenError, NotFoundError."""
-        channel = await self._own(unit, caller, name)
+        channel = await self.own(unit, caller, name)
         for key_id in await store.revoke_keys(unit.connection, channel.channel_id):
             unit.changed.add(Ref(Kind.KEY, key_id))
         return RotatedKey(
@@ -141,7 +141,7 @@ class Channels:
     async def change(self, unit: Unit, caller: Caller, name: str, wanted: ChangedChannel) -> ChannelView:
         """Title, category, and for operators whether it may broadcast. ForbiddenError, NotFoundError."""
         check_title(wanted.title or "", wanted.category or "")
-        channel = await self._own(unit, caller, name)
+        channel = await self.own(unit, caller, name)
         if wanted.suspended is not None and not caller.is_operator:
             raise ForbiddenError("only an operator suspends a channel")
         await store.update_channel(
@@ -150,7 +150,8 @@ class Channels:
         unit.changed.add(Ref(Kind.CHANNEL, channel.channel_id))
         return self.view(await self.require(unit, name))
 
-    async def _own(self, unit: Unit, caller: Caller, name: str) -> ChannelRow:
+    async def own(self, unit: Unit, caller: Caller, name: str) -> ChannelRow:
+        """The channel, for its owner and operators. ForbiddenError, NotFoundError."""
         channel = await self.require(unit, name)
         if not caller.may_act_for(channel.user_id):
             raise ForbiddenError("that is somebody else's channel")

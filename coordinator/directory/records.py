@@ -37,6 +37,7 @@ async def _keys(connection: Connection, after: str, ids: Sequence[str] | None, l
                     stream_id=row.stream_id or "",
                     expires_at_ms=to_ms(row.expires_at),
                     revoked=row.revoked,
+                    standby=row.standby,
                 )
             ),
         )
@@ -99,10 +100,11 @@ async def _streams(connection: Connection, after: str, ids: Sequence[str] | None
     ]
 
 
-# Channels first: an edge that knows a key should know its channel.
+# In this order: an edge that knows a key should know its channel, and who finds the room of a new channel
+# brings the token that was made with it.
 READERS: dict[Kind, Reader] = {
+    Kind.TOKEN: _tokens,
     Kind.CHANNEL: _channels,
     Kind.STREAM: _streams,
     Kind.KEY: _keys,
-    Kind.TOKEN: _tokens,
 }

@@ -25,6 +25,7 @@ class KeyRow:
     stream_id: str | None
     expires_at: datetime | None
     revoked: bool
+    standby: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ async def keys(connection: Connection, after: str, ids: Sequence[str] | None, li
     async with connection.cursor(row_factory=class_row(KeyRow)) as cursor:
         await cursor.execute(
             "select k.key_id as id, k.key_hash, k.channel_id, c.name as channel, c.user_id, k.stream_id,"
-            " k.expires_at, k.revoked_at is not null as revoked"
+            " k.expires_at, k.revoked_at is not null as revoked, k.standby"
             " from stream_keys k join channels c using (channel_id)"
             " where k.key_id > %(after)s::uuid"
             " and (%(ids)s::uuid[] is null or k.key_id = any (%(ids)s::uuid[]))"

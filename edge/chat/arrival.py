@@ -25,7 +25,10 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Arrival(asyncio.Protocol):
-    """States: reading the request (and its body), answering, ending. An upgrade replaces this protocol."""
+    """States: reading the request (and its body), waiting for an unknown room, answering, ending.
+
+    An upgrade replaces this protocol.
+    """
 
     _transport: asyncio.Transport
 
@@ -38,6 +41,7 @@ class Arrival(asyncio.Protocol):
         self._reader = RequestReader(server.memo)
         self._request: RequestHead | None = None
         self._answering: asyncio.Task[None] | None = None
+        self._waits = False
         self._ended = False
         self._deadline = server.now() + server.config.handshake_s
 
@@ -51,7 +55,7 @@ class Arrival(asyncio.Protocol):
         self.data_received(head)
 
     def data_received(self, data: bytes) -> None:
-        if self._ended or self._answering is not None:
+        if self._ended or self._waits or self._answering is not None:
             return
         try:
             self._reader.receive_data(data)
@@ -68,6 +72,7 @@ class Arrival(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
         self.closed = True
+        self._server.newcomers.leave(self._again)
         if self._answering is not None:
             self._answering.cancel()
         self._server.lost(self)
@@ -94,6 +99,8 @@ class Arrival(asyncio.Protocol):
         route = find_route(request.path)
         index = self._server.index
         place = index.by_stream(route.name) if route.by_stream else index.by_name(route.name)
+        if place is None and self._may_wait():
+            return
         query = parse_query(request.query)
         token = bearer(request.headers.get("authorization")) or query.token
         if route.action is Action.SUBSCRIBE:
@@ -108,6 +115,31 @@ class Arrival(asyncio.Protocol):
         self._answering = self._server.tasks.start(
             self._answer(request, route.action, place, token, query, body), "chat-request"
         )
+
+    def _is_served(self) -> bool:
+        return self._ended or self._answering is not None
+
+    def _may_wait(self) -> bool:
+        """Begins to wait, or goes on waiting, for the record of an unknown room."""
+        server = self._server
+        if not self._waits:
+            self._waits = not self._over and server.newcomers.enter(self._again)
+            self._deadline = server.now() + server.config.unknown_s
+            return self._waits
+        return server.now() < self._deadline
+
+    def _again(self) -> None:
+        request = self._request
+        if self.closed or self._is_served() or request is None:
+            return
+        try:
+            self._serve(request)
+        except HandshakeError as error:
+            self._end(problem(error, error.fields), error.status)
+        except NearcastError as error:
+            self._refuse(error)
+        if self._is_served():
+            self._server.newcomers.leave(self._again)
 
     async def _answer(
         self, request: RequestHead, action: Action, place: Place, token: str, query: Query, body: bytes
@@ -170,7 +202,11 @@ class Arrival(asyncio.Protocol):
 
     def check(self, now: float) -> None:
         """Called once a second."""
-        if now >= self._deadline:
+        if now < self._deadline:
+            return
+        if self._waits and not self._is_served():
+            self._again()
+        else:
             if not self._ended:
                 self._server.tally.events["handshake_timeout"] += 1
             self._transport.abort()

@@ -16,6 +16,8 @@ class ChatConfig:
     history: int = 50  # last messages a client gets when it connects
     counters_url: str = ""  # Redis or Valkey that all gateways count in; empty: each counts alone
     handshake_s: float = 10.0  # from connect to a whole request
+    unknown_s: float = 1.5  # a room not heard of is waited for: its record may be on its way
+    unknown: int = 1000  # connections that wait so
     drain_s: float = 10.0  # time over which clients are sent elsewhere
     slow_s: float = 15.0  # a client that drains nothing for so long is cut
     close_s: float = 5.0  # from our close frame to the end of the connection

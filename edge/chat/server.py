@@ -16,6 +16,7 @@ from edge.chat.config import ChatConfig
 from edge.chat.frames import stream_event
 from edge.chat.index import Index, Place
 from edge.chat.metrics import CONNECTIONS, PENDING, ROOMS, Tally
+from edge.chat.newcomers import Newcomers
 from edge.chat.requests import Requests
 from edge.chat.rooms import Feed, Rooms
 from edge.chat.rules import Rules
@@ -53,6 +54,7 @@ class ChatServer:
         self.memo = HeadMemo()
         self.tasks = Tasks(on_failure)
         self.requests = Requests(self)
+        self.newcomers = Newcomers(config.unknown)
         self._waiting = waiting
         self._loop = asyncio.get_running_loop()
         self._receiver = HandoffReceiver(socket_path, self.adopt)
@@ -170,6 +172,7 @@ class ChatServer:
     async def stop(self) -> None:
         """Closes everything."""
         self._draining = True
+        self.newcomers.close()
         await self._receiver.close()
         await self.tasks.close()
         for connection in list(self._connections):

@@ -53,7 +53,8 @@ class ChatService:
         index = Index(self.tally, self._state_changed)
         rooms = Rooms(config, loop, self.tally)
         self.feed = Feed(fed, rooms, config, self.tally, on_failure)
-        self._directory = Replica(fed, DIRECTORY_BUCKET, index.directory_changed)
+        self._index = index
+        self._directory = Replica(fed, DIRECTORY_BUCKET, self._directory_changed)
         self._live = Replica(local, LIVE_BUCKET, index.live_changed)
         self.server = ChatServer(
             config=config,
@@ -66,6 +67,10 @@ class ChatService:
             waiting=lambda: self._log.pending,
             on_failure=on_failure,
         )
+
+    def _directory_changed(self, key: str, value: bytes | None) -> None:
+        self._index.directory_changed(key, value)
+        self.server.newcomers.directory_changed()
 
     def _state_changed(self, channel_id: str, broadcast: Broadcast) -> None:
         self.server.state_changed(channel_id, broadcast)

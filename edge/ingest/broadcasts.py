@@ -41,6 +41,7 @@ from edge.ingest.rendition import ResumePoint
 _Record = TypeVar("_Record")
 
 _DEAD_AFTER_S = 3.0  # a part log that does not grow for so long has no living writer
+_RELEASE_S = 12.0
 _DEFAULT_AUDIO_RATE = 48_000
 
 
@@ -64,8 +65,11 @@ class Broadcasts:
         directory: Replica,
         records: Records,
         tasks: Tasks,
+        instance: str,
     ) -> None:
+        """`instance` is this process, as others of the site ask for it."""
         self._settings = settings
+        self._instance = instance
         self._edge_id = settings.node.edge_id
         self._local = local
         self._live = live
@@ -86,6 +90,22 @@ class Broadcasts:
             if broadcast.state is not BroadcastState.ENDED:
                 self._start_grace(broadcast, self._settings.ingest.grace_s, look_first=True)
 
+    async def relieve(self, channel_id: str) -> None:
+        """Has the other process that writes the channel's broadcast, if there is one, finish and let go.
+
+        One that does not answer is dead or will be fenced off by the log.
+        """
+        known = self._known(channel_id)
+        if known is None or known.ingest in ("", self._instance):
+            return
+        if known.state not in (BroadcastState.STARTING, BroadcastState.LIVE):
+            return
+        subject = subjects.ingest_release(self._edge_id, known.ingest)
+        try:
+            await self._local.request(subject, channel_id.encode(), timeout_s=_RELEASE_S)
+        except UnavailableError as error:
+            self._log.info("other_process_is_gone", broadcast=known.broadcast_id, error=error.detail)
+
     async def open(self, key: KeyRecord, encoder: str) -> Opened:
         """The broadcast of a new publisher session: a known one to go on with, or a new one.
 
@@ -104,7 +124,7 @@ class Broadcasts:
         resume, inits = await self._where_it_ends(broadcast.broadcast_id)
         epochs = [point.header.epoch for point in resume.values()]
         epoch = max([broadcast.epoch, *epochs]) + 1
-        broadcast = msgspec.structs.replace(broadcast, epoch=epoch)
+        broadcast = msgspec.structs.replace(broadcast, epoch=epoch, ingest=self._instance)
         self.save(broadcast)
         return Opened(broadcast, resume, inits, broadcast.started_at_ms > 0)
 
@@ -155,10 +175,7 @@ class Broadcasts:
 
     def _known(self, channel_id: str) -> Broadcast | None:
         """The channel's broadcast that may be resumed: of this process, or of another of this edge."""
-        known = self._by_channel.get(channel_id)
-        if known is not None:
-            return known
-        found = None
+        found = self._by_channel.get(channel_id)
         for _, data in self._live.items("broadcast."):
             broadcast = _decode(data, Broadcast)
             if broadcast is None or broadcast.channel_id != channel_id or broadcast.edge_id != self._edge_id:

@@ -10,7 +10,7 @@ from edge.ingest.holes import follow_holes
 from edge.ingest.inputs import AccessUnit
 from edge.ingest.rendition import Append
 from edge.ingest.shared import Shared
-from edge.media.audio_cutter import HOLD_LIMIT_S, MAX_BOUNDARIES, Boundary
+from edge.media.audio_cutter import HOLD_LIMIT_S, MAX_BOUNDARIES, Boundary, at_boundary
 from edge.media.ladder import MAX_TARGET_DURATION_S
 from edge.media.segmenter import Chunk, Segmenter
 from edge.media.timeline import Timed
@@ -96,7 +96,7 @@ class ContributedPath:
         while self._held:
             sample = self._held[0]
             waited = self._held[-1].dts - sample.dts
-            passed = self._watermark >= sample.end
+            passed = self._watermark >= sample.pts + sample.duration
             if not passed and not everything and waited <= HOLD_LIMIT_S * VIDEO_TIMESCALE:
                 break
             self._held.popleft()
@@ -111,19 +111,26 @@ class ContributedPath:
                 return []
             return self.segmenter.push(sample, pdt_us=pdt_us)
         out = self._skip_segments(crossed) if self._open else []
+        said = crossed[-1:] if out else crossed  # the others have said it in segments of their own
         started = crossed[-1]
-        if abs(sample.dts - started.dts) > sample.duration and not started.forced:
+        if abs(sample.pts - started.pts) > sample.duration and not started.forced:
             self._shared.problem(problems.track_key_frames(self.name))
-        flagged = any(boundary.discontinuity for boundary in crossed)
+        flagged = any(boundary.discontinuity for boundary in said)
         self._open, self._new_config = True, False
         return out + self.segmenter.push(sample, pdt_us=pdt_us, msn=started.msn, discontinuity=flagged)
 
     def _crossed(self, sample: Sample) -> list[Boundary]:
-        """The boundaries that this frame is the start of, or lies behind, as far as it can start a segment."""
+        """The boundaries that this frame is the start of, or lies behind, as far as it can start a segment.
+
+        Presentation times are compared: an encoder may reorder the pictures of one track and not another's.
+        """
         count = 0
         for index, boundary in enumerate(self._boundaries):
-            tolerance = sample.duration if sample.key else sample.duration // 2
-            if sample.dts < boundary.dts - tolerance:
+            if sample.key:
+                is_before = sample.pts < boundary.pts - sample.duration
+            else:
+                is_before = sample.dts < boundary.dts - sample.duration // 2
+            if is_before:
                 break
             if sample.key or (boundary.forced and self._open):
                 count = index + 1
@@ -138,5 +145,6 @@ class ContributedPath:
             dts = max(boundary.dts, self.segmenter.end_dts)
             duration = max(1, following.dts - dts)
             pdt_us = self._shared.timeline.pdt_us(dts)
-            out.append(self.segmenter.gap_segment(boundary.msn, dts, duration, pdt_us=pdt_us))
+            chunk = self.segmenter.gap_segment(boundary.msn, dts, duration, pdt_us=pdt_us)
+            out.append(at_boundary(chunk, boundary))
         return out

@@ -1,186 +1,80 @@
-"""The RTMP sockets: a thin shell that moves bytes between a transport and its RtmpConnection."""
+"""The RTMP ports: plain and in TLS, with limits, and behind a balancer that speaks the PROXY protocol."""
 
 import asyncio
+import ipaddress
+import socket
 import ssl
 from collections import Counter
-from typing import Protocol, cast
+from collections.abc import Sequence
 
-from appliance.runtime.clock import now_us
+from appliance.contracts.errors import ConfigError
 from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import counter, gauge
-from edge.protocols.rtmp import (
-    AudioData,
-    Closed,
-    Connected,
-    Event,
-    Metadata,
-    PublishRequested,
-    Quirk,
-    RtmpConnection,
-    RtmpLimits,
-    Unpublished,
-    VideoData,
-)
+from appliance.runtime.tasks import Tasks
+from edge.ingest.publisher import Gate
+from edge.ingest.rtmp_socket import RtmpSocket
+from edge.protocols.proxy import LONGEST, ProxyError, parse_header
+from edge.protocols.rtmp import Closed, RtmpLimits
 
 _TICK_S = 0.5
-_CLOSE_S = 2.0
+_BACKLOG = 512
+_HEADER_S = 3.0
+_READING_HEADERS = 256  # connections of balancers whose header has not come yet
 
 _CONNECTIONS = gauge("nearcast_ingest_connections", "RTMP connections.")
-_RECEIVED = counter("nearcast_ingest_received_bytes_total", "Bytes received from encoders.")
-_QUIRKS = counter("nearcast_ingest_quirks_total", "Protocol errors of encoders that were tolerated.", ["kind"])
 _CLOSED = counter("nearcast_ingest_closed_total", "RTMP connections ended, by reason.", ["code"])
-_PAUSES = counter("nearcast_ingest_pauses_total", "Times a publisher was slowed down.")
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-class Sink(Protocol):
-    """Where an accepted publisher's events go."""
-
-    queued_bytes: int
-
-    def offer(self, event: Event, now_us: int) -> None:
-        """Takes a media or metadata event."""
-
-    def end(self, reason: str, *, clean: bool = False) -> None:
-        """The publisher is gone."""
-
-
-class Gate(Protocol):
-    """What decides about publishers and back-pressure."""
-
-    def admit(self, connection: "RtmpSocket", request: PublishRequested, encoder: str) -> Sink | None:
-        """The sink of an accepted publisher; None after calling `connection.refuse`."""
-
-    def is_full(self, sink: Sink | None) -> bool:
-        """Whether no more bytes should be read now."""
-
-
-class RtmpSocket(asyncio.Protocol):
-    """One connection. All methods run on the loop."""
-
-    def __init__(self, owner: "RtmpListener", gate: Gate, limits: RtmpLimits) -> None:
-        self._owner = owner
-        self._gate = gate
-        self._loop = asyncio.get_running_loop()
-        self._core = RtmpConnection(self._loop.time(), limits)
-        self._transport: asyncio.Transport | None = None
-        self._sink: Sink | None = None
-        self._encoder = ""
-        self._paused = False
-        self.address = ""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        opened = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
-        self._transport = opened
-        peer = transport.get_extra_info("peername")
-        self.address = str(peer[0]) if peer else ""
-        if not self._owner.enter(self):
-            opened.abort()
-
-    def data_received(self, data: bytes) -> None:
-        _RECEIVED.inc(len(data))
-        self._core.receive_data(data, self._loop.time())
-        self._pump()
-        if not self._paused and self._gate.is_full(self._sink):
-            self._pause()
-
-    def eof_received(self) -> bool:
-        self._core.receive_eof()
-        self._pump()
-        return False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        _ = exc
-        self._core.receive_eof()
-        self._pump()
-        self._owner.leave(self)
-
-    def accept(self) -> None:
-        """The gate lets the publisher in."""
-        self._core.accept_publish(self._loop.time())
-
-    def refuse(self, code: str, text: str, *, bad_name: bool = True) -> None:
-        """The gate does not; the encoder shows the text."""
-        self._core.refuse_publish(code, text, bad_name=bad_name)
-
-    def close(self, code: str, text: str) -> None:
-        """Ends the connection from this side."""
-        self._core.end(code, text)
-        self._loop.call_soon(self._pump)
-
-    def tick(self) -> None:
-        """Deadlines, and the end of back-pressure. Time spent paused is not the publisher's."""
-        if not self._paused:
-            self._core.handle_timeout(self._loop.time())
-            self._pump()
-        elif not self._gate.is_full(self._sink) and self._transport is not None:
-            self._paused = False
-            self._core.refresh(self._loop.time())
-            self._transport.resume_reading()
-
-    def _pause(self) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._paused = True
-            _PAUSES.inc()
-            self._transport.pause_reading()
-
-    def _pump(self) -> None:
-        """Events to the sink, bytes to the peer."""
-        arrived_us = now_us()
-        for event in self._core.events():
-            self._event(event, arrived_us)
-        data = self._core.data_to_send()
-        if self._transport is None or self._transport.is_closing():
-            return
-        if data:
-            self._transport.write(data)
-        if self._core.closed:
-            self._transport.close()
-            self._loop.call_later(_CLOSE_S, self._transport.abort)
-
-    def _event(self, event: Event, arrived_us: int) -> None:
-        if isinstance(event, VideoData | AudioData | Metadata):
-            if self._sink is not None:
-                self._sink.offer(event, arrived_us)
-        elif isinstance(event, Connected):
-            self._encoder = event.encoder
-        elif isinstance(event, PublishRequested):
-            self._sink = self._gate.admit(self, event, self._encoder)
-        elif isinstance(event, Quirk):
-            _QUIRKS.labels(event.kind).inc()
-        elif isinstance(event, Unpublished):
-            self._leave("the encoder stopped", clean=True)
-        elif isinstance(event, Closed):
-            self._closed(event)
-
-    def _closed(self, event: Closed) -> None:
-        self._leave(event.reason, clean=False)
-        if not self._core.is_probe:
-            _CLOSED.labels(event.code).inc()
-            self._owner.log.info("connection_closed", code=event.code, reason=event.reason, peer=self.address)
-
-    def _leave(self, reason: str, *, clean: bool) -> None:
-        sink, self._sink = self._sink, None
-        if sink is not None:
-            sink.end(reason, clean=clean)
+def networks(addresses: Sequence[str]) -> list[Network]:
+    """Addresses and networks of a setting. ConfigError names the one that is none."""
+    found: list[Network] = []
+    for text in addresses:
+        try:
+            found.append(ipaddress.ip_network(text, strict=False))
+        except ValueError:
+            raise ConfigError(f"ingest.proxy_from: {text!r} is no address or network") from None
+    return found
 
 
 class RtmpListener:
     """Accepts connections, with limits in all and per address."""
 
-    def __init__(self, gate: Gate, limits: RtmpLimits, *, connections: int, per_address: int) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        limits: RtmpLimits,
+        tasks: Tasks,
+        *,
+        connections: int,
+        per_address: int,
+        proxy_from: Sequence[str] = (),
+    ) -> None:
+        """`proxy_from`: balancers whose word about the client's address is taken. ConfigError."""
         self.log = get_logger("ingest.listener")
         self._gate = gate
         self._limits = limits
+        self._tasks = tasks
         self._connections = connections
         self._per_address = per_address
+        self._trusted = networks(proxy_from)
         self._sockets: set[RtmpSocket] = set()
         self._addresses: Counter[str] = Counter()
         self._servers: list[asyncio.Server] = []
+        self._ports: list[socket.socket] = []
+        self._reading_headers = 0
 
     async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
-        """Opens a port and returns its number (the chosen one when `port` is 0)."""
+        """Opens a port and returns its number (the chosen one when `port` is 0). OSError."""
+        kind = "rtmp" if tls is None else "rtmps"
+        if self._trusted:
+            return self._listen_behind(host, port, kind, tls)
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(self._new, host, port, ssl=tls, reuse_port=bool(port))
+        server = await loop.create_server(
+            lambda: self._new(kind), host, port, ssl=tls, reuse_port=bool(port), backlog=_BACKLOG,
+            ssl_handshake_timeout=self._limits.connect_s if tls else None,
+        )  # fmt: skip
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
 
@@ -188,39 +82,124 @@ class RtmpListener:
         """Keeps the connections' deadlines, until cancelled."""
         while True:
             await asyncio.sleep(_TICK_S)
-            for socket in list(self._sockets):
-                socket.tick()
+            for connection in list(self._sockets):
+                connection.tick()
 
     def stop_accepting(self) -> None:
         """No new connections."""
         for server in self._servers:
             server.close()
+        for port in self._ports:
+            asyncio.get_running_loop().remove_reader(port)
+            port.close()
+        self._ports.clear()
 
     def close_all(self, code: str, text: str) -> None:
         """Ends every connection."""
-        for socket in list(self._sockets):
-            socket.close(code, text)
+        for connection in list(self._sockets):
+            connection.close(code, text)
 
-    def enter(self, socket: RtmpSocket) -> bool:
+    # --- the connections' calls
+
+    def enter(self, connection: RtmpSocket) -> bool:
         """Counts a connection in; False when there are too many."""
         _CONNECTIONS.inc()
-        self._sockets.add(socket)
-        self._addresses[socket.address] += 1
+        self._sockets.add(connection)
+        self._addresses[connection.address] += 1
         too_many = len(self._sockets) > self._connections
-        if too_many or self._addresses[socket.address] > self._per_address:
+        if too_many or self._addresses[connection.address] > self._per_address:
             _CLOSED.labels("too_many").inc()
             return False
         return True
 
-    def leave(self, socket: RtmpSocket) -> None:
+    def leave(self, connection: RtmpSocket) -> None:
         """Counts it out."""
-        if socket not in self._sockets:
+        if connection not in self._sockets:
             return
         _CONNECTIONS.dec()
-        self._sockets.discard(socket)
-        self._addresses[socket.address] -= 1
-        if not self._addresses[socket.address]:
-            del self._addresses[socket.address]
+        self._sockets.discard(connection)
+        self._addresses[connection.address] -= 1
+        if not self._addresses[connection.address]:
+            del self._addresses[connection.address]
 
-    def _new(self) -> RtmpSocket:
-        return RtmpSocket(self, self._gate, self._limits)
+    def ended(self, connection: RtmpSocket, event: Closed) -> None:
+        """The protocol is over, for the reason given."""
+        if not connection.is_probe:
+            _CLOSED.labels(event.code).inc()
+            self.log.info("connection_closed", code=event.code, reason=event.reason, peer=connection.address)
+
+    def _new(self, kind: str, address: str = "") -> RtmpSocket:
+        return RtmpSocket(self, self._gate, self._limits, kind=kind, address=address)
+
+    # --- behind a balancer
+
+    def _listen_behind(self, host: str, port: int, kind: str, tls: ssl.SSLContext | None) -> int:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        wire = socket.create_server((host, port), family=family, backlog=_BACKLOG, reuse_port=bool(port))
+        wire.setblocking(False)
+        self._ports.append(wire)
+        asyncio.get_running_loop().add_reader(wire, self._take, wire, kind, tls)
+        return int(wire.getsockname()[1])
+
+    def _take(self, port: socket.socket, kind: str, tls: ssl.SSLContext | None) -> None:
+        try:
+            wire, peer = port.accept()
+        except OSError:
+            return
+        wire.setblocking(False)
+        if self._reading_headers >= _READING_HEADERS:
+            _CLOSED.labels("too_many").inc()
+            wire.close()
+            return
+        self._reading_headers += 1
+        self._tasks.start(self._introduce(wire, str(peer[0]), kind, tls), "ingest-introduce")
+
+    async def _introduce(self, wire: socket.socket, peer: str, kind: str, tls: ssl.SSLContext | None) -> None:
+        """Finds out who it is, then goes on as with any other connection."""
+        loop = asyncio.get_running_loop()
+        address = peer
+        try:
+            try:
+                if any(ipaddress.ip_address(peer) in network for network in self._trusted):
+                    async with asyncio.timeout(_HEADER_S):
+                        address = await read_source(wire) or peer
+            finally:
+                self._reading_headers -= 1
+            limit = self._limits.connect_s if tls else None
+            await loop.connect_accepted_socket(
+                lambda: self._new(kind, address), wire, ssl=tls, ssl_handshake_timeout=limit
+            )
+        except (TimeoutError, ProxyError, OSError) as error:
+            _CLOSED.labels("proxy_header").inc()
+            self.log.info("introduction_failed", peer=peer, error=repr(error))
+            wire.close()
+
+
+async def read_source(wire: socket.socket) -> str:
+    """Takes a PROXY header off a socket, and nothing behind it. ProxyError, OSError."""
+    loop = asyncio.get_running_loop()
+    seen = 0
+    while True:
+        readable: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(wire, _resolve, readable)
+        try:
+            await readable
+        finally:
+            loop.remove_reader(wire)
+        data = wire.recv(LONGEST, socket.MSG_PEEK)
+        header = parse_header(data)
+        if header is not None:
+            left = header.size
+            while left:
+                left -= len(wire.recv(left))
+            return header.address
+        if len(data) == seen:
+            if not data:
+                raise ConnectionResetError("closed before a PROXY header")
+            await asyncio.sleep(0.02)  # what was seen stays readable: wait for more of it
+        seen = len(data)
+
+
+def _resolve(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)

@@ -42,7 +42,7 @@ class _Inputs:
     def __init__(self) -> None:
         self.videos: dict[int, VideoInput] = {}
         self.audios: dict[int, AudioInput] = {}
-        self.has_frame = False
+        self.has_frame = False  # of track 0: the headers of all tracks come before it
 
     def video(self, track: int) -> VideoInput | None:
         """Made on its first use; None when there are too many."""
@@ -183,7 +183,8 @@ class Packager:
             try:
                 if isinstance(parsed, VideoTag):
                     picture = self._inputs.video(parsed.track)
-                    self._inputs.has_frame |= picture is not None and picture.take(parsed) is not None
+                    unit = picture.take(parsed) if picture is not None else None
+                    self._inputs.has_frame |= unit is not None and parsed.track == 0
                     continue
                 sound = self._inputs.audio(parsed.track)
                 if sound is not None:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from appliance.contracts.media import AudioFormat, ChunkFlag, ChunkHeader, Init, Rendition, VideoFormat
 from edge.media.segmenter import Chunk
 from edge.protocols.fmp4 import AudioTrack, VideoTrack, fragment, init_segment
@@ -53,12 +55,13 @@ class RenditionOutput:
         epoch: int,
         *,
         inits: Sequence[Init] = (),
-        last_init: int | None = None,
+        last: ChunkHeader | None = None,
         bandwidth: int = 0,
+        dsn: int = 0,
     ) -> None:
-        """`inits` and `last_init` (the one used last) are those of earlier sessions.
+        """`inits` and `last` (the last chunk's header) are those of earlier sessions.
 
-        `bandwidth` is a first guess in bit/s, 0 for none.
+        `bandwidth` is a first guess in bit/s, 0 for none; `dsn` the discontinuities of the broadcast so far.
         """
         self.name = name
         self.timescale = timescale
@@ -68,8 +71,9 @@ class RenditionOutput:
         self._epoch = epoch
         self._guessed = True
         self._uses: list[tuple[int, int]] = []  # (first msn, init), ascending
-        if last_init is not None:
-            self._uses.append((0, last_init))
+        if last is not None:
+            self._uses.append((0, last.init))
+        self.dsn = max(dsn, last.dsn if last is not None else 0)
         self._sequence = 0
         self._bytes = self._ticks = 0
 
@@ -115,9 +119,11 @@ class RenditionOutput:
             self._sequence += 1
             data = fragment(1, self._sequence, chunk.dts, chunk.samples)
         self._measure(chunk, len(data))
-        header = chunk.header(epoch=self._epoch, init=self._init_of(chunk.msn), late_us=late_us)
+        if chunk.flags & ChunkFlag.DISCONTINUITY:
+            self.dsn += 1
+        header = chunk.header(epoch=self._epoch, init=self._init_of(chunk.msn), late_us=late_us, dsn=self.dsn)
         if pdt_us is not None:
-            header = _with_pdt(header, pdt_us)
+            header = msgspec.structs.replace(header, pdt_us=pdt_us)
         return Append(self.name, header, data)
 
     def closing(self, point: ResumePoint, *, late_us: int) -> Append | None:
@@ -127,7 +133,7 @@ class RenditionOutput:
             return None
         header = ChunkHeader(
             self._epoch, last.msn, last.part, last.chunk + 1, last.serial, _CLOSING,
-            point.end_dts, 0, point.end_pdt_us, last.init, late_us,
+            point.end_dts, 0, point.end_pdt_us, last.init, late_us, last.dsn,
         )  # fmt: skip
         return Append(self.name, header, b"")
 
@@ -162,10 +168,3 @@ class RenditionOutput:
                 self._guessed = False
                 self.dirty = True
         self._bytes = self._ticks = 0
-
-
-def _with_pdt(header: ChunkHeader, pdt_us: int) -> ChunkHeader:
-    return ChunkHeader(
-        header.epoch, header.msn, header.part, header.chunk, header.serial, header.flags,
-        header.dts, header.duration, pdt_us, header.init, header.late_us,
-    )  # fmt: skip

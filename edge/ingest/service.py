@@ -1,40 +1,31 @@
-"""The ingest role: listeners, keys, take-overs, sessions."""
+"""The ingest role: its pieces put together and given one life."""
 
 import asyncio
-import ssl
-from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 
 from appliance.contracts import subjects
-from appliance.contracts.directory import secret_hash
-from appliance.contracts.media import Notice
+from appliance.contracts.directory import KeyRecord
 from appliance.runtime.appender import Appender
-from appliance.runtime.bus import Bus
-from appliance.runtime.clock import now_ms, now_us
+from appliance.runtime.bus import Bus, BusMessage, Subscription
+from appliance.runtime.ids import new_id
 from appliance.runtime.logs import get_logger
-from appliance.runtime.metrics import counter
 from appliance.runtime.replica import Replica
 from appliance.runtime.settings import Settings
 from appliance.runtime.tasks import Tasks
+from appliance.runtime.tls import ServerTls
 from edge.ingest.broadcasts import Broadcasts
-from edge.ingest.keys import Refusal, authorise, authorise_hash
-from edge.ingest.listener import RtmpListener, Sink
+from edge.ingest.gate import IngestGate
+from edge.ingest.listener import RtmpListener
+from edge.ingest.publisher import Publisher
 from edge.ingest.records import Records
 from edge.ingest.session import PublisherSession
-from edge.ingest.whip.addresses import candidate_hosts
+from edge.ingest.whip.access import Access
 from edge.ingest.whip.config import WhipConfig
-from edge.ingest.whip.gate import Publisher
 from edge.ingest.whip.server import WhipServer
-from edge.protocols.rtmp import PublishRequested, RtmpLimits
+from edge.protocols.rtmp import RtmpLimits
 
-_QUEUE_BYTES = 8 << 20  # of one session, waiting for its task
-_KEY_CHECK_S = 2.0
 _STOP_S = 12.0
-_MAX_TAKEOVER_CHANNELS = 10_000
-
-_REFUSED = counter("nearcast_ingest_refused_total", "Publishers refused, by reason.", ["code"])
-_FAILED = counter("nearcast_ingest_failed_sessions_total", "Sessions ended by an error of ours.")
-_TAKEOVERS = counter("nearcast_ingest_takeovers_total", "Publishers replaced by a newer one of their channel.")
 
 
 class IngestService:
@@ -50,33 +41,45 @@ class IngestService:
         directory: Replica,
         live: Replica,
         tasks: Tasks,
-        tls: ssl.SSLContext | None = None,
+        tls: ServerTls | None = None,
         whip_socket: Path | None = None,
     ) -> None:
         """`appender` of `local`; `directory` and `live` are started replicas of their buckets.
 
-        With `tls` the RTMPS port is opened too; with `whip_socket` WebRTC publishers are taken, whose HTTP
-        connections come over it.
+        With `tls` the RTMPS port is opened too; with `whip_socket` WebRTC publishers are taken, whose requests
+        come over it. ConfigError when a setting makes no sense.
         """
         self.port = 0
         self._settings = settings
+        self._local = local
         self._appender = appender
-        self._directory = directory
         self._tls = tls
         self._tasks = tasks
+        self._instance = new_id()
         self._records = Records(local, fed, settings.node.edge_id, tasks)
-        self._broadcasts = Broadcasts(settings, local, live, directory, self._records, tasks)
+        self._broadcasts = Broadcasts(settings, local, live, directory, self._records, tasks, self._instance)
+        self.gate = IngestGate(
+            settings.ingest,
+            directory,
+            self._records,
+            tasks,
+            new_session=self._new_session,
+            spool_bytes=lambda: appender.pending_bytes,
+        )
         ingest = settings.ingest
-        limits = RtmpLimits(connect_s=ingest.handshake_s, publish_s=20.0, idle_s=ingest.idle_s)
         self._listener = RtmpListener(
-            self, limits, connections=ingest.connections, per_address=ingest.connections_per_address
+            self.gate,
+            RtmpLimits(connect_s=ingest.handshake_s, publish_s=20.0, idle_s=ingest.idle_s),
+            tasks,
+            connections=ingest.connections,
+            per_address=ingest.connections_per_address,
+            proxy_from=ingest.proxy_from,
         )
         self._whip: WhipServer | None = None
         if whip_socket is not None:
-            self._whip = WhipServer(_whip_config(settings), _WhipGate(self), whip_socket, tasks)
-        self._sessions: dict[str, PublisherSession] = {}
-        self._takeovers: dict[str, deque[float]] = {}
-        self._draining = False
+            access = Access(directory, self._records)
+            self._whip = WhipServer(WhipConfig.of(settings), self.gate, access, whip_socket, tasks)
+        self._subscription: Subscription | None = None
         self._log = get_logger("ingest")
 
     async def start(self) -> None:
@@ -84,172 +87,78 @@ class IngestService:
         self._records.start()
         self._broadcasts.recover()
         node, ports = self._settings.node, self._settings.ports
+        self._subscription = await self._local.subscribe(
+            subjects.ingest_release(node.edge_id, self._instance), self._on_release
+        )
         self.port = await self._listener.listen(node.host, ports.rtmp)
         if self._tls is not None:
-            await self._listener.listen(node.host, ports.rtmps, self._tls)
+            await self._listener.listen(node.host, ports.rtmps, self._tls.context)
+            self._tasks.start(self._tls.watch(), "ingest-certificate")
         if self._whip is not None:
             await self._whip.start()
         self._tasks.start(self._listener.run(), "ingest-deadlines")
-        self._tasks.start(self._watch_keys(), "ingest-keys")
+        self.gate.start()
         self._log.info("ingest_ready", port=self.port)
 
     async def drain(self) -> None:
-        """Takes no new publishers; those that are here go on."""
-        self._draining = True
+        """Takes no new publishers, asks those that are here to connect elsewhere, and gives them a moment.
+
+        An encoder that can do so publishes there before it leaves here: its viewers see nothing of it.
+        """
+        self.gate.drain()
         self._listener.stop_accepting()
+        if self._whip is not None:
+            self._whip.drain()
+        ingest = self._settings.ingest
+        if not ingest.drain_to and ingest.workers < 2:
+            return
+        text = "this server restarts"
+        asked = [one for one in self.gate.sessions if one.publisher.move(ingest.drain_to, text)]
+        self._log.info("draining", sessions=len(self.gate.sessions), asked=len(asked))
+        await _all_done(asked, ingest.drain_s)
 
     async def stop(self) -> None:
         """Ends every session in order: its media is in the log, its broadcast can be resumed."""
-        self._draining = True
+        self.gate.drain()
         self._listener.stop_accepting()
-        sessions = list(self._sessions.values())
+        sessions = self.gate.sessions
         self._listener.close_all("stopping", "this server restarts; connect again")
         if self._whip is not None:
             await self._whip.stop()
-        waits = [asyncio.ensure_future(session.done.wait()) for session in sessions]
-        if waits:
-            _, late = await asyncio.wait(waits, timeout=_STOP_S)
-            for wait in late:
-                wait.cancel()
+        await _all_done(sessions, _STOP_S)
+        if self._subscription is not None:
+            await self._subscription.close()
         await self._records.flushed(3.0)
 
-    # --- the listener's gate
-
-    def admit(self, connection: Publisher, request: PublishRequested, encoder: str) -> Sink | None:
-        """Decides about a publisher at once, from what this edge knows."""
-        decided = authorise(self._directory, request.key, now_ms())
-        if isinstance(decided, Refusal):
-            self._refuse(connection, decided)
-            return None
-        where = decided.channel_id, decided.channel
-        if self._draining:
-            self._refuse(connection, Refusal("draining", "This server is about to restart.", *where))
-            return None
-        prior = self._sessions.get(decided.channel_id)
-        if prior is not None and not prior.done.is_set():
-            if not self._may_take_over(decided.channel_id):
-                text = "Two encoders fight for this channel. Stop one and wait a minute."
-                self._refuse(connection, Refusal("takeovers", text, *where))
-                return None
-            _TAKEOVERS.inc()
-            prior.replace_by_other()
-        session = PublisherSession(
+    def _new_session(
+        self, key: KeyRecord, key_hash: str, publisher: Publisher, predecessor: PublisherSession | None
+    ) -> PublisherSession:
+        return PublisherSession(
             self._settings,
-            decided,
-            secret_hash(request.key),
-            encoder,
+            key,
+            key_hash,
+            publisher,
             broadcasts=self._broadcasts,
             appender=self._appender,
-            close=connection.close,
-            predecessor=prior,
+            predecessor=predecessor,
         )
-        self._sessions[decided.channel_id] = session
-        self._tasks.start(self._run(session), "ingest-session")
-        connection.accept()
-        return session
 
-    def check(self, key: str, address: str) -> Refusal | None:
-        """Why a key may not publish now, before anything is taken over; counted and noted like `admit`'s."""
-        decided = authorise(self._directory, key, now_ms())
-        if isinstance(decided, Refusal):
-            refusal = decided
-        elif self._draining:
-            text = "This server is about to restart."
-            refusal = Refusal("draining", text, decided.channel_id, decided.channel)
-        else:
-            return None
-        self._note_refusal(refusal, address)
-        return refusal
+    async def _on_release(self, message: BusMessage) -> None:
+        """Another ingest process of this edge has a newer encoder of a channel that is published here."""
+        self._tasks.start(self._release(message), "ingest-release")
 
-    def warn(self, key: str, code: str, text: str) -> None:
-        """Tells the owner of a key what went wrong."""
-        decided = authorise(self._directory, key, now_ms())
-        if not isinstance(decided, Refusal):
-            self._notice(Refusal(code, text, decided.channel_id, decided.channel))
-
-    def is_full(self, sink: Sink | None) -> bool:
-        """The spool of the process or the queue of the session is at its bound."""
-        if self._appender.pending_bytes > self._settings.ingest.spool_bytes:
-            return True
-        return sink is not None and sink.queued_bytes > _QUEUE_BYTES
-
-    async def _run(self, session: PublisherSession) -> None:
-        try:
-            await session.run(now_us)
-        except Exception as error:  # noqa: BLE001 - task root: one stream must not take the others down
-            _FAILED.inc()
-            self._log.exception("session_failed", channel=session.key.channel, error=repr(error))
-            session.abandon()
-        finally:
-            if self._sessions.get(session.key.channel_id) is session:
-                del self._sessions[session.key.channel_id]
-
-    def _may_take_over(self, channel_id: str) -> bool:
-        now = asyncio.get_running_loop().time()
-        if len(self._takeovers) > _MAX_TAKEOVER_CHANNELS:
-            self._takeovers.clear()
-        times = self._takeovers.setdefault(channel_id, deque())
-        while times and now - times[0] > 60:
-            times.popleft()
-        if len(times) >= self._settings.ingest.takeovers_per_minute:
-            return False
-        times.append(now)
-        return True
-
-    def _refuse(self, connection: Publisher, refusal: Refusal) -> None:
-        self._note_refusal(refusal, connection.address)
-        connection.refuse(refusal.code, refusal.text)
-
-    def _note_refusal(self, refusal: Refusal, address: str) -> None:
-        _REFUSED.labels(refusal.code).inc()
-        self._log.info("publisher_refused", code=refusal.code, channel=refusal.channel, peer=address)
-        if refusal.channel_id:
-            self._notice(refusal)
-
-    def _notice(self, refusal: Refusal) -> None:
-        notice = Notice(
-            channel_id=refusal.channel_id,
-            channel=refusal.channel,
-            at_ms=now_ms(),
-            code=refusal.code,
-            text=refusal.text,
-        )
-        self._records.put(subjects.notice_key(refusal.channel_id), notice)
-
-    async def _watch_keys(self) -> None:
-        """Ends publishers whose key was revoked or has expired."""
-        while True:
-            await asyncio.sleep(_KEY_CHECK_S)
-            for session in list(self._sessions.values()):
-                decided = authorise_hash(self._directory, session.key_hash, now_ms())
-                if isinstance(decided, Refusal):
-                    session.expel(decided.code, decided.text)
+    async def _release(self, message: BusMessage) -> None:
+        session = self.gate.session(message.data.decode("ascii", "replace"))
+        if session is not None:
+            session.replace_by_other()
+            await session.done.wait()
+        await message.reply(b"done")
 
 
-class _WhipGate:
-    """The gate as WebRTC publishers meet it: they have a key and no RTMP command."""
-
-    def __init__(self, service: IngestService) -> None:
-        self._service = service
-        self.check = service.check
-        self.warn = service.warn
-        self.is_full = service.is_full
-
-    def admit(self, publisher: Publisher, key: str, encoder: str) -> Sink | None:
-        """The sink of a publisher."""
-        return self._service.admit(publisher, PublishRequested(key, {}, "live"), encoder)
-
-
-def _whip_config(settings: Settings) -> WhipConfig:
-    node, ingest = settings.node, settings.ingest
-    return WhipConfig(
-        host=node.host,
-        port=settings.ports.webrtc,
-        hosts=candidate_hosts(ingest.ice_hosts, node.host),
-        ice_servers=tuple(url.strip() for url in ingest.ice_servers.split(",") if url.strip()),
-        start_kbps=ingest.webrtc_start_kbps,
-        key_every_s=settings.media.segment_target_s,
-        idle_s=ingest.idle_s,
-        sessions=ingest.connections,
-        sessions_per_address=ingest.connections_per_address,
-    )
+async def _all_done(sessions: Sequence[PublisherSession], limit_s: float) -> None:
+    """Returns when all of them have ended, or at the limit."""
+    waits = [asyncio.ensure_future(session.done.wait()) for session in sessions]
+    if waits:
+        _, late = await asyncio.wait(waits, timeout=limit_s)
+        for wait in late:
+            wait.cancel()

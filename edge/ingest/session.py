@@ -17,6 +17,7 @@ from appliance.runtime.metrics import counter, gauge
 from appliance.runtime.settings import Settings
 from edge.ingest.broadcasts import Broadcasts, Opened
 from edge.ingest.packager import Packager, PackagerConfig
+from edge.ingest.publisher import Publisher
 from edge.ingest.rendition import Append
 from edge.media.ladder import plan_ladder
 from edge.protocols.rtmp import AudioData, Event, Metadata, VideoData
@@ -38,23 +39,21 @@ class PublisherSession:
         settings: Settings,
         key: KeyRecord,
         key_hash: str,
-        encoder: str,
+        publisher: Publisher,
         *,
         broadcasts: Broadcasts,
         appender: Appender,
-        close: Callable[[str, str], None],
         predecessor: "PublisherSession | None",
     ) -> None:
-        """`close(code, text)` ends the publisher's connection; `predecessor` is the session taken over."""
+        """`predecessor` is the session taken over."""
         self.key = key
         self.key_hash = key_hash
         self.done = asyncio.Event()
         self.queued_bytes = 0
         self._settings = settings
-        self._encoder = encoder
+        self.publisher = publisher
         self._broadcasts = broadcasts
         self._appender = appender
-        self._close = close
         self._predecessor = predecessor
         self._queue: deque[tuple[Event, int]] = deque()
         self._wake = asyncio.Event()
@@ -83,17 +82,17 @@ class PublisherSession:
 
     def replace_by_other(self) -> None:
         """Another publisher with this channel's key takes over."""
-        self._close("taken_over", "another encoder took over this channel")
+        self.publisher.close("taken_over", "another encoder took over this channel")
         self.end("taken over")
 
     def expel(self, code: str, text: str) -> None:
         """The key is not good any more."""
-        self._close(code, text)
+        self.publisher.close(code, text)
         self.end(code)
 
     def abandon(self) -> None:
         """The task failed: the publisher may come back and go on behind what is in the log."""
-        self._close("internal", "this stream could not be handled; connect again")
+        self.publisher.close("internal", "this stream could not be handled; connect again")
         if self._broadcast is not None:
             self._broadcasts.interrupt(self._broadcast, "internal error", clean=False)
 
@@ -127,12 +126,13 @@ class PublisherSession:
             async with asyncio.timeout(_OPEN_S):
                 while True:
                     try:
-                        return await self._broadcasts.open(self.key, self._encoder)
+                        await self._broadcasts.relieve(self.key.channel_id)
+                        return await self._broadcasts.open(self.key, self.publisher.encoder)
                     except UnavailableError as error:
                         self._log.warning("open_waits", error=error.detail)
                         await asyncio.sleep(backoff.next_delay())
         except TimeoutError:
-            self._close("unavailable", "the media log does not answer; try again in a moment")
+            self.publisher.close("unavailable", "the media log does not answer; try again in a moment")
             self._broadcasts.release(self.key.channel_id)
             return None
 
@@ -152,7 +152,7 @@ class PublisherSession:
         )
         self._fences = {name: point.sequence for name, point in opened.resume.items()}
         self._log = self._log.bind(broadcast=opened.broadcast.broadcast_id)
-        self._log.info("publisher_started", encoder=self._encoder, epoch=opened.broadcast.epoch)
+        self._log.info("publisher_started", encoder=self.publisher.encoder, epoch=opened.broadcast.epoch)
 
     async def _work(self) -> None:
         while True:
@@ -180,7 +180,7 @@ class PublisherSession:
         self._keep_records(packager)
         if packager.unusable and self._ending is None:
             text = next(iter(packager.problems.values())).text
-            self._close("unusable", text)
+            self.publisher.close("unusable", text)
             self.end("nothing usable arrived", clean=True)
 
     def _append_all(self, appends: list[Append]) -> None:
@@ -207,7 +207,7 @@ class PublisherSession:
         if future.cancelled() or not isinstance(future.exception(), NearcastError) or self._fenced:
             return
         self._fenced = True
-        self._close("taken_over", "another process of this site writes this broadcast")
+        self.publisher.close("taken_over", "another process of this site writes this broadcast")
         self.end("fenced off")
 
     def _keep_records(self, packager: Packager) -> None:

@@ -17,7 +17,7 @@ class PackagerConfig(msgspec.Struct, frozen=True, kw_only=True):
     part_target_s: float = 0.35
     segment_target_s: float = 2.0
     chunk_s: float = 0.1
-    repair: bool = False
+    repair: bool = True
 
 
 class Shared:
@@ -62,11 +62,18 @@ class Shared:
             timescale,
             self.epoch,
             inits=self.inits.get(name, ()),
-            last_init=point.header.init if point is not None else None,
+            last=point.header if point is not None else None,
             bandwidth=bandwidth,
+            dsn=self._discontinuities(),
         )
         self.renditions[name] = output
         return output
+
+    def _discontinuities(self) -> int:
+        """Of the broadcast so far: a rendition that joins late counts on from there."""
+        counted = [point.header.dsn for point in self.resume.values()]
+        counted += [output.dsn for output in self.renditions.values()]
+        return max(counted, default=0)
 
     def close_left_open(self, output: RenditionOutput, now_us: int) -> list[Append]:
         """Ends the segment that an earlier process left open."""

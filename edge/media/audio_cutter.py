@@ -4,7 +4,7 @@ from collections import deque
 from itertools import pairwise
 from typing import NamedTuple
 
-from appliance.contracts.media import VIDEO_TIMESCALE
+from appliance.contracts.media import VIDEO_TIMESCALE, ChunkFlag
 from edge.media.segmenter import Chunk, Segmenter, SegmenterConfig
 from edge.protocols.fmp4 import Sample
 
@@ -20,6 +20,11 @@ class Boundary(NamedTuple):
     discontinuity: bool = False
     dts: int = 0
     forced: bool = False
+
+
+def at_boundary(gap: Chunk, boundary: Boundary) -> Chunk:
+    """A gap segment with the boundary's discontinuity, so that all renditions count the same."""
+    return gap._replace(flags=gap.flags | ChunkFlag.DISCONTINUITY) if boundary.discontinuity else gap
 
 
 class _Held(NamedTuple):
@@ -122,9 +127,11 @@ class AudioCutter:
             if self._current is None:
                 return out  # audio before the first video segment has no segment to be in
             return self.segmenter.push(held.sample, pdt_us=held.pdt_us)
-        out += self._skip_segments(crossed, held)
+        skipped = self._skip_segments(crossed, held)
+        out += skipped
         started = crossed[-1]
-        flagged = any(boundary.discontinuity for boundary in crossed) or self._first_discontinuity
+        said = crossed[-1:] if skipped else crossed  # the others have said it in segments of their own
+        flagged = any(boundary.discontinuity for boundary in said) or self._first_discontinuity
         self._first_discontinuity = False
         self._current = started
         out += self.segmenter.push(
@@ -141,7 +148,8 @@ class AudioCutter:
             dts = max(self._ticks(boundary.pts), self.segmenter.end_dts)
             duration = max(0, self._ticks(following.pts) - dts)
             before_us = (held.sample.dts - dts) * 1_000_000 // self._rate
-            out.append(self.segmenter.gap_segment(boundary.msn, dts, duration, pdt_us=held.pdt_us - before_us))
+            chunk = self.segmenter.gap_segment(boundary.msn, dts, duration, pdt_us=held.pdt_us - before_us)
+            out.append(at_boundary(chunk, boundary))
         return out
 
     def _ticks(self, pts: int) -> int:

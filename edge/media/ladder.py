@@ -1,8 +1,12 @@
 """Which renditions a broadcast gets, and the target duration it announces. Pure rules."""
 
+from itertools import pairwise
 from math import ceil
+from typing import NamedTuple
 
 import msgspec
+
+from appliance.contracts.media import SOURCE
 
 MIN_TARGET_DURATION_S = 2
 MAX_TARGET_DURATION_S = 10
@@ -18,30 +22,87 @@ class Rung(msgspec.Struct, frozen=True):
     frame_rate: tuple[int, int]
 
 
+class Contribution(NamedTuple):
+    """A rendition besides the source that the encoder sends itself. Height in lines as shown."""
+
+    name: str
+    height: int
+    codec: str = "avc1"  # RFC 6381
+
+
+class SourceDescription(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a source when its broadcast begins.
+
+    Sizes in pixels as coded, rates exact, (0, 1) unknown. `codec` as RFC 6381 has it, such as hvc1.1.6.L93.B0.
+    `playable` False: players cannot show it whatever its codec, such as key frames too far apart.
+    """
+
+    width: int
+    height: int
+    frame_rate: tuple[int, int] = (0, 1)
+    sample_aspect: tuple[int, int] = (1, 1)
+    codec: str = "avc1"
+    playable: bool = True
+    contributed: tuple[Contribution, ...] = ()
+
+
+class Ladder(NamedTuple):
+    """`names` is what viewers may expect, best first: `Broadcast.ladder`. `rungs` the transcoder makes,
+    `contributed` (`Broadcast.contributed`) the encoder."""
+
+    names: list[str]
+    rungs: list[Rung]
+    contributed: list[str]
+
+
+class _Shown(NamedTuple):
+    """The picture in square pixels; `limit` is the side that no rung may reach or pass."""
+
+    width: int
+    height: int
+    limit: int
+
+    @property
+    def short(self) -> int:
+        return min(self.width, self.height)
+
+
 _RUNGS = (("720p", 720, 3_000_000), ("480p", 480, 1_500_000), ("360p", 360, 800_000))
+_RATES = ((1080, 6_000_000), *((side, bit_rate) for _, side, bit_rate in _RUNGS))  # largest first
+_TOP_SIDE = 1080
+_H264 = ("avc1", "avc3")
+_CHOSEN_BY_PLAYERS = (*_H264, "hvc1", "hev1", "av01", "vp09")  # others are in no player's fragmented MP4
 _FAST_FROM = 720  # rungs below this short side get half of a frame rate above 30
 _MAX_SLOW_RATE = 31
+
+
+def ladder_of(source: SourceDescription, *, transcoded: bool = True) -> Ladder:
+    """The renditions of a source. `transcoded` False: nothing is transcoded at this site.
+
+    Rungs are 720p, 480p and 360p strictly below the source's short side, nothing is enlarged. A source that
+    is not H.264, or that players cannot show, also gets an H.264 rung of its own size, 1080p at most: no
+    viewer is left without a picture. HEVC, AV1 and VP9 stay listed, players choose by CODECS. A contributed
+    H.264 rendition replaces the rung whose height is its own within a tenth.
+    """
+    kind = source.codec.partition(".")[0]
+    listed = source.playable and kind in _CHOSEN_BY_PLAYERS
+    rungs = _rungs(source, own_size=not listed or kind not in _H264) if transcoded else []
+    given = [one for one in source.contributed if one.codec.startswith(_H264)]
+    rungs = [rung for rung in rungs if not any(_replaces(one, rung) for one in given)]
+    steps = [(rung.height, rung.name) for rung in rungs]
+    steps += [(one.height, one.name) for one in source.contributed]
+    steps.sort(key=lambda step: -step[0])
+    names = [SOURCE] if listed else []
+    names += [name for _, name in steps]
+    return Ladder(names, rungs, [one.name for one in source.contributed])
 
 
 def plan_ladder(
     width: int, height: int, frame_rate: tuple[int, int] = (0, 1), sample_aspect: tuple[int, int] = (1, 1)
 ) -> list[Rung]:
-    """Rungs strictly below the source's short side, largest first, square pixels, even sizes.
-
-    A portrait source has its short side on the rung too. Nothing is enlarged; below 720p a source faster
-    than 31 frames/s is halved.
-    """
-    shown_width = width * sample_aspect[0] // sample_aspect[1] if min(sample_aspect) > 0 else width
-    if shown_width <= 0 or height <= 0:
-        return []
-    short = min(shown_width, height)
-    rungs = []
-    for name, side, bit_rate in _RUNGS:
-        if side >= min(short, width, height):
-            continue
-        size = _even(shown_width * side, short), _even(height * side, short)
-        rungs.append(Rung(name, *size, bit_rate, _rate_of(side, frame_rate)))
-    return rungs
+    """The rungs of a playable H.264 source of this size, largest first."""
+    source = SourceDescription(width=width, height=height, frame_rate=frame_rate, sample_aspect=sample_aspect)
+    return ladder_of(source).rungs
 
 
 def target_duration(first_gop_s: float | None, segment_target_s: float) -> int:
@@ -53,6 +114,50 @@ def target_duration(first_gop_s: float | None, segment_target_s: float) -> int:
         return MAX_TARGET_DURATION_S
     longest = ceil(round(0.9 * segment_target_s + first_gop_s, 3))
     return min(max(longest, MIN_TARGET_DURATION_S), MAX_TARGET_DURATION_S)
+
+
+def _rungs(source: SourceDescription, *, own_size: bool) -> list[Rung]:
+    """Largest first, square pixels, even sizes. A portrait source has its short side on the rung too."""
+    shown = _shown(source)
+    if shown is None:
+        return []
+    rungs = []
+    limit = shown.limit
+    if own_size:
+        side = min(shown.short, _TOP_SIDE)
+        rungs.append(_rung(f"{side}p", side, _rate_at(side), shown, source.frame_rate))
+        limit = min(limit, 9 * side // 10 + 1)  # two rungs of nearly the same size help nobody
+    rungs += [
+        _rung(name, side, bit_rate, shown, source.frame_rate) for name, side, bit_rate in _RUNGS if side < limit
+    ]
+    return rungs
+
+
+def _shown(source: SourceDescription) -> _Shown | None:
+    across, down = source.sample_aspect
+    width = source.width * across // down if min(across, down) > 0 else source.width
+    if width <= 0 or source.height <= 0:
+        return None
+    return _Shown(width, source.height, min(width, source.width, source.height))
+
+
+def _rung(name: str, side: int, bit_rate: int, shown: _Shown, frame_rate: tuple[int, int]) -> Rung:
+    short = shown.short
+    size = _even(shown.width * side, short), _even(shown.height * side, short)
+    return Rung(name, *size, bit_rate, _rate_of(side, frame_rate))
+
+
+def _rate_at(side: int) -> int:
+    """Bit/s of an H.264 rung of any short side: between its neighbours, in proportion below the smallest."""
+    for (upper, most), (lower, least) in pairwise(_RATES):
+        if side >= lower:
+            return least + (most - least) * (min(side, upper) - lower) // (upper - lower)
+    smallest, least = _RATES[-1]
+    return max(100_000, least * side // smallest)
+
+
+def _replaces(one: Contribution, rung: Rung) -> bool:
+    return 10 * abs(one.height - rung.height) <= rung.height
 
 
 def _even(numerator: int, denominator: int) -> int:

@@ -39,11 +39,11 @@ class Chunk(NamedTuple):
     pdt_us: int
     samples: list[Sample]
 
-    def header(self, *, epoch: int, init: int, late_us: int = 0) -> ChunkHeader:
+    def header(self, *, epoch: int, init: int, late_us: int = 0, dsn: int = -1) -> ChunkHeader:
         """The header of its message."""
         return ChunkHeader(
             epoch, self.msn, self.part, self.chunk, self.serial, self.flags,
-            self.dts, self.duration, self.pdt_us, init, late_us,
+            self.dts, self.duration, self.pdt_us, init, late_us, dsn,
         )  # fmt: skip
 
 

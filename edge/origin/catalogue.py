@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from appliance.contracts.directory import ChannelRecord
+from appliance.contracts.health import HealthReport
 from appliance.contracts.media import Broadcast, BroadcastState, Rendition
 from appliance.contracts.subjects import MEDIA_STREAM, media_of
 from appliance.runtime.bus import LogMessage
@@ -32,7 +33,10 @@ class Log(Protocol):
 
 
 class Directory(Protocol):
-    """The part of a replica that looking up channels needs."""
+    """The part of a replica that looking up channels and tokens needs."""
+
+    def get(self, key: str) -> bytes | None:
+        """The value of a key."""
 
     def items(self, prefix: str) -> list[tuple[str, bytes]]:
         """Keys and values below a prefix."""
@@ -69,6 +73,7 @@ class Catalogue:
         self._on_failure = on_failure
         self._broadcasts: dict[str, Broadcast] = {}
         self._renditions: dict[str, dict[str, Rendition]] = {}
+        self._health: dict[str, bytes] = {}  # newest report as JSON, by channel id
         self._live: dict[str, str] = {}
         self._followed: dict[str, _Followed] = {}
         self._closing = Tasks(on_failure)
@@ -88,6 +93,8 @@ class Catalogue:
             elif kind == "rendition":
                 broadcast_id, _, name = rest.partition(".")
                 self._rendition_changed(broadcast_id, name, None if value is None else _read(value, Rendition))
+            elif kind == "health":
+                self._health_changed(rest, value)
         except msgspec.MsgspecError:
             self._tally.event("bad_record")
 
@@ -128,6 +135,13 @@ class Catalogue:
         followed = self._followed.get(broadcast_id)
         if followed is not None:
             followed.feed.set_rendition(record, self._clock())
+
+    def _health_changed(self, channel_id: str, value: bytes | None) -> None:
+        if value is None:
+            self._health.pop(channel_id, None)
+            return
+        _read(value, HealthReport)
+        self._health[channel_id] = value
 
     # -- lookups
 
@@ -256,6 +270,24 @@ class Catalogue:
             "part_target_s": record.part_target_s if record is not None else None,
         }
         return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+    def health_document(self, channel: str) -> bytes:
+        """JSON of /live/CHANNEL/health: the channel's state and the newest report on its publisher, or null."""
+        record, known = self.live(channel), self.channel(channel)
+        fields = {
+            "channel": channel,
+            "state": record.state.value if record is not None else "offline",
+            "started_at": record.started_at_ms if record is not None else None,
+            "viewers": self.viewers(record.broadcast_id) if record is not None else 0,
+            "encoder": record.encoder if record is not None else "",
+            "ladder": record.ladder if record is not None else [],
+            "problems": [problem.text for problem in record.problems] if record is not None else [],
+        }
+        report = (
+            self._health.get(known.channel_id, b"null") if known is not None and record is not None else b"null"
+        )
+        head = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+        return head[:-1] + b',"report":' + report + b"}"
 
     def _size(self, broadcast_id: str) -> tuple[int, int]:
         for rendition in self._renditions.get(broadcast_id, {}).values():

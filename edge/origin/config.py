@@ -20,6 +20,7 @@ class OriginConfig:
     connections: int = 20_000
     waiters: int = 20_000  # held requests
     event_clients: int = 5_000  # of /live/events
+    health_clients: int = 500  # of /live/CHANNEL/health
     head_s: float = 10.0  # from the first byte of a request to its last
     idle_connection_s: float = 75.0  # between requests
     stall_s: float = 20.0  # a client that takes no byte for so long is cut

@@ -239,6 +239,11 @@ class ViewerConnection(asyncio.Protocol):
         if not self.closed and not self._paused:
             self.transport.write(data)
 
+    def end(self) -> None:
+        """Ends a stream."""
+        if not self.closed:
+            self._finish()
+
     # -- time
 
     def check(self, now: float) -> str:

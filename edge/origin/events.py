@@ -5,7 +5,7 @@ from typing import Protocol
 
 from edge.origin.responses import CORS, Response, error
 
-_HEAD = Response(
+EVENTS_HEAD = Response(
     "events",
     200,
     (
@@ -18,7 +18,7 @@ _HEAD = Response(
     unsized=True,
 )
 _FULL = error("events", 503, "Too many pages are listening here.")
-_KEEP_ALIVE = b": still here\n\n"
+KEEP_ALIVE = b": still here\n\n"
 _PERIOD_S = 1.0
 _KEEP_ALIVE_S = 15.0
 
@@ -53,7 +53,7 @@ class EventStream:
         if len(self._listeners) >= self._limit:
             return _FULL
         self._listeners.add(listener)
-        listener.stream(_HEAD)
+        listener.stream(EVENTS_HEAD)
         listener.push(_event(self._document()))
         return None
 
@@ -70,7 +70,7 @@ class EventStream:
             self._last = document
             self._tell(_event(document), now)
         elif now - self._told_at >= _KEEP_ALIVE_S:
-            self._tell(_KEEP_ALIVE, now)
+            self._tell(KEEP_ALIVE, now)
 
     def _tell(self, data: bytes, now: float) -> None:
         self._told_at = now

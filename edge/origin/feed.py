@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from appliance.contracts.errors import BadInputError
 from appliance.contracts.media import (
     AUDIO,
+    AUDIO_AAC,
     CHUNK_HEADER,
     SOURCE,
     Broadcast,
@@ -217,18 +218,17 @@ class BroadcastFeed:
         return found
 
     def _complete(self, now: float) -> bool:
-        """Every expected rendition is ready; or the source has had a part for long enough."""
-        ready = {record.name for record, _ in self._ready(now)}
+        """Every expected rendition is ready; or some picture is, and the source has had a part for long enough."""
+        ready = {record.name for record, _ in self._ready(now)} & playlists.listed(self.record)
         if not ready or not self.caught_up:
             return False
         expected = set(self.record.ladder)
-        if self.record.has_video:
-            expected.add(SOURCE)
         if self.record.has_audio:
-            expected.add(AUDIO)
+            expected.add(self.record.audio)
         if expected and expected <= ready:
             return True
-        return self._is_late(now)
+        has_picture = not self.record.ladder or not ready.isdisjoint(self.record.ladder)
+        return has_picture and self._is_late(now)
 
     def _is_late(self, now: float) -> bool:
         return self._source_at is not None and now - self._source_at >= self._complete_s
@@ -248,13 +248,14 @@ class BroadcastFeed:
     # -- facts for pages
 
     def windows_except(self, name: str) -> dict[str, RenditionWindow]:
-        """The windows of the other renditions, for reports."""
+        """The windows of the other renditions that viewers may be offered, for reports."""
+        names = playlists.listed(self.record)
         return {
             other: rendition.window
             for other, rendition in self.renditions.items()
-            if other != name and rendition.window is not None
+            if other != name and other in names and rendition.window is not None
         }
 
     def counts_viewers(self, name: str) -> bool:
         """Whether requests for this rendition's playlist are counted: of picture and sound, one."""
-        return name != AUDIO or not self.record.has_video
+        return name not in (AUDIO, AUDIO_AAC) or not self.record.has_video

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 
-from appliance.contracts.media import AUDIO, Broadcast, Init, Rendition
+from appliance.contracts.media import Broadcast, Init, Rendition
 from edge.origin.window import MICRO, RenditionWindow, StoredPart, StoredSegment
 from edge.protocols.hls.media import MediaPlaylist, Part, RenditionReport, Segment, ServerControl
 from edge.protocols.hls.multivariant import AudioRendition, MultivariantPlaylist, Variant
@@ -91,9 +91,14 @@ def _reports(others: Mapping[str, RenditionWindow]) -> tuple[RenditionReport, ..
 def multivariant(
     broadcast: Broadcast, renditions: Iterable[tuple[Rendition, RenditionWindow]]
 ) -> MultivariantPlaylist:
-    """The multivariant playlist of the renditions that have media. URIs are relative to /live/CHANNEL/."""
-    ready = {record.name: (record, window) for record, window in renditions if record.inits}
-    sound = ready.pop(AUDIO, None)
+    """The multivariant playlist of the listed renditions that have media. URIs are relative to /live/CHANNEL/.
+
+    Listed are those of the broadcast's ladder and its sound. Others may be in the log, such as a source that
+    players cannot show: their playlists exist for whoever knows their names.
+    """
+    names = listed(broadcast)
+    ready = {record.name: (record, window) for record, window in renditions if record.name in names}
+    sound = ready.pop(broadcast.audio, None)
     base = f"../../media/{broadcast.broadcast_id}"
     if sound is None:
         variants = [_variant(base, record, window, None) for record, window in ready.values()]
@@ -103,8 +108,13 @@ def multivariant(
     variants = [_variant(base, record, window, sound) for record, window in ready.values()]
     audio_format = sound[0].inits[-1].audio
     channels = audio_format.channels if audio_format is not None else 2
-    media = AudioRendition(f"{base}/{AUDIO}/index.m3u8", _GROUP, "Main", channels=channels)
+    media = AudioRendition(f"{base}/{broadcast.audio}/index.m3u8", _GROUP, "Main", channels=channels)
     return MultivariantPlaylist(_ordered(variants), (media,))
+
+
+def listed(broadcast: Broadcast) -> set[str]:
+    """The renditions that viewers may be offered."""
+    return {*broadcast.ladder, broadcast.audio}
 
 
 def _variant(

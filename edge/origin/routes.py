@@ -9,6 +9,7 @@ from appliance.contracts.media import AUDIO
 from edge.origin.catalogue import Catalogue
 from edge.origin.events import EventStream
 from edge.origin.feed import BroadcastFeed
+from edge.origin.health_stream import HealthStream
 from edge.origin.held import Waiter
 from edge.origin.metrics import Tally
 from edge.origin.rendition import UNKNOWN_MEDIA, UNKNOWN_RENDITION, RenditionFeed
@@ -66,6 +67,9 @@ class Caller(Waiter, Protocol):
     def push(self, data: bytes) -> None:
         """Goes on with it."""
 
+    def end(self) -> None:
+        """Ends it."""
+
     def descriptor(self) -> int | None:
         """A second descriptor of the socket, which the receiver closes."""
 
@@ -82,6 +86,7 @@ class Routes:
         catalogue: Catalogue,
         pages: Pages,
         events: EventStream,
+        health: HealthStream,
         tally: Tally,
         clock: Callable[[], float],
         is_ready: Callable[[], bool],
@@ -92,6 +97,7 @@ class Routes:
         self._catalogue = catalogue
         self._pages = pages
         self._events = events
+        self._health = health
         self._tally = tally
         self._clock = clock
         self._is_ready = is_ready
@@ -166,7 +172,7 @@ class Routes:
     def _expected(self, feed: BroadcastFeed, name: str) -> RenditionFeed | None:
         """A rendition that will come: promised by the broadcast's record."""
         record = feed.record
-        if name in record.ladder or (name == AUDIO and record.has_audio):
+        if name in record.ladder or (name in (AUDIO, record.audio) and record.has_audio):
             return feed.rendition(name)
         return None
 
@@ -216,6 +222,8 @@ class Routes:
         if rest[1] == "status.json":
             document = self._catalogue.status_document(rest[0])
             return _UNKNOWN_CHANNEL if document is None else text("document", JSON, SHORT, document, gzip=gzip)
+        if rest[1] == "health":
+            return self._health.join(caller, request, rest[0]) if request.method == "GET" else _METHOD
         if rest[1] == "index.m3u8":
             return self._multivariant(caller, rest[0], gzip)
         return _NOT_FOUND

@@ -5,10 +5,12 @@ from collections.abc import Callable, Mapping
 
 from appliance.contracts.subjects import LIVE_BUCKET
 from appliance.runtime.bus import Bus
+from appliance.runtime.clock import now_ms
 from appliance.runtime.replica import Replica
 from edge.origin.catalogue import Catalogue, Directory
 from edge.origin.config import OriginConfig
 from edge.origin.events import EventStream
+from edge.origin.health_stream import HealthStream
 from edge.origin.metrics import Tally
 from edge.origin.part_store import PartStore
 from edge.origin.routes import Handoff, Routes
@@ -47,11 +49,15 @@ class OriginService:
             on_failure=on_failure,
         )
         self._events = EventStream(self.catalogue.channels_document, config.event_clients)
+        self._health = HealthStream(
+            self.catalogue.health_document, self.catalogue.channel, directory, config.health_clients, now_ms
+        )
         self._live = Replica(local, LIVE_BUCKET, self.catalogue.live_changed)
         routes = Routes(
             catalogue=self.catalogue,
             pages=Pages(config.pages, config.connect_sources),
             events=self._events,
+            health=self._health,
             tally=self.tally,
             clock=loop.time,
             is_ready=lambda: self._ready,
@@ -64,7 +70,9 @@ class OriginService:
 
     def _tick(self) -> None:
         self.catalogue.tick()
-        self._events.tick(asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        self._events.tick(now)
+        self._health.tick(now)
 
     async def start(self) -> None:
         """Returns when listening with the live state known. UnavailableError, OSError."""

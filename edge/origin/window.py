@@ -51,6 +51,7 @@ class Discontinuities:
 
     def __init__(self) -> None:
         self._msns: list[int] = []
+        self._forgotten = 0  # those that came before what the log still holds
 
     def add(self, msn: int) -> None:
         at = bisect.bisect_left(self._msns, msn)
@@ -61,9 +62,16 @@ class Discontinuities:
         at = bisect.bisect_left(self._msns, msn)
         return at < len(self._msns) and self._msns[at] == msn
 
+    def learn(self, msn: int, count: int) -> None:
+        """Ingest counted `count` up to segment `msn`, that one's own included.
+
+        A transcoder may add one that ingest does not know: what was once counted stays counted.
+        """
+        self._forgotten = max(self._forgotten, count - bisect.bisect_right(self._msns, msn))
+
     def before(self, msn: int) -> int:
         """How many there were before segment `msn`: its playlist's EXT-X-DISCONTINUITY-SEQUENCE."""
-        return bisect.bisect_left(self._msns, msn)
+        return self._forgotten + bisect.bisect_left(self._msns, msn)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -153,6 +161,8 @@ class RenditionWindow:
         self._last = key
         if header.flags & ChunkFlag.DISCONTINUITY:
             self._discontinuities.add(header.msn)
+        if header.dsn >= 0:
+            self._discontinuities.learn(header.msn, header.dsn)
         before = self.version
         if header.flags & ChunkFlag.GAP and not data:
             self._gap(header)

@@ -17,6 +17,7 @@ TIME_BASE = Fraction(1, 90_000)
 _GLOBAL_HEADER = 1 << 22
 _NEVER = 100_000  # frames between key frames that nobody asked for
 _FALLBACK_RATE = Fraction(30)
+_SAME_SHAPE = Fraction(1, 50)  # of the width: less is not worth a border
 
 
 class Encoded(NamedTuple):
@@ -80,21 +81,25 @@ class Encoder:
 
 
 class Scaler:
-    """Scales frames to one size; rebuilt by itself when the input changes."""
+    """Scales frames to one size; rebuilt by itself when the input changes.
+
+    The size was chosen for the picture the broadcast began with. A picture of another shape is fitted in,
+    centred, with black beside it.
+    """
 
     def __init__(self, width: int, height: int) -> None:
         self._width = width
         self._height = height
-        self._input: tuple[int, int, str] | None = None
+        self._input: tuple[int, int, str, tuple[int, int]] | None = None
         self._graph: Graph | None = None  # the contexts hold it only weakly
         self._source: FilterContext | None = None
         self._sink: FilterContext | None = None
 
-    def scale(self, frame: VideoFrame) -> VideoFrame:
+    def scale(self, frame: VideoFrame, sample_aspect: tuple[int, int] = (1, 1)) -> VideoFrame:
         """A frame of the size and format of the rung, same pts."""
-        form = (frame.width, frame.height, frame.format.name)
+        form = (frame.width, frame.height, frame.format.name, sample_aspect)
         if form != self._input or self._source is None or self._sink is None:
-            self._source, self._sink = self._build(frame)
+            self._source, self._sink = self._build(frame, sample_aspect)
             self._input = form
         self._source.push(frame)
         scaled = self._sink.pull()
@@ -102,14 +107,28 @@ class Scaler:
             raise TypeError("the scaler gave no picture")
         return scaled
 
-    def _build(self, frame: VideoFrame) -> tuple[FilterContext, FilterContext]:
+    def _build(self, frame: VideoFrame, sample_aspect: tuple[int, int]) -> tuple[FilterContext, FilterContext]:
+        width, height = self._fit(frame.width, frame.height, sample_aspect)
         graph = Graph()
         graph.threads = 1
         source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=TIME_BASE)
-        scale = graph.add("scale", f"{self._width}:{self._height}:flags=bicubic")
-        square = graph.add("setsar", "1")
-        form = graph.add("format", "yuv420p")
+        steps = [source, graph.add("scale", f"{width}:{height}:flags=bicubic")]
+        if (width, height) != (self._width, self._height):
+            left, top = (self._width - width) // 4 * 2, (self._height - height) // 4 * 2
+            steps.append(graph.add("format", "yuv420p"))
+            steps.append(graph.add("pad", f"{self._width}:{self._height}:{left}:{top}:black"))
         sink = graph.add("buffersink")
-        graph.link_nodes(source, scale, square, form, sink).configure()
+        steps += [graph.add("setsar", "1"), graph.add("format", "yuv420p"), sink]
+        graph.link_nodes(*steps).configure()
         self._graph = graph
         return source, sink
+
+    def _fit(self, width: int, height: int, sample_aspect: tuple[int, int]) -> tuple[int, int]:
+        """The largest even size of the picture's shape; the whole of ours when it is as good as the same."""
+        across, down = sample_aspect if min(sample_aspect) > 0 else (1, 1)
+        shape = Fraction(width * across, height * down)
+        if abs(shape * self._height - self._width) <= max(Fraction(2), self._width * _SAME_SHAPE):
+            return self._width, self._height
+        if shape * self._height > self._width:
+            return self._width, max(2, 2 * round(self._width / shape / 2))
+        return max(2, 2 * round(self._height * shape / 2)), self._height

@@ -22,8 +22,10 @@ from appliance.contracts.media import ChunkFlag, ChunkHeader
 from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import counter
 from edge.protocols.fmp4 import Sample, read_fragments
+from edge.transcode.chunks import Boundary, SourceChunk
 from edge.transcode.encoder import TIME_BASE
-from edge.transcode.rung import Boundary, Gap, Picture, RungWorker
+from edge.transcode.forms import VideoForm
+from edge.transcode.rung import Gap, Picture, RungWorker
 
 _DECODE_ERRORS = counter("nearcast_transcode_decode_errors_total", "Access units that could not be decoded.")
 _FRAMES = counter("nearcast_transcode_frames_total", "Frames decoded.")
@@ -31,19 +33,18 @@ _MAX_REORDER = 64  # access units whose times are remembered while the decoder h
 _US = 1_000_000
 
 
-class SourceChunk(NamedTuple):
-    """A chunk of the source rendition. `config` is the decoder configuration of its init."""
-
-    sequence: int
-    header: ChunkHeader
-    data: bytes
-    config: bytes
-
-
 class _Times(NamedTuple):
     duration: int
     pdt_us: int
     late_us: int
+
+
+class _Start(NamedTuple):
+    """A segment of which no frame has come out yet."""
+
+    boundary: Boundary
+    pts: int
+    pdt_us: int
 
 
 class _Drain:
@@ -69,9 +70,11 @@ class Pipeline:
         self._queue: queue.SimpleQueue[SourceChunk | _Drain | _Stop] = queue.SimpleQueue()  # reader bounds it
         self._thread = threading.Thread(target=self._run, name="decode", daemon=True)
         self._decoder: VideoCodecContext | None = None
-        self._config = b""
+        self._form: VideoForm | None = None
+        self._needs_key = True  # nothing decodes before a key frame
+        self._key_sequence = 0  # stream sequence of the chunk with the last key frame
         self._times: dict[int, _Times] = {}
-        self._starts: deque[tuple[int, Boundary]] = deque(maxlen=_MAX_REORDER)
+        self._starts: deque[_Start] = deque(maxlen=_MAX_REORDER)
         self._log = get_logger("pipeline")
 
     def start(self) -> None:
@@ -110,33 +113,43 @@ class Pipeline:
 
     def _chunk(self, chunk: SourceChunk) -> None:
         header = chunk.header
-        boundary = Boundary(header.msn, chunk.sequence, bool(header.flags & ChunkFlag.DISCONTINUITY))
         if header.flags & ChunkFlag.GAP:
             self._flush()
-            for rung in self._rungs:
-                rung.put(Gap(boundary, header.dts, header.duration, header.pdt_us))
+            self._start_until(header.dts, everything=True)
+            boundary = Boundary(header.msn, chunk.sequence, bool(header.flags & ChunkFlag.DISCONTINUITY))
+            self._gap(Gap(boundary, header.dts, header.duration, header.pdt_us))
             return
-        if not chunk.data:
+        if not chunk.data or not isinstance(chunk.form, VideoForm):
             return
         samples = [sample for piece in read_fragments(chunk.data) for sample in piece.samples]
-        if chunk.config != self._config or self._decoder is None:
+        if chunk.form != self._form or self._decoder is None:
             self._flush()
-            self._open(chunk.config)
+            self._open(chunk.form)
+        before = self._key_sequence
+        if any(sample.key for sample in samples):
+            self._key_sequence = chunk.sequence
         if header.part == 0 and header.chunk == 0:
-            self._starts.append((samples[0].pts, boundary))
+            begins = chunk.sequence if samples[0].key or not before else before
+            discontinuity = bool(header.flags & ChunkFlag.DISCONTINUITY)
+            self._starts.append(_Start(Boundary(header.msn, begins, discontinuity), samples[0].pts, header.pdt_us))
         for sample in samples:
             self._sample(sample, samples[0], header)
 
-    def _open(self, config: bytes) -> None:
-        decoder = av.CodecContext.create("h264", "r")
+    def _open(self, form: VideoForm) -> None:
+        decoder = av.CodecContext.create(form.decoder, "r")
         if not isinstance(decoder, VideoCodecContext):
-            raise TypeError("h264 is not a video decoder")
-        decoder.extradata = config
+            raise TypeError(f"{form.decoder} is not a video decoder")
+        if form.extradata:
+            decoder.extradata = form.extradata
         decoder.thread_count = 1
         self._decoder = decoder
-        self._config = config
+        self._form = form
+        self._needs_key = True
 
     def _sample(self, sample: Sample, first: Sample, header: ChunkHeader) -> None:
+        if self._needs_key and not sample.key:
+            return
+        self._needs_key = False
         pdt_us = header.pdt_us + (sample.pts - first.pts) * _US // TIME_BASE.denominator
         if len(self._times) >= _MAX_REORDER:
             self._times.pop(next(iter(self._times)))
@@ -165,13 +178,34 @@ class Pipeline:
         times = self._times.pop(frame.pts, None)
         if times is None:
             return
-        boundary = None
-        while self._starts and self._starts[0][0] <= frame.pts:
-            boundary = self._starts.popleft()[1]
+        boundary = self._start_until(frame.pts)
         _FRAMES.inc()
-        picture = Picture(frame, frame.pts, times.duration, times.pdt_us, times.late_us, boundary)
+        form = self._form or VideoForm("", b"")
+        picture = Picture(
+            frame, frame.pts, times.duration, times.pdt_us, times.late_us, boundary,
+            form.frame_rate, form.sample_aspect,
+        )  # fmt: skip
         for rung in self._rungs:
             rung.put(picture)
+
+    def _start_until(self, pts: int, *, everything: bool = False) -> Boundary | None:
+        """The segment that starts with the frame at `pts`; those before it without a frame are gaps."""
+        started: _Start | None = None
+        while self._starts and (everything or self._starts[0].pts <= pts):
+            following = self._starts.popleft()
+            if started is not None:
+                self._empty(started, following.pts)
+            started = following
+        if started is not None and everything:
+            self._empty(started, pts)
+        return started.boundary if started is not None else None
+
+    def _empty(self, start: _Start, until: int) -> None:
+        self._gap(Gap(start.boundary, start.pts, max(1, until - start.pts), start.pdt_us))
+
+    def _gap(self, gap: Gap) -> None:
+        for rung in self._rungs:
+            rung.put(gap)
 
     def _flush(self) -> None:
         """Every frame the decoder still holds; the next chunk opens it anew."""

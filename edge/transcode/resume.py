@@ -6,7 +6,7 @@ from appliance.contracts.media import CHUNK_HEADER, SOURCE, ChunkFlag, ChunkHead
 from appliance.contracts.subjects import MEDIA_STREAM, media
 from appliance.runtime.bus import Bus
 
-SOURCE_SEQUENCE = "Source-Sequence"  # header of a rung's chunk: where its segment begins in the source
+SOURCE_SEQUENCE = "Source-Sequence"  # header of a rung's chunk: where decoding for its segment begins in the source
 
 
 class RungPosition(NamedTuple):
@@ -14,7 +14,7 @@ class RungPosition(NamedTuple):
 
     last: ChunkHeader | None
     last_sequence: int  # stream sequence of that chunk: what the next append must find
-    source_sequence: int  # stream sequence of the source chunk that begins that segment
+    source_sequence: int  # stream sequence of the source chunk where decoding for that segment begins
 
     @property
     def first_msn(self) -> int:
@@ -46,19 +46,22 @@ class StartPoint(NamedTuple):
     """Where to read the source from, and where each rung stands."""
 
     sequence: int  # first stream sequence to read
-    msn: int  # first segment to work on: earlier ones are skipped
+    msn: int  # first segment to work on: earlier ones are only decoded, where that is needed
     rungs: dict[str, RungPosition]
 
 
-async def find_start(bus: Bus, broadcast_id: str, rungs: list[str]) -> StartPoint | None:
-    """Reads the log. None while the source has nothing in it. UnavailableError when the log is away."""
-    source = await bus.last_message(MEDIA_STREAM, media(broadcast_id, SOURCE))
-    if source is None:
+async def find_start(bus: Bus, broadcast_id: str, rungs: list[str], *, source: str = SOURCE) -> StartPoint | None:
+    """Reads the log. None while the source has nothing in it. UnavailableError when the log is away.
+
+    `rungs` are the renditions made of `source`.
+    """
+    newest_source = await bus.last_message(MEDIA_STREAM, media(broadcast_id, source))
+    if newest_source is None:
         return None
     positions = {name: await _position(bus, broadcast_id, name) for name in rungs}
     begun = [position for position in positions.values() if position.last is not None]
     if not begun:
-        newest = ChunkHeader.decode(source.headers[CHUNK_HEADER])
+        newest = ChunkHeader.decode(newest_source.headers[CHUNK_HEADER])
         return StartPoint(1, newest.msn if newest.msn > 2 else 0, positions)
     return StartPoint(
         min(position.source_sequence for position in begun),

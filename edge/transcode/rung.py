@@ -7,26 +7,21 @@ from typing import NamedTuple
 
 from av.video.frame import VideoFrame
 
-from appliance.contracts.media import ChunkHeader
 from edge.media.ladder import Rung
 from edge.media.segmenter import Chunk, Segmenter, SegmenterConfig
 from edge.protocols.fmp4 import Sample, fragment
+from edge.transcode.chunks import Boundary, Output
 from edge.transcode.encoder import Encoder, RungFormat, Scaler
 from edge.transcode.resume import RungPosition
 
 _QUEUE = 8  # frames between decoder and rung: beyond it the decoder waits
 
 
-class Boundary(NamedTuple):
-    """The start of a segment: its number, and the stream sequence of its first source chunk."""
-
-    msn: int
-    source_sequence: int
-    discontinuity: bool
-
-
 class Picture(NamedTuple):
-    """A decoded frame on its way to the rungs. Times in 90 kHz ticks; `boundary` when it starts a segment."""
+    """A decoded frame on its way to the rungs. Times in 90 kHz ticks; `boundary` when it starts a segment.
+
+    Frame rate, (0, 1) unknown, and sample aspect are the source's of now: they may change in mid-stream.
+    """
 
     frame: VideoFrame
     pts: int
@@ -34,6 +29,8 @@ class Picture(NamedTuple):
     pdt_us: int
     late_us: int
     boundary: Boundary | None
+    frame_rate: tuple[int, int] = (0, 1)
+    sample_aspect: tuple[int, int] = (1, 1)
 
 
 class Gap(NamedTuple):
@@ -43,15 +40,6 @@ class Gap(NamedTuple):
     dts: int
     duration: int
     pdt_us: int
-
-
-class Output(NamedTuple):
-    """A finished chunk of a rung."""
-
-    rung: str
-    header: ChunkHeader
-    source_sequence: int
-    data: bytes
 
 
 class _Finish:
@@ -71,7 +59,6 @@ class RungWorker:
         preset: str,
         segmenter: SegmenterConfig,
         position: RungPosition,
-        halved: bool,
         emit: Callable[[Output], None],
         failed: Callable[[BaseException], None],
     ) -> None:
@@ -85,7 +72,6 @@ class RungWorker:
         self._config = segmenter
         self._segmenter: Segmenter | None = None
         self._position = position
-        self._halved = halved
         self._emit = emit
         self._failed = failed
         self._queue: queue.Queue[Picture | Gap | _Finish | _Stop] = queue.Queue(_QUEUE)
@@ -155,10 +141,11 @@ class RungWorker:
         elif self._segmenter is None:
             return
         segmenter = self._begin(boundary)
-        if self._is_dropped():
+        halved = self._is_halved(picture)
+        if halved and self._index % 2 == 0:
             return
         self._late_us = picture.late_us
-        sample = self._encode(picture, boundary is not None)
+        sample = self._encode(picture, boundary is not None, halved)
         msn = boundary.msn if boundary is not None else None
         discontinuity = boundary is not None and boundary.discontinuity
         if boundary is not None and self.mark_discontinuity:
@@ -172,19 +159,20 @@ class RungWorker:
             self._segmenter = Segmenter(self._config, msn=msn, serial=serial)
         return self._segmenter
 
-    def _is_dropped(self) -> bool:
-        """Whether a halved frame rate leaves this frame out: every second one, counted from the segment."""
+    def _is_halved(self, picture: Picture) -> bool:
+        """Whether every second frame is left out, counted from the segment: the source is faster than the rung."""
         self._index += 1
-        return self._halved and self._index % 2 == 0
+        (numerator, denominator), (slow, per) = picture.frame_rate, self.rung.frame_rate
+        return 0 < 4 * slow * denominator < 3 * numerator * per
 
-    def _encode(self, picture: Picture, starts_segment: bool) -> Sample:
+    def _encode(self, picture: Picture, starts_segment: bool, halved: bool) -> Sample:
         """The sample of a frame; frames that the log already has are counted, not encoded."""
-        duration = picture.duration * (2 if self._halved else 1)
+        duration = picture.duration * (2 if halved else 1)
         if picture.pts < self._position.end_dts:
             return Sample(picture.pts, duration, 0, starts_segment, b"")
         key = starts_segment or not self._encoding
         self._encoding = True
-        encoded = self._encoder.encode(self._scaler.scale(picture.frame), key)
+        encoded = self._encoder.encode(self._scaler.scale(picture.frame, picture.sample_aspect), key)
         if len(encoded) != 1 or encoded[0].pts != picture.pts:
             raise RuntimeError(f"the encoder gave {len(encoded)} access units for one frame")
         return Sample(picture.pts, duration, 0, encoded[0].key, encoded[0].data)
@@ -194,6 +182,8 @@ class RungWorker:
             return
         segmenter = self._begin(gap.boundary)
         self._send(segmenter.finish())
+        if gap.boundary.msn < segmenter.next_msn:
+            return
         self._source_sequence = gap.boundary.source_sequence
         self._send([segmenter.gap_segment(gap.boundary.msn, gap.dts, gap.duration, pdt_us=gap.pdt_us)])
 

@@ -6,7 +6,7 @@ import contextlib
 import msgspec
 
 from appliance.contracts.errors import LeaseLostError, NearcastError, UnavailableError
-from appliance.contracts.media import SOURCE, Broadcast, BroadcastState, Rendition
+from appliance.contracts.media import AUDIO, SOURCE, Broadcast, BroadcastState, Rendition
 from appliance.contracts.subjects import LEASE_BUCKET, LIVE_BUCKET, rendition_key
 from appliance.runtime.appender import Appender
 from appliance.runtime.bus import Bus
@@ -16,7 +16,8 @@ from appliance.runtime.metrics import counter, gauge
 from appliance.runtime.replica import Replica
 from appliance.runtime.settings import MediaSettings, TranscodeSettings
 from appliance.runtime.tasks import Tasks
-from edge.transcode.job import Job, JobConfig
+from edge.transcode.job import SOURCES, Job, wants_transcoding
+from edge.transcode.video import JobConfig
 
 _LOOK_S = 0.25  # how often free broadcasts are looked for: part of the time a take-over takes
 _REST_S = 2.0  # before a broadcast that failed here is tried again
@@ -61,10 +62,12 @@ class TranscodeService:
         job = self._jobs.get(rest.partition(".")[0])
         if job is None:
             return
-        if kind == "rendition" and value is not None and rest.endswith(f".{SOURCE}"):
-            job.update(msgspec.json.decode(value, type=Rendition))
-        elif kind == "broadcast" and (value is None or _is_over(msgspec.json.decode(value, type=Broadcast))):
-            job.end()
+        if kind == "rendition" and value is not None and rest.rpartition(".")[2] in SOURCES:
+            job.view.set_rendition(msgspec.json.decode(value, type=Rendition))
+        elif kind == "broadcast" and value is None:
+            job.view.end()
+        elif kind == "broadcast" and value is not None:
+            job.view.set_broadcast(msgspec.json.decode(value, type=Broadcast))
 
     async def _look(self) -> None:
         leases = self._local.bucket(LEASE_BUCKET)
@@ -77,29 +80,32 @@ class TranscodeService:
                         self._begin(broadcast, lease)
 
     def _wanting(self) -> list[Broadcast]:
-        """Broadcasts with a ladder, a source and no job here."""
+        """Broadcasts with something to make, something to make it of, and no job here."""
         now = asyncio.get_running_loop().time()
         found = []
         for _, value in self._live.items("broadcast."):
             broadcast = msgspec.json.decode(value, type=Broadcast)
-            wanted = broadcast.ladder and not _is_over(broadcast) and broadcast.state is not BroadcastState.STARTING
-            if not wanted or broadcast.broadcast_id in self._jobs or self._source_of(broadcast) is None:
+            state, broadcast_id = broadcast.state, broadcast.broadcast_id
+            if state in (BroadcastState.STARTING, BroadcastState.ENDED) or broadcast_id in self._jobs:
                 continue
-            if self._resting.get(broadcast.broadcast_id, 0.0) <= now:
+            source, audio = (self._rendition(broadcast, name) for name in (SOURCE, AUDIO))
+            rested = self._resting.get(broadcast_id, 0.0) <= now
+            if rested and wants_transcoding(broadcast, source, audio):
                 found.append(broadcast)
         room = 0 if self._draining else self._settings.broadcasts - len(self._jobs)
         return found[: max(0, room)]
 
-    def _source_of(self, broadcast: Broadcast) -> Rendition | None:
-        value = self._live.get(rendition_key(broadcast.broadcast_id, SOURCE))
+    def _rendition(self, broadcast: Broadcast, name: str) -> Rendition | None:
+        value = self._live.get(rendition_key(broadcast.broadcast_id, name))
         return msgspec.json.decode(value, type=Rendition) if value is not None else None
 
     def _begin(self, broadcast: Broadcast, lease: Lease) -> None:
-        source = self._source_of(broadcast)
-        if source is None:
-            return
         live = self._local.bucket(LIVE_BUCKET)
-        job = Job(self._config, self._local, live, self._appender, broadcast, source)
+        job = Job(self._config, self._local, live, self._appender, broadcast)
+        for name in SOURCES:
+            rendition = self._rendition(broadcast, name)
+            if rendition is not None:
+                job.view.set_rendition(rendition)
         self._jobs[broadcast.broadcast_id] = job
         _ACTIVE.set(len(self._jobs))
         self._tasks.start(self._run(broadcast.broadcast_id, job, lease), f"transcode-{broadcast.broadcast_id}")
@@ -131,7 +137,3 @@ class TranscodeService:
         reason = "lease_lost" if lost else "failed"
         self._log.warning("job_ended", broadcast=broadcast_id, reason=reason, error=detail)
         return "lease_lost" if lost else "failed"
-
-
-def _is_over(broadcast: Broadcast) -> bool:
-    return broadcast.state is BroadcastState.ENDED

@@ -123,6 +123,18 @@ def test_key_in_the_application_name_and_parameters(node: Node, clips: ClipMaker
             time.sleep(0.1)
 
 
+def test_publishing_in_tls(node: Node, clips: ClipMaker) -> None:
+    """The node makes its own certificate; an encoder that does not insist on a signed one may publish."""
+    channel = node.channel("secret")
+    url = f"{node.endpoint('rtmps')}/{channel.publish_url.rpartition('/')[2]}"
+    assert url.startswith("rtmps://")
+    with Publisher(clips.clip(10), url):
+        until = time.monotonic() + 8
+        while status_of(node.hls(channel)) != 200:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+
+
 def test_replaced_key_is_refused_in_words(node: Node, clips: ClipMaker) -> None:
     channel = node.channel("rotated")
     node.command("channel", "rotate-key", channel.name)

@@ -12,12 +12,11 @@ _INTERFACE_REQUEST = 40
 _ANY = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
 
-def candidate_hosts(configured: str, host: str) -> tuple[str, ...]:
-    """Addresses as text: the configured ones (separated by commas, names are looked up), else the one that is
+def candidate_hosts(configured: Sequence[str], host: str) -> tuple[str, ...]:
+    """Addresses as text: the configured ones (names are looked up), else the one that is
     listened on, else those of the interfaces."""
-    names = [name.strip() for name in configured.split(",") if name.strip()]
-    if names:
-        return tuple(dict.fromkeys(address for name in names for address in _look_up(name)))
+    if configured:
+        return tuple(dict.fromkeys(address for name in configured for address in _look_up(name)))
     if host not in _ANY:
         return tuple(_look_up(host))
     found = _ipv4() + (_ipv6() if host == "::" else [])

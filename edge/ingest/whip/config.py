@@ -2,6 +2,9 @@
 
 import dataclasses
 
+from appliance.runtime.settings import Settings
+from edge.ingest.whip.addresses import candidate_hosts
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class WhipConfig:
@@ -20,3 +23,19 @@ class WhipConfig:
     connections: int = 2000  # HTTP, and TCP for media
     request_s: float = 10.0  # from the first byte of a request to its last
     close_s: float = 2.0
+
+    @classmethod
+    def of(cls, settings: Settings) -> "WhipConfig":
+        """What the node's settings say."""
+        node, ingest = settings.node, settings.ingest
+        return cls(
+            host=node.host,
+            port=settings.ports.webrtc,
+            hosts=candidate_hosts(ingest.ice_hosts, node.host),
+            ice_servers=ingest.ice_servers,
+            start_kbps=ingest.webrtc_start_kbps,
+            key_every_s=settings.media.segment_target_s,
+            idle_s=ingest.idle_s,
+            sessions=ingest.connections,
+            sessions_per_address=ingest.connections_per_address,
+        )

@@ -17,7 +17,7 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class WhipConnection(asyncio.Protocol):
-    """States: reading a request, answering it at once, ending."""
+    """States: reading a request, answering it (what comes meanwhile waits, bounded), ending."""
 
     _transport: asyncio.Transport
 
@@ -28,6 +28,7 @@ class WhipConnection(asyncio.Protocol):
         self._reader = RequestReader(server.memo)
         self._request: RequestHead | None = None  # its body is not complete
         self._ended = False
+        self._answering = False
         self._deadline = server.now() + server.config.request_s
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -45,6 +46,10 @@ class WhipConnection(asyncio.Protocol):
         except HttpError as error:
             self._answer(problem(error), keep=False)
 
+    def eof_received(self) -> bool:
+        """A client may close its side and still want the answer."""
+        return self._answering
+
     def connection_lost(self, exc: Exception | None) -> None:
         _ = exc
         self._ended = True
@@ -60,12 +65,11 @@ class WhipConnection(asyncio.Protocol):
         self._transport.abort()
 
     def _pump(self) -> None:
-        while self._next():
-            if self._ended:
-                return
+        while not self._answering and self._next():
+            pass
 
     def _next(self) -> bool:
-        """Answers one request; False when more bytes are needed. HttpError."""
+        """Begins to answer one request; False when more bytes are needed. HttpError."""
         request = self._request
         if request is None:
             request = self._reader.next_request()
@@ -78,8 +82,17 @@ class WhipConnection(asyncio.Protocol):
             return False
         self._request = None
         body = self._reader.rest[:length]
-        self._answer(self._serve(request, body), keep=_may_go_on(request))
+        self._answering = True
+        self._server.start_task(self._respond(request, body), "whip-request")
         return True
+
+    async def _respond(self, request: RequestHead, body: bytes) -> None:
+        answer = await self._serve(request, body)
+        self._answering = False
+        if self._ended:
+            return
+        self._answer(answer, keep=_may_go_on(request))
+        self.data_received(b"")
 
     def _begin(self, request: RequestHead) -> None:
         self._deadline = self._server.now() + self._server.config.request_s
@@ -90,11 +103,11 @@ class WhipConnection(asyncio.Protocol):
         if request.headers.get("expect").lower() == "100-continue":
             self._transport.write(_CONTINUE)
 
-    def _serve(self, request: RequestHead, body: bytes) -> Answer:
+    async def _serve(self, request: RequestHead, body: bytes) -> Answer:
         try:
             if request.path != PREFIX and not request.path.startswith(PREFIX + "/"):
                 raise WhipError(421, "misdirected", "This connection is for publishing; open another one.")
-            return self._server.resource.serve(request, body, self.address)
+            return await self._server.resource.serve(request, body, self.address)
         except NearcastError as error:
             return problem(error)
 

@@ -51,7 +51,7 @@ class Created(NamedTuple):
 class Sessions(Protocol):
     """Where sessions are made and found."""
 
-    def check(self, key: str, address: str) -> Refusal | None:
+    async def check(self, key: str) -> Refusal | None:
         """Why a key may not publish now."""
 
     def create(self, offer: Offer, key: str, encoder: str, address: str) -> Created:
@@ -68,7 +68,7 @@ class WhipResource:
         self._sessions = sessions
         self._links: tuple[Field, ...] = tuple(("Link", f'<{url}>; rel="ice-server"') for url in ice_servers)
 
-    def serve(self, request: RequestHead, body: bytes, address: str) -> Answer:
+    async def serve(self, request: RequestHead, body: bytes, address: str) -> Answer:
         """The answer to a request of a client at `address`."""
         parts = [part for part in request.path.split("/")[2:] if part]
         if len(parts) > 2 or (len(parts) == 2 and parts[0] != _SESSION):
@@ -79,7 +79,7 @@ class WhipResource:
             return self._session(request, parts[1], body)
         if request.method != "POST":
             raise _not_allowed("POST, OPTIONS")
-        return self._create(request, parts[0] if parts else "", body, address)
+        return await self._create(request, parts[0] if parts else "", body, address)
 
     def _options(self) -> Answer:
         fields: tuple[Field, ...] = (
@@ -90,10 +90,10 @@ class WhipResource:
         )
         return Answer(204, fields=fields + self._links)
 
-    def _create(self, request: RequestHead, path_key: str, body: bytes, address: str) -> Answer:
+    async def _create(self, request: RequestHead, path_key: str, body: bytes, address: str) -> Answer:
         _expect_type(request, SDP_TYPE, "Accept-Post")
         key = path_key or _key_of(request)
-        refusal = self._sessions.check(key, address)
+        refusal = await self._sessions.check(key)
         if refusal is not None:
             raise _refused(refusal)
         offer = parse_offer(_text(body))

@@ -12,12 +12,13 @@ from appliance.runtime.handoff import HandoffReceiver
 from appliance.runtime.logs import get_logger
 from appliance.runtime.tasks import Tasks
 from edge.ingest.keys import Refusal
+from edge.ingest.publisher import Gate
 from edge.ingest.whip import metrics
+from edge.ingest.whip.access import Access
 from edge.ingest.whip.answers import WhipError
 from edge.ingest.whip.certificate import RENEW_S, Identity
 from edge.ingest.whip.config import WhipConfig
 from edge.ingest.whip.connection import WhipConnection
-from edge.ingest.whip.gate import Gate
 from edge.ingest.whip.resource import Created, WhipResource
 from edge.ingest.whip.session import WhipSession
 from edge.ingest.whip.udp import MediaPort
@@ -76,14 +77,16 @@ class _Over:
 
 
 class WhipServer:
-    """`start`, then `drain`, then `stop`. The gate decides about keys; `tasks` are the owner's."""
+    """`start`, then `drain`, then `stop`. The gate admits publishers; `tasks` are the owner's."""
 
-    def __init__(self, config: WhipConfig, gate: Gate, socket_path: Path, tasks: Tasks) -> None:
+    def __init__(self, config: WhipConfig, gate: Gate, access: Access, socket_path: Path, tasks: Tasks) -> None:
         """HTTP connections come over the unix socket `socket_path` from the role that owns the viewer port."""
         self.config = config
         self.memo = HeadMemo(_MEMO)
         self.resource = WhipResource(self, config.ice_servers)
         self._gate = gate
+        self._access = access
+        self._draining = False
         self._tasks = tasks
         self._loop = asyncio.get_running_loop()
         self._port = MediaPort(config.connections)
@@ -109,11 +112,16 @@ class WhipServer:
         """Returns when publishers are taken. ConfigError when the port cannot be had."""
         await self._port.open(self.config.host, self.config.port)
         await self._receiver.start()
-        self._start(self._tick(), "whip-tick")
+        self.start_task(self._tick(), "whip-tick")
         self._log.info("whip_ready", port=self.port, hosts=list(self.config.hosts))
+
+    def drain(self) -> None:
+        """Takes no new publishers."""
+        self._draining = True
 
     async def stop(self) -> None:
         """Ends every session and closes everything."""
+        self._draining = True
         for session in list(self._secrets):
             session.end("this server restarts; connect again", "stopping", clean=False)
         await self._receiver.close()
@@ -121,7 +129,8 @@ class WhipServer:
             connection.abort()
         self._port.close()
 
-    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def start_task(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """A child of the server."""
         self._tasks.start(work, name)
 
     # --- HTTP connections
@@ -131,7 +140,7 @@ class WhipServer:
         if len(self._connections) >= self.config.connections:
             taken.close()
             return
-        self._start(self._adopt(taken, WhipConnection(self, head, peer)), "whip-adopt")
+        self.start_task(self._adopt(taken, WhipConnection(self, head, peer)), "whip-adopt")
 
     async def _adopt(self, taken: socket.socket, connection: WhipConnection) -> None:
         try:
@@ -149,9 +158,11 @@ class WhipServer:
 
     # --- sessions, as the resource asks for them
 
-    def check(self, key: str, address: str) -> Refusal | None:
+    async def check(self, key: str) -> Refusal | None:
         """See resource.Sessions."""
-        return self._gate.check(key, address)
+        if self._draining:
+            return Refusal("draining", "This server is about to restart.")
+        return await self._access.check(key)
 
     def create(self, offer: Offer, key: str, encoder: str, address: str) -> Created:
         """See resource.Sessions."""
@@ -169,6 +180,7 @@ class WhipServer:
             identity=self._identity,
             config=self.config,
             gate=self._gate,
+            access=self._access,
             port=self._port,
             on_over=self._over,
             key=key,

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 from appliance.runtime.clock import now_us
 from appliance.runtime.logs import get_logger
-from edge.ingest.listener import Sink
+from edge.ingest.publisher import Gate, LinkFigures, Sink, Target
 from edge.ingest.whip import metrics
+from edge.ingest.whip.access import Access
 from edge.ingest.whip.certificate import Identity
 from edge.ingest.whip.config import WhipConfig
-from edge.ingest.whip.gate import Gate
 from edge.ingest.whip.tags import Tagger
 from edge.ingest.whip.udp import MediaPort
 from edge.protocols.webrtc.answer import Negotiated
@@ -48,6 +48,7 @@ class WhipSession:
         identity: Identity,
         config: WhipConfig,
         gate: Gate,
+        access: Access,
         port: MediaPort,
         on_over: Callable[["WhipSession"], None],
         key: str,
@@ -57,6 +58,8 @@ class WhipSession:
         now: float,
     ) -> None:
         """`key` is the publisher's secret, `encoder` what it calls itself, `address` where its offer came from."""
+        self.kind = "whip"
+        self.encoder = encoder
         self.agent = agent
         self.address = address
         self.offer_fragment = offer.fragment
@@ -64,10 +67,10 @@ class WhipSession:
         self.is_over = False
         self._config = config
         self._gate = gate
+        self._access = access
         self._port = port
         self._on_over = on_over
         self._key = key
-        self._encoder = encoder
         self._born = self._flushed_at = self._media_at = now
         self._dtls = DtlsEndpoint(identity.context, active=negotiated.dtls_active, fingerprints=offer.fingerprints)
         self._receiver = Receiver(negotiated, ssrc, key_every_s=config.key_every_s)
@@ -81,7 +84,7 @@ class WhipSession:
         self._dropping = False
         self._ssrcs: set[bytes] = set()
         self._flushed: collections.Counter[str] = collections.Counter()
-        self._bytes = 0
+        self._bytes = self._flushed_bytes = 0
         self._lost = 0
         self._log = get_logger("ingest.whip")
 
@@ -116,7 +119,7 @@ class WhipSession:
         metrics.CONNECT.observe(at - self._born)
         self._media_at = at
         self._log.info("whip_connected", seconds=round(at - self._born, 3), codecs=self._codecs)
-        self._sink = self._gate.admit(self, self._key, self._encoder)
+        self._gate.admit(self, Target(self._key, {}))
 
     def _media(self, datagram: bytes, at: float) -> None:
         srtp = self._dtls.srtp
@@ -143,8 +146,29 @@ class WhipSession:
 
     # --- the gate's side
 
-    def accept(self) -> None:
-        """The gate lets it in: the sink follows as the result of `admit`."""
+    @property
+    def closed(self) -> bool:
+        """Whether it is over."""
+        return self.is_over
+
+    @property
+    def received_bytes(self) -> int:
+        """Bytes of media packets."""
+        return self._bytes
+
+    def figures(self) -> LinkFigures:
+        """As of now. An ICE-lite agent sends no checks of its own: it knows no round trip time."""
+        return LinkFigures(None, self._receiver.lost())
+
+    def move(self, url: str, text: str) -> bool:
+        """WHIP has no way to ask for that."""
+        _ = url, text
+        return False
+
+    def accept(self, sink: Sink) -> None:
+        """The gate lets it in. What came while it thought about it is not lost, but begins with a key frame."""
+        self._sink = sink
+        self._receiver.ask_for_keys(self._media_at)
 
     def refuse(self, code: str, text: str) -> None:
         """The gate does not let it in; it has told the streamer."""
@@ -243,7 +267,7 @@ class WhipSession:
     # --- the end
 
     def _fail(self, code: str, text: str) -> None:
-        self._gate.warn(self._key, code, text)
+        self._access.warn(self._key, code, text)
         self.end(text, code, clean=False)
 
     def end(self, reason: str, code: str, *, clean: bool) -> None:
@@ -282,5 +306,5 @@ class WhipSession:
         lost = self._receiver.lost()
         metrics.LOST.inc(max(0, lost - self._lost))
         self._lost = lost
-        metrics.BYTES.inc(self._bytes)
-        self._bytes = 0
+        metrics.BYTES.inc(self._bytes - self._flushed_bytes)
+        self._flushed_bytes = self._bytes

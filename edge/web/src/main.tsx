@@ -6,6 +6,7 @@ import "./styles/watch.css";
 import "./styles/player.css";
 import "./styles/chat.css";
 import "./styles/studio.css";
+import "./styles/health.css";
 import { render } from "preact";
 import { App } from "./app";
 import { startRouter } from "./lib/router";

@@ -2,16 +2,20 @@
 
 import asyncio
 import contextlib
+import json
 
 import aiohttp
+import msgspec
 import pytest
 import uvloop
 import websockets
 from chat_site import STREAM_ID, Chatter, site
 from websockets.exceptions import ConnectionClosed
 
+from appliance.contracts.directory import ChannelRecord
 from appliance.contracts.errors import UnavailableError
 from appliance.contracts.media import BroadcastState
+from appliance.contracts.subjects import channel_key
 
 
 def on_site(tmp_path, scenario):
@@ -210,6 +214,36 @@ async def close_code(url, *frames):
                 while True:
                     await socket.recv()
         return socket.close_code
+
+
+def test_a_room_made_a_moment_ago_is_waited_for(tmp_path):
+    """Its owner heard of it before this edge did."""
+
+    async def scenario(made):
+        gateway = await made.gateway()
+
+        async def say_hello():
+            async with websockets.connect(gateway.ws(channel="newborn")) as socket:
+                return json.loads(await socket.recv())["type"]
+
+        async def read_history():
+            async with aiohttp.ClientSession() as session, session.get(gateway.http(channel="newborn")) as answer:
+                return answer.status
+
+        hello, history = asyncio.ensure_future(say_hello()), asyncio.ensure_future(read_history())
+        while gateway.service.server.count < 2:
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
+        assert not hello.done()
+        assert not history.done()
+        record = ChannelRecord(
+            channel_id="0193aaaa-0000-7000-8000-00000000c002", channel="newborn", user_id="u-new"
+        )
+        await made.directory.put(channel_key(record.channel_id), msgspec.json.encode(record))
+        assert await hello == "hello"
+        assert await history == 200
+
+    on_site(tmp_path, scenario)
 
 
 def test_close_codes(tmp_path):

@@ -129,6 +129,42 @@ async def test_rotate_key_revokes_every_older_one(api):
     assert_problem(await api.post("/v1/channels/zed/rotate-key", token=bob["token"]), 404, "channel_not_found")
 
 
+async def test_several_keys_of_a_channel(api):
+    ada = await api.channel("ada")
+    wanted = {"label": "second encoder", "standby": True, "expires_in_s": 3600}
+    made = await api.post("/v1/channels/ada/keys", wanted, token=ada["token"])
+    assert made.status == 201
+    record_key = subjects.stream_key_key(secret_hash(made.body["stream_key"]))
+    record = api.hub.bucket.record(record_key, KeyRecord)
+    assert record.standby
+    assert record.expires_at_ms > 0
+    assert not api.hub.bucket.record(subjects.stream_key_key(secret_hash(ada["stream_key"])), KeyRecord).standby
+    listed = (await api.get("/v1/channels/ada/keys", token=ada["token"])).body["keys"]
+    assert [(key["label"], key["standby"]) for key in listed] == [("", False), ("second encoder", True)]
+    assert "stream_key" not in str(listed)
+    path = f"/v1/channels/ada/keys/{made.body['key_id']}"
+    assert (await api.call("DELETE", path, token=ada["token"])).status == 200
+    assert api.hub.bucket.record(record_key, KeyRecord).revoked
+    assert_problem(await api.call("DELETE", path, token=ada["token"]), 404, "key_not_found")
+    bob = await api.channel("bob")
+    assert_problem(await api.get("/v1/channels/ada/keys", token=bob["token"]), 403, "forbidden")
+    assert_problem(await api.post("/v1/channels/ada/keys", {}, token=bob["token"]), 403, "forbidden")
+    assert_problem(await api.call("DELETE", path, token=bob["token"]), 403, "forbidden")
+
+
+async def test_keys_have_limits(api):
+    ada = await api.channel("ada")
+    for body, code in (
+        ({"label": "x" * 61}, "invalid_label"),
+        ({"label": "a\nb"}, "invalid_label"),
+        ({"expires_in_s": -1}, "invalid_expiry"),
+    ):
+        assert_problem(await api.post("/v1/channels/ada/keys", body, token=ada["token"]), 400, code)
+    for _ in range(19):
+        assert (await api.post("/v1/channels/ada/keys", {}, token=api.operator)).status == 201
+    assert_problem(await api.post("/v1/channels/ada/keys", {}, token=api.operator), 409, "too_many_keys")
+
+
 async def test_change_and_suspend_a_channel(api):
     ada = await api.channel("ada")
     changed = await api.call("PATCH", "/v1/channels/ada", {"title": "New"}, token=ada["token"])

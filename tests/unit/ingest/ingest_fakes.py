@@ -1,14 +1,14 @@
 """Stand-ins for our own narrow runtime interfaces."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 
 from appliance.contracts import subjects
 from appliance.contracts.directory import KeyRecord, secret_hash
-from appliance.contracts.errors import WrongSequenceError
+from appliance.contracts.errors import UnavailableError, WrongSequenceError
 from appliance.contracts.media import CHUNK_HEADER, Broadcast, ChunkHeader, Rendition
 from appliance.runtime.bus import LogMessage
 
@@ -22,6 +22,7 @@ class FakeLog:
     messages: list[LogMessage] = field(default_factory=list)
     live: dict[str, bytes] = field(default_factory=dict)
     events: list[bytes] = field(default_factory=list)
+    handlers: dict[str, Callable[["Question"], Awaitable[None]]] = field(default_factory=dict)
 
     def add(self, subject: str, data: bytes, headers: Mapping[str, str], expect_last: int | None) -> int:
         last = self.last(subject)
@@ -61,12 +62,43 @@ class FakeBucket:
         return 1
 
 
+class Question:
+    """A request on its way to its one handler."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def reply(self, data: bytes) -> None:
+        self.answer.set_result(data)
+
+
+class FakeSubscription:
+    def __init__(self, log: FakeLog, subject: str) -> None:
+        self._log, self._subject = log, subject
+
+    async def close(self) -> None:
+        self._log.handlers.pop(self._subject, None)
+
+
 class FakeBus:
     def __init__(self, log: FakeLog) -> None:
         self.log = log
 
     def bucket(self, _name: str) -> FakeBucket:
         return FakeBucket(self.log)
+
+    async def subscribe(self, subject: str, handler: Callable[[Question], Awaitable[None]]) -> FakeSubscription:
+        self.log.handlers[subject] = handler
+        return FakeSubscription(self.log, subject)
+
+    async def request(self, subject: str, data: bytes, timeout_s: float = 2.0) -> bytes:
+        if subject not in self.log.handlers:
+            raise UnavailableError("nobody listens")
+        question = Question(data)
+        await self.log.handlers[subject](question)
+        async with asyncio.timeout(timeout_s):
+            return await question.answer
 
     async def append(self, subject: str, data: bytes, *, message_id: str) -> int:
         self.log.events.append(data)

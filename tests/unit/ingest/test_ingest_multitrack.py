@@ -1,7 +1,7 @@
 """Several video tracks of one encoder: renditions on the same boundaries."""
 
 import pytest
-from flv_source import Body, audio_config, media, picture, video_config
+from flv_source import OTHER_RECORD, Body, audio_config, media, picture, video_config
 
 from appliance.contracts.media import AUDIO, SOURCE, ChunkFlag
 from edge.ingest.packager import Packager, PackagerConfig
@@ -138,6 +138,29 @@ def test_late_track_and_further_audio_are_said() -> None:
     run(packager, interleaved([video_config()], [audio_config()], media(4), late, [Body(*one) for one in sound]))
     assert set(packager.problems) == {"video_track_late", "audio_tracks"}
     assert packager.contributed == []
+
+
+def later(bodies: list[Body], record: bytes, ms: int) -> list[Body]:
+    """The same track again, `ms` later and behind another configuration."""
+    config = video_tag("avc1", TagKind.CONFIG, key=True, track=1, data=record)
+    return [Body(True, ms, config), *[body._replace(stamp=body.stamp + ms) for body in bodies[1:]]]
+
+
+@pytest.mark.parametrize("source_too", [True, False])
+def test_new_configuration_of_a_track_is_a_discontinuity_of_all(source_too: bool) -> None:
+    source = [video_config(), *media(4, audio=False)]
+    source += [video_config(OTHER_RECORD)._replace(stamp=4000)] if source_too else []
+    source += media(4, start_ms=4000, audio=False)
+    other = track(1, 4) + later(track(1, 4), OTHER_RECORD, 4000)
+    packager = Packager(PackagerConfig())
+    out = run(packager, interleaved([audio_config()], other, source, media(8, video=False)))
+    counted = {
+        name: {append.header.msn: append.header.dsn for append in of(out, name)} for name in packager.renditions
+    }
+    assert list(counted) == [SOURCE, "360p", AUDIO]
+    assert counted[SOURCE] == counted["360p"] == counted[AUDIO] == {0: 0, 1: 0, 2: 1, 3: 1}
+    assert {append.header.init for append in of(out, "360p") if append.header.msn >= 2} == {1}
+    assert len(frames(of(out, "360p"))) == 240
 
 
 def test_tracks_resume_behind_the_same_gap() -> None:

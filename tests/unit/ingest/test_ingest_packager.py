@@ -112,7 +112,7 @@ def test_nothing_usable() -> None:
 
 
 def test_long_gop_is_announced_with_ten_and_cut_by_force() -> None:
-    packager = Packager(PackagerConfig())
+    packager = Packager(PackagerConfig(repair=False))
     out = run(packager, broadcast(12, gop=100_000))
     assert packager.target_duration_s == 10
     assert "keyframe_interval" in packager.problems
@@ -129,6 +129,10 @@ def test_new_configuration_is_a_discontinuity() -> None:
     assert {append.header.init for append in of(out, SOURCE) if append.header.msn >= 2} == {1}
     assert {append.header.init for append in of(out, SOURCE) if append.header.msn < 2} == {0}
     assert len(packager.renditions[SOURCE].inits) == 2
+    for append in out:
+        assert append.header.dsn == (1 if append.header.msn >= 2 else 0), append.header
+    second = Packager(PackagerConfig(), epoch=2, resume=points(out, packager), target_duration_s=4)
+    assert {append.header.dsn for append in run(second, [video_config(OTHER_RECORD), *media(2)])} == {1}
 
 
 @pytest.mark.parametrize("clean", [True, False])

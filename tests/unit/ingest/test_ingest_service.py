@@ -55,6 +55,7 @@ class Site:
         for running, tasks in list(self._running):
             if running is service:
                 service._listener.stop_accepting()
+                self.log.handlers.clear()
                 await tasks.close()
 
     async def client(self, service: IngestService, key: str = KEY) -> "Client":
@@ -225,6 +226,43 @@ async def test_take_over_and_its_limit(site: Site) -> None:
     assert len(site.log.broadcasts()) == 1
 
 
+async def test_take_over_from_another_process(site: Site) -> None:
+    """The other process ends its session first: nothing of it comes between, nothing of it is lost."""
+    first, second = await site.ingest(), await site.ingest()
+    old = await site.client(first)
+    old.send(broadcast(3))
+    await until(lambda: site.state() is BroadcastState.LIVE)
+    (record,) = site.log.broadcasts()
+    new = await site.client(second)
+    new.send(broadcast(3))
+    assert b"took over" in await old.read_all()
+    await until(lambda: site.log.broadcasts()[0].epoch == 2)
+    await until(lambda: site.state() is BroadcastState.LIVE)
+    epochs = [header.epoch for header, _ in site.log.chunks(record.broadcast_id, SOURCE)]
+    assert epochs == sorted(epochs)
+    assert len(site.log.broadcasts()) == 1
+    third = await site.client(first)
+    third.send(broadcast(3))
+    assert b"took over" in await new.read_all()
+    await until(lambda: site.log.broadcasts()[0].epoch == 3)
+
+
+async def test_a_key_made_a_moment_ago_is_waited_for(site: Site) -> None:
+    service = await site.ingest()
+    known = dict(site.directory.values)
+    site.directory.values.clear()
+    client = await site.client(service)
+    client.send(broadcast(3))
+    await asyncio.sleep(0.1)
+    assert site.state() is None
+    site.directory.values.update(known)
+    await until(lambda: site.state() is BroadcastState.LIVE)
+    (record,) = site.log.broadcasts()
+    header, _ = site.log.chunks(record.broadcast_id, SOURCE)[0]
+    assert header.msn == 0
+    assert header.flags & ChunkFlag.INDEPENDENT
+
+
 async def test_fenced_by_another_writer(site: Site) -> None:
     service = await site.ingest()
     client = await site.client(service)
@@ -245,7 +283,7 @@ async def test_unsupported_codec_is_said(site: Site) -> None:
 
 
 async def test_revoked_while_live(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge.ingest.service._KEY_CHECK_S", 0.01)
+    monkeypatch.setattr("edge.ingest.gate._KEY_CHECK_S", 0.01)
     service = await site.ingest()
     client = await site.client(service)
     client.send(broadcast(3))
@@ -284,3 +322,24 @@ async def test_too_many_connections(site: Site) -> None:
     with contextlib.suppress(ConnectionError):
         assert await extra.read_all() == b""
     await until(lambda: len(service._listener._sockets) == 2)
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_behind_a_balancer(site: Site, trusted: bool) -> None:
+    """The address of the client counts, in limits and logs; an untrusted one's word does not."""
+    service = await site.ingest(proxy_from=("127.0.0.0/8" if trusted else "10.0.0.0/8",), connections_per_address=2)
+    for number in range(3):
+        reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+        client = Client(reader, writer)
+        site._clients.append(client)
+        writer.write(f"PROXY TCP4 192.0.2.{number} 10.0.0.1 8080 1935\r\n".encode())
+        await asyncio.sleep(0.01)
+        writer.write(client.encoder.opening(KEY) + client.encoder.chunk_size(65536))
+    sockets = service._listener._sockets
+    if trusted:
+        await until(lambda: {socket.address for socket in sockets} >= {"192.0.2.2"})
+        client.send(broadcast(3))
+        await until(lambda: site.state() is BroadcastState.LIVE)
+    else:
+        assert await client.read_all() == b""
+        assert site.state() is None

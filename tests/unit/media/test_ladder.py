@@ -1,8 +1,11 @@
 """Ladder and target duration."""
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from edge.media.ladder import plan_ladder, target_duration
+from edge.media.ladder import Contribution, SourceDescription, ladder_of, plan_ladder, target_duration
 
 
 def names(*args: object) -> list[str]:
@@ -33,6 +36,98 @@ def test_frame_rates() -> None:
     rates = {rung.name: rung.frame_rate for rung in plan_ladder(1920, 1080, (60000, 1001))}
     assert rates == {"720p": (60000, 1001), "480p": (30000, 1001), "360p": (30000, 1001)}
     assert {rung.frame_rate for rung in plan_ladder(1920, 1080, (30, 1))} == {(30, 1)}
+
+
+HD = SourceDescription(width=1920, height=1080)
+HEVC, AV1, VP9, VP8 = "hvc1.1.6.L120.B0", "av01.0.08M.08", "vp09.00.40.08", "vp08"
+
+
+def described(**changes: object) -> SourceDescription:
+    return msgspec.structs.replace(HD, **changes)
+
+
+def test_a_playable_h264_source_is_its_own_top() -> None:
+    ladder = ladder_of(described(codec="avc1.64002a"))
+    assert ladder.names == ["source", "720p", "480p", "360p"]
+    assert [rung.name for rung in ladder.rungs] == ["720p", "480p", "360p"]
+
+
+@pytest.mark.parametrize("codec", [HEVC, AV1, VP9])
+def test_other_codecs_stay_listed_and_get_an_h264_top(codec: str) -> None:
+    ladder = ladder_of(described(codec=codec))
+    assert ladder.names == ["source", "1080p", "720p", "480p", "360p"]
+    top = ladder.rungs[0]
+    assert (top.width, top.height, top.bit_rate) == (1920, 1080, 6_000_000)
+
+
+@pytest.mark.parametrize("source", [described(codec=VP8), described(playable=False), described(codec="x.1")])
+def test_what_players_cannot_show_is_not_listed(source: SourceDescription) -> None:
+    assert ladder_of(source).names == ["1080p", "720p", "480p", "360p"]
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((3840, 2160), [("1080p", 6_000_000), ("720p", 3_000_000), ("480p", 1_500_000), ("360p", 800_000)]),
+        ((1600, 900), [("900p", 4_500_000), ("720p", 3_000_000), ("480p", 1_500_000), ("360p", 800_000)]),
+        ((1296, 730), [("730p", 3_083_333), ("480p", 1_500_000), ("360p", 800_000)]),
+        ((1280, 720), [("720p", 3_000_000), ("480p", 1_500_000), ("360p", 800_000)]),
+        ((640, 360), [("360p", 800_000)]),
+        ((426, 240), [("240p", 533_333)]),
+        ((1080, 1920), [("1080p", 6_000_000), ("720p", 3_000_000), ("480p", 1_500_000), ("360p", 800_000)]),
+        ((2, 2), [("2p", 100_000)]),
+    ],
+)
+def test_the_own_size_of_a_source_that_must_be_transcoded(
+    size: tuple[int, int], expected: list[tuple[str, int]]
+) -> None:
+    rungs = ladder_of(described(width=size[0], height=size[1], codec=HEVC)).rungs
+    assert [(rung.name, rung.bit_rate) for rung in rungs] == expected
+    assert all(rung.width <= size[0] and rung.height <= size[1] for rung in rungs)
+
+
+def test_contributed_renditions_replace_rungs_of_their_height() -> None:
+    given = (Contribution("mid", 700), Contribution("low", 300))
+    ladder = ladder_of(described(contributed=given))
+    assert ladder.names == ["source", "mid", "480p", "360p", "low"]
+    assert [rung.name for rung in ladder.rungs] == ["480p", "360p"]
+    assert ladder.contributed == ["mid", "low"]
+
+
+def test_a_contributed_rendition_of_another_codec_replaces_nothing() -> None:
+    ladder = ladder_of(described(codec=HEVC, contributed=(Contribution("mid", 720, HEVC),)))
+    assert [rung.name for rung in ladder.rungs] == ["1080p", "720p", "480p", "360p"]
+    assert ladder.names == ["source", "1080p", "720p", "mid", "480p", "360p"]
+
+
+def test_a_contributed_rendition_serves_those_who_cannot_play_the_source() -> None:
+    ladder = ladder_of(described(codec=VP8, contributed=(Contribution("own", 1080),)))
+    assert ladder.names == ["own", "720p", "480p", "360p"]
+
+
+def test_without_a_transcoder() -> None:
+    given = (Contribution("mid", 720),)
+    assert ladder_of(described(contributed=given), transcoded=False) == (["source", "mid"], [], ["mid"])
+    assert ladder_of(described(codec=VP8), transcoded=False).names == []
+
+
+@given(
+    st.builds(
+        SourceDescription,
+        width=st.integers(0, 8192),
+        height=st.integers(0, 8192),
+        frame_rate=st.tuples(st.integers(0, 240), st.integers(0, 1001)),
+        sample_aspect=st.tuples(st.integers(0, 100), st.integers(0, 100)),
+        codec=st.sampled_from(["avc1.64001f", HEVC, AV1, VP9, VP8, ""]),
+        playable=st.booleans(),
+    )
+)
+def test_any_source_has_a_sound_ladder(source: SourceDescription) -> None:
+    ladder = ladder_of(source)
+    assert len(set(ladder.names)) == len(ladder.names)
+    assert {rung.name for rung in ladder.rungs} <= set(ladder.names)
+    assert all(rung.width % 2 == rung.height % 2 == 0 for rung in ladder.rungs)
+    assert all(min(rung.width, rung.height) <= 1080 for rung in ladder.rungs)
 
 
 @pytest.mark.parametrize(("gop", "target"), [(2.0, 4), (1.0, 3), (0.03, 2), (4.0, 6), (9.0, 10), (None, 10)])

@@ -7,7 +7,7 @@ import time
 
 import msgspec
 
-from appliance.contracts.directory import ChannelRecord
+from appliance.contracts.directory import ChannelRecord, TokenRecord, secret_hash
 from appliance.contracts.media import (
     AudioFormat,
     Broadcast,
@@ -18,11 +18,12 @@ from appliance.contracts.media import (
     Rendition,
     VideoFormat,
 )
-from appliance.contracts.subjects import broadcast_key, media, rendition_key
+from appliance.contracts.subjects import broadcast_key, media, rendition_key, token_key
 from appliance.runtime.bus import LogMessage
 from edge.origin.catalogue import Catalogue
 from edge.origin.config import OriginConfig
 from edge.origin.events import EventStream
+from edge.origin.health_stream import HealthStream
 from edge.origin.metrics import Tally
 from edge.origin.part_store import PartStore
 from edge.origin.routes import Routes
@@ -77,6 +78,17 @@ class FakeDirectory:
 
     def items(self, prefix):
         return [one for one in self.values if one[0].startswith(prefix)]
+
+    def get(self, key):
+        return dict(self.values).get(key)
+
+    def add_token(self, secret, user_id, **changes):
+        record = TokenRecord(token_id="t", user_id=user_id, username="n", **changes)
+        self.remove_token(secret)
+        self.values.append((token_key(secret_hash(secret)), msgspec.json.encode(record)))
+
+    def remove_token(self, secret):
+        self.values = [one for one in self.values if one[0] != token_key(secret_hash(secret))]
 
 
 def broadcast(**changes):
@@ -237,10 +249,17 @@ class Origin:
             deliver=deliverer(loop), clock=lambda: clock() + self.skew,
         )  # fmt: skip
         self.events = EventStream(self.catalogue.channels_document, config.event_clients)
+        self.health = HealthStream(
+            self.catalogue.health_document,
+            self.catalogue.channel,
+            self.directory,
+            config.health_clients,
+            lambda: 1000,
+        )
         self.ready = True
         routes = Routes(
-            catalogue=self.catalogue, pages=Pages(config.pages), events=self.events, tally=self.tally,
-            clock=clock, is_ready=lambda: self.ready, handoffs=handoffs or {},
+            catalogue=self.catalogue, pages=Pages(config.pages), events=self.events, health=self.health,
+            tally=self.tally, clock=clock, is_ready=lambda: self.ready, handoffs=handoffs or {},
         )  # fmt: skip
         self.server = OriginServer(config=config, routes=routes, tally=self.tally, on_tick=self._tick)
         self.video, self.audio = Chunks(), Chunks()

@@ -4,9 +4,11 @@ import asyncio
 import gzip
 import socket
 
+import msgspec
 import pytest
 from origin_fakes import BROADCAST, Client, broadcast, put_broadcast, put_rendition, rendition
 
+from appliance.contracts.media import AudioFormat
 from edge.protocols.hls import media_parser, multivariant
 
 SOURCE = f"/media/{BROADCAST}/source"
@@ -384,3 +386,32 @@ async def test_stalled_and_idle_clients_are_cut(make_origin):
     await origin.server._sweep(now + 100)
     assert origin.tally.events["idle_cut"] == 1
     stuck.close()
+
+
+async def test_only_what_players_can_play_is_listed(make_origin):
+    """A source and sound that players cannot play are made anew; the ladder says which, CODECS what they are."""
+    origin = await make_origin()
+    origin.go_live(ladder=["1080p"], audio="aac")
+    client = await origin.client()
+    client.send("/live/alice/index.m3u8")
+    origin.add_segments(1)
+    origin.add_part()
+    origin.skew += 3.1
+    origin.catalogue.tick()
+    await asyncio.sleep(0.03)
+    assert len(origin.server.held) == 1, "no picture that players can show, however late"
+    put_rendition(origin.catalogue, rendition("1080p", bandwidth=6_000_000))
+    sound = rendition("audio", inits=1)
+    opus = msgspec.structs.replace(sound.inits[0], audio=AudioFormat(codec="Opus", sample_rate=48000, channels=2))
+    put_rendition(origin.catalogue, msgspec.structs.replace(sound, inits=[opus]))
+    put_rendition(origin.catalogue, msgspec.structs.replace(sound, name="aac"))
+    for name in ("1080p", "audio", "aac"):
+        chunks = type(origin.video)()
+        origin.add(name, chunks.segment() + chunks.next_part())
+    master = multivariant.parse((await asyncio.wait_for(client.receive(), 1)).body)
+    assert [variant.uri.split("/")[-2] for variant in master.variants] == ["1080p"]
+    assert [one.uri.split("/")[-2] for one in master.audio] == ["aac"]
+    assert master.variants[0].codecs == "avc1.64001f,mp4a.40.2"
+    found = await playlist(client, f"/media/{BROADCAST}/1080p/index.m3u8")
+    assert [report.uri for report in found.reports] == ["../aac/index.m3u8"]
+    assert (await client.get(f"{SOURCE}/index.m3u8")).status == 200, "there for whoever knows its name"

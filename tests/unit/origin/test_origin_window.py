@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +26,10 @@ def window(**changes):
 
 def feed(target, chunks, now=0.0):
     return [target.accept(header, data, now) for header, data in chunks]
+
+
+def counted(chunks, dsn):
+    return [(msgspec.structs.replace(header, dsn=dsn), data) for header, data in chunks]
 
 
 def playlist(target, **others):
@@ -114,6 +119,19 @@ def test_discontinuity_inside_the_window_is_shared_by_renditions():
     assert playlist(one).segments[1].discontinuity
     assert playlist(two).segments[0].discontinuity
     assert playlist(two).discontinuity_sequence == 0
+
+
+def test_discontinuities_that_left_the_log_are_counted():
+    """An origin that starts late says the same sequence as one that was there."""
+    target, chunks = window(), Chunks(msn=100)
+    for _ in range(3):
+        feed(target, counted(chunks.segment(), 7))
+    assert playlist(target).discontinuity_sequence == 7
+    feed(target, counted(chunks.segment(flags=ChunkFlag.DISCONTINUITY), 8))
+    assert playlist(target).discontinuity_sequence == 7
+    for _ in range(9):
+        feed(target, counted(chunks.segment(), 8))
+    assert playlist(target).discontinuity_sequence == 8
 
 
 def test_repeated_chunks_are_ignored():

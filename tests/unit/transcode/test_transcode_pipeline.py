@@ -12,9 +12,11 @@ from appliance.contracts.media import ChunkFlag, ChunkHeader
 from edge.media.ladder import Rung
 from edge.media.segmenter import SegmenterConfig
 from edge.protocols.fmp4 import Sample, fragment, read_fragments
-from edge.transcode.pipeline import Pipeline, SourceChunk
+from edge.transcode.chunks import Output, SourceChunk
+from edge.transcode.forms import VideoForm
+from edge.transcode.pipeline import Pipeline
 from edge.transcode.resume import RungPosition
-from edge.transcode.rung import Output, RungWorker
+from edge.transcode.rung import RungWorker
 
 FRAME, GOP, SEGMENTS = 3000, 30, 3
 SEGMENT = FRAME * GOP
@@ -45,10 +47,10 @@ def source() -> list[SourceChunk]:
             plane.update(bytes([level]) * plane.buffer_size)
         frame.pts, frame.time_base = number * FRAME, encoder.time_base
         samples += [Sample(p.pts or 0, FRAME, 0, p.is_keyframe, bytes(p)) for p in encoder.encode(frame)]
-    return list(_chunks(samples, bytes(encoder.extradata or b"")))
+    return list(_chunks(samples, VideoForm("h264", bytes(encoder.extradata or b""), (30, 1))))
 
 
-def _chunks(samples: list[Sample], config: bytes) -> Iterator[SourceChunk]:
+def _chunks(samples: list[Sample], form: VideoForm) -> Iterator[SourceChunk]:
     for index in range(0, len(samples), 3):
         msn, within = divmod(index, GOP)
         part, chunk = divmod(within // 3, 3)
@@ -56,7 +58,7 @@ def _chunks(samples: list[Sample], config: bytes) -> Iterator[SourceChunk]:
         flags = ChunkFlag.INDEPENDENT if first.key else ChunkFlag.NONE
         pdt = 1_000_000_000 + first.dts * 100 // 9
         header = ChunkHeader(1, msn, part, chunk, index, flags, first.dts, 3 * FRAME, pdt, 0)
-        yield SourceChunk(index + 1, header, fragment(1, index, first.dts, samples[index : index + 3]), config)
+        yield SourceChunk(index + 1, header, fragment(1, index, first.dts, samples[index : index + 3]), form)
 
 
 def transcode(
@@ -65,8 +67,7 @@ def transcode(
     """Every chunk that a worker starting at `position` appends, and its decoder configuration."""
     outputs: list[Output] = []
     failures: list[BaseException] = []
-    halved = rung.frame_rate != (30, 1)
-    worker = RungWorker(rung, "ultrafast", CONFIG, position, halved, outputs.append, failures.append)
+    worker = RungWorker(rung, "ultrafast", CONFIG, position, outputs.append, failures.append)
     taken = threading.Semaphore(0)
     pipeline = Pipeline([worker], taken.release, failures.append)
     pipeline.start()
@@ -129,7 +130,7 @@ def test_half_the_frame_rate_drops_every_second_frame(source: list[SourceChunk])
 
 def test_a_gap_in_the_source_is_a_gap_in_the_rung(source: list[SourceChunk]) -> None:
     header = ChunkHeader(2, 1, 0, 0, 30, ChunkFlag.GAP | ChunkFlag(6), SEGMENT, SEGMENT, 5, 0)
-    gap = SourceChunk(500, header, b"", source[0].config)
+    gap = SourceChunk(500, header, b"", None)
     chunks = [*source[:10], gap, *source[20:]]
     outputs, _ = transcode(chunks)
     gaps = [o.header for o in outputs if o.header.flags & ChunkFlag.GAP]

@@ -42,7 +42,7 @@ export function numberOf(value: unknown): number | null {
   return typeof value === "number" && Number.isFinite(value) ? value : null;
 }
 
-function stateOf(value: unknown): ChannelState {
+export function stateOf(value: unknown): ChannelState {
   return value === "starting" || value === "live" || value === "interrupted" ? value : "offline";
 }
 

@@ -7,6 +7,7 @@ import { CopyButton } from "../ui/copy_button";
 import { LiveBadge } from "../ui/live_badge";
 import { Uptime } from "../ui/uptime";
 import { CREATE_COMMAND, ingestAddress } from "./ingest";
+import { HealthPanel } from "./studio/health_panel";
 
 const SETTINGS: readonly (readonly [name: string, value: string, why: string])[] = [
   ["Encoder", "x264, or NVENC H.264", "every browser plays H.264"],
@@ -87,6 +88,7 @@ function Monitor() {
         }}
       />
       {wanted !== "" && <Watched key={wanted} channel={wanted} />}
+      {wanted !== "" && <HealthPanel key={`health ${wanted}`} channel={wanted} />}
     </div>
   );
 }

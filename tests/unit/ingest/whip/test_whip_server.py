@@ -41,6 +41,7 @@ async def start(gate: FakeGate, tmp_path: Path) -> AsyncIterator[Start]:
         server = WhipServer(
             dataclasses.replace(config, **options),  # type: ignore[arg-type]
             gate,
+            gate,  # type: ignore[arg-type]
             tmp_path / "whip.sock",
             tasks,
         )

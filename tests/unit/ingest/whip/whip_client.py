@@ -9,8 +9,8 @@ from typing import Any
 from webrtc_bytes import AUDIO, VIDEO, check, offer
 
 from edge.ingest.keys import Refusal
+from edge.ingest.publisher import Publisher, Target
 from edge.ingest.whip.certificate import Identity
-from edge.ingest.whip.gate import Publisher
 from edge.protocols.rtmp import Event
 from edge.protocols.webrtc.dtls import DtlsEndpoint
 
@@ -35,7 +35,7 @@ class FakeSink:
 
 @dataclass
 class FakeGate:
-    """Lets KEY in."""
+    """Lets KEY in, and stands for Access too."""
 
     sink: FakeSink = field(default_factory=FakeSink)
     full: bool = False
@@ -45,17 +45,16 @@ class FakeGate:
     publishers: list[Publisher] = field(default_factory=list)
     encoders: list[str] = field(default_factory=list)
 
-    def check(self, key: str, address: str) -> Refusal | None:
+    async def check(self, key: str) -> Refusal | None:
         return self.refusal if key == KEY else Refusal("unknown_key" if key else "no_key", "This key is not known.")
 
-    def admit(self, publisher: Publisher, key: str, encoder: str) -> FakeSink | None:
+    def admit(self, publisher: Publisher, target: Target) -> None:
         if self.late_refusal:
             publisher.refuse(self.late_refusal, "not now")
-            return None
+            return
         self.publishers.append(publisher)
-        self.encoders.append(encoder)
-        publisher.accept()
-        return self.sink
+        self.encoders.append(publisher.encoder)
+        publisher.accept(self.sink)
 
     def is_full(self, sink: Any) -> bool:
         return self.full

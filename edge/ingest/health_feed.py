@@ -1,0 +1,55 @@
+"""Carries what a publisher's health is from its session to the live bucket and the metrics."""
+
+import msgspec
+
+from appliance.contracts.health import Advice, HealthReport
+from appliance.runtime.metrics import counter, gauge
+from edge.media.health import Health
+
+_EVERY_US = 2_000_000
+_BIT_RATE = gauge("nearcast_ingest_video_bits_per_second", "Bit rate of the picture, 10 s.", ["channel"])
+_JITTER = gauge("nearcast_ingest_jitter_seconds", "Jitter of arrival against media time.", ["channel"])
+_STALLS = counter("nearcast_ingest_stalls_total", "Pauses of arrival longer than half a second.")
+_ADVICE = counter("nearcast_ingest_advice_total", "Advices that began to be shown.", ["code"])
+
+
+class HealthFeed:
+    """One publisher session's reports: `health` is fed with frames, `due` is asked often and answers seldom."""
+
+    def __init__(self, channel: str) -> None:
+        self.health = Health()
+        self._channel = channel
+        self._told_us = 0
+        self._stalls = 0
+        self._shown: frozenset[str] = frozenset()
+
+    def due(self, now_us: int) -> bytes | None:
+        """What to write at `health.<channel_id>` now, every two seconds; None: nothing."""
+        if now_us - self._told_us < _EVERY_US:
+            return None
+        report = self.health.report(now_us)
+        if report is None:
+            return None
+        self._told_us = now_us
+        self._measure(report)
+        return msgspec.json.encode(report)
+
+    def close(self) -> None:
+        """The publisher is gone: its gauges end. The key in the live bucket is the session's to delete."""
+        for metric in (_BIT_RATE, _JITTER):
+            if self._told_us:
+                metric.remove(self._channel)
+
+    def _measure(self, report: HealthReport) -> None:
+        _JITTER.labels(self._channel).set(report.jitter_ms / 1000)
+        _BIT_RATE.labels(self._channel).set(report.video.bit_rate_10s if report.video is not None else 0)
+        _STALLS.inc(report.stalls_total - self._stalls)
+        self._stalls = report.stalls_total
+        codes = _codes(report.advice)
+        for code in codes - self._shown:
+            _ADVICE.labels(code).inc()
+        self._shown = codes
+
+
+def _codes(advice: list[Advice]) -> frozenset[str]:
+    return frozenset(one.code for one in advice)

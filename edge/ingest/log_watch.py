@@ -1,0 +1,79 @@
+"""Follows a channel's broadcast in the part log on behalf of a publisher that waits for its turn."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from appliance.contracts import subjects
+from appliance.contracts.errors import UnavailableError
+from appliance.contracts.media import SOURCE
+from appliance.runtime.bus import LogMessage
+from appliance.runtime.tasks import Tasks
+from edge.protocols.fmp4 import FragmentError, read_fragments
+
+_FRAMES = 1500
+_RETRY_S = 0.2
+
+
+class Log(Protocol):
+    """The part of a bus that following needs."""
+
+    async def last_sequence(self, stream: str) -> int:
+        """Of the newest message."""
+
+    def tail(self, stream: str, subjects: list[str], start: int = 1) -> AsyncIterator[LogMessage]:
+        """Every message of `subjects` from `start`, in order, without end."""
+
+
+class LogWatch:
+    """Of one broadcast's source. `grown_at` is loop time."""
+
+    def __init__(self, log: Log, broadcast_id: str) -> None:
+        self.broadcast_id = broadcast_id
+        self.sequence = 0  # of the last message seen
+        self.grown_at = asyncio.get_running_loop().time()
+        self._log = log
+        self._digests: deque[int] = deque(maxlen=_FRAMES)
+        self._tasks = Tasks()
+
+    def start(self) -> None:
+        """Begins to follow, from now on."""
+        self._tasks.start(self._follow(), "ingest-watch")
+
+    async def close(self) -> None:
+        """Stops."""
+        await self._tasks.close()
+
+    @property
+    def digests(self) -> list[int]:
+        """Of the pictures that were appended since the start, the newest last."""
+        return list(self._digests)
+
+    async def reached(self, sequence: int, limit_s: float) -> bool:
+        """Waits until everything up to `sequence` was seen."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + limit_s
+        while self.sequence < sequence and loop.time() < until:  # noqa: ASYNC110 - bounded, a few turns
+            await asyncio.sleep(0.005)
+        return self.sequence >= sequence
+
+    async def _follow(self) -> None:
+        subject = subjects.media(self.broadcast_id, SOURCE)
+        while True:
+            try:
+                start = await self._log.last_sequence(subjects.MEDIA_STREAM)
+                break
+            except UnavailableError:
+                await asyncio.sleep(_RETRY_S)
+        async for message in self._log.tail(subjects.MEDIA_STREAM, [subject], start + 1):
+            self.sequence = message.seq
+            self.grown_at = asyncio.get_running_loop().time()
+            self._read(message.data)
+
+    def _read(self, data: bytes) -> None:
+        try:
+            for fragment in read_fragments(data):
+                self._digests.extend(hash(bytes(sample.data)) for sample in fragment.samples)
+        except FragmentError:
+            self._digests.clear()  # what follows is not known to follow what was before

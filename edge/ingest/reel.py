@@ -1,0 +1,106 @@
+"""The last seconds of a publisher that waits: what is needed to begin with any of its frames."""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from edge.ingest.inputs import CodecError, VideoInput
+from edge.protocols.flv import FlvError, TagKind, parse_audio, parse_video
+from edge.protocols.rtmp import AudioData, Event, Metadata, VideoData
+
+_KEEP_US = 12_000_000
+_KEEP_BYTES = 32 << 20
+
+
+class Held(NamedTuple):
+    """An event as it came. `digest` of a picture's access unit, None for everything else."""
+
+    event: Event
+    arrived_us: int
+    digest: int | None
+    is_key: bool
+    number: int
+
+
+class Reel:
+    """Keeps 12 s or 32 MiB, whichever is less, and every configuration that was in force before that."""
+
+    def __init__(self) -> None:
+        self.last_us = 0  # when the last picture or sound came
+        self.key_us = 0  # when the last key frame came
+        self._held: deque[Held] = deque()
+        self._bytes = 0
+        self._number = 0
+        self._head: dict[tuple[str, int], Event] = {}
+        self._video = VideoInput()
+
+    def push(self, event: Event, arrived_us: int) -> Held:
+        """An event of the publisher."""
+        digest, is_key = self._look(event)
+        self._number += 1
+        held = Held(event, arrived_us, digest, is_key, self._number)
+        self._held.append(held)
+        self._bytes += _size(event)
+        if not isinstance(event, Metadata):
+            self.last_us = arrived_us
+        if is_key:
+            self.key_us = arrived_us
+        while self._held and (
+            self._bytes > _KEEP_BYTES or arrived_us - self._held[0].arrived_us > _KEEP_US
+        ):  # fmt: skip
+            self._forget(self._held.popleft())
+        return held
+
+    def digests(self) -> tuple[list[int], list[int]]:
+        """Of the held pictures, and the number of each event."""
+        pictures = [held for held in self._held if held.digest is not None]
+        return [held.digest or 0 for held in pictures], [held.number for held in pictures]
+
+    def head(self) -> Iterator[Event]:
+        """Metadata and configurations from before the held events."""
+        yield from self._head.values()
+
+    def held(self) -> Iterator[Held]:
+        """Every held event, the oldest first."""
+        yield from self._held
+
+    def last_key(self) -> int | None:
+        """Number of the newest key frame's event."""
+        return next((held.number for held in reversed(self._held) if held.is_key), None)
+
+    def _look(self, event: Event) -> tuple[int | None, bool]:
+        if not isinstance(event, VideoData):
+            return None, False
+        try:
+            for tag in parse_video(event.body):
+                if tag.track:
+                    continue
+                unit = self._video.take(tag)
+                if unit is not None:
+                    return hash(bytes(unit.data)), unit.key
+        except (FlvError, CodecError):
+            return None, False
+        return None, False
+
+    def _forget(self, held: Held) -> None:
+        self._bytes -= _size(held.event)
+        for key in _configures(held.event):
+            self._head[key] = held.event
+
+
+def _configures(event: Event) -> list[tuple[str, int]]:
+    """What an event sets up for those after it."""
+    if isinstance(event, Metadata):
+        return [("metadata", 0)]
+    try:
+        if isinstance(event, VideoData):
+            return [("video", tag.track) for tag in parse_video(event.body) if tag.kind is TagKind.CONFIG]
+        if isinstance(event, AudioData):
+            return [("audio", tag.track) for tag in parse_audio(event.body) if tag.kind is TagKind.CONFIG]
+    except FlvError:
+        return []
+    return []
+
+
+def _size(event: Event) -> int:
+    return len(event.body) if isinstance(event, VideoData | AudioData) else 200

@@ -1,0 +1,204 @@
+"""One RTMP connection: a thin shell that moves bytes between a transport and its RtmpConnection."""
+
+import asyncio
+import socket
+import struct
+from typing import Protocol, cast
+
+from appliance.runtime.clock import now_us
+from appliance.runtime.metrics import counter
+from edge.ingest.publisher import Gate, LinkFigures, Sink, Target
+from edge.protocols.rtmp import (
+    AudioData,
+    Closed,
+    Connected,
+    Event,
+    Metadata,
+    PublishRequested,
+    Quirk,
+    RtmpConnection,
+    RtmpLimits,
+    Unpublished,
+    VideoData,
+)
+
+_CLOSE_S = 2.0
+_EARLY = 1000  # media messages of encoders that do not wait for the answer to publish
+_TCP_INFO_SIZE, _TCP_INFO_RTT = 104, 68  # struct tcp_info of tcp(7): tcpi_rtt, microseconds
+
+_RECEIVED = counter("nearcast_ingest_received_bytes_total", "Bytes received from encoders.")
+_QUIRKS = counter("nearcast_ingest_quirks_total", "Protocol errors of encoders that were tolerated.", ["kind"])
+_PAUSES = counter("nearcast_ingest_pauses_total", "Times a publisher was slowed down.")
+
+
+class Owner(Protocol):
+    """The listener that a connection belongs to."""
+
+    def enter(self, connection: "RtmpSocket") -> bool:
+        """Counts it in; False when there are too many."""
+
+    def leave(self, connection: "RtmpSocket") -> None:
+        """Counts it out."""
+
+    def ended(self, connection: "RtmpSocket", event: Closed) -> None:
+        """The protocol is over, for the reason given."""
+
+
+class RtmpSocket(asyncio.Protocol):
+    """A Publisher. All methods run on the loop."""
+
+    def __init__(self, owner: Owner, gate: Gate, limits: RtmpLimits, *, kind: str, address: str = "") -> None:
+        """`address` of the client where a balancer stands between, else the transport's is taken."""
+        self.kind = kind
+        self.address = address
+        self.encoder = ""
+        self.received_bytes = 0
+        self._owner = owner
+        self._gate = gate
+        self._loop = asyncio.get_running_loop()
+        self._core = RtmpConnection(self._loop.time(), limits)
+        self._transport: asyncio.Transport | None = None
+        self._sink: Sink | None = None
+        self._early: list[tuple[Event, int]] = []
+        self._paused = False
+
+    # --- the transport's calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        opened = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
+        self._transport = opened
+        peer = transport.get_extra_info("peername")
+        self.address = self.address or (str(peer[0]) if peer else "")
+        if not self._owner.enter(self):
+            opened.abort()
+
+    def data_received(self, data: bytes) -> None:
+        self.received_bytes += len(data)
+        _RECEIVED.inc(len(data))
+        self._core.receive_data(data, self._loop.time())
+        self._pump()
+        if not self._paused and self._gate.is_full(self._sink):
+            self._pause()
+
+    def eof_received(self) -> bool:
+        self._core.receive_eof()
+        self._pump()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        _ = exc
+        self._core.receive_eof()
+        self._pump()
+        self._owner.leave(self)
+
+    # --- the gate's calls
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has gone."""
+        return self._core.closed
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether nothing was ever said, as load balancers do."""
+        return self._core.is_probe
+
+    def accept(self, sink: Sink) -> None:
+        """It may publish: what it sent already and what comes goes to `sink`."""
+        self._sink = sink
+        self._core.accept_publish(self._loop.time())
+        early, self._early = self._early, []
+        for event, arrived_us in early:
+            sink.offer(event, arrived_us)
+        self._loop.call_soon(self._pump)
+
+    def refuse(self, code: str, text: str) -> None:
+        """It may not; the encoder shows the text."""
+        self._core.refuse_publish(code, text)
+        self._loop.call_soon(self._pump)
+
+    def close(self, code: str, text: str) -> None:
+        """Ends the connection from this side."""
+        self._core.end(code, text)
+        self._loop.call_soon(self._pump)
+
+    def move(self, url: str, text: str) -> bool:
+        """Asks the encoder to connect again (Enhanced RTMP v2, "Reconnect Request")."""
+        asked = self._core.request_reconnect(url, text)
+        if asked:
+            self._loop.call_soon(self._pump)
+        return asked
+
+    def figures(self) -> LinkFigures:
+        """The round trip as the kernel has measured it."""
+        wire = self._transport.get_extra_info("socket") if self._transport is not None else None
+        if wire is None or wire.family == socket.AF_UNIX:
+            return LinkFigures()
+        try:
+            info = wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
+        except OSError:
+            return LinkFigures()
+        if len(info) < _TCP_INFO_SIZE:
+            return LinkFigures()
+        return LinkFigures(rtt_ms=struct.unpack_from("=I", info, _TCP_INFO_RTT)[0] / 1000)
+
+    # --- time
+
+    def tick(self) -> None:
+        """Deadlines, and the end of back-pressure. Time spent paused is not the publisher's."""
+        if not self._paused:
+            self._core.handle_timeout(self._loop.time())
+            self._pump()
+        elif not self._gate.is_full(self._sink) and self._transport is not None:
+            self._paused = False
+            self._core.refresh(self._loop.time())
+            self._transport.resume_reading()
+
+    def _pause(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._paused = True
+            _PAUSES.inc()
+            self._transport.pause_reading()
+
+    # --- events
+
+    def _pump(self) -> None:
+        """Events to the sink, bytes to the peer."""
+        arrived_us = now_us()
+        for event in self._core.events():
+            self._event(event, arrived_us)
+        data = self._core.data_to_send()
+        if self._transport is None or self._transport.is_closing():
+            return
+        if data:
+            self._transport.write(data)
+        if self._core.closed:
+            self._transport.close()
+            self._loop.call_later(_CLOSE_S, self._transport.abort)
+
+    def _event(self, event: Event, arrived_us: int) -> None:
+        if isinstance(event, VideoData | AudioData | Metadata):
+            self._offer(event, arrived_us)
+        elif isinstance(event, Connected):
+            self.encoder = event.encoder
+        elif isinstance(event, PublishRequested):
+            self._gate.admit(self, Target(event.key, event.params))
+        elif isinstance(event, Quirk):
+            _QUIRKS.labels(event.kind).inc()
+        elif isinstance(event, Unpublished):
+            self._leave("the encoder stopped", clean=True)
+        elif isinstance(event, Closed):
+            self._leave(event.reason, clean=False)
+            self._owner.ended(self, event)
+
+    def _offer(self, event: Event, arrived_us: int) -> None:
+        if self._sink is not None:
+            self._sink.offer(event, arrived_us)
+        elif len(self._early) < _EARLY:
+            self._early.append((event, arrived_us))
+
+    def _leave(self, reason: str, *, clean: bool) -> None:
+        self._early.clear()
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            sink.end(reason, clean=clean)

@@ -1,0 +1,271 @@
+"""Measures a publisher as its frames arrive: rates, key frames, pauses, clock. No clock of its own, no I/O."""
+
+from collections import deque
+from collections.abc import Sequence
+
+import msgspec
+
+from appliance.contracts.health import AudioHealth, HealthReport, VideoHealth
+from appliance.contracts.media import VIDEO_TIMESCALE
+from edge.media.health_rules import Steady
+
+STALL_US = 500_000
+_US = 1_000_000
+_SECOND = VIDEO_TIMESCALE
+_REPORT_US = 1_000_000
+_WINDOW = 10  # seconds of bit rate
+_RATE_WINDOW = 5  # seconds of frame rate
+_GOPS = 8
+_MINUTE_US = 60 * _US
+_JUMP = 10 * _SECOND  # a step of media time that is no pause but another clock
+_DRIFT_S = 120  # seconds of media whose least delays show the drift
+_DRIFT_FROM_S = 30
+_REGULAR = 1.25  # longest against shortest key frame distance
+_MAX_STALLS = 256
+
+
+class _Seconds:
+    """Bytes and frames per second of media time. `feed` is the hot path."""
+
+    __slots__ = ("_bytes", "_end", "_frames", "closed")
+
+    def __init__(self) -> None:
+        self.closed: deque[tuple[int, int]] = deque(maxlen=_WINDOW)
+        self._bytes = self._frames = 0
+        self._end = -1
+
+    def feed(self, dts: int, size: int, scale: int) -> bool:
+        """Whether a second was closed."""
+        if dts < self._end:
+            self._bytes += size
+            self._frames += 1
+            return False
+        closes = self._end >= 0 and dts - self._end < 10 * scale
+        if closes:
+            self.closed.append((self._bytes, self._frames))
+            empty = (dts - self._end) // scale
+            self.closed.extend([(0, 0)] * empty)
+            self._end += (1 + empty) * scale
+        else:
+            self._end = dts + scale
+        self._bytes, self._frames = size, 1
+        return closes
+
+    def restart(self) -> None:
+        """Media time jumped."""
+        self._end = -1
+
+    def rate(self, seconds: int) -> int:
+        """Bit/s over the last whole seconds."""
+        taken = list(self.closed)[-seconds:]
+        return 8 * sum(size for size, _ in taken) // len(taken) if taken else 0
+
+    def frame_rate(self, seconds: int) -> float:
+        """Frames/s over the last whole seconds."""
+        taken = list(self.closed)[-seconds:]
+        return sum(frames for _, frames in taken) / len(taken) if taken else 0.0
+
+
+class Health:
+    """One publisher session. Feed every access unit and audio frame; ask for a report whenever you like."""
+
+    def __init__(self) -> None:
+        self._video: VideoHealth | None = None
+        self._audio: AudioHealth | None = None
+        self._seconds = _Seconds()
+        self._sound = _Seconds()
+        self._steady = Steady()
+        self._since_us = 0
+        self._reported_us = 0
+        self._arrival = 0  # of the last access unit or audio frame
+        self._video_arrival = 0
+        self._dts = -1
+        self._audio_pts = 0
+        self._key_dts = -1
+        self._gops: deque[int] = deque(maxlen=_GOPS)
+        self._first_cts: int | None = None
+        self._reordered = False
+        self._jitter = 0.0  # microseconds
+        self._peak = 0
+        self._fastest = 0.0
+        self._stalls: deque[tuple[int, int]] = deque(maxlen=_MAX_STALLS)  # (end, length)
+        self._stalls_total = 0
+        self._least_delay: int | None = None  # of this second, microseconds
+        self._delays: deque[tuple[int, int]] = deque(maxlen=_DRIFT_S)  # (media, least delay), microseconds
+
+    def set_video(
+        self, codec: str, width: int, height: int, frame_rate: tuple[int, int] = (0, 1), *, profile: str = ""
+    ) -> None:
+        """The configuration of the pictures that follow. `codec` as RFC 6381 has it; `profile` is read from it."""
+        numerator, denominator = frame_rate
+        expected = numerator / denominator if denominator else 0.0
+        self._video = VideoHealth(
+            codec=codec,
+            profile=profile or profile_of(codec),
+            width=width,
+            height=height,
+            expected_frame_rate=expected,
+        )
+        self._fastest = 0.0
+        self._first_cts, self._reordered = None, False
+
+    def set_audio(self, codec: str, sample_rate: int, channels: int) -> None:
+        """The configuration of the sound that follows."""
+        self._audio = AudioHealth(codec=codec, sample_rate=sample_rate, channels=channels)
+
+    def video(self, dts: int, key: bool, size: int, arrival_us: int, cts: int = 0) -> None:
+        """An access unit. `dts` and `cts` in 90 kHz ticks, `size` in bytes, `arrival_us` Unix microseconds."""
+        self._arrived(arrival_us)
+        step = dts - self._dts
+        if not 0 <= step < _JUMP:
+            self._restart()
+        else:
+            error = arrival_us - self._video_arrival - step * 100 // 9
+            self._jitter += (abs(error) - self._jitter) / 16
+        self._dts, self._video_arrival = dts, arrival_us
+        delay = arrival_us - dts * 100 // 9
+        if self._least_delay is None or delay < self._least_delay:
+            self._least_delay = delay
+        if cts != self._first_cts:
+            self._reordered = self._first_cts is not None
+            self._first_cts = cts if self._first_cts is None else self._first_cts
+        if key:
+            if self._key_dts >= 0:
+                self._gops.append(dts - self._key_dts)
+            self._key_dts = dts
+        if self._seconds.feed(dts, size, _SECOND):
+            self._second_closed(dts)
+
+    def audio(self, pts: int, timescale: int, size: int, arrival_us: int) -> None:
+        """An audio frame. `pts` in ticks of `timescale`."""
+        self._arrived(arrival_us)
+        if not 0 <= pts - self._audio_pts < 10 * timescale:
+            self._sound.restart()
+        self._audio_pts = pts
+        self._sound.feed(pts, size, timescale)
+
+    def report(self, now_us: int) -> HealthReport | None:
+        """The report of this second; None when one was made less than a second ago, or nothing arrived yet."""
+        if not self._since_us or now_us - self._reported_us < _REPORT_US:
+            return None
+        self._reported_us = now_us
+        stalls = self._recent_stalls(now_us)
+        report = HealthReport(
+            at_ms=now_us // 1000,
+            since_ms=self._since_us // 1000,
+            video=self._measured_video(),
+            audio=self._measured_audio(),
+            drift_ppm=_drift(self._delays),
+            jitter_ms=round(self._jitter / 1000, 1),
+            stalls=len(stalls),
+            stalls_total=self._stalls_total,
+            longest_stall_ms=max(stalls, default=0) // 1000,
+        )
+        return msgspec.structs.replace(report, advice=self._steady.shown(report, now_us))
+
+    def _arrived(self, arrival_us: int) -> None:
+        pause = arrival_us - self._arrival
+        if pause > STALL_US and self._arrival:
+            self._stalls.append((arrival_us, pause))
+            self._stalls_total += 1
+            self._delays.clear()  # the encoder may have waited too: then the delay is another for good
+        elif not self._since_us:
+            self._since_us = arrival_us
+        self._arrival = arrival_us
+
+    def _recent_stalls(self, now_us: int) -> list[int]:
+        """Lengths of the last minute's pauses, the one going on included."""
+        while self._stalls and now_us - self._stalls[0][0] > _MINUTE_US:
+            self._stalls.popleft()
+        lengths = [length for _, length in self._stalls]
+        if now_us - self._arrival > STALL_US:
+            lengths.append(now_us - self._arrival)
+        return lengths
+
+    def _restart(self) -> None:
+        """The first access unit, or media time jumped: what is measured along it begins anew."""
+        self._seconds.restart()
+        self._delays.clear()
+        self._least_delay = None
+        self._key_dts = -1
+
+    def _second_closed(self, dts: int) -> None:
+        self._peak = max(self._peak, 8 * self._seconds.closed[-1][0])
+        if len(self._seconds.closed) >= _RATE_WINDOW:
+            self._fastest = max(self._fastest, self._seconds.frame_rate(_RATE_WINDOW))
+        if self._least_delay is not None:
+            self._delays.append((dts * 100 // 9, self._least_delay))
+        self._least_delay = None
+
+    def _measured_video(self) -> VideoHealth | None:
+        if self._video is None:
+            return None
+        gops = list(self._gops)
+        going_on = self._dts - self._key_dts if self._key_dts >= 0 else 0
+        return msgspec.structs.replace(
+            self._video,
+            frame_rate=round(self._seconds.frame_rate(_RATE_WINDOW), 2),
+            expected_frame_rate=round(self._video.expected_frame_rate or self._fastest, 2),
+            bit_rate_1s=self._seconds.rate(1),
+            bit_rate_10s=self._seconds.rate(_WINDOW),
+            bit_rate_peak=self._peak,
+            bit_rate_variation=round(_variation(self._seconds.closed, gops), 3),
+            gop_s=round(gops[-1] / _SECOND, 3) if gops else 0.0,
+            gop_longest_s=round(max([going_on, *gops]) / _SECOND, 3),
+            gop_regular=len(gops) < 3 or max(gops) <= _REGULAR * min(gops),
+            b_frames=self._reordered,
+        )
+
+    def _measured_audio(self) -> AudioHealth | None:
+        if self._audio is None:
+            return None
+        return msgspec.structs.replace(self._audio, bit_rate=self._sound.rate(_WINDOW))
+
+
+def _variation(closed: Sequence[tuple[int, int]], gops: list[int]) -> float:
+    """Largest deviation of a stretch from the mean, relative to it.
+
+    Stretches are as long as a GOP, two seconds at least: a key frame is larger than others under any rate control.
+    """
+    sizes = [size for size, _ in closed]
+    length = min(max(2, -(-max(gops, default=0) // _SECOND)), _WINDOW // 2)
+    mean = sum(sizes) / len(sizes) if sizes else 0.0
+    if len(sizes) < 2 * length or not mean:
+        return 0.0
+    stretches = [sum(sizes[at : at + length]) / length for at in range(len(sizes) - length + 1)]
+    return max(abs(stretch - mean) for stretch in stretches) / mean
+
+
+def _drift(delays: Sequence[tuple[int, int]]) -> int | None:
+    """Millionths by which media time runs fast, None when there is too little to tell.
+
+    Between the least delays of the first and the last third: a queue that fills and empties does not count.
+    """
+    if len(delays) < _DRIFT_FROM_S:
+        return None
+    points = list(delays)
+    third = len(points) // 3
+    first = min(points[:third], key=lambda point: point[1])
+    last = min(points[-third:], key=lambda point: point[1])
+    return round((first[1] - last[1]) * 1_000_000 / (last[0] - first[0]))
+
+
+_AVC_PROFILES = {
+    66: "Baseline", 77: "Main", 88: "Extended", 100: "High", 110: "High 10", 122: "High 4:2:2", 244: "High 4:4:4",
+}  # fmt: skip
+_HEVC_PROFILES = {"1": "HEVC Main", "2": "HEVC Main 10", "3": "HEVC Still"}
+_OTHERS = {"av01": "AV1", "vp09": "VP9", "vp08": "VP8", "vp8": "VP8"}
+
+
+def profile_of(codec: str) -> str:
+    """The profile in words, of an RFC 6381 string; "" when it does not say."""
+    kind, _, rest = codec.partition(".")
+    if kind in ("avc1", "avc3"):
+        try:
+            number = int(rest[:2], 16)
+        except ValueError:
+            return ""
+        return _AVC_PROFILES.get(number, "")
+    if kind in ("hvc1", "hev1"):
+        return _HEVC_PROFILES.get(rest.partition(".")[0].lstrip("ABC"), "HEVC")
+    return _OTHERS.get(kind, "")

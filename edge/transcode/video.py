@@ -1,0 +1,131 @@
+"""The picture's part of a job: from the source rendition to the rungs that the encoder does not send itself."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from appliance.contracts.media import SOURCE, VIDEO_TIMESCALE, Broadcast, Rendition, VideoFormat
+from appliance.contracts.subjects import media
+from appliance.runtime.bus import Bus
+from edge.media.ladder import Rung, SourceDescription, ladder_of
+from edge.media.segmenter import SegmenterConfig
+from edge.protocols.codecs import avc
+from edge.protocols.fmp4 import VideoTrack, init_segment
+from edge.transcode.pipeline import Pipeline
+from edge.transcode.reader import Lead, SourceReader
+from edge.transcode.resume import RungPosition, find_start
+from edge.transcode.rung import RungWorker
+from edge.transcode.source import BroadcastView
+from edge.transcode.writer import RenditionWriter
+
+_PEAK = 1.25  # a segment's rate against the rung's: what a player must plan for
+
+
+@dataclass(frozen=True, slots=True)
+class JobConfig:
+    """How to transcode. Times in seconds."""
+
+    preset: str
+    segment_target_s: float
+    idle_drain_s: float = 1.0
+
+
+def rungs_to_make(broadcast: Broadcast, source: Rendition | None) -> list[Rung]:
+    """The rungs of the broadcast's ladder that are the transcoder's, of the sizes they began with.
+
+    Sizes follow from the first initialisation segment: the broadcast may change its picture, its ladder stays.
+    """
+    form = source.inits[0].video if source is not None and source.inits else None
+    if form is None:
+        return []
+    ladder = ladder_of(
+        SourceDescription(
+            width=form.width,
+            height=form.height,
+            frame_rate=form.frame_rate,
+            sample_aspect=form.sample_aspect,
+            codec=form.codec,
+            playable=SOURCE in broadcast.ladder,
+        )
+    )
+    wanted = set(broadcast.ladder) - set(broadcast.contributed)
+    return [rung for rung in ladder.rungs if rung.name in wanted]
+
+
+class VideoLane:
+    """Runs until the broadcast is over or something fails."""
+
+    def __init__(
+        self,
+        config: JobConfig,
+        local: Bus,
+        view: BroadcastView,
+        writer: RenditionWriter,
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        """`failed` may be called from any thread."""
+        self._config = config
+        self._local = local
+        self._view = view
+        self._writer = writer
+        self._failed = failed
+
+    async def run(self) -> None:
+        """UnavailableError when the log is away for long."""
+        rungs = await self._rungs()
+        if not rungs:
+            return
+        broadcast_id = self._view.broadcast.broadcast_id
+        while (start := await find_start(self._local, broadcast_id, [one.name for one in rungs])) is None:
+            if self._view.is_over:
+                return
+            await asyncio.sleep(0.1)
+        workers = [await self._worker(rung, start.rungs[rung.name]) for rung in rungs]
+        self._writer.fence(start.rungs)
+        reader = SourceReader(self._local, media(broadcast_id, SOURCE), self._config.idle_drain_s)
+        pipeline = Pipeline(workers, reader.taken, self._failed)
+        pipeline.start()
+        try:
+            await reader.run(
+                start.sequence,
+                Lead(start.msn),
+                pipeline,
+                lambda header: self._view.form_of(SOURCE, header),
+                lambda: self._view.is_over,
+            )
+        finally:
+            await asyncio.to_thread(pipeline.stop)
+
+    async def _rungs(self) -> list[Rung]:
+        """Waits for the source: sound may have come before the picture."""
+        while not self._view.is_over:
+            rungs = rungs_to_make(self._view.broadcast, self._view.rendition(SOURCE))
+            if rungs:
+                return rungs
+            await self._view.changed()
+        return []
+
+    async def _worker(self, rung: Rung, position: RungPosition) -> RungWorker:
+        broadcast = self._view.broadcast
+        segmenter = SegmenterConfig(
+            timescale=VIDEO_TIMESCALE,
+            part_target=round(broadcast.part_target_s * VIDEO_TIMESCALE),
+            segment_target=round(self._config.segment_target_s * VIDEO_TIMESCALE),
+            max_segment=broadcast.target_duration_s * VIDEO_TIMESCALE,
+            given_boundaries=True,
+        )
+        worker = RungWorker(rung, self._config.preset, segmenter, position, self._writer.emit, self._failed)
+        announced = await self._writer.announce(
+            rung.name,
+            VIDEO_TIMESCALE,
+            round(rung.bit_rate * _PEAK),
+            init_segment(VideoTrack(config=worker.config, width=rung.width, height=rung.height)),
+            video=VideoFormat(
+                codec=avc.parse_config(worker.config).rfc6381(),
+                width=rung.width,
+                height=rung.height,
+                frame_rate=rung.frame_rate,
+            ),
+        )
+        worker.init, worker.mark_discontinuity = announced.init, announced.is_changed
+        return worker

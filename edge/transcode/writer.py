@@ -1,0 +1,123 @@
+"""Appends what the threads finish, fenced, and announces the renditions it is of."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from appliance.contracts.errors import LeaseLostError, WrongSequenceError
+from appliance.contracts.media import (
+    CHUNK_HEADER,
+    AudioFormat,
+    ChunkFlag,
+    Init,
+    Rendition,
+    VideoFormat,
+)
+from appliance.contracts.subjects import media, rendition_key
+from appliance.runtime.appender import Appender
+from appliance.runtime.bus import Bucket
+from appliance.runtime.clock import now_us
+from appliance.runtime.metrics import counter, histogram
+from edge.transcode.chunks import Output
+from edge.transcode.resume import SOURCE_SEQUENCE, RungPosition
+
+_PARTS = counter("nearcast_transcode_parts_total", "Parts appended.", ["rung"])
+_LATENCY = histogram(
+    "nearcast_transcode_part_latency_seconds",
+    "From the arrival of a part's last frame to the transcoded part.",
+    (0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.5, 1, 2, 5),
+    ["rung"],
+)
+
+
+class Announced(NamedTuple):
+    """The initialisation segment in use, and whether it is another than the one before."""
+
+    init: int
+    is_changed: bool
+
+
+class RenditionWriter:
+    """One job's way into the log. Made in the loop; `emit` may be called from any thread."""
+
+    def __init__(
+        self, appender: Appender, live: Bucket, broadcast_id: str, failed: Callable[[BaseException], None]
+    ) -> None:
+        """`failed` is called in the loop: LeaseLostError when another worker writes."""
+        self._appender = appender
+        self._live = live
+        self._broadcast_id = broadcast_id
+        self._failed = failed
+        self._loop = asyncio.get_running_loop()
+        self._fences: dict[str, int] = {}
+        self._shut = False
+
+    def fence(self, positions: Mapping[str, RungPosition]) -> None:
+        """The first append of each rendition must find the log as it was read."""
+        self._fences |= {name: position.last_sequence for name, position in positions.items()}
+
+    def shut(self) -> None:
+        """Nothing is appended from now on."""
+        self._shut = True
+
+    async def announce(
+        self,
+        name: str,
+        timescale: int,
+        bandwidth: int,
+        data: bytes,
+        *,
+        video: VideoFormat | None = None,
+        audio: AudioFormat | None = None,
+    ) -> Announced:
+        """Writes the rendition's record; the init already there is used when it is the same."""
+        known = await self.known(name)
+        inits = known.inits if known is not None else []
+        if inits and inits[-1].data == data:
+            return Announced(inits[-1].init, False)
+        number = inits[-1].init + 1 if inits else 0
+        record = Rendition(
+            broadcast_id=self._broadcast_id,
+            name=name,
+            timescale=timescale,
+            bandwidth=bandwidth,
+            inits=[*inits, Init(init=number, data=data, video=video, audio=audio)],
+        )
+        await self._live.put(rendition_key(self._broadcast_id, name), msgspec.json.encode(record))
+        return Announced(number, bool(inits))
+
+    async def known(self, name: str) -> Rendition | None:
+        """The record of a rendition as another worker left it."""
+        entry = await self._live.get(rendition_key(self._broadcast_id, name))
+        return msgspec.json.decode(entry.value, type=Rendition) if entry is not None else None
+
+    def emit(self, output: Output) -> None:
+        """Appends a finished chunk."""
+        self._loop.call_soon_threadsafe(self._append, output)
+
+    def _append(self, output: Output) -> None:
+        if self._shut:
+            return
+        header = output.header
+        future = self._appender.append(
+            media(self._broadcast_id, output.rung),
+            output.data,
+            message_id=header.message_id(self._broadcast_id, output.rung),
+            headers={CHUNK_HEADER: header.encode(), SOURCE_SEQUENCE: str(output.source_sequence)},
+            expect_last=self._fences.pop(output.rung, None),
+        )
+        future.add_done_callback(self._on_appended)
+        if header.flags & ChunkFlag.LAST_OF_PART and output.data:
+            _PARTS.labels(output.rung).inc()
+            _LATENCY.labels(output.rung).observe(max(0.0, (now_us() - header.late_us) / 1e6))
+
+    def _on_appended(self, future: "asyncio.Future[int]") -> None:
+        if future.cancelled():
+            return
+        error = future.exception()
+        if isinstance(error, WrongSequenceError):
+            self._failed(LeaseLostError("another worker appended to this rendition"))
+        elif error is not None:
+            self._failed(error)

@@ -1,0 +1,352 @@
+"""Sources that do not keep to the rules: key frames, stamps, late and missing tracks. Access units are counted."""
+
+import itertools
+
+import pytest
+from flv_source import (
+    AAC_CONFIG,
+    AVC_RECORD,
+    OTHER_RECORD,
+    Body,
+    audio_config,
+    broadcast,
+    media,
+    picture,
+    sound,
+    video_config,
+)
+
+from appliance.contracts.media import AUDIO, SOURCE, VIDEO_TIMESCALE, ChunkFlag
+from edge.ingest.packager import Packager, PackagerConfig
+from edge.ingest.rendition import Append
+from edge.media.timeline import Timeline
+from edge.protocols.codecs import avc
+from edge.protocols.flv import TagKind, audio_tag, video_tag
+from edge.protocols.fmp4 import Sample, read_fragments
+
+T0 = 1_700_000_000_000_000
+
+
+def run(packager: Packager, bodies: list[Body], *, finish: bool = True) -> list[Append]:
+    out: list[Append] = []
+    for body in bodies:
+        take = packager.video if body.is_video else packager.audio
+        out += take(body.stamp % (1 << 32), body.body, now_us=T0 + (body.stamp - bodies[0].stamp) * 1000)
+    return out + packager.finish(now_us=T0 + 60_000_000) if finish else out
+
+
+def samples(appends: list[Append], name: str) -> list[Sample]:
+    return [
+        sample
+        for append in appends
+        if append.rendition == name
+        for part in read_fragments(append.data)
+        for sample in part.samples
+    ]
+
+
+def numbers(appends: list[Append], name: str) -> list[int]:
+    found = samples(appends, name)
+    return [int.from_bytes(bytes(s.data[-44:-40] if name == SOURCE else s.data[:4]), "big") for s in found]
+
+
+def lengths(appends: list[Append]) -> dict[int, float]:
+    """Seconds of each segment of the source."""
+    out: dict[int, float] = {}
+    for append in appends:
+        if append.rendition == SOURCE:
+            out[append.header.msn] = out.get(append.header.msn, 0) + append.header.duration / VIDEO_TIMESCALE
+    return out
+
+
+def with_keys(seconds: float, keys: set[int]) -> list[Body]:
+    """30 frames/s with key frames at the given numbers, and sound."""
+    pictures = [picture(i, key=i in keys, stamp=i * 1000 // 30) for i in range(round(seconds * 30))]
+    sounds = [sound(i, stamp=i * 1024 // 48) for i in range(round(seconds * 48000 / 1024))]
+    return [video_config(), audio_config(), *sorted([*pictures, *sounds], key=lambda body: body.stamp)]
+
+
+# --- key frames
+
+
+@pytest.mark.parametrize("keys", [{0}, {0, 120, 240}, {0, 20, 270}, {0, 10, 90, 95, 180}])
+def test_long_or_uneven_gop_is_repaired_before_it_is_announced(keys: set[int]) -> None:
+    packager = Packager(PackagerConfig())
+    out = run(packager, with_keys(12, keys))
+    assert packager.needs_repair
+    assert not packager.source_playable
+    assert packager.target_duration_s == 4
+    assert numbers(out, SOURCE) == list(range(360))
+    assert numbers(out, AUDIO) == list(range(562))
+    assert list(packager.problems) == ["keyframe_interval"]
+    cut = lengths(out)
+    assert max(cut.values()) <= 4
+    assert all(length <= 2.01 for msn, length in cut.items() if msn)
+
+
+def test_repair_is_known_when_the_target_duration_is() -> None:
+    packager = Packager(PackagerConfig())
+    for body in with_keys(5, {0}):
+        run(packager, [body], finish=False)
+        assert packager.needs_repair == (packager.target_duration_s is not None)
+
+
+@pytest.mark.parametrize("keys", [set(range(0, 360, 60)), set(range(0, 360, 30)), {0, 45, 105, 165, 200, 260, 320}])
+def test_usual_key_frames_need_no_repair(keys: set[int]) -> None:
+    packager = Packager(PackagerConfig())
+    out = run(packager, with_keys(12, keys))
+    assert not packager.needs_repair
+    assert packager.source_playable
+    assert packager.target_duration_s == 4
+    assert packager.problems == {}
+    for append in out:
+        if append.rendition == SOURCE and append.header.part == append.header.chunk == 0:
+            assert append.header.flags & ChunkFlag.INDEPENDENT
+
+
+def test_without_repair_a_long_gop_is_waited_for() -> None:
+    packager = Packager(PackagerConfig(repair=False))
+    out = run(packager, with_keys(12, {0, 120, 240}))
+    assert packager.target_duration_s == 10
+    assert packager.source_playable
+    assert [round(length, 3) for length in lengths(out).values()] == [4.0, 4.0, 4.0]
+
+
+def test_open_gop_with_recovery_points() -> None:
+    """Key frames after the first are no IDR: an SEI says that decoding may begin there; B-frames lead it."""
+    bodies = [video_config(), audio_config()]
+    for index in range(180):
+        key = index % 60 == 0
+        body = picture(index, key=index == 0, stamp=index * 1000 // 30)
+        if key and index:
+            sei = b"\x06\x06\x01\xc4\x80"
+            data = b"\x17\1\0\0\x21" + len(sei).to_bytes(4, "big") + sei + body.body[5:]
+            body = body._replace(body=data)
+        elif index:
+            body = body._replace(body=body.body[:2] + (0 if index % 3 else 66).to_bytes(3, "big") + body.body[5:])
+        bodies.append(body)
+    packager = Packager(PackagerConfig())
+    out = run(packager, bodies)
+    assert numbers(out, SOURCE) == list(range(180))
+    assert not packager.needs_repair
+    assert set(lengths(out)) == {0, 1, 2}
+
+
+# --- stamps
+
+
+@pytest.mark.parametrize("wrap", [1 << 31, 1 << 32])
+def test_stamps_that_wrap(wrap: int) -> None:
+    start = wrap - 3000
+    packager = Packager(PackagerConfig())
+    bodies = [video_config()._replace(stamp=start), audio_config()._replace(stamp=start), *media(8, start_ms=start)]
+    out: list[Append] = []
+    for body in bodies:
+        take = packager.video if body.is_video else packager.audio
+        out += take(body.stamp % wrap, body.body, now_us=T0 + (body.stamp - start) * 1000)
+    out += packager.finish(now_us=T0 + 8_000_000)
+    assert numbers(out, SOURCE) == list(range(240))
+    assert len(numbers(out, AUDIO)) == 375
+    assert not any(append.header.flags & ChunkFlag.DISCONTINUITY for append in out)
+    times = samples(out, SOURCE)
+    assert all(two.dts - one.dts == 3000 for one, two in itertools.pairwise(times))
+    assert packager.problems == {}
+
+
+def test_negative_composition_times() -> None:
+    bodies = [video_config(), audio_config()]
+    for body in media(4):
+        if body.is_video and body.body[0] == 0x27:
+            body = body._replace(body=body.body[:2] + (-33).to_bytes(3, "big", signed=True) + body.body[5:])
+        bodies.append(body)
+    packager = Packager(PackagerConfig())
+    out = run(packager, bodies)
+    assert numbers(out, SOURCE) == list(range(120))
+    assert all(sample.cts >= 0 for sample in samples(out, SOURCE))
+
+
+def test_nanosecond_offsets_are_exact() -> None:
+    """A variable rate, so that nothing is snapped: stamps of 7.3 ms steps and more, told to the nanosecond."""
+    exact_us = [0]
+    for index in range(200):
+        exact_us.append(exact_us[-1] + 21_731 + index * 977 % 20_011)
+    timeline, found = Timeline(), []
+    for index, at_us in enumerate(exact_us):
+        nano = at_us % 1000 * 1000
+        found += timeline.video(at_us // 1000, 0, index % 60 == 0, b"", now_us=T0, nano=nano)
+    found += timeline.flush()
+    assert len(found) == len(exact_us)
+    for timed, at_us in zip(found, exact_us, strict=True):
+        assert abs(timed.sample.pts - found[0].sample.pts - at_us * 9 / 100) <= 1
+
+
+def test_nanosecond_offsets_in_composition_times() -> None:
+    data = picture(0, key=True, stamp=0).body[5:]
+    body = video_tag("avc1", TagKind.FRAME, key=True, cts_ms=20, nano=500_000, data=data)
+    out = run(Packager(PackagerConfig()), [video_config(), Body(True, 0, body)])
+    assert samples(out, SOURCE)[0].cts == 20 * 90 + 45
+
+
+@pytest.mark.parametrize("ppm", [300, -300, 2000, -2000])
+def test_audio_clock_that_drifts(ppm: int) -> None:
+    bodies = [video_config(), audio_config()]
+    sounds = [sound(i, stamp=i * 1024 * 1_000_000 // (48 * (1_000_000 + ppm))) for i in range(2800)]
+    bodies += sorted([*media(60, audio=False), *sounds], key=lambda body: body.stamp)
+    packager = Packager(PackagerConfig())
+    out = run(packager, bodies)
+    assert numbers(out, SOURCE) == list(range(1800))
+    heard = numbers(out, AUDIO)
+    assert heard == sorted(set(heard))
+    assert len(heard) >= 2800 - 8
+    for sample, number in zip(samples(out, AUDIO), heard, strict=True):
+        at = number * 1024 * 1_000_000 / (48_000 * (1_000_000 + ppm))
+        assert abs(sample.pts / 48_000 - 1 - at) < 0.085
+
+
+def test_audio_and_video_jump_hours_and_go_on() -> None:
+    packager = Packager(PackagerConfig())
+    later = [body._replace(stamp=body.stamp + 7_200_000) for body in media(4)]
+    out = run(packager, [video_config(), audio_config(), *media(4), *later])
+    assert len(numbers(out, SOURCE)) == 240
+    flagged = {append.header.msn for append in out if append.header.flags & ChunkFlag.DISCONTINUITY}
+    assert len(flagged) == 1
+    assert "timestamps" in packager.problems
+    assert samples(out, SOURCE)[-1].dts < 12 * VIDEO_TIMESCALE
+
+
+# --- tracks that come late, change or end
+
+
+@pytest.mark.parametrize("after_ms", [0, 500, 2500, 7000])
+def test_late_audio(after_ms: int) -> None:
+    packager = Packager(PackagerConfig())
+    late = [body for body in media(10) if body.is_video or body.stamp >= after_ms]
+    at = next(index for index, body in enumerate(late) if not body.is_video)
+    out = run(packager, [video_config(), *late[:at], audio_config()._replace(stamp=after_ms), *late[at:]])
+    assert numbers(out, SOURCE) == list(range(300))
+    heard = numbers(out, AUDIO)
+    assert heard == list(range(heard[0], 469))
+    assert packager.has_audio
+    assert packager.problems == {}
+
+
+def test_late_audio_counts_discontinuities_as_the_picture() -> None:
+    bodies = [*broadcast(3, audio=False), video_config(OTHER_RECORD)._replace(stamp=3000)]
+    bodies += media(3, start_ms=3000, audio=False)
+    bodies += [audio_config()._replace(stamp=6000), *media(3, start_ms=6000)]
+    out = run(Packager(PackagerConfig()), bodies)
+    counted = {
+        name: {append.header.msn: append.header.dsn for append in out if append.rendition == name}
+        for name in (SOURCE, AUDIO)
+    }
+    assert counted[AUDIO]
+    assert counted[AUDIO].items() <= counted[SOURCE].items()
+    assert max(counted[SOURCE].values()) == 1
+
+
+def test_audio_first_by_seconds() -> None:
+    packager = Packager(PackagerConfig())
+    bodies = [audio_config(), *media(1.5, video=False)]
+    bodies += [video_config()._replace(stamp=1500), *media(6, start_ms=1500)]
+    out = run(packager, bodies)
+    assert numbers(out, SOURCE) == list(range(180))
+    assert packager.problems == {}
+
+
+def test_video_that_comes_too_late_is_said() -> None:
+    packager = Packager(PackagerConfig())
+    bodies = [audio_config(), *media(3, video=False)]
+    bodies += [video_config()._replace(stamp=3000), *media(2, start_ms=3000, audio=False)]
+    out = run(packager, bodies)
+    assert "video_late" in packager.problems
+    assert len(numbers(out, AUDIO)) == 141
+
+
+def test_audio_only_changes_its_configuration() -> None:
+    packager = Packager(PackagerConfig())
+    mono = Body(False, 4000, b"\xaf\0" + bytes.fromhex("1188"))
+    out = run(packager, [audio_config(), *media(4, video=False), mono, *media(4, start_ms=4000, video=False)])
+    assert len(numbers(out, AUDIO)) == 376
+    flagged = [append.header for append in out if append.header.flags & ChunkFlag.DISCONTINUITY]
+    assert [header.init for header in flagged] == [1]
+    assert flagged[0].dts == pytest.approx(5 * 48_000, abs=2048)
+
+
+def test_same_configuration_again_changes_nothing() -> None:
+    packager = Packager(PackagerConfig())
+    again = [video_config()._replace(stamp=2000), audio_config()._replace(stamp=2000)]
+    out = run(packager, [*broadcast(2), *again, *media(2, start_ms=2000), Body(False, 4000, b"\xaf\0")])
+    assert len(numbers(out, SOURCE)) == 120
+    assert len(packager.renditions[SOURCE].inits) == len(packager.renditions[AUDIO].inits) == 1
+    assert not any(append.header.flags & ChunkFlag.DISCONTINUITY for append in out)
+
+
+@pytest.mark.parametrize("enhanced", [True, False])
+def test_end_of_sequence_and_a_new_one(enhanced: bool) -> None:
+    end = video_tag("avc1", TagKind.END, key=True) if enhanced else b"\x17\2\0\0\0"
+    bodies = [*broadcast(3), Body(True, 3000, end), Body(False, 3000, audio_tag("mp4a", TagKind.END))]
+    bodies += [video_config(OTHER_RECORD)._replace(stamp=3000), *media(3, start_ms=3000)]
+    packager = Packager(PackagerConfig())
+    out = run(packager, bodies)
+    assert len(numbers(out, SOURCE)) == 180
+    assert packager.quirks == []
+    assert len(packager.renditions[SOURCE].inits) == 2
+
+
+def test_adts_in_place_of_raw_frames() -> None:
+    bodies = [video_config(), Body(False, 0, b"\xaf\0" + AAC_CONFIG)]
+    for body in media(3):
+        if not body.is_video:
+            data = body.body[2:]
+            size = 7 + len(data)
+            head = bytes([0xFF, 0xF1, 0x4C, 0x80 | size >> 11, size >> 3 & 0xFF, (size & 7) << 5 | 0x1F, 0xFC])
+            body = body._replace(body=b"\xaf\1" + head + data)
+        bodies.append(body)
+    packager = Packager(PackagerConfig())
+    assert numbers(run(packager, bodies), AUDIO) == list(range(141))
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_length_prefixes_of_any_size(size: int) -> None:
+    record = AVC_RECORD[:4] + bytes([0xFC | size - 1]) + AVC_RECORD[5:]
+    bodies = [video_config(record)]
+    for body in media(3, audio=False):
+        nal = body.body[9:]
+        bodies.append(body._replace(body=body.body[:5] + len(nal).to_bytes(size, "big") + nal))
+    packager = Packager(PackagerConfig())
+    assert numbers(run(packager, bodies), SOURCE) == list(range(90))
+    assert packager.quirks == []
+
+
+@pytest.mark.parametrize("code", [b"\0\0\0\1", b"\0\0\1"])
+def test_start_codes_with_parameter_sets_in_band(code: bytes) -> None:
+    config = avc.parse_config(AVC_RECORD)
+    sets = b"".join(code + nal for nal in (*config.sps, *config.pps))
+    bodies = []
+    for index, body in enumerate(media(3, audio=False)):
+        nal = body.body[9:10] + (0x01010101 + index).to_bytes(4, "big") + body.body[14:]  # nothing to be escaped
+        data = (sets if body.body[0] == 0x17 else b"") + code + nal
+        bodies.append(body._replace(body=body.body[:5] + data))
+    packager = Packager(PackagerConfig())
+    assert numbers(run(packager, bodies), SOURCE) == [0x01010101 + index for index in range(90)]
+    assert packager.quirks == []
+
+
+def test_parameter_sets_as_a_normal_frame_and_none_in_the_record() -> None:
+    config = avc.parse_config(AVC_RECORD)
+    empty = AVC_RECORD[:5] + b"\xe0\0"
+    frame = b"\x17\1\0\0\0" + avc.join_avcc([*config.sps, *config.pps])
+    bodies = [video_config(empty), Body(True, 0, frame), *media(3, audio=False)]
+    assert numbers(run(Packager(PackagerConfig()), bodies), SOURCE) == list(range(90))
+
+
+def test_sei_floods_and_empty_nals_are_no_pictures() -> None:
+    bodies = list(broadcast(3))
+    flood = b"\x27\1\0\0\0" + b"\0\0\0\x04\x06\x05\x01\x00" * 50
+    empty = b"\x27\1\0\0\0" + bytes(4)
+    none = b"\x27\1\0\0\0"
+    for place in (40, 80, 120):
+        for body in (flood, empty, none):
+            bodies.insert(place, Body(True, bodies[place].stamp, body))
+    out = run(Packager(PackagerConfig()), bodies)
+    assert numbers(out, SOURCE) == list(range(90))
