@@ -46,6 +46,7 @@ async def _ingest(context: RoleContext) -> Service:
         live=await _replica(local, LIVE_BUCKET),
         tasks=Tasks(context.fail),
         tls=ServerTls(Path(tls.certificate), Path(tls.key)) if tls.enabled else None,
+        whip_socket=_whip_socket(context) if context.worker == 0 else None,  # there is one port for media
     )
 
 
@@ -75,7 +76,8 @@ async def _origin(context: RoleContext) -> Service:
     chat = HandoffSender(*(_chat_socket(context, worker) for worker in range(settings.chat.workers)))
     local, fed = await context.local(), await context.fed()
     directory = await _replica(fed, DIRECTORY_BUCKET)
-    handoffs = {"/chat/": chat, "/streams/": chat, "/irc": chat}
+    whip = HandoffSender(_whip_socket(context))
+    handoffs = {"/chat/": chat, "/streams/": chat, "/irc": chat, "/whip": whip}
     return OriginService(config, local=local, directory=directory, handoffs=handoffs, on_failure=context.fail)
 
 
@@ -99,6 +101,10 @@ async def _chat(context: RoleContext) -> Service:
         socket_path=_chat_socket(context, context.worker),
         on_failure=context.fail,
     )
+
+
+def _whip_socket(context: RoleContext) -> Path:
+    return context.sockets / "whip.sock"
 
 
 def _chat_socket(context: RoleContext, worker: int) -> Path:

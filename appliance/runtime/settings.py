@@ -87,6 +87,9 @@ class IngestSettings:
     standby_return_s: float = _leaf(10.0, "s", "How long the preferred encoder must be well to come back.")
     drain_s: float = _leaf(10.0, "s", "Time given to encoders that were asked to connect elsewhere.")
     drain_to: str = _leaf("", "url", "Where they are sent, rtmp://HOST/live; empty: another process here.")
+    ice_hosts: Texts = _leaf((), "addresses", "Where WebRTC publishers reach this node; empty: its own addresses.")
+    ice_servers: Texts = _leaf((), "urls", "STUN and TURN servers told to WebRTC publishers.")
+    webrtc_start_kbps: int = _leaf(1500, "kbit/s", "What a browser's video encoder begins with.")
     takeovers_per_minute: int = _leaf(4, "times", "Take-overs of one channel before they are refused.")
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _MAX_BODY = 16 * 1024
 _MAX_AHEAD = 64 * 1024
+_METHODS = frozenset({"GET", "HEAD", "POST"})
 _OVERLOADED_S = 10.0
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -93,6 +94,8 @@ class Arrival(asyncio.Protocol):
         if request.method == "OPTIONS":
             self._end(preflight(), 204)
             return
+        if request.method not in _METHODS:
+            raise HttpError(405, "method not allowed")
         route = find_route(request.path)
         index = self._server.index
         place = index.by_stream(route.name) if route.by_stream else index.by_name(route.name)

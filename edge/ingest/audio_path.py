@@ -63,6 +63,8 @@ class AudioPath:
         )
         if timed is None:
             return []
+        sample = timed.sample
+        self._shared.health.audio(sample.pts, self.output.timescale, len(sample.data), now_us)
         if self._from_msn is not None:
             self._waiting.append(_Waiting(timed, now_us))
             if len(self._waiting) > _MAX_WAITING:
@@ -78,7 +80,9 @@ class AudioPath:
         follows = self._video.next_msn if self._video is not None else self.cutter.segmenter.next_msn
         if differs and self.source is not None and self._video is not None:
             self._from_msn = follows
-        self.output.use(track, follows, audio=source.described())
+        described = source.described()
+        self.output.use(track, follows, audio=described)
+        self._shared.health.set_audio(described.codec, described.sample_rate, described.channels)
         self._shared.timeline.set_audio(
             self.output.timescale, source.sample_rate, source.frame_samples, start=self._joins_at()
         )

@@ -17,6 +17,7 @@ from edge.ingest.names import track_name
 from edge.ingest.rendition import Append, RenditionOutput, ResumePoint
 from edge.ingest.shared import Join, PackagerConfig, Shared
 from edge.ingest.video_path import VideoPath
+from edge.media.health import Health
 from edge.media.timeline import TICKS_PER_MS, Timeline
 from edge.protocols.amf import AmfValue
 from edge.protocols.flv import AudioTag, FlvError, TagKind, VideoTag, parse_audio, parse_video
@@ -77,15 +78,19 @@ class Packager:
         inits: Mapping[str, Sequence[Init]] | None = None,
         target_duration_s: int | None = None,
         join: Join | None = None,
+        health: Health | None = None,
     ) -> None:
         """`resume` and `inits` are what the log holds of the broadcast's earlier sessions, by rendition.
 
         `target_duration_s` is the broadcast's, None when it has not been announced yet. With `join` the first
-        picture goes on where the log ends, key frame or not: the caller knows that it follows.
+        picture goes on where the log ends, key frame or not: the caller knows that it follows. `health` is
+        told of every access unit and sound frame.
         """
         self.has_video = self.has_audio = False
         self.contributed: list[str] = []  # renditions of further video tracks, largest first
-        self._shared = Shared(config, epoch, resume or {}, inits or {}, target_duration_s, join)
+        self._shared = Shared(
+            config, epoch, resume or {}, inits or {}, target_duration_s, join, health
+        )  # fmt: skip
         self._probing = True
         self._queue: list[_Tag] = []
         self._queue_bytes = 0

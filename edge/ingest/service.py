@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -24,6 +25,9 @@ from edge.ingest.publisher import Publisher
 from edge.ingest.records import Records
 from edge.ingest.session import PRIMARY, STANDBY, PublisherSession
 from edge.ingest.site import Site
+from edge.ingest.whip.access import Access
+from edge.ingest.whip.config import WhipConfig
+from edge.ingest.whip.server import WhipServer
 from edge.protocols.rtmp import RtmpLimits
 
 _STOP_S = 12.0
@@ -43,10 +47,12 @@ class IngestService:
         live: Replica,
         tasks: Tasks,
         tls: ServerTls | None = None,
+        whip_socket: Path | None = None,
     ) -> None:
         """`appender` of `local`; `directory` and `live` are started replicas of their buckets.
 
-        With `tls` the RTMPS port is opened too. ConfigError when a setting makes no sense.
+        With `tls` the RTMPS port is opened too; with `whip_socket` WebRTC publishers are taken, whose requests
+        come over it. ConfigError when a setting makes no sense.
         """
         self.port = 0
         self._settings = settings
@@ -83,6 +89,10 @@ class IngestService:
             rival=self._rival,
         )
         self._subscriptions: list[Subscription] = []
+        self._whip: WhipServer | None = None
+        if whip_socket is not None:
+            access = Access(directory, self._records)
+            self._whip = WhipServer(WhipConfig.of(settings), self.gate, access, whip_socket, tasks)
         self._log = get_logger("ingest")
 
     async def start(self) -> None:
@@ -99,6 +109,8 @@ class IngestService:
         if self._tls is not None:
             await self._listener.listen(node.host, ports.rtmps, self._tls.context)
             self._tasks.start(self._tls.watch(), "ingest-certificate")
+        if self._whip is not None:
+            await self._whip.start()
         self._tasks.start(self._listener.run(), "ingest-deadlines")
         self.gate.start()
         self._log.info("ingest_ready", port=self.port)
@@ -110,6 +122,8 @@ class IngestService:
         """
         self.gate.drain()
         self._listener.stop_accepting()
+        if self._whip is not None:
+            self._whip.drain()
         ingest = self._settings.ingest
         if not ingest.drain_to and ingest.workers < 2:
             return
@@ -124,6 +138,8 @@ class IngestService:
         self._listener.stop_accepting()
         sessions = self.gate.sessions
         self._listener.close_all("stopping", "this server restarts; connect again")
+        if self._whip is not None:
+            await self._whip.stop()
         await _all_done(sessions, _STOP_S)
         for subscription in self._subscriptions:
             await subscription.close()

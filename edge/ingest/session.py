@@ -19,12 +19,14 @@ from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import counter, gauge
 from edge.ingest.broadcasts import Opened
 from edge.ingest.diary import Diary
+from edge.ingest.health_feed import HealthFeed
 from edge.ingest.promotion import Promotion
 from edge.ingest.publisher import Publisher
 from edge.ingest.reel import Head, Reel
 from edge.ingest.site import Site
 from edge.ingest.splicing import Start, follows, from_key_frame, splice
 from edge.ingest.writer import BroadcastWriter
+from edge.media.health import Health
 from edge.protocols.rtmp import AudioData, Event, VideoData
 
 PRIMARY, STANDBY = "primary", "standby"
@@ -63,6 +65,8 @@ class PublisherSession:
         self._wake = asyncio.Event()
         self._ending: tuple[str, bool] | None = None
         self._writer: BroadcastWriter | None = None
+        self._health = Health()
+        self._reports = HealthFeed(key.channel, self._health)
         self._head = Head()
         self._reel = Reel()
         self._promotion: Promotion | None = None
@@ -162,6 +166,7 @@ class PublisherSession:
             elif self._writer is None and self._promotion is not None:
                 await self._consider(self._promotion)
             self._keep_diary()
+            self._tell_health(now_us())
 
     async def _sleep(self) -> None:
         if not self._wake.is_set():
@@ -253,6 +258,7 @@ class PublisherSession:
             appender=self._site.appender,
             on_fenced=self._fenced_off,
             join=start.join,
+            health=self._health,
         )
         self._log.info(
             "publisher_started",
@@ -298,8 +304,16 @@ class PublisherSession:
     async def _leave(self) -> None:
         if self._promotion is not None:
             await self._promotion.close()
-        key = subjects.session_key(self.key.channel_id, self.slot)
-        self._site.records.put(key, self._diary.ended(now_ms()))
+        self._reports.close()
+        records, channel_id = self._site.records, self.key.channel_id
+        if self._writer is not None:
+            records.delete(subjects.health_key(channel_id))
+        records.put(subjects.session_key(channel_id, self.slot), self._diary.ended(now_ms()))
+
+    def _tell_health(self, now_us: int) -> None:
+        report = self._reports.due(now_us) if self._writer is not None else None
+        if report is not None:
+            self._site.records.put(subjects.health_key(self.key.channel_id), report)
 
     def _keep_diary(self) -> None:
         at_ms = now_ms()

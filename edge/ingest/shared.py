@@ -8,6 +8,7 @@ import msgspec
 from appliance.contracts.media import SOURCE, VIDEO_TIMESCALE, Init, Problem
 from edge.ingest.hints import Hints
 from edge.ingest.rendition import Append, RenditionOutput, ResumePoint
+from edge.media.health import Health
 from edge.media.segmenter import Chunk, SegmenterConfig
 from edge.media.timeline import BASE_OFFSET, Timeline
 
@@ -39,6 +40,7 @@ class Shared:
         inits: Mapping[str, Sequence[Init]],
         target_duration_s: int | None,
         join: Join | None = None,
+        health: Health | None = None,
     ) -> None:
         self.config = config
         self.epoch = epoch
@@ -46,6 +48,7 @@ class Shared:
         self.inits = dict(inits)
         self.target_duration_s = target_duration_s
         self.join = join
+        self.health = health or Health()
         self.needs_repair = False
         self.hints = Hints()
         self.timeline = Timeline()

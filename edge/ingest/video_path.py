@@ -88,7 +88,9 @@ class VideoPath:
         track = source.track()
         shared.discontinuity = shared.discontinuity or self.output.differs_from_last(track)
         self.output.bandwidth = self.output.bandwidth or source.first_bandwidth
-        self.output.use(track, self.segmenter.next_msn, video=source.described(rate))
+        described = source.described(rate)
+        self.output.use(track, self.segmenter.next_msn, video=described)
+        shared.health.set_video(described.codec, described.width, described.height, described.frame_rate)
         return out
 
     def _push(self, timed: Timed, now_us: int) -> list[Append]:
@@ -105,6 +107,7 @@ class VideoPath:
         if sample.key:
             shared.discontinuity = False
         self._keys.watch(sample)
+        shared.health.video(sample.dts, sample.key, len(sample.data), now_us, sample.cts)
         before = segmenter.msn
         chunks = segmenter.push(
             sample, pdt_us=shared.timeline.pdt_us(sample.pts), discontinuity=discontinuity

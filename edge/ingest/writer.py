@@ -24,6 +24,7 @@ from edge.ingest.broadcasts import Broadcasts, Opened
 from edge.ingest.packager import Packager, PackagerConfig
 from edge.ingest.rendition import Append
 from edge.ingest.shared import Join
+from edge.media.health import Health
 from edge.media.ladder import Contribution, SourceDescription, ladder_of
 from edge.protocols.rtmp import AudioData, Event, Metadata, VideoData
 
@@ -45,6 +46,7 @@ class BroadcastWriter:
         broadcasts: Broadcasts,
         appender: Appender,
         on_fenced: Callable[[], None],
+        health: Health,
         join: Join | None = None,
     ) -> None:
         """`join`: go on in the middle of a GOP, exactly where the log ends."""
@@ -63,6 +65,7 @@ class BroadcastWriter:
             inits=opened.inits,
             target_duration_s=opened.broadcast.target_duration_s if opened.announced else None,
             join=join,
+            health=health,
         )
         self._transcoded = settings.transcode.enabled
         self._broadcasts = broadcasts

@@ -25,9 +25,10 @@ _NOT_LIVE = error("multivariant", 410, "This channel is not live now.")
 _UNKNOWN_BROADCAST = error("media", 404, "There is no such broadcast.")
 _OVER = error("media", 410, "This broadcast is over.")
 _NOT_FOUND = error("page", 404, "There is nothing here.")
+_READING = frozenset({"GET", "HEAD"})
 _METHOD = error("request", 405, "This can only be read.")
 _FULL = error("held", 503, "Too many requests are waiting here.")
-_AWAY = error("handoff", 503, "The chat is away for a moment.")
+_AWAY = error("handoff", 503, "What answers here is away for a moment.")
 _ALIVE = error("health", 200, "ok")
 _READY = error("health", 200, "ready")
 _NOT_READY = error("health", 503, "not ready")
@@ -111,7 +112,7 @@ class Routes:
                 return self._hand_on(caller, request, sender)
         if request.method == "OPTIONS":
             return PREFLIGHT
-        if request.method == "POST":
+        if request.method not in _READING:
             return _METHOD
         segments = path.split("/")
         if segments[1] == "media" and len(segments) == 5:

@@ -9,7 +9,7 @@ from edge.protocols.http.headers import HeaderMemo, Headers
 
 MAX_HEAD = 8 * 1024
 MAX_BUFFER = 72 * 1024  # a head and the largest body of a request that is handed on
-METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST"})
+METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _END = b"\r\n\r\n"
 _LINE = re.compile(rb"([A-Z]{1,16}) ([!-~]+) HTTP/1\.([01])\Z")
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})|%2[Ff]|%5[Cc]|%00")

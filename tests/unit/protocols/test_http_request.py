@@ -72,7 +72,7 @@ def test_gzip(value, accepts):
         (head(line="get / HTTP/1.1"), 400),
         (head(line="GET  / HTTP/1.1"), 400),
         (head(line="GET / HTTP/2.0"), 505),
-        (head(line="DELETE / HTTP/1.1"), 405),
+        (head(line="TRACE / HTTP/1.1"), 405),
         (head(host=False), 400),
         (head("no colon"), 400),
         (head("Name : x"), 400),
