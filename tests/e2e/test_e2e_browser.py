@@ -9,6 +9,7 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
 from tests.e2e.e2e_node import ROOT, Channel, Node
+from tests.e2e.test_e2e_standby import standby_url
 from tests.media_tools.clips import ClipMaker
 from tests.media_tools.publisher import Publisher
 
@@ -35,6 +36,12 @@ _ARGUMENTS = [
 _PLAYS = """() => {
   const video = window.nearcast?.player?.video;
   return video !== undefined && !video.paused && video.currentTime > 0.5;
+}"""
+_AT_THE_EDGE = """() => {
+  const player = window.nearcast?.player;
+  const latency = player?.latency();
+  return latency !== undefined && latency !== null && latency < 3 && !player.video.paused
+    && player.video.readyState >= 3;
 }"""
 PLAY_S = 10.0
 
@@ -120,6 +127,53 @@ async def test_origin_killed_while_watching(victim: Node, clips: ClipMaker, brow
         assert await watcher.time() - begin > 3.0, "playback did not go on"
         print(f"stalls {await watcher.number('stalls')}, latency {await watcher.number('latency'):.2f} s")
     assert not watcher.errors
+
+
+async def test_standby_takes_over_while_watching(node: Node, clips: ClipMaker, browser: Browser) -> None:
+    clip = clips.clip(60)
+    channel = await asyncio.to_thread(node.channel, "spare")
+    spare_url = await asyncio.to_thread(standby_url, node, channel)
+    with Publisher(clip, channel.publish_url) as primary, Publisher(clip, spare_url):
+        await until_live(node, channel)
+        watcher = await watch(browser, node, channel)
+        await watcher.plays()
+        await asyncio.sleep(5)
+        begin, stalls, clock = await watcher.time(), await watcher.number("stalls"), time.monotonic()
+        primary.kill()
+        await asyncio.sleep(10)
+        played = (await watcher.time() - begin) / (time.monotonic() - clock)
+        print(f"{played:.3f} x over the switch, latency {await watcher.number('latency'):.2f} s")
+        assert await watcher.number("stalls") == stalls
+        record = await asyncio.to_thread(node.broadcast, channel)
+        assert record is not None
+        assert record["slot"] == "standby"
+    assert not watcher.errors
+    assert 0.9 < played < 1.1
+
+
+async def test_publisher_returns_while_watching(node: Node, clips: ClipMaker, browser: Browser) -> None:
+    clip = clips.clip(60)
+    channel = await asyncio.to_thread(node.channel, "returns")
+    with Publisher(clip, channel.publish_url) as first:
+        await until_live(node, channel)
+        watcher = await watch(browser, node, channel)
+        await watcher.plays()
+        await asyncio.sleep(5)
+        await watcher.page.evaluate("() => { window.stayed = true; }")
+        first.kill()
+    await asyncio.sleep(4)
+    with Publisher(clip, channel.publish_url, skip_s=10) as second:
+        while (await asyncio.to_thread(node.broadcast, channel) or {}).get("state") != "live":
+            await asyncio.sleep(0.05)
+        live = time.monotonic()
+        await watcher.page.wait_for_function(_AT_THE_EDGE, timeout=15_000)
+        back = time.monotonic() - live
+        print(
+            f"at the edge {back:.1f} s after the publisher was back, {live - second.started:.1f} s after it began"
+        )
+        assert await watcher.page.evaluate("() => window.stayed"), "the page was loaded anew"
+    assert not watcher.errors
+    assert back < 4
 
 
 async def test_page_of_an_offline_channel_begins_to_play(node: Node, clips: ClipMaker, browser: Browser) -> None:
