@@ -156,6 +156,7 @@ class Broadcast(msgspec.Struct, frozen=True, kw_only=True):
     has_audio: bool = False
     encoder: str = ""  # what the publisher calls itself
     ingest: str = ""  # the process that writes it
+    slot: str = "primary"  # or "standby": which of the channel's publishers is on the air
     problems: list[Problem] = []
 
 

@@ -38,6 +38,14 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
     events: list[SessionEvent] = []  # the newest last
 
 
+class ReleaseRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Asks an ingest process to let go of a channel. Its publisher is ended by one of the same slot, and waits
+    behind one of the other slot."""
+
+    channel_id: str
+    slot: str
+
+
 class CaptureRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Asks ingest to keep what a channel's encoder sends, for so many seconds and bytes at most."""
 

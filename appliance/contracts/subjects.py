@@ -93,14 +93,14 @@ def notice_key(channel_id: str) -> str:
     return f"notice.{channel_id}"
 
 
-def session_key(channel_id: str, slot: str) -> str:
-    """The publisher that holds a channel's slot, "primary" or "standby"."""
-    return f"session.{channel_id}.{slot}"
-
-
 def health_key(channel_id: str) -> str:
     """Newest report on the publisher of this channel (appliance.contracts.health)."""
     return f"health.{channel_id}"
+
+
+def session_key(channel_id: str, slot: str) -> str:
+    """The publisher that holds a channel's slot, "primary" or "standby"."""
+    return f"session.{channel_id}.{slot}"
 
 
 # Keys of the directory bucket.

@@ -83,6 +83,8 @@ class IngestSettings:
     workers: int = _leaf(1, "processes", "Ingest processes sharing the encoders' ports.")
     # ruff: noqa: RUF009 - _leaf makes an immutable field, which the rule cannot see for a tuple
     proxy_from: Texts = _leaf((), "addresses", "Balancers whose PROXY protocol headers are believed.")
+    standby_stall_s: float = _leaf(0.8, "s", "Silence of the encoder on the air before the other one goes on.")
+    standby_return_s: float = _leaf(10.0, "s", "How long the preferred encoder must be well to come back.")
     drain_s: float = _leaf(10.0, "s", "Time given to encoders that were asked to connect elsewhere.")
     drain_to: str = _leaf("", "url", "Where they are sent, rtmp://HOST/live; empty: another process here.")
     ice_hosts: Texts = _leaf((), "addresses", "Where WebRTC publishers reach this node; empty: its own addresses.")

@@ -29,6 +29,11 @@ class Tasks:
         task.add_done_callback(self._done)
         return task
 
+    def cancel(self) -> None:
+        """Asks every child to end, without waiting."""
+        for task in self._tasks:
+            task.cancel()
+
     async def close(self) -> None:
         """Cancels every child and waits for it.
 

@@ -43,6 +43,7 @@ class AudioPath:
         self.output.bandwidth = shared.hints.audio_bit_rate
         self._shared = shared
         self._video = video
+        self._joins = shared.join is not None and point is not None
         self._waiting: deque[_Waiting] = deque()  # for the segment in which a new configuration serves
         self._from_msn: int | None = None
         self._from_pts = 0  # 90 kHz: what came in the new configuration before cannot be decoded with the old
@@ -62,6 +63,8 @@ class AudioPath:
         )
         if timed is None:
             return []
+        sample = timed.sample
+        self._shared.health.audio(sample.pts, self.output.timescale, len(sample.data), now_us)
         if self._from_msn is not None:
             self._waiting.append(_Waiting(timed, now_us))
             if len(self._waiting) > _MAX_WAITING:
@@ -77,12 +80,27 @@ class AudioPath:
         follows = self._video.next_msn if self._video is not None else self.cutter.segmenter.next_msn
         if differs and self.source is not None and self._video is not None:
             self._from_msn = follows
-        self.output.use(track, follows, audio=source.described())
-        self._shared.timeline.set_audio(self.output.timescale, source.sample_rate, source.frame_samples)
+        described = source.described()
+        self.output.use(track, follows, audio=described)
+        self._shared.health.set_audio(described.codec, described.sample_rate, described.channels)
+        self._shared.timeline.set_audio(
+            self.output.timescale, source.sample_rate, source.frame_samples, start=self._joins_at()
+        )
         self.source = source
+
+    def _joins_at(self) -> int | None:
+        """Where the log's sound ends, when this session goes on exactly there."""
+        point = self._shared.resume.get(AUDIO)
+        joins = self._shared.join is not None and self.source is None and point is not None
+        return point.end_dts if joins and point is not None else None
 
     def boundary(self, boundary: Boundary) -> None:
         """A segment of the source starts."""
+        if self._joins:
+            # What the log still misses of the sound belongs to the first segment, though it lies before it.
+            self._joins = False
+            point = self._shared.resume[AUDIO]
+            boundary = boundary._replace(pts=min(boundary.pts, point.end_dts * VIDEO_TIMESCALE // point.timescale))
         self.cutter.boundary(boundary)
         if self._from_msn is None or boundary.msn < self._from_msn:
             return

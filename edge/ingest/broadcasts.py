@@ -26,6 +26,7 @@ from appliance.contracts.media import (
     Init,
     Rendition,
 )
+from appliance.contracts.session import ReleaseRequest
 from appliance.runtime.backoff import Backoff
 from appliance.runtime.bus import Bus
 from appliance.runtime.clock import now_ms
@@ -90,19 +91,20 @@ class Broadcasts:
             if broadcast.state is not BroadcastState.ENDED:
                 self._start_grace(broadcast, self._settings.ingest.grace_s, look_first=True)
 
-    async def relieve(self, channel_id: str) -> None:
+    async def relieve(self, channel_id: str, slot: str) -> None:
         """Has the other process that writes the channel's broadcast, if there is one, finish and let go.
 
         One that does not answer is dead or will be fenced off by the log.
         """
-        known = self._known(channel_id)
+        known = self.known(channel_id)
         if known is None or known.ingest in ("", self._instance):
             return
         if known.state not in (BroadcastState.STARTING, BroadcastState.LIVE):
             return
         subject = subjects.ingest_release(self._edge_id, known.ingest)
+        wanted = msgspec.json.encode(ReleaseRequest(channel_id=channel_id, slot=slot))
         try:
-            await self._local.request(subject, channel_id.encode(), timeout_s=_RELEASE_S)
+            await self._local.request(subject, wanted, timeout_s=_RELEASE_S)
         except UnavailableError as error:
             self._log.info("other_process_is_gone", broadcast=known.broadcast_id, error=error.detail)
 
@@ -111,8 +113,9 @@ class Broadcasts:
 
         UnavailableError when the part log cannot be asked where it ends.
         """
+        slot = "standby" if key.standby else "primary"
         self._stop_grace(key.channel_id)
-        known = self._known(key.channel_id)
+        known = self.known(key.channel_id)
         if known is not None and self._is_other_stream(key, known):
             self.end(known, "another stream was announced")
             known = None
@@ -124,7 +127,7 @@ class Broadcasts:
         resume, inits = await self._where_it_ends(broadcast.broadcast_id)
         epochs = [point.header.epoch for point in resume.values()]
         epoch = max([broadcast.epoch, *epochs]) + 1
-        broadcast = msgspec.structs.replace(broadcast, epoch=epoch, ingest=self._instance)
+        broadcast = msgspec.structs.replace(broadcast, epoch=epoch, ingest=self._instance, slot=slot)
         self.save(broadcast)
         return Opened(broadcast, resume, inits, broadcast.started_at_ms > 0)
 
@@ -156,7 +159,7 @@ class Broadcasts:
 
     def release(self, channel_id: str) -> None:
         """A publisher who was to resume the channel's broadcast did not get that far: it waits on."""
-        known = self._known(channel_id)
+        known = self.known(channel_id)
         if known is not None:
             self._start_grace(known, self._settings.ingest.grace_s, look_first=False)
 
@@ -173,7 +176,7 @@ class Broadcasts:
 
     # --- choosing
 
-    def _known(self, channel_id: str) -> Broadcast | None:
+    def known(self, channel_id: str) -> Broadcast | None:
         """The channel's broadcast that may be resumed: of this process, or of another of this edge."""
         found = self._by_channel.get(channel_id)
         for _, data in self._live.items("broadcast."):

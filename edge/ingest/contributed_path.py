@@ -76,14 +76,15 @@ class ContributedPath:
         return out + self._shared.appends(self.output, self.segmenter.finish(), now_us)
 
     def _configure(self, source: VideoSource) -> None:
-        rate = self._shared.hints.frame_rate(source.picture)
+        hints = self._shared.hints.of_track(self.track)
+        rate = hints.frame_rate(source.picture)
         held = self._shared.timeline.set_frame_rate(rate, track=self.track)
         self._held.extend(timed.sample for timed in held)
         track = source.track()
         if self.output.differs_from_last(track):
             self._new_config = self._open
             self._config_dts = self._held[-1].end if self._held else self.segmenter.end_dts
-        self.output.bandwidth = self.output.bandwidth or source.first_bandwidth
+        self.output.bandwidth = self.output.bandwidth or hints.video_bit_rate or source.first_bandwidth
         self.output.use(track, self.segmenter.next_msn, video=source.described(rate))
         self.source = source
 

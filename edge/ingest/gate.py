@@ -1,4 +1,4 @@
-"""Who may publish, and which session they get. One session per channel; the newest encoder wins.
+"""Who may publish, and which session they get. One session per channel and slot; the newest encoder wins.
 
 Decided from what this edge knows: nothing here asks the centre.
 """
@@ -18,7 +18,7 @@ from appliance.runtime.tasks import Tasks
 from edge.ingest.keys import Directory, Refusal, authorise, authorise_hash
 from edge.ingest.publisher import Publisher, Sink, Target
 from edge.ingest.records import Records
-from edge.ingest.session import PublisherSession
+from edge.ingest.session import PRIMARY, STANDBY, PublisherSession
 
 _QUEUE_BYTES = 8 << 20  # of one session, waiting for its task
 _KEY_CHECK_S = 1.0
@@ -31,6 +31,7 @@ _FAILED = counter("nearcast_ingest_failed_sessions_total", "Sessions ended by an
 _TAKEOVERS = counter("nearcast_ingest_takeovers_total", "Publishers replaced by a newer one of their channel.")
 
 NewSession = Callable[[KeyRecord, str, Publisher, PublisherSession | None], PublisherSession]
+Slot = tuple[str, str]  # channel id, "primary" or "standby"
 
 
 class IngestGate:
@@ -53,8 +54,8 @@ class IngestGate:
         self._tasks = tasks
         self._new_session = new_session
         self._spool_bytes = spool_bytes
-        self._sessions: dict[str, PublisherSession] = {}
-        self._takeovers: dict[str, deque[float]] = {}
+        self._sessions: dict[Slot, PublisherSession] = {}
+        self._takeovers: dict[Slot, deque[float]] = {}
         self._unknown = 0
         self._draining = False
         self._log = get_logger("ingest.gate")
@@ -72,9 +73,9 @@ class IngestGate:
         """Those that run."""
         return list(self._sessions.values())
 
-    def session(self, channel_id: str) -> PublisherSession | None:
-        """The channel's."""
-        return self._sessions.get(channel_id)
+    def session(self, channel_id: str, slot: str) -> PublisherSession | None:
+        """The one that holds a channel's slot."""
+        return self._sessions.get((channel_id, slot))
 
     # --- the publishers' calls
 
@@ -118,20 +119,21 @@ class IngestGate:
         if self._draining:
             self._refuse(publisher, Refusal("draining", "This server is about to restart.", *where))
             return
-        prior = self._sessions.get(key.channel_id)
+        slot = key.channel_id, STANDBY if key.standby else PRIMARY
+        prior = self._sessions.get(slot)
         if prior is not None and not prior.done.is_set():
-            if not self._may_take_over(key.channel_id):
+            if not self._may_take_over(slot):
                 text = "Two encoders fight for this channel. Stop one and wait a minute."
                 self._refuse(publisher, Refusal("takeovers", text, *where))
                 return
             _TAKEOVERS.inc()
             prior.replace_by_other()
         session = self._new_session(key, secret_hash(target.key), publisher, prior)
-        self._sessions[key.channel_id] = session
-        self._tasks.start(self._run(session), "ingest-session")
+        self._sessions[slot] = session
+        self._tasks.start(self._run(slot, session), "ingest-session")
         publisher.accept(session)
 
-    async def _run(self, session: PublisherSession) -> None:
+    async def _run(self, slot: Slot, session: PublisherSession) -> None:
         try:
             await session.run(now_us)
         except Exception as error:  # noqa: BLE001 - task root: one stream must not take the others down
@@ -139,14 +141,14 @@ class IngestGate:
             self._log.exception("session_failed", channel=session.key.channel, error=repr(error))
             session.abandon()
         finally:
-            if self._sessions.get(session.key.channel_id) is session:
-                del self._sessions[session.key.channel_id]
+            if self._sessions.get(slot) is session:
+                del self._sessions[slot]
 
-    def _may_take_over(self, channel_id: str) -> bool:
+    def _may_take_over(self, slot: Slot) -> bool:
         now = asyncio.get_running_loop().time()
         if len(self._takeovers) > _MAX_TAKEOVER_CHANNELS:
             self._takeovers.clear()
-        times = self._takeovers.setdefault(channel_id, deque())
+        times = self._takeovers.setdefault(slot, deque())
         while times and now - times[0] > 60:
             times.popleft()
         if len(times) >= self._settings.takeovers_per_minute:

@@ -1,7 +1,5 @@
 """Carries what a publisher's health is from its session to the live bucket and the metrics."""
 
-import msgspec
-
 from appliance.contracts.health import Advice, HealthReport
 from appliance.runtime.metrics import counter, gauge
 from edge.media.health import Health
@@ -14,25 +12,25 @@ _ADVICE = counter("nearcast_ingest_advice_total", "Advices that began to be show
 
 
 class HealthFeed:
-    """One publisher session's reports: `health` is fed with frames, `due` is asked often and answers seldom."""
+    """One publisher session's reports: the packager feeds `health`, `due` is asked often and answers seldom."""
 
-    def __init__(self, channel: str) -> None:
-        self.health = Health()
+    def __init__(self, channel: str, health: Health) -> None:
+        self._health = health
         self._channel = channel
         self._told_us = 0
         self._stalls = 0
         self._shown: frozenset[str] = frozenset()
 
-    def due(self, now_us: int) -> bytes | None:
+    def due(self, now_us: int) -> HealthReport | None:
         """What to write at `health.<channel_id>` now, every two seconds; None: nothing."""
         if now_us - self._told_us < _EVERY_US:
             return None
-        report = self.health.report(now_us)
+        report = self._health.report(now_us)
         if report is None:
             return None
         self._told_us = now_us
         self._measure(report)
-        return msgspec.json.encode(report)
+        return report
 
     def close(self) -> None:
         """The publisher is gone: its gauges end. The key in the live bucket is the session's to delete."""

@@ -41,6 +41,10 @@ class LogWatch:
         """Begins to follow, from now on."""
         self._tasks.start(self._follow(), "ingest-watch")
 
+    def stop(self) -> None:
+        """Stops at its next turn."""
+        self._tasks.cancel()
+
     async def close(self) -> None:
         """Stops."""
         await self._tasks.close()

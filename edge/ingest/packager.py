@@ -15,14 +15,15 @@ from edge.ingest.hints import Hints
 from edge.ingest.inputs import AudioInput, CodecError, VideoInput
 from edge.ingest.names import track_name
 from edge.ingest.rendition import Append, RenditionOutput, ResumePoint
-from edge.ingest.shared import PackagerConfig, Shared
+from edge.ingest.shared import Join, PackagerConfig, Shared
 from edge.ingest.video_path import VideoPath
-from edge.media.timeline import Timeline
+from edge.media.health import Health
+from edge.media.timeline import TICKS_PER_MS, Timeline
 from edge.protocols.amf import AmfValue
 from edge.protocols.flv import AudioTag, FlvError, TagKind, VideoTag, parse_audio, parse_video
 from edge.protocols.flv.names import VP8
 
-__all__ = ["Packager", "PackagerConfig"]
+__all__ = ["Join", "Packager", "PackagerConfig"]
 
 PROBE_MS = 2_000
 _PROBE_BYTES = 16 << 20
@@ -76,14 +77,20 @@ class Packager:
         resume: Mapping[str, ResumePoint] | None = None,
         inits: Mapping[str, Sequence[Init]] | None = None,
         target_duration_s: int | None = None,
+        join: Join | None = None,
+        health: Health | None = None,
     ) -> None:
         """`resume` and `inits` are what the log holds of the broadcast's earlier sessions, by rendition.
 
-        `target_duration_s` is the broadcast's, None when it has not been announced yet.
+        `target_duration_s` is the broadcast's, None when it has not been announced yet. With `join` the first
+        picture goes on where the log ends, key frame or not: the caller knows that it follows. `health` is
+        told of every access unit and sound frame.
         """
         self.has_video = self.has_audio = False
         self.contributed: list[str] = []  # renditions of further video tracks, largest first
-        self._shared = Shared(config, epoch, resume or {}, inits or {}, target_duration_s)
+        self._shared = Shared(
+            config, epoch, resume or {}, inits or {}, target_duration_s, join, health
+        )  # fmt: skip
         self._probing = True
         self._queue: list[_Tag] = []
         self._queue_bytes = 0
@@ -228,6 +235,7 @@ class Packager:
             base=shared.base(now_us),
             frame_rate=shared.hints.frame_rate(picture.picture if picture is not None else None),
             anchor=(last.end_media_time, last.end_pdt_us) if last is not None else None,
+            offset=shared.join.media_time - shared.join.stamp * TICKS_PER_MS if shared.join is not None else None,
         )
         if picture is None:
             return []
@@ -295,6 +303,8 @@ class Packager:
                 self._shared.discontinuity = True  # all renditions start a segment where one has to
             return path.unit(one.source, unit, tag.stamp, tag.now_us) if unit is not None else []
         if unit is None:
+            if parsed.track == self._source_track and one.unsupported:
+                self._shared.problem(problems.video_codec(one.unsupported))
             return []
         if self._source is None:
             self._shared.problem(problems.video_late())
@@ -310,6 +320,8 @@ class Packager:
             return []
         one = self._inputs.audio(parsed.track)
         frame = one.take(parsed) if one is not None else None
+        if one is not None and one.unsupported:
+            self._shared.problem(problems.audio_codec(one.unsupported))
         if one is None or one.source is None:
             return []
         out: list[Append] = []

@@ -30,7 +30,7 @@ class Records:
         self._fed = fed
         self._subject = subjects.event(edge_id, "broadcast")
         self._tasks = tasks
-        self._values: dict[str, bytes] = {}
+        self._values: dict[str, bytes | None] = {}
         self._events: deque[BroadcastEvent] = deque()
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
@@ -44,6 +44,11 @@ class Records:
     def put(self, key: str, record: msgspec.Struct) -> None:
         """Writes a record of the live bucket."""
         self._values[key] = msgspec.json.encode(record)
+        self._wake()
+
+    def delete(self, key: str) -> None:
+        """Removes a record of the live bucket."""
+        self._values[key] = None
         self._wake()
 
     def emit(self, event: BroadcastEvent) -> None:
@@ -85,7 +90,10 @@ class Records:
     async def _write_all(self) -> None:
         while self._values:
             key, value = next(iter(self._values.items()))
-            await self._bucket.put(key, value)
+            if value is None:
+                await self._bucket.delete(key)
+            else:
+                await self._bucket.put(key, value)
             if self._values.get(key) is value:
                 del self._values[key]
         while self._events:

@@ -1,7 +1,7 @@
 """The last seconds of a publisher that waits: what is needed to begin with any of its frames."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from edge.ingest.inputs import CodecError, VideoInput
@@ -10,6 +10,8 @@ from edge.protocols.rtmp import AudioData, Event, Metadata, VideoData
 
 _KEEP_US = 12_000_000
 _KEEP_BYTES = 32 << 20
+_EX_AUDIO = 9
+_SETS_UP = (0, 5, 6, 7)  # packet types: sequence start, and those with another one inside
 
 
 class Held(NamedTuple):
@@ -20,25 +22,45 @@ class Held(NamedTuple):
     digest: int | None
     is_key: bool
     number: int
+    configures: bool
+
+
+class Head:
+    """Metadata and the newest configuration of each track: what decodes the frames after it."""
+
+    def __init__(self) -> None:
+        self._events: dict[tuple[str, int], Event] = {}
+
+    def note(self, event: Event) -> None:
+        """An event of the publisher, in order."""
+        for key in _configures(event):
+            self._events[key] = event
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(list(self._events.values()))
 
 
 class Reel:
     """Keeps 12 s or 32 MiB, whichever is less, and every configuration that was in force before that."""
 
-    def __init__(self) -> None:
+    def __init__(self, head: Iterable[Event] = ()) -> None:
+        """`head`: what configures the frames that will come, from before."""
         self.last_us = 0  # when the last picture or sound came
         self.key_us = 0  # when the last key frame came
         self._held: deque[Held] = deque()
         self._bytes = 0
         self._number = 0
-        self._head: dict[tuple[str, int], Event] = {}
+        self._head = Head()
         self._video = VideoInput()
+        for event in head:
+            self._head.note(event)
+            self._look(event)
 
     def push(self, event: Event, arrived_us: int) -> Held:
         """An event of the publisher."""
         digest, is_key = self._look(event)
         self._number += 1
-        held = Held(event, arrived_us, digest, is_key, self._number)
+        held = Held(event, arrived_us, digest, is_key, self._number, bool(_configures(event)))
         self._held.append(held)
         self._bytes += _size(event)
         if not isinstance(event, Metadata):
@@ -58,7 +80,7 @@ class Reel:
 
     def head(self) -> Iterator[Event]:
         """Metadata and configurations from before the held events."""
-        yield from self._head.values()
+        yield from self._head
 
     def held(self) -> Iterator[Held]:
         """Every held event, the oldest first."""
@@ -84,22 +106,29 @@ class Reel:
 
     def _forget(self, held: Held) -> None:
         self._bytes -= _size(held.event)
-        for key in _configures(held.event):
-            self._head[key] = held.event
+        self._head.note(held.event)
 
 
 def _configures(event: Event) -> list[tuple[str, int]]:
     """What an event sets up for those after it."""
     if isinstance(event, Metadata):
         return [("metadata", 0)]
+    if not isinstance(event, VideoData | AudioData) or not _may_configure(event):
+        return []
     try:
         if isinstance(event, VideoData):
             return [("video", tag.track) for tag in parse_video(event.body) if tag.kind is TagKind.CONFIG]
-        if isinstance(event, AudioData):
-            return [("audio", tag.track) for tag in parse_audio(event.body) if tag.kind is TagKind.CONFIG]
+        return [("audio", tag.track) for tag in parse_audio(event.body) if tag.kind is TagKind.CONFIG]
     except FlvError:
         return []
-    return []
+
+
+def _may_configure(event: VideoData | AudioData) -> bool:
+    """By the first bytes: most tags are frames, and need no closer look."""
+    first, second = (*event.body[:2], 1, 1)[:2]
+    if isinstance(event, VideoData):
+        return first & 0x0F in _SETS_UP if first & 0x80 else second == 0
+    return first & 0x0F in _SETS_UP if first >> 4 == _EX_AUDIO else second == 0
 
 
 def _size(event: Event) -> int:

@@ -4,8 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from appliance.contracts import subjects
 from appliance.contracts.directory import KeyRecord
+from appliance.contracts.session import CaptureRequest, ReleaseRequest
 from appliance.runtime.appender import Appender
 from appliance.runtime.bus import Bus, BusMessage, Subscription
 from appliance.runtime.ids import new_id
@@ -15,11 +18,13 @@ from appliance.runtime.settings import Settings
 from appliance.runtime.tasks import Tasks
 from appliance.runtime.tls import ServerTls
 from edge.ingest.broadcasts import Broadcasts
+from edge.ingest.capture import Captures
 from edge.ingest.gate import IngestGate
 from edge.ingest.listener import RtmpListener
 from edge.ingest.publisher import Publisher
 from edge.ingest.records import Records
-from edge.ingest.session import PublisherSession
+from edge.ingest.session import PRIMARY, STANDBY, PublisherSession
+from edge.ingest.site import Site
 from edge.ingest.whip.access import Access
 from edge.ingest.whip.config import WhipConfig
 from edge.ingest.whip.server import WhipServer
@@ -52,7 +57,6 @@ class IngestService:
         self.port = 0
         self._settings = settings
         self._local = local
-        self._appender = appender
         self._tls = tls
         self._tasks = tasks
         self._instance = new_id()
@@ -75,11 +79,20 @@ class IngestService:
             per_address=ingest.connections_per_address,
             proxy_from=ingest.proxy_from,
         )
+        self._site = Site(
+            settings=settings,
+            broadcasts=self._broadcasts,
+            appender=appender,
+            records=self._records,
+            captures=Captures(settings.data_dir / "captures", tasks),
+            log=local,
+            rival=self._rival,
+        )
+        self._subscriptions: list[Subscription] = []
         self._whip: WhipServer | None = None
         if whip_socket is not None:
             access = Access(directory, self._records)
             self._whip = WhipServer(WhipConfig.of(settings), self.gate, access, whip_socket, tasks)
-        self._subscription: Subscription | None = None
         self._log = get_logger("ingest")
 
     async def start(self) -> None:
@@ -87,9 +100,11 @@ class IngestService:
         self._records.start()
         self._broadcasts.recover()
         node, ports = self._settings.node, self._settings.ports
-        self._subscription = await self._local.subscribe(
-            subjects.ingest_release(node.edge_id, self._instance), self._on_release
-        )
+        for subject, handler in (
+            (subjects.ingest_release(node.edge_id, self._instance), self._on_release),
+            (subjects.ingest_capture(node.edge_id), self._on_capture),
+        ):
+            self._subscriptions.append(await self._local.subscribe(subject, handler))
         self.port = await self._listener.listen(node.host, ports.rtmp)
         if self._tls is not None:
             await self._listener.listen(node.host, ports.rtmps, self._tls.context)
@@ -126,33 +141,46 @@ class IngestService:
         if self._whip is not None:
             await self._whip.stop()
         await _all_done(sessions, _STOP_S)
-        if self._subscription is not None:
-            await self._subscription.close()
+        for subscription in self._subscriptions:
+            await subscription.close()
         await self._records.flushed(3.0)
 
     def _new_session(
         self, key: KeyRecord, key_hash: str, publisher: Publisher, predecessor: PublisherSession | None
     ) -> PublisherSession:
-        return PublisherSession(
-            self._settings,
-            key,
-            key_hash,
-            publisher,
-            broadcasts=self._broadcasts,
-            appender=self._appender,
-            predecessor=predecessor,
-        )
+        return PublisherSession(self._site, key, key_hash, publisher, predecessor)
+
+    def _rival(self, channel_id: str, slot: str) -> PublisherSession | None:
+        return self.gate.session(channel_id, PRIMARY if slot == STANDBY else STANDBY)
+
+    # --- requests of other processes
 
     async def _on_release(self, message: BusMessage) -> None:
-        """Another ingest process of this edge has a newer encoder of a channel that is published here."""
+        """Another ingest process of this edge has a publisher for a channel that is published here."""
         self._tasks.start(self._release(message), "ingest-release")
 
     async def _release(self, message: BusMessage) -> None:
-        session = self.gate.session(message.data.decode("ascii", "replace"))
-        if session is not None:
-            session.replace_by_other()
-            await session.done.wait()
+        try:
+            wanted = msgspec.json.decode(message.data, type=ReleaseRequest)
+        except msgspec.DecodeError:
+            return
+        same = self.gate.session(wanted.channel_id, wanted.slot)
+        if same is not None:
+            same.replace_by_other()
+            await same.done.wait()
+        rival = self._rival(wanted.channel_id, wanted.slot)
+        if rival is not None and rival.is_active:
+            await rival.step_back()
         await message.reply(b"done")
+
+    async def _on_capture(self, message: BusMessage) -> None:
+        """A supporter wants to see what an encoder sends. Only who has it answers."""
+        try:
+            wanted = msgspec.json.decode(message.data, type=CaptureRequest)
+        except msgspec.DecodeError:
+            return
+        if any(session.key.channel == wanted.channel for session in self.gate.sessions):
+            await message.reply(msgspec.json.encode(self._site.captures.start(wanted)))
 
 
 async def _all_done(sessions: Sequence[PublisherSession], limit_s: float) -> None:

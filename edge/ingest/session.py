@@ -1,71 +1,87 @@
-"""One publisher from its accepted key to its departure: a task that turns events into the part log."""
+"""One publisher from its accepted key to its departure: a task that turns events into the part log.
+
+    WAITING -> ACTIVE -> ENDED        ACTIVE -> WAITING        WAITING -> ENDED
+
+A session without a rival is active at once. Where a channel has two publishers, one with a standby key, one
+of them waits: its last seconds are kept, and it goes on where the other one stops.
+"""
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
 
-import msgspec
-
 from appliance.contracts import subjects
 from appliance.contracts.directory import KeyRecord
-from appliance.contracts.errors import NearcastError, UnavailableError
-from appliance.contracts.media import CHUNK_HEADER, SOURCE, Broadcast, BroadcastState
-from appliance.runtime.appender import Appender
+from appliance.contracts.errors import UnavailableError
 from appliance.runtime.backoff import Backoff
+from appliance.runtime.clock import now_ms
 from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import counter, gauge
-from appliance.runtime.settings import Settings
-from edge.ingest.broadcasts import Broadcasts, Opened
-from edge.ingest.packager import Packager, PackagerConfig
+from edge.ingest.broadcasts import Opened
+from edge.ingest.diary import Diary
+from edge.ingest.health_feed import HealthFeed
+from edge.ingest.promotion import Promotion
 from edge.ingest.publisher import Publisher
-from edge.ingest.rendition import Append
-from edge.media.ladder import plan_ladder
-from edge.protocols.rtmp import AudioData, Event, Metadata, VideoData
+from edge.ingest.reel import Head, Reel
+from edge.ingest.site import Site
+from edge.ingest.splicing import Start, follows, from_key_frame, splice
+from edge.ingest.writer import BroadcastWriter
+from edge.media.health import Health
+from edge.protocols.rtmp import AudioData, Event, VideoData
 
+PRIMARY, STANDBY = "primary", "standby"
 _OPEN_S = 20.0
-_FLUSH_S = 10.0
+_PREDECESSOR_S = 12.0
+_STEP_BACK_POLL_S = 0.005
+_SPLICE_TRIES = 100  # of 10 ms
 _ITEM_BYTES = 200  # what a queued event costs besides its body
+_WAITING_TICK_S, _ACTIVE_TICK_S = 0.05, 1.0
 
 _PUBLISHERS = gauge("nearcast_ingest_publishers", "Publisher sessions running.")
-_PROBLEMS = counter("nearcast_ingest_problems_total", "Problems found in publishers' streams.", ["code"])
-_CHUNKS = counter("nearcast_ingest_chunks_total", "Chunks given to the part log.")
+_SWITCHES = counter("nearcast_ingest_switches_total", "Publishers that took over from a rival.", ["how"])
 
 
 class PublisherSession:
-    """Owns the packager. `offer` feeds it, `run` is its task, `end` stops it; after `done` all is out."""
+    """A Sink. `offer` feeds it, `run` is its task, `end` stops it; after `done` all is out."""
 
     def __init__(
         self,
-        settings: Settings,
+        site: Site,
         key: KeyRecord,
         key_hash: str,
         publisher: Publisher,
-        *,
-        broadcasts: Broadcasts,
-        appender: Appender,
         predecessor: "PublisherSession | None",
     ) -> None:
-        """`predecessor` is the session taken over."""
+        """`predecessor` is the session of the same slot that is taken over."""
         self.key = key
         self.key_hash = key_hash
+        self.publisher = publisher
+        self.slot = STANDBY if key.standby else PRIMARY
         self.done = asyncio.Event()
         self.queued_bytes = 0
-        self._settings = settings
-        self.publisher = publisher
-        self._broadcasts = broadcasts
-        self._appender = appender
+        self._site = site
         self._predecessor = predecessor
         self._queue: deque[tuple[Event, int]] = deque()
         self._wake = asyncio.Event()
         self._ending: tuple[str, bool] | None = None
-        self._broadcast: Broadcast | None = None
-        self._packager: Packager | None = None
-        self._fences: dict[str, int] = {}
-        self._pending: dict[str, asyncio.Future[int]] = {}
-        self._fenced = False
-        self._reported: set[str] = set()
-        self._appended = False
-        self._log = get_logger("ingest.session").bind(channel=key.channel)
+        self._writer: BroadcastWriter | None = None
+        self._health = Health()
+        self._reports = HealthFeed(key.channel, self._health)
+        self._head = Head()
+        self._reel = Reel()
+        self._promotion: Promotion | None = None
+        self._stepping: asyncio.Event | None = None  # set once this session waits
+        self._diary = Diary(
+            publisher, channel_id=key.channel_id, channel=key.channel, slot=self.slot, at_ms=now_ms()
+        )
+        self._log = get_logger("ingest.session").bind(channel=key.channel, slot=self.slot)
+
+    @property
+    def is_active(self) -> bool:
+        """Whether its media goes into the log."""
+        return self._writer is not None
+
+    # --- the publisher's calls
 
     def offer(self, event: Event, now_us: int) -> None:
         """Queues an event. The caller bounds the queue by not reading on."""
@@ -80,33 +96,52 @@ class PublisherSession:
             self._ending = (reason, clean)
             self._wake.set()
 
+    # --- the gate's calls
+
     def replace_by_other(self) -> None:
         """Another publisher with this channel's key takes over."""
-        self.publisher.close("taken_over", "another encoder took over this channel")
+        self._close("taken_over", "another encoder took over this channel")
         self.end("taken over")
 
     def expel(self, code: str, text: str) -> None:
         """The key is not good any more."""
-        self.publisher.close(code, text)
+        self._close(code, text)
         self.end(code)
+
+    async def step_back(self) -> None:
+        """The other slot's publisher goes on: this one waits. Returns once its media is in the log."""
+        if self._stepping is None:
+            self._stepping = asyncio.Event()
+            self._wake.set()
+        stepping = self._stepping
+        while not stepping.is_set() and not self.done.is_set():  # noqa: ASYNC110 - either may be the end
+            await asyncio.sleep(_STEP_BACK_POLL_S)
 
     def abandon(self) -> None:
         """The task failed: the publisher may come back and go on behind what is in the log."""
-        self.publisher.close("internal", "this stream could not be handled; connect again")
-        if self._broadcast is not None:
-            self._broadcasts.interrupt(self._broadcast, "internal error", clean=False)
+        self._close("internal", "this stream could not be handled; connect again")
+        if self._writer is not None:
+            self._site.broadcasts.interrupt(self._writer.broadcast, "internal error", clean=False)
+
+    def _close(self, code: str, text: str) -> None:
+        self._diary.note(now_ms(), code, text)
+        self.publisher.close(code, text)
+
+    # --- the task
 
     async def run(self, now_us: Callable[[], int]) -> None:
         """The session's task."""
         _PUBLISHERS.inc()
         try:
             await self._wait_for_predecessor()
-            opened = await self._open()
-            if opened is not None:
-                self._start(opened)
-                await self._work()
-                await self._finish(now_us())
+            self._diary.note(now_ms(), "connected", f"{self.publisher.encoder or 'an encoder'} connected")
+            self._promotion = Promotion(self._site, self.key.channel_id, self.slot)
+            if self._promotion.may_begin():
+                await self._begin()
+            await self._work(now_us)
+            await self._finish(now_us())
         finally:
+            await self._leave()
             _PUBLISHERS.dec()
             self.done.set()
 
@@ -114,11 +149,89 @@ class PublisherSession:
         if self._predecessor is None:
             return
         try:
-            async with asyncio.timeout(_FLUSH_S + 2):
+            async with asyncio.timeout(_PREDECESSOR_S):
                 await self._predecessor.done.wait()
         except TimeoutError:
             self._log.warning("predecessor_does_not_end")
         self._predecessor = None
+
+    async def _work(self, now_us: Callable[[], int]) -> None:
+        while True:
+            await self._sleep()
+            await self._take_queue()
+            if self._ending is not None:
+                return
+            if self._stepping is not None:
+                await self._give_way(now_us())
+            elif self._writer is None and self._promotion is not None:
+                await self._consider(self._promotion)
+            self._keep_diary()
+            self._tell_health(now_us())
+
+    async def _sleep(self) -> None:
+        if not self._wake.is_set():
+            try:
+                async with asyncio.timeout(_ACTIVE_TICK_S if self._writer is not None else _WAITING_TICK_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                return
+        self._wake.clear()
+
+    async def _take_queue(self) -> None:
+        while self._queue:
+            event, arrived_us = self._queue.popleft()
+            self.queued_bytes -= _size(event)
+            self._handle(event, arrived_us)
+            if len(self._queue) % 64 == 63:
+                await asyncio.sleep(0)  # a long queue must not hold up other publishers
+
+    def _handle(self, event: Event, arrived_us: int) -> None:
+        self._site.captures.take(self.key.channel, event, arrived_us)
+        self._head.note(event)
+        writer = self._writer
+        if writer is None:
+            self._reel.push(event, arrived_us)
+            return
+        writer.handle(event, arrived_us)
+        if writer.packager.unusable and self._ending is None:
+            self._close("unusable", next(iter(writer.packager.problems.values())).text)
+            self.end("nothing usable arrived", clean=True)
+
+    # --- becoming active and waiting again
+
+    async def _begin(self) -> None:
+        """Becomes active at once: there is no rival, and what was there before has ended."""
+        opened = await self._open()
+        if opened is not None:
+            self._start(opened, from_key_frame(self._reel))
+
+    async def _consider(self, promotion: Promotion) -> None:
+        """Becomes active if it is this publisher's turn, from the best frame there is."""
+        why = promotion.due(self._reel)
+        if why is None:
+            return
+        await promotion.relieve()
+        opened = await self._open()
+        if opened is None:
+            return
+        start = await self._find_start(promotion, opened)
+        _SWITCHES.labels("spliced" if start.join is not None else "key_frame").inc()
+        self._log.info("switched_in", reason=why, spliced=start.join is not None)
+        self._diary.note(now_ms(), "switched_in", why)
+        self._start(opened, start)
+
+    async def _find_start(self, promotion: Promotion, opened: Opened) -> Start:
+        """The frame that follows the log's last one may still be on its way here."""
+        published = await promotion.published(opened)
+        for _ in range(_SPLICE_TRIES):
+            start = splice(self._reel, published, opened.resume)
+            if start is not None:
+                return start
+            if not follows(self._reel, published):
+                break
+            await asyncio.sleep(0.01)
+            await self._take_queue()
+        return from_key_frame(self._reel)
 
     async def _open(self) -> Opened | None:
         backoff = Backoff(0.1, 1.0)
@@ -126,146 +239,96 @@ class PublisherSession:
             async with asyncio.timeout(_OPEN_S):
                 while True:
                     try:
-                        await self._broadcasts.relieve(self.key.channel_id)
-                        return await self._broadcasts.open(self.key, self.publisher.encoder)
+                        await self._site.broadcasts.relieve(self.key.channel_id, self.slot)
+                        return await self._site.broadcasts.open(self.key, self.publisher.encoder)
                     except UnavailableError as error:
                         self._log.warning("open_waits", error=error.detail)
                         await asyncio.sleep(backoff.next_delay())
         except TimeoutError:
-            self.publisher.close("unavailable", "the media log does not answer; try again in a moment")
-            self._broadcasts.release(self.key.channel_id)
+            self._close("unavailable", "the media log does not answer; try again in a moment")
+            self._site.broadcasts.release(self.key.channel_id)
+            self.end("the log is away")
             return None
 
-    def _start(self, opened: Opened) -> None:
-        self._broadcast = opened.broadcast
-        media = self._settings.media
-        self._packager = Packager(
-            PackagerConfig(
-                part_target_s=opened.broadcast.part_target_s,
-                segment_target_s=media.segment_target_s,
-                chunk_s=media.chunk_s,
-            ),
-            epoch=opened.broadcast.epoch,
-            resume=opened.resume,
-            inits=opened.inits,
-            target_duration_s=opened.broadcast.target_duration_s if opened.announced else None,
+    def _start(self, opened: Opened, start: Start) -> None:
+        self._writer = writer = BroadcastWriter(
+            self._site.settings,
+            opened,
+            broadcasts=self._site.broadcasts,
+            appender=self._site.appender,
+            on_fenced=self._fenced_off,
+            join=start.join,
+            health=self._health,
         )
-        self._fences = {name: point.sequence for name, point in opened.resume.items()}
-        self._log = self._log.bind(broadcast=opened.broadcast.broadcast_id)
-        self._log.info("publisher_started", encoder=self.publisher.encoder, epoch=opened.broadcast.epoch)
+        self._log.info(
+            "publisher_started",
+            broadcast=opened.broadcast.broadcast_id,
+            encoder=self.publisher.encoder,
+            epoch=opened.broadcast.epoch,
+        )
+        for event, arrived_us in start.events:
+            writer.handle(event, arrived_us)
+        self._reel = Reel()
 
-    async def _work(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._queue:
-                event, now_us = self._queue.popleft()
-                self.queued_bytes -= _size(event)
-                self._handle(event, now_us)
-                if len(self._queue) % 64 == 63:
-                    await asyncio.sleep(0)  # a long queue must not hold up other publishers
-            if self._ending is not None:
-                return
-
-    def _handle(self, event: Event, now_us: int) -> None:
-        packager = self._packager
-        if packager is None or self._fenced:
-            return
-        if isinstance(event, VideoData):
-            self._append_all(packager.video(event.timestamp, event.body, now_us=now_us))
-        elif isinstance(event, AudioData):
-            self._append_all(packager.audio(event.timestamp, event.body, now_us=now_us))
-        elif isinstance(event, Metadata):
-            packager.metadata(event.values)
-        self._keep_records(packager)
-        if packager.unusable and self._ending is None:
-            text = next(iter(packager.problems.values())).text
-            self.publisher.close("unusable", text)
-            self.end("nothing usable arrived", clean=True)
-
-    def _append_all(self, appends: list[Append]) -> None:
-        broadcast = self._broadcast
-        if broadcast is None:
-            return
-        for append in appends:
-            fence = self._fences.pop(append.rendition, None)
-            if fence is None and append.rendition not in self._pending:
-                fence = 0
-            future = self._appender.append(
-                subjects.media(broadcast.broadcast_id, append.rendition),
-                append.data,
-                message_id=append.header.message_id(broadcast.broadcast_id, append.rendition),
-                headers={CHUNK_HEADER: append.header.encode()},
-                expect_last=fence,
-            )
-            future.add_done_callback(self._acknowledged)
-            self._pending[append.rendition] = future
-            self._appended = True
-            _CHUNKS.inc()
-
-    def _acknowledged(self, future: "asyncio.Future[int]") -> None:
-        if future.cancelled() or not isinstance(future.exception(), NearcastError) or self._fenced:
-            return
-        self._fenced = True
-        self.publisher.close("taken_over", "another process of this site writes this broadcast")
+    def _fenced_off(self) -> None:
+        self._close("taken_over", "another process of this site writes this broadcast")
         self.end("fenced off")
 
-    def _keep_records(self, packager: Packager) -> None:
-        """Brings the live records up to date with what the packager has found out."""
-        broadcast = self._broadcast
-        if broadcast is None:
-            return
-        for output in packager.renditions.values():
-            if output.dirty and output.inits:
-                output.dirty = False
-                self._broadcasts.save_rendition(output.record(broadcast.broadcast_id))
-        changed = self._described(packager, broadcast)
-        ready = self._appended and packager.target_duration_s is not None
-        if ready and broadcast.state is not BroadcastState.LIVE:
-            self._broadcast = self._broadcasts.go_live(changed)
-            self._log.info("broadcast_live", target_duration_s=changed.target_duration_s, ladder=changed.ladder)
-        elif changed != broadcast:
-            self._broadcast = self._broadcasts.save(changed)
+    async def _give_way(self, now_us: int) -> None:
+        """Ends what this publisher writes, and waits from now on."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            await writer.finish(now_us)
+            self._reel = Reel(self._head)
+            self._diary.note(now_ms(), "waiting", "the other encoder of this channel is on the air")
+            self._log.info("stepped_back")
+        if self._promotion is not None:
+            self._promotion.stepped_back()
+        stepping, self._stepping = self._stepping, None
+        if stepping is not None:
+            stepping.set()
 
-    def _described(self, packager: Packager, broadcast: Broadcast) -> Broadcast:
-        fixed = broadcast.started_at_ms > 0
-        for code in packager.problems.keys() - self._reported:
-            self._reported.add(code)
-            _PROBLEMS.labels(code).inc()
-            self._log.info("publisher_problem", code=code)
-        ladder = broadcast.ladder if fixed and broadcast.ladder else self._ladder(packager)
-        target = broadcast.target_duration_s if fixed else packager.target_duration_s
-        return msgspec.structs.replace(
-            broadcast,
-            has_video=packager.has_video,
-            has_audio=packager.has_audio,
-            problems=list(packager.problems.values()),
-            ladder=ladder,
-            target_duration_s=target or broadcast.target_duration_s,
-        )
-
-    def _ladder(self, packager: Packager) -> list[str]:
-        output = packager.renditions.get(SOURCE)
-        video = output.inits[-1].video if output is not None and output.inits else None
-        if video is None:
-            return []
-        rungs = plan_ladder(video.width, video.height, video.frame_rate, video.sample_aspect)
-        return [SOURCE, *(rung.name for rung in rungs)] if self._settings.transcode.enabled else [SOURCE]
+    # --- the end
 
     async def _finish(self, now_us: int) -> None:
         """Ends the segments and waits until the log has everything, so that a successor can go on."""
-        packager, broadcast = self._packager, self._broadcast
-        if packager is None or broadcast is None:
-            return
+        writer = self._writer
         reason, clean = self._ending or ("stopped", False)
-        if not self._fenced:
-            self._append_all(packager.finish(now_us=now_us))
-            self._keep_records(packager)
-        if self._pending:
-            await asyncio.wait(self._pending.values(), timeout=_FLUSH_S)
         self._log.info("publisher_ended", reason=reason)
-        if not self._fenced:
-            self._broadcasts.interrupt(self._broadcast or broadcast, reason, clean=clean)
+        self._diary.note(now_ms(), "ended", reason)
+        if writer is not None:
+            await writer.finish(now_us)
+            if not writer.fenced:
+                self._site.broadcasts.interrupt(writer.broadcast, reason, clean=clean)
+
+    async def _leave(self) -> None:
+        if self._promotion is not None:
+            await self._promotion.close()
+        self._reports.close()
+        records, channel_id = self._site.records, self.key.channel_id
+        if self._writer is not None:
+            records.delete(subjects.health_key(channel_id))
+        records.put(subjects.session_key(channel_id, self.slot), self._diary.ended(now_ms()))
+
+    def _tell_health(self, now_us: int) -> None:
+        report = self._reports.due(now_us) if self._writer is not None else None
+        if report is not None:
+            self._site.records.put(subjects.health_key(self.key.channel_id), report)
+
+    def _keep_diary(self) -> None:
+        at_ms = now_ms()
+        if not self._diary.is_due(at_ms):
+            return
+        writer = self._writer
+        record = self._diary.record(
+            at_ms,
+            broadcast_id=writer.broadcast.broadcast_id if writer is not None else "",
+            slot=self.slot,
+            queued_bytes=self.queued_bytes,
+            spool_bytes=self._site.appender.pending_bytes,
+            quirks=list(writer.packager.quirks) if writer is not None else [],
+        )
+        self._site.records.put(subjects.session_key(self.key.channel_id, self.slot), record)
 
 
 def _size(event: Event) -> int:

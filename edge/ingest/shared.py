@@ -1,12 +1,14 @@
 """What the tracks of one publisher session share: the timeline, the renditions, and what was found out."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from appliance.contracts.media import SOURCE, VIDEO_TIMESCALE, Init, Problem
 from edge.ingest.hints import Hints
 from edge.ingest.rendition import Append, RenditionOutput, ResumePoint
+from edge.media.health import Health
 from edge.media.segmenter import Chunk, SegmenterConfig
 from edge.media.timeline import BASE_OFFSET, Timeline
 
@@ -20,6 +22,13 @@ class PackagerConfig(msgspec.Struct, frozen=True, kw_only=True):
     repair: bool = True
 
 
+class Join(NamedTuple):
+    """A publisher's stamp (ms, as sent) and the media time (90 kHz) it stands for: where the log ends."""
+
+    stamp: int
+    media_time: int
+
+
 class Shared:
     """See the module's docstring. Made once per session; `timeline` is set when probing ends."""
 
@@ -30,12 +39,16 @@ class Shared:
         resume: Mapping[str, ResumePoint],
         inits: Mapping[str, Sequence[Init]],
         target_duration_s: int | None,
+        join: Join | None = None,
+        health: Health | None = None,
     ) -> None:
         self.config = config
         self.epoch = epoch
         self.resume = dict(resume)
         self.inits = dict(inits)
         self.target_duration_s = target_duration_s
+        self.join = join
+        self.health = health or Health()
         self.needs_repair = False
         self.hints = Hints()
         self.timeline = Timeline()

@@ -43,14 +43,14 @@ class VideoPath:
         self.output = shared.output(SOURCE, VIDEO_TIMESCALE)
         self.source: VideoSource | None = None
         self._shared = shared
-        self._started = False
+        self._started = shared.join is not None
         self._keys = KeyFrames(shared, self.segmenter)
 
     def unit(self, source: VideoSource | None, unit: AccessUnit, stamp: int, now_us: int) -> list[Append]:
         """An access unit and the configuration that decodes it."""
         out: list[Append] = []
         if source != self.source:
-            if not unit.key or source is None:
+            if source is None or not (unit.key or self._continues(source)):
                 return []  # nothing decodes before a key frame of the new configuration
             out += self._configure(source, now_us)
         timed = self._shared.timeline.video(
@@ -59,6 +59,11 @@ class VideoPath:
         for item in timed:
             out += self._push(item, now_us)
         return out
+
+    def _continues(self, source: VideoSource) -> bool:
+        """Whether the first picture may go on in the middle of what the log ends with."""
+        first = self._shared.join is not None and self.source is None
+        return first and not self.output.differs_from_last(source.track())
 
     def flush(self, now_us: int) -> list[Append]:
         """The frame held back to learn its duration comes out."""
@@ -83,7 +88,9 @@ class VideoPath:
         track = source.track()
         shared.discontinuity = shared.discontinuity or self.output.differs_from_last(track)
         self.output.bandwidth = self.output.bandwidth or source.first_bandwidth
-        self.output.use(track, self.segmenter.next_msn, video=source.described(rate))
+        described = source.described(rate)
+        self.output.use(track, self.segmenter.next_msn, video=described)
+        shared.health.set_video(described.codec, described.width, described.height, described.frame_rate)
         return out
 
     def _push(self, timed: Timed, now_us: int) -> list[Append]:
@@ -100,6 +107,7 @@ class VideoPath:
         if sample.key:
             shared.discontinuity = False
         self._keys.watch(sample)
+        shared.health.video(sample.dts, sample.key, len(sample.data), now_us, sample.cts)
         before = segmenter.msn
         chunks = segmenter.push(
             sample, pdt_us=shared.timeline.pdt_us(sample.pts), discontinuity=discontinuity

@@ -14,8 +14,14 @@ class AudioClock:
     out. Times are ticks of `timescale`, by custom the sample rate.
     """
 
-    def __init__(self, timescale: int, sample_rate: int = 0, frame_samples: int = 1024) -> None:
-        """`sample_rate` 0: as `timescale`. Another rate keeps the track's clock when audio changes."""
+    def __init__(
+        self, timescale: int, sample_rate: int = 0, frame_samples: int = 1024, *, start: int | None = None
+    ) -> None:
+        """`sample_rate` 0: as `timescale`. Another rate keeps the track's clock when audio changes.
+
+        `start`: the exact time of the first frame, if its stamp says nearly that.
+        """
+        self._start = start
         self.resyncs = 0
         self.dropped = 0
         self._timescale = timescale
@@ -29,7 +35,8 @@ class AudioClock:
     def push(self, time: int, data: Payload, samples: int = 0) -> Sample | None:
         """The frame with its exact time; None when it is left out. `samples` 0: as many as usual."""
         if self._anchor is None:
-            self._anchor = time
+            near = self._start is not None and abs(time - self._start) * 100 <= self._timescale
+            self._anchor = self._start if near else time
         self._watch(time - self._next())
         if self._dropping:
             self.dropped += 1

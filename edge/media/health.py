@@ -17,6 +17,7 @@ _WINDOW = 10  # seconds of bit rate
 _RATE_WINDOW = 5  # seconds of frame rate
 _GOPS = 8
 _MINUTE_US = 60 * _US
+_NEVER = -1 << 62
 _JUMP = 10 * _SECOND  # a step of media time that is no pause but another clock
 _DRIFT_S = 120  # seconds of media whose least delays show the drift
 _DRIFT_FROM_S = 30
@@ -79,7 +80,7 @@ class Health:
         self._reported_us = 0
         self._arrival = 0  # of the last access unit or audio frame
         self._video_arrival = 0
-        self._dts = -1
+        self._dts = _NEVER
         self._audio_pts = 0
         self._key_dts = -1
         self._gops: deque[int] = deque(maxlen=_GOPS)

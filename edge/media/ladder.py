@@ -72,6 +72,7 @@ _RATES = ((1080, 6_000_000), *((side, bit_rate) for _, side, bit_rate in _RUNGS)
 _TOP_SIDE = 1080
 _H264 = ("avc1", "avc3")
 _CHOSEN_BY_PLAYERS = (*_H264, "hvc1", "hev1", "av01", "vp09")  # others are in no player's fragmented MP4
+_NOT_PLAYED = ("6e", "7a", "f4", "2c")  # H.264 profiles with 10 bits, 4:2:2 or 4:4:4 (ITU-T H.264, Annex A)
 _FAST_FROM = 720  # rungs below this short side get half of a frame rate above 30
 _MAX_SLOW_RATE = 31
 
@@ -84,8 +85,9 @@ def ladder_of(source: SourceDescription, *, transcoded: bool = True) -> Ladder:
     viewer is left without a picture. HEVC, AV1 and VP9 stay listed, players choose by CODECS. A contributed
     H.264 rendition replaces the rung whose height is its own within a tenth.
     """
-    kind = source.codec.partition(".")[0]
+    kind, _, profile = source.codec.partition(".")
     listed = source.playable and kind in _CHOSEN_BY_PLAYERS
+    listed = listed and not (kind in _H264 and profile[:2].lower() in _NOT_PLAYED)
     rungs = _rungs(source, own_size=not listed or kind not in _H264) if transcoded else []
     given = [one for one in source.contributed if one.codec.startswith(_H264)]
     rungs = [rung for rung in rungs if not any(_replaces(one, rung) for one in given)]

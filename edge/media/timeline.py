@@ -9,14 +9,14 @@ from edge.media.video_clock import VideoClock
 from edge.protocols.fmp4 import Payload, Sample
 
 BASE_OFFSET = VIDEO_TIMESCALE  # decode times begin near 1 s, so that no early frame becomes negative
-_TICKS_PER_MS = VIDEO_TIMESCALE // 1000
+TICKS_PER_MS = VIDEO_TIMESCALE // 1000
 _MAX_CTS_MS = 10_000
 _ANCHORS = 8
 
 
 def nano_ticks(nano: int) -> int:
     """Nanoseconds below a millisecond as 90 kHz ticks, rounded."""
-    return (nano * _TICKS_PER_MS + 500_000) // 1_000_000
+    return (nano * TICKS_PER_MS + 500_000) // 1_000_000
 
 
 class Timed(NamedTuple):
@@ -53,8 +53,11 @@ class Timeline:
         base: int = BASE_OFFSET,
         frame_rate: tuple[int, int] = (0, 1),
         anchor: tuple[int, int] | None = None,
+        offset: int | None = None,
     ) -> None:
         """`base` is the media time (90 kHz) of the first stamp, `frame_rate` a hint for the video.
+
+        `offset` is to be added to a stamp in 90 kHz ticks, where that is known: then `base` says nothing.
 
         `anchor` (media time, Unix microseconds) carries an earlier session's wall clock on; without it the
         first key frame's arrival is the anchor.
@@ -64,6 +67,7 @@ class Timeline:
         self.audio_clock: AudioClock | None = None
         self._audio_rate = 0
         self._base = base
+        self._offset = offset
         self._video, self._audio = _Track(BACKWARD_LIMIT_MS), _Track(AUDIO_BACKWARD_LIMIT_MS)
         self._video.clock = VideoClock(frame_rate)
         self._others: dict[int, _Track] = {}
@@ -71,10 +75,15 @@ class Timeline:
         self._new_section = False
         self._anchors: list[tuple[int, int]] = [anchor] if anchor is not None else []
 
-    def set_audio(self, timescale: int, sample_rate: int = 0, frame_samples: int = 1024) -> None:
-        """Configures the audio clock; again when the configuration changes, with the same timescale."""
+    def set_audio(
+        self, timescale: int, sample_rate: int = 0, frame_samples: int = 1024, *, start: int | None = None
+    ) -> None:
+        """Configures the audio clock; again when the configuration changes, with the same timescale.
+
+        `start`: where the sound goes on exactly, in ticks of `timescale`, if its first frame is close to that.
+        """
         self._audio_rate = timescale
-        self.audio_clock = AudioClock(timescale, sample_rate, frame_samples)
+        self.audio_clock = AudioClock(timescale, sample_rate, frame_samples, start=start)
 
     @property
     def video_clock(self) -> VideoClock:
@@ -101,7 +110,7 @@ class Timeline:
         cts_ms = max(-_MAX_CTS_MS, min(cts_ms, _MAX_CTS_MS))
         if cts_ms + self._cts_shift < 0:
             self._cts_shift = -cts_ms
-        cts = (cts_ms + self._cts_shift) * _TICKS_PER_MS
+        cts = (cts_ms + self._cts_shift) * TICKS_PER_MS
         if cts_ms:
             cts += nano_ticks(nano)
         else:
@@ -177,42 +186,46 @@ class Timeline:
         verdict = track.guard.judge(stamp_ms)
         if verdict is Verdict.GOOD:
             track.guard.accept(stamp_ms)
-            return stamp_ms * _TICKS_PER_MS + track.offset
-        expected = track.guard.expected_ms() * _TICKS_PER_MS + track.offset
+            return stamp_ms * TICKS_PER_MS + track.offset
+        expected = track.guard.expected_ms() * TICKS_PER_MS + track.offset
         if self._follows(track, other, stamp_ms, expected):
-            return stamp_ms * _TICKS_PER_MS + (track.offset or 0)
+            return stamp_ms * TICKS_PER_MS + (track.offset or 0)
         may_lead = track is self._video or track is self._audio
         if verdict is Verdict.OUTLIER or not may_lead:
             self.restamped += 1
             track.guard.substitute()
             return expected
         track.guard.accept(stamp_ms)
-        track.offset = expected - stamp_ms * _TICKS_PER_MS
+        track.offset = expected - stamp_ms * TICKS_PER_MS
         self.sections += 1
         self._new_section = True
         return expected
 
     def _first_offset(self, track: _Track, stamp_ms: int) -> int:
         """By a track that is known already, so that equal stamps mean the same time in all of them."""
+        if self._offset is not None and all(
+            track.offset is None for track in (self._video, self._audio, *self._others.values())
+        ):
+            return self._offset
         for other in (self._video, self._audio, *self._others.values()):
             if other.offset is None or other is track:
                 continue
-            near = abs(stamp_ms * _TICKS_PER_MS + other.offset - self._now_of(other)) <= 10 * VIDEO_TIMESCALE
+            near = abs(stamp_ms * TICKS_PER_MS + other.offset - self._now_of(other)) <= 10 * VIDEO_TIMESCALE
             if near:
                 return other.offset
-            return self._now_of(other) - stamp_ms * _TICKS_PER_MS
-        return self._base - stamp_ms * _TICKS_PER_MS
+            return self._now_of(other) - stamp_ms * TICKS_PER_MS
+        return self._base - stamp_ms * TICKS_PER_MS
 
     @staticmethod
     def _now_of(track: _Track) -> int:
-        return (track.guard.last_ms or 0) * _TICKS_PER_MS + (track.offset or 0)
+        return (track.guard.last_ms or 0) * TICKS_PER_MS + (track.offset or 0)
 
     @staticmethod
     def _follows(track: _Track, other: _Track, stamp_ms: int, expected: int) -> bool:
         """The other track has jumped already and this stamp fits its mapping: go along."""
         if other.offset is None or other.offset == track.offset:
             return False
-        if abs(stamp_ms * _TICKS_PER_MS + other.offset - expected) > VIDEO_TIMESCALE:
+        if abs(stamp_ms * TICKS_PER_MS + other.offset - expected) > VIDEO_TIMESCALE:
             return False
         track.offset = other.offset
         track.guard.accept(stamp_ms)

@@ -52,7 +52,9 @@ def ours(clip: str) -> None:
     from edge.media.ladder import plan_ladder
     from edge.media.segmenter import SegmenterConfig
     from edge.protocols.fmp4 import Sample, fragment
-    from edge.transcode.pipeline import Pipeline, SourceChunk
+    from edge.transcode.chunks import SourceChunk
+    from edge.transcode.forms import VideoForm
+    from edge.transcode.pipeline import Pipeline
     from edge.transcode.resume import RungPosition
     from edge.transcode.rung import RungWorker
 
@@ -67,7 +69,6 @@ def ours(clip: str) -> None:
             "superfast",
             form,
             RungPosition(None, 0, 0),
-            False,
             lambda output: sizes.append(len(output.data)),
             errors.append,
         )
@@ -78,7 +79,7 @@ def ours(clip: str) -> None:
     pipeline.start()
     with av.open(clip) as source:
         stream = source.streams.video[0]
-        config = bytes(stream.codec_context.extradata or b"")
+        source_form = VideoForm("h264", bytes(stream.codec_context.extradata or b""), (30, 1))
         samples: list[Sample] = []
         msn = part = serial = -1
         began = time.monotonic()
@@ -96,7 +97,7 @@ def ours(clip: str) -> None:
                 serial += 1
                 data = fragment(1, serial, first.dts, samples)
                 header = ChunkHeader(1, msn, part, 0, serial, ChunkFlag.NONE, first.dts, 9000, 0, 0)
-                pipeline.put(SourceChunk(serial + 1, header, data, config))
+                pipeline.put(SourceChunk(serial + 1, header, data, source_form))
                 samples = []
             samples.append(sample)
     pipeline.drain()

@@ -125,7 +125,7 @@ def is_flash(frame: VideoFrame) -> bool:
 
 def _sound(number: int) -> AudioFrame:
     frame = AudioFrame(format="fltp", layout="stereo", samples=SAMPLES)
-    samples = array.array("f", (_level(number * SAMPLES + index) for index in range(SAMPLES))).tobytes()
+    samples = array.array("f", (level(number * SAMPLES + index) for index in range(SAMPLES))).tobytes()
     for plane in frame.planes:
         plane.update(samples)
     frame.sample_rate = SAMPLE_RATE
@@ -133,7 +133,8 @@ def _sound(number: int) -> AudioFrame:
     return frame
 
 
-def _level(sample: int) -> float:
+def level(sample: int) -> float:
+    """The sound at a sample: a beep around the middle of each second."""
     within = (sample + SAMPLE_RATE // 2) % SAMPLE_RATE
     if within >= BEEP_S * SAMPLE_RATE:
         return 0.0

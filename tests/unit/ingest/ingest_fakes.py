@@ -1,7 +1,7 @@
 """Stand-ins for our own narrow runtime interfaces."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -61,6 +61,9 @@ class FakeBucket:
         self._log.live[key] = value
         return 1
 
+    async def delete(self, key: str) -> None:
+        self._log.live.pop(key, None)
+
 
 class Question:
     """A request on its way to its one handler."""
@@ -103,6 +106,18 @@ class FakeBus:
     async def append(self, subject: str, data: bytes, *, message_id: str) -> int:
         self.log.events.append(data)
         return len(self.log.events)
+
+    async def last_sequence(self, _stream: str) -> int:
+        return len(self.log.messages)
+
+    async def tail(self, _stream: str, wanted: list[str], start: int = 1) -> AsyncIterator[LogMessage]:
+        at = start - 1
+        while True:
+            while at < len(self.log.messages):
+                at += 1
+                if self.log.messages[at - 1].subject in wanted:
+                    yield self.log.messages[at - 1]
+            await asyncio.sleep(0.005)
 
     async def last_message(self, _stream: str, subject: str) -> LogMessage | None:
         return self.log.last(subject)

@@ -9,7 +9,7 @@ import pytest
 from appliance.contracts.media import AUDIO, SOURCE, ChunkFlag
 from edge.ingest.packager import Packager, PackagerConfig
 from edge.ingest.rendition import Append
-from edge.protocols.codecs import hevc
+from edge.protocols.codecs import avc, hevc
 from edge.protocols.fmp4 import read_fragments, read_init
 from tests.media_tools import encoded
 from tests.media_tools.bodies import Body, audio_bodies, interleaved, video_bodies
@@ -88,10 +88,13 @@ def test_mp3_is_refused_in_words() -> None:
     assert packager.has_video
 
 
-def test_b_frames_of_hevc_keep_their_order() -> None:
+def test_open_gop_and_b_frames_of_hevc() -> None:
     packager = Packager(PackagerConfig())
     stream = encoded.video("hvc1", 30, gop=15)
     assert any(unit.pts != unit.dts for unit in stream.units)
+    nals = [hevc.nal_type(nal) for unit in stream.units for nal in avc.split_annexb(unit.data)]
+    assert 21 in nals  # CRA: the GOP is open
+    assert {8, 9} & set(nals)  # RASL: pictures that lead it
     out = run(packager, video_bodies("hvc1", stream, frames=90))
     pictures = decoded(packager, out, SOURCE)
     times = [picture.pts for picture in pictures if picture.pts is not None]
@@ -154,3 +157,14 @@ def test_codec_changes_in_the_middle() -> None:
             for sample in part.samples:
                 is_opus = bytes(sample.data) in {unit.data for unit in encoded.audio("Opus").units}
                 assert is_opus == (append.header.init == 1)
+
+
+def test_a_codec_we_cannot_take_in_the_middle_is_said() -> None:
+    packager = Packager(PackagerConfig())
+    video = video_bodies("avc1", encoded.video("avc1", 10), frames=90)
+    sound = audio_bodies("mp4a", encoded.audio("mp4a"), 1024, frames=60)
+    mp3 = [Body(False, stamp, b"\x2f\xff\xfb\x90") for stamp in range(1300, 3000, 26)]
+    out = run(packager, interleaved(video, sound, mp3))
+    assert "MP3" in packager.problems["audio_codec"].text
+    assert count(of(out, SOURCE)) == 90
+    assert count(of(out, AUDIO)) == 60

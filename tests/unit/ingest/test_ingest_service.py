@@ -295,13 +295,13 @@ async def test_revoked_while_live(site: Site, monkeypatch: pytest.MonkeyPatch) -
 async def test_back_pressure(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edge.ingest.listener._TICK_S", 0.01)
     service = await site.ingest(spool_bytes=1000)
-    service._appender.pending_bytes = 2000  # type: ignore[misc]
+    service._site.appender.pending_bytes = 2000  # type: ignore[misc]
     client = await site.client(service)
     client.send(broadcast(3))
     await asyncio.sleep(0.03)
     (socket,) = service._listener._sockets
     assert socket._paused
-    service._appender.pending_bytes = 0  # type: ignore[misc]
+    service._site.appender.pending_bytes = 0  # type: ignore[misc]
     await until(lambda: site.state() is BroadcastState.LIVE)
 
 

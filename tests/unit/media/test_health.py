@@ -138,6 +138,13 @@ def test_upload_that_stops() -> None:
     assert encoder.last.stalls_total == 1
 
 
+def test_media_time_may_begin_at_nothing() -> None:
+    encoder = Encoder()
+    encoder.dts = 0
+    encoder.send(5)
+    assert encoder.last.jitter_ms == 0.0
+
+
 def test_a_pause_that_goes_on_is_counted() -> None:
     encoder = Encoder()
     encoder.send(5)

@@ -60,7 +60,10 @@ def test_other_codecs_stay_listed_and_get_an_h264_top(codec: str) -> None:
     assert (top.width, top.height, top.bit_rate) == (1920, 1080, 6_000_000)
 
 
-@pytest.mark.parametrize("source", [described(codec=VP8), described(playable=False), described(codec="x.1")])
+@pytest.mark.parametrize(
+    "source",
+    [described(codec=VP8), described(playable=False), described(codec="x.1"), described(codec="avc1.7A0028")],
+)
 def test_what_players_cannot_show_is_not_listed(source: SourceDescription) -> None:
     assert ladder_of(source).names == ["1080p", "720p", "480p", "360p"]
 

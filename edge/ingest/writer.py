@@ -1,0 +1,220 @@
+"""One stretch of a broadcast written by one publisher: from its packager into the part log and the records."""
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+
+from appliance.contracts import subjects
+from appliance.contracts.errors import NearcastError
+from appliance.contracts.media import (
+    AUDIO,
+    AUDIO_AAC,
+    CHUNK_HEADER,
+    SOURCE,
+    Broadcast,
+    BroadcastState,
+    VideoFormat,
+)
+from appliance.runtime.appender import Appender
+from appliance.runtime.logs import get_logger
+from appliance.runtime.metrics import counter
+from appliance.runtime.settings import Settings
+from edge.ingest.broadcasts import Broadcasts, Opened
+from edge.ingest.packager import Packager, PackagerConfig
+from edge.ingest.rendition import Append
+from edge.ingest.shared import Join
+from edge.media.health import Health
+from edge.media.ladder import Contribution, SourceDescription, ladder_of
+from edge.protocols.rtmp import AudioData, Event, Metadata, VideoData
+
+_FLUSH_S = 10.0
+_PLAYABLE_SOUND = "mp4a."  # RFC 6381; other sound is made into AAC by the transcoder
+
+_PROBLEMS = counter("nearcast_ingest_problems_total", "Problems found in publishers' streams.", ["code"])
+_CHUNKS = counter("nearcast_ingest_chunks_total", "Chunks given to the part log.")
+
+
+class BroadcastWriter:
+    """Feed `handle`; `finish` when the publisher goes or steps back. `fenced`: another writes the broadcast."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        opened: Opened,
+        *,
+        broadcasts: Broadcasts,
+        appender: Appender,
+        on_fenced: Callable[[], None],
+        health: Health,
+        join: Join | None = None,
+    ) -> None:
+        """`join`: go on in the middle of a GOP, exactly where the log ends."""
+        media = settings.media
+        self.fenced = False
+        self.broadcast = opened.broadcast
+        self.packager = Packager(
+            PackagerConfig(
+                part_target_s=opened.broadcast.part_target_s,
+                segment_target_s=media.segment_target_s,
+                chunk_s=media.chunk_s,
+                repair=settings.transcode.enabled,
+            ),
+            epoch=opened.broadcast.epoch,
+            resume=opened.resume,
+            inits=opened.inits,
+            target_duration_s=opened.broadcast.target_duration_s if opened.announced else None,
+            join=join,
+            health=health,
+        )
+        self._transcoded = settings.transcode.enabled
+        self._broadcasts = broadcasts
+        self._appender = appender
+        self._on_fenced = on_fenced
+        self._fences = {name: point.sequence for name, point in opened.resume.items()}
+        self._pending: dict[str, asyncio.Future[int]] = {}
+        self._reported: set[str] = set()
+        self._appended = False
+        self._described_by: tuple[object, ...] = ()
+        self._log = get_logger("ingest.writer").bind(
+            channel=opened.broadcast.channel, broadcast=opened.broadcast.broadcast_id
+        )
+
+    def handle(self, event: Event, now_us: int) -> None:
+        """An event of the publisher; `now_us` is the wall clock at which it came."""
+        if self.fenced:
+            return
+        packager = self.packager
+        if isinstance(event, VideoData):
+            self._append_all(packager.video(event.timestamp, event.body, now_us=now_us))
+        elif isinstance(event, AudioData):
+            self._append_all(packager.audio(event.timestamp, event.body, now_us=now_us))
+        elif isinstance(event, Metadata):
+            packager.metadata(event.values)
+        self._keep_records()
+
+    async def finish(self, now_us: int) -> None:
+        """Ends the segments and waits until the log has everything, so that a successor can go on."""
+        if not self.fenced:
+            self._append_all(self.packager.finish(now_us=now_us))
+            self._keep_records()
+        if self._pending:
+            await asyncio.wait(self._pending.values(), timeout=_FLUSH_S)
+
+    # --- the log
+
+    def _append_all(self, appends: list[Append]) -> None:
+        broadcast_id = self.broadcast.broadcast_id
+        for append in appends:
+            fence = self._fences.pop(append.rendition, None)
+            if fence is None and append.rendition not in self._pending:
+                fence = 0
+            future = self._appender.append(
+                subjects.media(broadcast_id, append.rendition),
+                append.data,
+                message_id=append.header.message_id(broadcast_id, append.rendition),
+                headers={CHUNK_HEADER: append.header.encode()},
+                expect_last=fence,
+            )
+            future.add_done_callback(self._acknowledged)
+            self._pending[append.rendition] = future
+            self._appended = True
+            _CHUNKS.inc()
+
+    def _acknowledged(self, future: "asyncio.Future[int]") -> None:
+        if future.cancelled() or not isinstance(future.exception(), NearcastError) or self.fenced:
+            return
+        self.fenced = True
+        self._on_fenced()
+
+    # --- the records
+
+    def _keep_records(self) -> None:
+        """Brings the live records up to date with what the packager has found out."""
+        packager, broadcast = self.packager, self.broadcast
+        for output in packager.renditions.values():
+            if output.dirty and output.inits:
+                output.dirty = False
+                self._broadcasts.save_rendition(output.record(broadcast.broadcast_id))
+        found = self._found()
+        if found == self._described_by:
+            return
+        self._described_by = found
+        changed = self._described(broadcast)
+        ready = self._appended and packager.target_duration_s is not None
+        if ready and broadcast.state is not BroadcastState.LIVE:
+            self.broadcast = self._broadcasts.go_live(changed)
+            self._log.info("broadcast_live", target_duration_s=changed.target_duration_s, ladder=changed.ladder)
+        elif changed != broadcast:
+            self.broadcast = self._broadcasts.save(changed)
+
+    def _found(self) -> tuple[object, ...]:
+        """What the record is made of: asked for at each frame, so it must cost nothing."""
+        packager = self.packager
+        return (
+            self._appended,
+            packager.target_duration_s,
+            packager.has_video,
+            packager.has_audio,
+            len(packager.problems),
+            len(packager.contributed),
+            packager.source_playable,
+            sum(len(output.inits) for output in packager.renditions.values()),
+        )
+
+    def _described(self, broadcast: Broadcast) -> Broadcast:
+        packager = self.packager
+        for code in packager.problems.keys() - self._reported:
+            self._reported.add(code)
+            _PROBLEMS.labels(code).inc()
+            self._log.info("publisher_problem", code=code)
+        fixed = broadcast.started_at_ms > 0
+        target = broadcast.target_duration_s if fixed else packager.target_duration_s
+        changed = msgspec.structs.replace(
+            broadcast,
+            has_video=packager.has_video,
+            has_audio=packager.has_audio,
+            problems=list(packager.problems.values()),
+            target_duration_s=target or broadcast.target_duration_s,
+            audio=self._sound(broadcast),
+        )
+        became_unplayable = SOURCE in broadcast.ladder and packager.has_video and not packager.source_playable
+        if fixed and broadcast.ladder and not became_unplayable:
+            return changed
+        ladder, contributed = self._ladder()
+        return msgspec.structs.replace(changed, ladder=ladder, contributed=contributed)
+
+    def _sound(self, broadcast: Broadcast) -> str:
+        """Which rendition viewers hear. Once made into AAC it stays so: players do not change it in mid-stream."""
+        output = self.packager.renditions.get(AUDIO)
+        form = output.inits[-1].audio if output is not None and output.inits else None
+        if broadcast.audio == AUDIO_AAC or form is None or not self._transcoded:
+            return broadcast.audio
+        return AUDIO if form.codec.startswith(_PLAYABLE_SOUND) else AUDIO_AAC
+
+    def _ladder(self) -> tuple[list[str], list[str]]:
+        """Names of the renditions viewers may expect, and of those that the encoder sends itself."""
+        video = self._video(SOURCE)
+        if video is None:
+            return [], []
+        given = [(name, self._video(name)) for name in self.packager.contributed]
+        ladder = ladder_of(
+            SourceDescription(
+                width=video.width,
+                height=video.height,
+                frame_rate=video.frame_rate,
+                sample_aspect=video.sample_aspect,
+                codec=video.codec,
+                playable=self.packager.source_playable or not self._transcoded,
+                contributed=tuple(
+                    Contribution(name, form.height, form.codec) for name, form in given if form is not None
+                ),
+            ),
+            transcoded=self._transcoded,
+        )
+        return ladder.names, ladder.contributed
+
+    def _video(self, name: str) -> VideoFormat | None:
+        """What the first initialisation segment of a rendition says: the ladder stays as it began."""
+        output = self.packager.renditions.get(name)
+        return output.inits[0].video if output is not None and output.inits else None
