@@ -53,18 +53,20 @@ class MediaPort:
         Port 0 is any port that is free for both.
         """
         loop = asyncio.get_running_loop()
-        for _ in range(_PORTS if not port else 1):
+        for _ in range(_PORTS):
             opened = _bound(host, port)
             self.port = int(opened.getsockname()[1])
             try:
                 self._server = await loop.create_server(lambda: TcpLeg(self), host, self.port)
-                break
             except OSError as error:
                 self._log.warning("tcp_port_not_available", port=self.port, error=str(error))
                 if not port:
                     opened.close()
-        self._socket = opened
-        loop.add_reader(self._socket, self._readable)
+                    continue
+            self._socket = opened
+            loop.add_reader(opened, self._readable)
+            return
+        raise ConfigError("no port is free for WebRTC")
 
     def close(self) -> None:
         """Closes everything."""
