@@ -26,17 +26,21 @@ class BroadcastView:
         self.broadcast = broadcast
         if broadcast.state is BroadcastState.ENDED:
             self.is_over = True
-        self._changed.set()
+        self._tell()
 
     def end(self) -> None:
         """The broadcast is over, or its record is gone."""
         self.is_over = True
-        self._changed.set()
+        self._tell()
 
     def set_rendition(self, rendition: Rendition) -> None:
         """A rendition that ingest writes is new or has a new initialisation segment."""
         self._renditions[rendition.name] = rendition
-        self._changed.set()
+        self._tell()
+
+    def _tell(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
 
     def rendition(self, name: str) -> Rendition | None:
         """The newest record of that name."""
@@ -45,8 +49,8 @@ class BroadcastView:
 
     async def changed(self) -> None:
         """Returns at the next change."""
-        self._changed.clear()
-        await self._changed.wait()
+        waiting = self._changed
+        await waiting.wait()
 
     async def form_of(self, name: str, header: ChunkHeader) -> VideoForm | AudioForm | None:
         """What decodes a chunk of `name`; None when nothing here does. UnavailableError: it is not announced."""

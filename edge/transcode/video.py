@@ -71,10 +71,34 @@ class VideoLane:
         self._failed = failed
 
     async def run(self) -> None:
-        """UnavailableError when the log is away for long."""
-        rungs = await self._rungs()
-        if not rungs:
-            return
+        """UnavailableError when the log is away for long.
+
+        A source that players can no longer be given gets another ladder: then the lane begins anew, where the
+        log of each rung ends.
+        """
+        while rungs := await self._rungs():
+            work = asyncio.ensure_future(self._transcode(rungs))
+            other = asyncio.ensure_future(self._other_rungs(rungs))
+            try:
+                await asyncio.wait({work, other}, return_when=asyncio.FIRST_COMPLETED)
+                if work.done():
+                    work.result()
+                    return
+            finally:
+                for task in (work, other):
+                    task.cancel()
+                await asyncio.gather(work, other, return_exceptions=True)
+            await self._writer.settled()
+
+    async def _other_rungs(self, rungs: list[Rung]) -> None:
+        """Returns when the broadcast wants others than `rungs`."""
+        while self._wanted() in ([], rungs):
+            await self._view.changed()
+
+    def _wanted(self) -> list[Rung]:
+        return rungs_to_make(self._view.broadcast, self._view.rendition(SOURCE))
+
+    async def _transcode(self, rungs: list[Rung]) -> None:
         broadcast_id = self._view.broadcast.broadcast_id
         while (start := await find_start(self._local, broadcast_id, [one.name for one in rungs])) is None:
             if self._view.is_over:
@@ -99,7 +123,7 @@ class VideoLane:
     async def _rungs(self) -> list[Rung]:
         """Waits for the source: sound may have come before the picture."""
         while not self._view.is_over:
-            rungs = rungs_to_make(self._view.broadcast, self._view.rendition(SOURCE))
+            rungs = self._wanted()
             if rungs:
                 return rungs
             await self._view.changed()

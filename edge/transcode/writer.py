@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from appliance.contracts.errors import LeaseLostError, WrongSequenceError
+from appliance.contracts.errors import LeaseLostError, UnavailableError, WrongSequenceError
 from appliance.contracts.media import (
     CHUNK_HEADER,
     AudioFormat,
@@ -30,6 +30,7 @@ _LATENCY = histogram(
     (0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.5, 1, 2, 5),
     ["rung"],
 )
+_SETTLE_S = 10.0
 
 
 class Announced(NamedTuple):
@@ -53,6 +54,7 @@ class RenditionWriter:
         self._loop = asyncio.get_running_loop()
         self._fences: dict[str, int] = {}
         self._shut = False
+        self._pending: set[asyncio.Future[int]] = set()
 
     def fence(self, positions: Mapping[str, RungPosition]) -> None:
         """The first append of each rendition must find the log as it was read."""
@@ -61,6 +63,15 @@ class RenditionWriter:
     def shut(self) -> None:
         """Nothing is appended from now on."""
         self._shut = True
+
+    async def settled(self) -> None:
+        """Waits until the log has what was appended, so that it can be read where it ends. UnavailableError."""
+        await asyncio.sleep(0)  # what the threads emitted last is appended
+        if not self._pending:
+            return
+        _, late = await asyncio.wait(self._pending, timeout=_SETTLE_S)
+        if late:
+            raise UnavailableError("the log does not answer")
 
     async def announce(
         self,
@@ -108,12 +119,14 @@ class RenditionWriter:
             headers={CHUNK_HEADER: header.encode(), SOURCE_SEQUENCE: str(output.source_sequence)},
             expect_last=self._fences.pop(output.rung, None),
         )
+        self._pending.add(future)
         future.add_done_callback(self._on_appended)
         if header.flags & ChunkFlag.LAST_OF_PART and output.data:
             _PARTS.labels(output.rung).inc()
             _LATENCY.labels(output.rung).observe(max(0.0, (now_us() - header.late_us) / 1e6))
 
     def _on_appended(self, future: "asyncio.Future[int]") -> None:
+        self._pending.discard(future)
         if future.cancelled():
             return
         error = future.exception()

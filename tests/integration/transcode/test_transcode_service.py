@@ -109,9 +109,9 @@ def vp8_record() -> Rendition:
 
 async def test_vp8_and_opus_become_h264_and_aac_through_a_take_over(site: Site) -> None:
     """Segments at seconds 0 to 3; those at 1 and 3 begin without a key frame; a second worker takes over."""
-    source = picture_source("libvpx", 4 * GOP, 2 * GOP)
+    source = await asyncio.to_thread(picture_source, "libvpx", 4 * GOP, 2 * GOP)
     chunks = chunks_of(source.samples, source.form, segments=[0, GOP, 2 * GOP, 3 * GOP])
-    sound = sound_source("libopus", 4.0, 48_000, ())
+    sound = await asyncio.to_thread(sound_source, "libopus", 4.0, 48_000, ())
     starts = [next(i for i, s in enumerate(sound.samples) if s.dts >= at * 48_000) for at in range(4)]
     heard = chunks_of(sound.samples, sound.form, segments=starts, timescale=48_000, per_chunk=5)
     track = AudioTrack(
@@ -151,8 +151,32 @@ async def test_vp8_and_opus_become_h264_and_aac_through_a_take_over(site: Site) 
     assert [(init.video.width, init.video.height) for init in rung if init.video is not None] == [(320, 180)]
 
 
+async def test_a_ladder_that_changes_while_it_runs(site: Site) -> None:
+    """The source can no longer be given to players: a rung of its own size joins, the others go on."""
+    source = await asyncio.to_thread(picture_source, "libx264", 4 * GOP, GOP, (640, 480))
+    chunks = chunks_of(source.samples, source.form, segments=[0, GOP, 2 * GOP, 3 * GOP])
+    video = VideoFormat(codec="avc1.42c01e", width=640, height=480, frame_rate=(30, 1))
+    data = init_segment(VideoTrack(config=source.form.extradata, width=640, height=480))
+    inits = [Init(init=0, data=data, video=video)]
+    await site.put(Rendition(broadcast_id=BROADCAST, name="source", timescale=90_000, bandwidth=1, inits=inits))
+    await site.put(live(ladder=["source", "360p"]))
+    service = TranscodeService(SETTINGS, MediaSettings(), site.bus, 0)
+    await service.start()
+    await site.append("source", [one for one in chunks if one.header.msn < 2])
+    await site.read("360p", 1)
+    await site.put(live(ladder=["480p", "360p"]))
+    await asyncio.sleep(0.3)
+    await site.append("source", [one for one in chunks if one.header.msn >= 2])
+    both = [await site.read(name, 4) for name in ("360p", "480p")]
+    await service.stop()
+    assert [s.dts for _, samples in both[0] for s in samples] == [index * FRAME for index in range(4 * GOP)]
+    joined = [s.dts for _, samples in both[1] for s in samples]
+    assert joined == list(range(joined[0], 4 * GOP * FRAME, FRAME))
+    assert joined[0] in (0, GOP * FRAME, 2 * GOP * FRAME)
+
+
 async def test_contributed_renditions_are_not_made(site: Site) -> None:
-    source = picture_source("libvpx", GOP, GOP)
+    source = await asyncio.to_thread(picture_source, "libvpx", GOP, GOP)
     await site.put(vp8_record())
     await site.put(live(ladder=["180p"], contributed=["180p"]))
     service = TranscodeService(SETTINGS, MediaSettings(), site.bus, 0)
