@@ -1,78 +1,74 @@
-"""The source's key frames: the target duration they allow, and whether segments can be cut at them at all."""
-
-from math import ceil
+"""The source's key frames: the target duration announced, and whether segments can be cut at them at all."""
 
 from appliance.contracts.media import VIDEO_TIMESCALE
 from edge.ingest import problems
 from edge.ingest.shared import Shared
-from edge.media.ladder import target_duration
+from edge.media.ladder import MAX_TARGET_DURATION_S, announced_duration, target_duration
 from edge.media.segmenter import Segmenter
 from edge.protocols.fmp4 import Sample
 
-_LONG_GOP_S = 4.5
+_ANNOUNCE_S = 0.3  # of media: viewers need not wait for the first segment's end
 _TOO_LONG = 1.5  # segment targets
-_UNEVEN, _UNEVEN_RATIO = 1.25, 1.5
+_ROUNDING_S = 0.4  # EXTINF is rounded before it is compared with the target duration (RFC 8216, 4.3.3.1)
 
 
 class KeyFrames:
-    """Decides the target duration once, when the first segment's end is known.
-
-    Key frames further apart than 1.5 segment targets, or at uneven distances above 1.25, are no places to cut:
-    with `repair` segments are then cut by time, and another rendition has to be watched.
+    """With `repair` the target duration is announced at once, twice the segment target: key frames as far
+    apart as that are places to cut. Where they are further apart a segment ends without one, and from then on
+    segments are cut by time and another rendition has to be watched.
     """
 
     def __init__(self, shared: Shared, segmenter: Segmenter) -> None:
         self._shared = shared
         self._segmenter = segmenter
-        self._target = shared.config.segment_target_s
         self._first_dts: int | None = None
         self._last_dts = 0
-        self._gaps: list[float] = []
+        self._longest_s = 0.0
+        self._tolerated = 1 if shared.join is not None else 0  # a session that joins begins without a key frame
+        if shared.config.cut_by_time:
+            shared.needs_repair = True
+        self._set_longest()
 
     def watch(self, sample: Sample) -> None:
         """Each sample, before it is pushed."""
         if self._first_dts is None:
-            if sample.key:
-                self._first_dts = self._last_dts = sample.dts
-            return
+            self._first_dts = self._last_dts = sample.dts
         gap_s = (sample.dts - self._last_dts) / VIDEO_TIMESCALE
-        if gap_s > _LONG_GOP_S and not self._shared.needs_repair:
-            self._shared.problem(problems.keyframe_interval(gap_s))
+        self._longest_s = max(self._longest_s, gap_s)
         if self._shared.target_duration_s is None:
-            self._decide(sample, gap_s)
+            self._announce(sample, gap_s, (sample.dts - self._first_dts) / VIDEO_TIMESCALE)
+        if self._segmenter.forced_cuts > self._tolerated and not self._shared.needs_repair:
+            self._tolerated = self._segmenter.forced_cuts
+            self._cut_without_key()
         if sample.key:
             self._last_dts = sample.dts
 
-    def _decide(self, sample: Sample, gap_s: float) -> None:
-        shared = self._shared
-        if sample.key:
-            self._gaps.append(gap_s)
-            if sample.dts - (self._first_dts or 0) < 0.9 * self._target * VIDEO_TIMESCALE:
+    def _announce(self, sample: Sample, gap_s: float, elapsed_s: float) -> None:
+        """Where nobody repairs, the first GOP is waited for: segments must be as long as it is."""
+        shared, target_s = self._shared, self._shared.config.segment_target_s
+        if shared.config.repair:
+            if elapsed_s < _ANNOUNCE_S:
                 return
-        elif gap_s <= _TOO_LONG * self._target:
-            return
-        longest = max([*self._gaps, gap_s])
-        if shared.config.repair and self._unusable(longest):
-            self._repair(longest, sample)
-        elif sample.key:
-            shared.target_duration_s = target_duration(max(longest, self._target), self._target)
+            shared.target_duration_s = announced_duration(target_s)
+        elif sample.key and elapsed_s >= 0.9 * target_s:
+            shared.target_duration_s = target_duration(max(self._longest_s, target_s), target_s)
+        elif gap_s > _TOO_LONG * target_s:
+            shared.target_duration_s = MAX_TARGET_DURATION_S
         else:
-            shared.target_duration_s = target_duration(None, self._target)
-        self._segmenter.set_max_segment(self._longest_segment())
+            return
+        self._set_longest()
 
-    def _unusable(self, longest: float) -> bool:
-        if longest > _TOO_LONG * self._target:
-            return True
-        return longest > _UNEVEN * self._target and longest > _UNEVEN_RATIO * min(self._gaps, default=longest)
-
-    def _repair(self, longest: float, sample: Sample) -> None:
-        """The segment that is open is longer than the others will be."""
+    def _cut_without_key(self) -> None:
         shared = self._shared
+        if not shared.config.repair:
+            shared.problem(problems.keyframe_interval(self._longest_s))
+            return
         shared.needs_repair = True
-        shared.problem(problems.keyframes_repaired(longest))
-        open_s = (sample.end - (self._first_dts or 0)) / VIDEO_TIMESCALE
-        shared.target_duration_s = max(ceil(open_s), ceil(self._target))
+        shared.problem(problems.keyframes_repaired(self._longest_s))
+        self._set_longest()
 
-    def _longest_segment(self) -> int:
-        seconds = self._target if self._shared.needs_repair else self._shared.target_duration_s or 0
-        return int(seconds * VIDEO_TIMESCALE)
+    def _set_longest(self) -> None:
+        config = self._shared.config
+        announced = self._shared.target_duration_s or MAX_TARGET_DURATION_S
+        seconds = config.segment_target_s if self._shared.needs_repair else announced + _ROUNDING_S
+        self._segmenter.set_max_segment(int(seconds * VIDEO_TIMESCALE))

@@ -14,11 +14,15 @@ from edge.media.timeline import BASE_OFFSET, Timeline
 
 
 class PackagerConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds. `repair`: somebody makes a rendition to be watched of a source that players cannot take."""
+    """Seconds. `repair`: somebody makes a rendition to be watched of a source that players cannot take.
+
+    `cut_by_time`: that was found out in an earlier session of the broadcast.
+    """
 
     part_target_s: float = 0.35
     segment_target_s: float = 2.0
     chunk_s: float = 0.1
+    cut_by_time: bool = False
     repair: bool = True
 
 

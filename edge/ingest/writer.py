@@ -59,6 +59,7 @@ class BroadcastWriter:
                 segment_target_s=media.segment_target_s,
                 chunk_s=media.chunk_s,
                 repair=settings.transcode.enabled,
+                cut_by_time=_was_repaired(opened.broadcast),
             ),
             epoch=opened.broadcast.epoch,
             resume=opened.resume,
@@ -218,3 +219,8 @@ class BroadcastWriter:
         """What the first initialisation segment of a rendition says: the ladder stays as it began."""
         output = self.packager.renditions.get(name)
         return output.inits[0].video if output is not None and output.inits else None
+
+
+def _was_repaired(broadcast: Broadcast) -> bool:
+    """Whether an earlier session found that the source cannot be watched as it is."""
+    return bool(broadcast.ladder) and SOURCE not in broadcast.ladder

@@ -107,6 +107,15 @@ def plan_ladder(
     return ladder_of(source).rungs
 
 
+def announced_duration(segment_target_s: float) -> int:
+    """EXT-X-TARGETDURATION of a broadcast whose key frames are not known yet; it can never be changed later.
+
+    Segments end at the first key frame after 0.9 of their target: with this, key frames up to twice the
+    target apart are places to cut.
+    """
+    return min(max(ceil(2 * segment_target_s), MIN_TARGET_DURATION_S), MAX_TARGET_DURATION_S)
+
+
 def target_duration(first_gop_s: float | None, segment_target_s: float) -> int:
     """EXT-X-TARGETDURATION: a segment may wait for the first key frame after 0.9 of its target.
 

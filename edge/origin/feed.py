@@ -186,7 +186,7 @@ class BroadcastFeed:
         """The multivariant playlist, or None while it is not complete: then hold."""
         if not self._complete(now):
             return None
-        ready = self._ready(now)
+        ready = self._ready()
         made_of = tuple(record for record, _ in ready)
         if made_of != self._built_of or now - self._built_at >= self.record.target_duration_s:
             self._multivariant = {}
@@ -202,24 +202,24 @@ class BroadcastFeed:
         """Holds a request until the multivariant playlist is complete."""
         return self._held.add(gzip, waiter)
 
-    def _ready(self, now: float) -> list[tuple[Rendition, RenditionWindow]]:
-        """Renditions that list a segment; after a while also those that have no more than parts.
+    def _ready(self) -> list[tuple[Rendition, RenditionWindow]]:
+        """Renditions with media, and those the transcoder has announced: theirs comes in a moment.
 
-        Players that know no parts give up on a media playlist without a segment.
+        Whoever asks for a playlist that lists nothing yet is held until it does.
         """
-        late = self._is_late(now)
         found = []
         for rendition in self.renditions.values():
             window, record = rendition.window, rendition.store.record
-            if window is None or record is None or not record.inits or window.position is None:
+            if window is None or record is None or not record.inits:
                 continue
-            if late or window.lists_whole_segment:
+            sent = record.name in (SOURCE, AUDIO) or record.name in self.record.contributed
+            if window.position is not None or not sent:
                 found.append((record, window))
         return found
 
     def _complete(self, now: float) -> bool:
         """Every expected rendition is ready; or some picture is, and the source has had a part for long enough."""
-        ready = {record.name for record, _ in self._ready(now)} & playlists.listed(self.record)
+        ready = {record.name for record, _ in self._ready()} & playlists.listed(self.record)
         if not ready or not self.caught_up:
             return False
         expected = set(self.record.ladder)

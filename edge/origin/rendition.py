@@ -19,7 +19,7 @@ UNKNOWN_MEDIA = error("media", 404, "There is no such part or segment.")
 UNKNOWN_RENDITION = error("playlist", 404, "There is no such rendition.")
 
 Kind = tuple[bool, bool, bool]  # blocking, skip, gzip
-PlaylistKey = tuple[Directives, bool]
+PlaylistKey = tuple[Directives, bool, bool]
 
 
 class RenditionFeed:
@@ -46,6 +46,11 @@ class RenditionFeed:
         window = self.store.window
         return window.position if window is not None and self._feed.caught_up else None
 
+    @property
+    def _lists_whole_segment(self) -> bool:
+        window = self.store.window
+        return window is not None and window.lists_whole_segment
+
     def forget_answers(self) -> None:
         """The playlist changed: what was built of it is old."""
         self._answers.clear()
@@ -53,9 +58,14 @@ class RenditionFeed:
 
     # -- playlists
 
-    def playlist(self, asked: Directives, *, gzip: bool) -> Response | None:
-        """The answer to a playlist request, or None: hold it."""
+    def playlist(self, asked: Directives, *, gzip: bool, whole: bool = False) -> Response | None:
+        """The answer to a playlist request, or None: hold it.
+
+        `whole`: the player knows no parts, and gives up on a playlist that lists no whole segment.
+        """
         record = self._feed.record
+        if whole and not self._feed.ended and not self._lists_whole_segment:
+            return None
         answer = decide(asked, self._position, ended=self._feed.ended, part_target_s=record.part_target_s)
         if isinstance(answer, Wait):
             return None
@@ -65,9 +75,9 @@ class RenditionFeed:
             return UNKNOWN_RENDITION
         return self._built((asked.msn is not None, asked.skip, gzip))
 
-    def hold_playlist(self, asked: Directives, gzip: bool, waiter: Waiter) -> Callable[[], None]:
+    def hold_playlist(self, asked: Directives, gzip: bool, whole: bool, waiter: Waiter) -> Callable[[], None]:
         """Holds a playlist request."""
-        return self._playlists.add((asked, gzip), waiter)
+        return self._playlists.add((asked, gzip, whole), waiter)
 
     def _built(self, kind: Kind) -> Response:
         response = self._answers.get(kind)
@@ -149,7 +159,7 @@ class RenditionFeed:
         """Removes and yields who can be answered now, with the one answer for all of them."""
         answers: dict[PlaylistKey, Response] = {}
         for key in self._playlists.keys():  # noqa: SIM118 - a method of ours, not a dict's
-            response = self.playlist(key[0], gzip=key[1])
+            response = self.playlist(key[0], gzip=key[1], whole=key[2])
             if response is not None:
                 answers[key] = response
         for key, waiters in self._playlists.take(answers.__contains__):

@@ -1,6 +1,7 @@
 """From a request to its answer: media, playlists, documents, pages, and what belongs to other roles."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -19,6 +20,9 @@ from edge.protocols.hls.errors import DirectiveError
 from edge.protocols.hls.reload import Directives, parse_directives
 from edge.protocols.http.request import RequestHead
 
+# Asked at the very start of a broadcast, these give up on a playlist that has only parts yet. The answer is
+# the same for everybody, theirs only comes a moment later.
+_KNOWS_NO_PARTS = re.compile(r"Lavf|VLC|libmpv|mpv|GStreamer", re.IGNORECASE)
 JSON = "application/json; charset=utf-8"
 _UNKNOWN_CHANNEL = error("multivariant", 404, "There is no such channel.")
 _NOT_LIVE = error("multivariant", 410, "This channel is not live now.")
@@ -186,9 +190,10 @@ class Routes:
         if feed.counts_viewers(rendition.name):
             self._count(caller, request, feed, asked)
         gzip = request.headers.gzip
-        response = rendition.playlist(asked, gzip=gzip)
+        whole = asked.msn is None and _KNOWS_NO_PARTS.search(request.headers.get("user-agent")) is not None
+        response = rendition.playlist(asked, gzip=gzip, whole=whole)
         if response is None:
-            return self._hold(caller, feed, lambda: rendition.hold_playlist(asked, gzip, caller))
+            return self._hold(caller, feed, lambda: rendition.hold_playlist(asked, gzip, whole, caller))
         return response
 
     def _count(self, caller: Caller, request: RequestHead, feed: BroadcastFeed, asked: Directives) -> None:

@@ -221,13 +221,23 @@ async def test_multivariant_waits_for_the_ladder(make_origin):
     await asyncio.sleep(0.03)
     assert len(origin.server.held) == 1
     put_rendition(origin.catalogue, rendition("360p", bandwidth=800_000))
-    rung = type(origin.video)()
-    origin.add("360p", rung.segment())
-    await asyncio.sleep(0.03)
-    assert len(origin.server.held) == 1, "players without parts need the line of a segment"
-    origin.add("360p", rung.next_part())
     answer = await asyncio.wait_for(client.receive(), 1)
     assert len(multivariant.parse(answer.body).variants) == 2
+
+
+async def test_players_without_parts_wait_for_the_line_of_a_segment(make_origin):
+    origin = await make_origin()
+    origin.go_live()
+    origin.add_part()
+    simple, modern = await origin.client(), await origin.client()
+    simple.send(f"{SOURCE}/index.m3u8", User_Agent="Lavf/59.27.100")
+    assert (await modern.get(f"{SOURCE}/index.m3u8")).status == 200
+    await asyncio.sleep(0.03)
+    assert len(origin.server.held) == 1
+    origin.add_segments(1)
+    origin.add_part()
+    answer = await asyncio.wait_for(simple.receive(), 1)
+    assert b"#EXTINF" in answer.body
 
 
 async def test_multivariant_goes_on_without_a_missing_rung(make_origin):
