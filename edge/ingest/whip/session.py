@@ -85,7 +85,7 @@ class WhipSession:
         self._ssrcs: set[bytes] = set()
         self._flushed: collections.Counter[str] = collections.Counter()
         self._bytes = self._flushed_bytes = 0
-        self._lost = 0
+        self._lost = self._damaged = 0
         self._log = get_logger("ingest.whip")
 
     # --- the port's side
@@ -261,7 +261,7 @@ class WhipSession:
         idle_s = self._config.idle_s
         if now - self.agent.heard_at > idle_s or now - self._media_at > _MEDIA_IDLE * idle_s:
             self.end("the encoder sends nothing any more", "idle", clean=False)
-        elif self._receiver.has_ended:
+        elif self._receiver.has_ended(now):
             self.end("the encoder stopped", "bye", clean=True)
 
     # --- the end
@@ -303,6 +303,8 @@ class WhipSession:
         for name in _BAD:
             if new[name]:
                 metrics.BAD.labels(name).inc(new[name])
+        metrics.BAD.labels("codec").inc(self._tagger.damaged - self._damaged)
+        self._damaged = self._tagger.damaged
         lost = self._receiver.lost()
         metrics.LOST.inc(max(0, lost - self._lost))
         self._lost = lost

@@ -20,6 +20,7 @@ _TIMESPEC = struct.Struct("=qq")
 _ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size)
 _TCP_UNKNOWN_S = 15.0  # a connection that belongs to no session by then is closed
 _TCP_BEHIND = 256 * 1024
+_PORTS = 10  # tried to find one
 
 
 class Peer(Protocol):
@@ -47,15 +48,25 @@ class MediaPort:
         self._log = get_logger("ingest.whip.port")
 
     async def open(self, host: str, port: int) -> None:
-        """Listens. ConfigError when the port cannot be had; TCP is left out when only that is taken."""
+        """Listens. ConfigError when the port cannot be had; TCP is left out when only that is taken.
+
+        Port 0 is any port that is free for both.
+        """
         loop = asyncio.get_running_loop()
-        self._socket = _bound(host, port)
-        self.port = int(self._socket.getsockname()[1])
-        loop.add_reader(self._socket, self._readable)
-        try:
-            self._server = await loop.create_server(lambda: TcpLeg(self), host, self.port)
-        except OSError as error:
-            self._log.warning("tcp_port_not_available", port=self.port, error=str(error))
+        for _ in range(_PORTS):
+            opened = _bound(host, port)
+            self.port = int(opened.getsockname()[1])
+            try:
+                self._server = await loop.create_server(lambda: TcpLeg(self), host, self.port)
+            except OSError as error:
+                self._log.warning("tcp_port_not_available", port=self.port, error=str(error))
+                if not port:
+                    opened.close()
+                    continue
+            self._socket = opened
+            loop.add_reader(opened, self._readable)
+            return
+        raise ConfigError("no port is free for WebRTC")
 
     def close(self) -> None:
         """Closes everything."""

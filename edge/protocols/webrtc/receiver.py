@@ -14,6 +14,7 @@ from edge.protocols.webrtc.sync import SourceClock
 from edge.protocols.webrtc.twcc import ArrivalLog
 
 _MOST_SOURCES = 16
+_GONE_S = 3.0
 _SILENT_S = 0.5  # a source this silent gives way to another one of the same layer
 _TWCC_EVERY_S, _REMB_EVERY_S, _REPORT_EVERY_S = 0.1, 0.5, 1.0
 _MOST_NACKS = 200
@@ -97,10 +98,11 @@ class Receiver:
             else:
                 self._ended.update(ssrc for ssrc in report.ssrcs if ssrc in self._sources)
 
-    @property
-    def has_ended(self) -> bool:
-        """Whether the sender said goodbye for every source."""
-        return bool(self._ended) and self._ended >= self._sources.keys()
+    def has_ended(self, now: float) -> bool:
+        """Whether the sender said goodbye for every source and then kept silent: a pause begins with one too."""
+        if not self._ended or not self._ended >= self._sources.keys():
+            return False
+        return all(now - source.seen_at > _GONE_S for source in self._sources.values())
 
     def ask_for_keys(self, now: float) -> None:
         """Frames were thrown away downstream: pictures go on at their next key frame."""

@@ -3,4 +3,6 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "protocols" / "webrtc"))
+_UNIT = Path(__file__).parents[2]
+for folder in (_UNIT / "protocols" / "webrtc", _UNIT / "ingest"):
+    sys.path.insert(0, str(folder))

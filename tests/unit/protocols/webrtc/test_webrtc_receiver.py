@@ -176,9 +176,12 @@ def test_goodbye_of_every_source_ends() -> None:
     one.receive_rtp(rtp(1, 0, KEY, marker=True), 1.0)
     one.receive_rtp(rtp(1, 0, b"\xfcx", payload_type=111, ssrc=5), 1.0)
     one.receive_rtcp(bytes(other.RtcpByePacket(sources=[1])), 2.0)
-    assert not one.has_ended
+    assert not one.has_ended(9.0)
     one.receive_rtcp(bytes(other.RtcpByePacket(sources=[5])), 2.0)
-    assert one.has_ended
+    assert not one.has_ended(3.0)
+    assert one.has_ended(9.0)
+    one.receive_rtp(rtp(2, 3000, DELTA, marker=True), 8.5)
+    assert not one.has_ended(9.0)
 
 
 def test_dropped_downstream() -> None:
