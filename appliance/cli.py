@@ -5,11 +5,12 @@ import dataclasses
 from pathlib import Path
 
 from appliance import VERSION
-from appliance.commands import channel, config, status
+from appliance.commands import capture, channel, config, status
 from appliance.commands.doctor import doctor
 from appliance.commands.place import data_directory, node_settings, say
 from appliance.commands.up import UpOptions, up
 from appliance.contracts.errors import ConfigError, ConflictError, NearcastError
+from appliance.contracts.session import CaptureRequest
 from appliance.runtime.settings import Settings, with_port_base
 
 FAILED, WRONG_USAGE = 1, 2
@@ -44,6 +45,10 @@ def _run(arguments: argparse.Namespace) -> int:
             return status.logs(data, arguments.role, arguments.lines, arguments.follow)
         case "channel":
             return _channel(data, arguments)
+        case "capture":
+            limit = int(arguments.max_mb * (1 << 20))
+            wanted = CaptureRequest(channel=arguments.channel, seconds=arguments.seconds, max_bytes=limit)
+            return capture.capture(data, wanted, arguments.json)
         case "config":
             return _config(data, arguments)
         case _:
@@ -108,6 +113,11 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument("role", nargs="?", help="one role only")
     logs.add_argument("-n", "--lines", type=int, default=50)
     logs.add_argument("-f", "--follow", action="store_true")
+    captured = _command(commands, "capture", "keep what a channel's encoder sends in a file")
+    captured.add_argument("channel")
+    captured.add_argument("--seconds", type=float, default=30.0)
+    captured.add_argument("--max-mb", type=float, default=64.0)
+    captured.add_argument("--json", action="store_true", help="one JSON document on standard output")
     _channel_parser(_command(commands, "channel", "channels and stream keys"))
     settings = _command(commands, "config", "settings")
     settings.add_argument("action", choices=("show", "check"))

@@ -14,6 +14,7 @@ from appliance.commands.place import live_status, running_settings, say
 from appliance.contracts import subjects
 from appliance.contracts.errors import NearcastError
 from appliance.contracts.media import Broadcast, BroadcastState, Notice
+from appliance.contracts.session import SessionRecord
 from appliance.runtime.bus import Bus, Endpoint
 
 _BUS_S = 2.0
@@ -42,24 +43,31 @@ def _live(data: Path) -> dict[str, Any]:
     try:
         return asyncio.run(_read_live(data))
     except NearcastError:
-        return {"broadcasts": [], "notices": []}
+        return {"broadcasts": [], "notices": [], "sessions": []}
 
 
 async def _read_live(data: Path) -> dict[str, Any]:
     settings = running_settings(data)
     bus = await Bus.connect(Endpoint(settings.bus.local_url), name="status", deadline_s=_BUS_S)
     try:
-        broadcasts, notices = [], []
+        broadcasts, notices, sessions = [], [], []
         for key, value in await bus.bucket(subjects.LIVE_BUCKET).items():
             if key.startswith("broadcast."):
                 broadcasts.append(msgspec.json.decode(value, type=Broadcast))
             elif key.startswith("notice."):
                 notices.append(msgspec.json.decode(value, type=Notice))
+            elif key.startswith("session."):
+                sessions.append(msgspec.json.decode(value, type=SessionRecord))
     finally:
         await bus.close()
     active = [entry for entry in broadcasts if entry.state is not BroadcastState.ENDED]
     recent = [entry for entry in notices if entry.at_ms > (time.time() - 3600) * 1000]
-    return {"broadcasts": msgspec.to_builtins(active), "notices": msgspec.to_builtins(recent)}
+    running = [entry for entry in sessions if not entry.ended_at_ms and entry.at_ms > (time.time() - 30) * 1000]
+    return {
+        "broadcasts": msgspec.to_builtins(active),
+        "notices": msgspec.to_builtins(recent),
+        "sessions": msgspec.to_builtins(running),
+    }
 
 
 def _say_all(document: dict[str, Any]) -> None:
@@ -73,6 +81,11 @@ def _say_all(document: dict[str, Any]) -> None:
         say(f"broadcast {entry['channel']}: {entry['state']}")
         for problem in entry["problems"]:
             say(f"  {problem['text']}")
+    for session in document["sessions"]:
+        rate = f"{session['bit_rate'] / 1_000_000:.1f} Mbit/s"
+        trip = f", round trip {session['rtt_ms']:.0f} ms" if session["rtt_ms"] is not None else ""
+        who = f"{session['channel']}: {session['slot']} {session['kind']} from {session['address']}"
+        say(f"encoder {who}, {rate}{trip}, {session['encoder']}")
     for notice in document["notices"]:
         say(f"refused {notice['channel']}: {notice['text']}")
 

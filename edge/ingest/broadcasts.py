@@ -185,7 +185,7 @@ class Broadcasts:
                 continue
             if broadcast.state is BroadcastState.ENDED:
                 continue
-            if found is None or broadcast.changed_at_ms > found.changed_at_ms:
+            if found is None or _age(broadcast) > _age(found):
                 found = broadcast
         return found
 
@@ -310,6 +310,11 @@ class Broadcasts:
                 detail=detail,
             )
         )
+
+
+def _age(record: Broadcast) -> tuple[int, int]:
+    """Which of two records is newer: clocks of one site agree to the millisecond, epochs decide the rest."""
+    return record.changed_at_ms, record.epoch
 
 
 def _decode(data: bytes, kind: type[_Record]) -> _Record | None:

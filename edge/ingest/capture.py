@@ -5,10 +5,11 @@ Stream keys are in neither: they are not part of media or metadata.
 
 import asyncio
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from appliance.contracts.session import CaptureAnswer, CaptureRequest
-from appliance.runtime.clock import now_ms
+from appliance.runtime.clock import now_ms, now_us
 from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import counter
 from appliance.runtime.tasks import Tasks
@@ -76,12 +77,14 @@ class Captures:
         self._running: dict[str, Capture] = {}
         self._log = get_logger("ingest.capture")
 
-    def start(self, request: CaptureRequest) -> CaptureAnswer:
-        """Begins, for a channel that is published here."""
+    def start(self, request: CaptureRequest, head: Iterable[Event]) -> CaptureAnswer:
+        """Begins, for a channel that is published here. `head`: what configures the frames that will come."""
         if len(self._running) >= _AT_ONCE or request.channel in self._running:
             return CaptureAnswer(detail="this channel, or enough others, is being captured already")
         file = self._folder / f"{request.channel}-{now_ms()}.flv"
         capture = self._running[request.channel] = Capture(file, request)
+        for event in head:
+            capture.take(event, now_us())
         self._tasks.start(self._run(request.channel, capture), "ingest-capture")
         return CaptureAnswer(file=str(file))
 

@@ -179,8 +179,10 @@ class IngestService:
             wanted = msgspec.json.decode(message.data, type=CaptureRequest)
         except msgspec.DecodeError:
             return
-        if any(session.key.channel == wanted.channel for session in self.gate.sessions):
-            await message.reply(msgspec.json.encode(self._site.captures.start(wanted)))
+        for session in self.gate.sessions:
+            if session.key.channel == wanted.channel and session.is_active:
+                await message.reply(msgspec.json.encode(self._site.captures.start(wanted, session.head)))
+                return
 
 
 async def _all_done(sessions: Sequence[PublisherSession], limit_s: float) -> None:

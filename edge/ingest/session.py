@@ -67,7 +67,7 @@ class PublisherSession:
         self._writer: BroadcastWriter | None = None
         self._health = Health()
         self._reports = HealthFeed(key.channel, self._health)
-        self._head = Head()
+        self.head = Head()  # what configures the frames that will come
         self._reel = Reel()
         self._promotion: Promotion | None = None
         self._stepping: asyncio.Event | None = None  # set once this session waits
@@ -186,12 +186,12 @@ class PublisherSession:
                 await asyncio.sleep(0)  # a long queue must not hold up other publishers
 
     def _handle(self, event: Event, arrived_us: int) -> None:
-        self._site.captures.take(self.key.channel, event, arrived_us)
-        self._head.note(event)
+        self.head.note(event)
         writer = self._writer
         if writer is None:
             self._reel.push(event, arrived_us)
             return
+        self._site.captures.take(self.key.channel, event, arrived_us)
         writer.handle(event, arrived_us)
         if writer.packager.unusable and self._ending is None:
             self._close("unusable", next(iter(writer.packager.problems.values())).text)
@@ -279,7 +279,7 @@ class PublisherSession:
         writer, self._writer = self._writer, None
         if writer is not None:
             await writer.finish(now_us)
-            self._reel = Reel(self._head)
+            self._reel = Reel(self.head)
             self._diary.note(now_ms(), "waiting", "the other encoder of this channel is on the air")
             self._log.info("stepped_back")
         if self._promotion is not None:
