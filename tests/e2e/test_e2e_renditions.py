@@ -42,6 +42,22 @@ async def test_each_picture_once_in_every_rendition(
     print(f"largest skew {assert_in_step(recorder) * 1000:.0f} ms")
 
 
+@pytest.mark.parametrize("bits", [31, 32])
+async def test_stamps_that_wrap(node: Node, clips: ClipMaker, bits: int) -> None:
+    """A publisher of weeks: its millisecond stamps begin anew in the middle of the broadcast."""
+    clip = clips.clip(8)
+    channel = node.channel(f"wraps{bits}-")
+    with Publisher(clip, channel.publish_url, first_stamp_s=2**bits / 1000 - 3):
+        async with HlsRecorder(node.hls(channel)) as recorder:
+            await recorder.start()
+            await recorder.wait_over(40)
+    assert_playlists_honest(recorder.tracks.values())
+    assert_nothing_missing(recorder)
+    for name in VIDEO:
+        assert_every_picture(recorder.tracks[name], 0, clip.frames - 1)
+    assert_in_step(recorder)
+
+
 async def test_sound_only(node: Node, clips: ClipMaker) -> None:
     clip = clips.clip(7, video=False)
     channel = node.channel("sound")

@@ -11,22 +11,23 @@ from tests.media_tools.clips import Clip
 _STOP_S = 5.0
 
 
-def ffmpeg_command(clip: Clip, url: str, *, skip_s: float = 0.0) -> list[str]:
-    """The command line that publishes `clip` from `skip_s` on."""
+def ffmpeg_command(clip: Clip, url: str, *, skip_s: float = 0.0, first_stamp_s: float = 0.0) -> list[str]:
+    """The command line that publishes `clip` from `skip_s` on, with stamps from `first_stamp_s` on."""
     seek = ["-ss", f"{skip_s:.3f}"] if skip_s else []
+    shift = ["-output_ts_offset", f"{first_stamp_s:.3f}"] if first_stamp_s else []
     return [
         *("ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "warning", "-re", *seek),
-        *("-i", str(clip.path), "-c", "copy", "-f", "flv", "-flvflags", "no_duration_filesize", url),
+        *("-i", str(clip.path), "-c", "copy", *shift, "-f", "flv", "-flvflags", "no_duration_filesize", url),
     ]
 
 
 class Publisher:
     """One run of ffmpeg. As a context manager it is stopped at the end of the block."""
 
-    def __init__(self, clip: Clip, url: str, *, skip_s: float = 0.0) -> None:
+    def __init__(self, clip: Clip, url: str, *, skip_s: float = 0.0, first_stamp_s: float = 0.0) -> None:
         self.started = time.monotonic()
         self._process = subprocess.Popen(
-            ffmpeg_command(clip, url, skip_s=skip_s),
+            ffmpeg_command(clip, url, skip_s=skip_s, first_stamp_s=first_stamp_s),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
