@@ -61,6 +61,7 @@ class RtmpListener:
         self._trusted = networks(proxy_from)
         self._sockets: set[RtmpSocket] = set()
         self._addresses: Counter[str] = Counter()
+        self._waiting: dict[RtmpSocket, None] = {}  # not publishing yet, the oldest first
         self._servers: list[asyncio.Server] = []
         self._ports: list[socket.socket] = []
         self._reading_headers = 0
@@ -102,15 +103,31 @@ class RtmpListener:
     # --- the connections' calls
 
     def enter(self, connection: RtmpSocket) -> bool:
-        """Counts a connection in; False when there are too many."""
+        """Counts a connection in; False when there are too many.
+
+        Where the limit is reached, the oldest connection that publishes nothing makes place: somebody who
+        opens connections and says nothing must not keep an encoder out.
+        """
         _CONNECTIONS.inc()
         self._sockets.add(connection)
         self._addresses[connection.address] += 1
-        too_many = len(self._sockets) > self._connections
-        if too_many or self._addresses[connection.address] > self._per_address:
+        full = len(self._sockets) > self._connections
+        if not full and self._addresses[connection.address] <= self._per_address:
+            self._waiting[connection] = None
+            return True
+        idle = (one for one in self._waiting if full or one.address == connection.address)
+        victim = next(idle, None)
+        if victim is not None:
+            self._waiting.pop(victim)
+            self._waiting[connection] = None
+            victim.drop()
+        else:
             _CLOSED.labels("too_many").inc()
-            return False
-        return True
+        return victim is not None
+
+    def published(self, connection: RtmpSocket) -> None:
+        """It has a good key."""
+        self._waiting.pop(connection, None)
 
     def leave(self, connection: RtmpSocket) -> None:
         """Counts it out."""
@@ -118,6 +135,7 @@ class RtmpListener:
             return
         _CONNECTIONS.dec()
         self._sockets.discard(connection)
+        self._waiting.pop(connection, None)
         self._addresses[connection.address] -= 1
         if not self._addresses[connection.address]:
             del self._addresses[connection.address]

@@ -40,6 +40,9 @@ class Owner(Protocol):
     def leave(self, connection: "RtmpSocket") -> None:
         """Counts it out."""
 
+    def published(self, connection: "RtmpSocket") -> None:
+        """It has a good key."""
+
     def ended(self, connection: "RtmpSocket", event: Closed) -> None:
         """The protocol is over, for the reason given."""
 
@@ -106,6 +109,7 @@ class RtmpSocket(asyncio.Protocol):
     def accept(self, sink: Sink) -> None:
         """It may publish: what it sent already and what comes goes to `sink`."""
         self._sink = sink
+        self._owner.published(self)
         self._core.accept_publish(self._loop.time())
         early, self._early = self._early, []
         for event, arrived_us in early:
@@ -121,6 +125,13 @@ class RtmpSocket(asyncio.Protocol):
         """Ends the connection from this side."""
         self._core.end(code, text)
         self._loop.call_soon(self._pump)
+
+    def drop(self) -> None:
+        """Makes place for another connection, before it published anything."""
+        self._core.end("too_many", "too many connections that publish nothing")
+        self._pump()
+        if self._transport is not None:
+            self._transport.abort()
 
     def move(self, url: str, text: str) -> bool:
         """Asks the encoder to connect again (Enhanced RTMP v2, "Reconnect Request")."""

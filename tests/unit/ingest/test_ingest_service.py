@@ -317,11 +317,23 @@ async def test_stop_leaves_broadcasts_to_be_resumed(site: Site) -> None:
 async def test_too_many_connections(site: Site) -> None:
     service = await site.ingest(connections_per_address=2)
     for key in (KEY, "other-key"):
-        await site.client(service, key)
+        (await site.client(service, key)).send(broadcast(1))
+    await until(lambda: len(service.gate.sessions) == 2)
     extra = await site.client(service)
     with contextlib.suppress(ConnectionError):
         assert await extra.read_all() == b""
     await until(lambda: len(service._listener._sockets) == 2)
+
+
+async def test_silent_connections_make_place_for_an_encoder(site: Site) -> None:
+    service = await site.ingest(connections_per_address=5)
+    silent = [await asyncio.open_connection("127.0.0.1", service.port) for _ in range(20)]
+    client = await site.client(service)
+    client.send(broadcast(3))
+    await until(lambda: site.state() is BroadcastState.LIVE)
+    assert len(service._listener._sockets) <= 5
+    for _, writer in silent:
+        writer.close()
 
 
 @pytest.mark.parametrize("trusted", [True, False])
