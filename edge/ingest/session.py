@@ -266,6 +266,7 @@ class PublisherSession:
             encoder=self.publisher.encoder,
             epoch=opened.broadcast.epoch,
         )
+        self._diary.note(now_ms(), "on_air", "on the air")
         for event, arrived_us in start.events:
             writer.handle(event, arrived_us)
         self._reel = Reel()

@@ -13,6 +13,7 @@ import msgspec
 from appliance.contracts.directory import ChannelRecord
 from appliance.contracts.health import HealthReport
 from appliance.contracts.media import Broadcast, BroadcastState, Rendition
+from appliance.contracts.session import SessionRecord
 from appliance.contracts.subjects import MEDIA_STREAM, media_of
 from appliance.runtime.bus import LogMessage
 from appliance.runtime.tasks import Tasks
@@ -73,6 +74,7 @@ class Catalogue:
         self._on_failure = on_failure
         self._broadcasts: dict[str, Broadcast] = {}
         self._renditions: dict[str, dict[str, Rendition]] = {}
+        self._sessions: dict[str, SessionRecord] = {}  # of publishers that are connected, by channel and slot
         self._health: dict[str, bytes] = {}  # newest report as JSON, by channel id
         self._live: dict[str, str] = {}
         self._followed: dict[str, _Followed] = {}
@@ -95,6 +97,8 @@ class Catalogue:
                 self._rendition_changed(broadcast_id, name, None if value is None else _read(value, Rendition))
             elif kind == "health":
                 self._health_changed(rest, value)
+            elif kind == "session":
+                self._session_changed(rest, None if value is None else _read(value, SessionRecord))
         except msgspec.MsgspecError:
             self._tally.event("bad_record")
 
@@ -142,6 +146,13 @@ class Catalogue:
             return
         _read(value, HealthReport)
         self._health[channel_id] = value
+
+    def _session_changed(self, place: str, record: SessionRecord | None) -> None:
+        """`place` is the channel's id and the slot."""
+        if record is None or record.ended_at_ms:
+            self._sessions.pop(place, None)
+        else:
+            self._sessions[place] = record
 
     # -- lookups
 
@@ -272,7 +283,8 @@ class Catalogue:
         return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
     def health_document(self, channel: str) -> bytes:
-        """JSON of /live/CHANNEL/health: the channel's state and the newest report on its publisher, or null."""
+        """JSON of /live/CHANNEL/health: the channel's state and the newest report on its publisher, or null, and
+        the sessions of its publishers, the one that waits as well."""
         record, known = self.live(channel), self.channel(channel)
         fields = {
             "channel": channel,
@@ -287,7 +299,10 @@ class Catalogue:
             self._health.get(known.channel_id, b"null") if known is not None and record is not None else b"null"
         )
         head = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
-        return head[:-1] + b',"report":' + report + b"}"
+        channel_id = known.channel_id if known is not None else ""
+        found = [self._sessions.get(f"{channel_id}.{slot}") for slot in ("primary", "standby")]
+        sessions = msgspec.json.encode([one for one in found if one is not None])
+        return head[:-1] + b',"report":' + report + b',"sessions":' + sessions + b"}"
 
     def _size(self, broadcast_id: str) -> tuple[int, int]:
         for rendition in self._renditions.get(broadcast_id, {}).values():

@@ -30,7 +30,7 @@ def test_session_and_capture_of_an_encoder(node: Node, clips: ClipMaker) -> None
     assert (session["kind"], session["slot"], session["address"]) == ("rtmp", "primary", "127.0.0.1")
     assert session["bit_rate"] > 100_000
     assert session["rtt_ms"] is not None
-    assert [event["code"] for event in session["events"]] == ["connected"]
+    assert [event["code"] for event in session["events"]] == ["connected", "on_air"]
     file = Path(made["file"])
     key = channel.publish_url.rpartition("/")[2].encode()
     assert key not in file.read_bytes() + file.with_suffix(".times").read_bytes()

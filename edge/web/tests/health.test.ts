@@ -54,6 +54,34 @@ describe("a health document", () => {
       ["b", "notice"],
     ]);
   });
+  it("tells of the encoders that are connected", () => {
+    const session = {
+      session_id: "s1",
+      slot: "standby",
+      broadcast_id: "",
+      kind: "rtmp",
+      address: "192.0.2.7",
+      encoder: "OBS",
+      bit_rate: 6_000_000,
+      rtt_ms: 12.4,
+      events: [{ at_ms: 1000, code: "connected", text: "OBS connected" }, 7],
+    };
+    const health = readHealth({ ...DOCUMENT, sessions: [session, { slot: "primary" }, null] });
+    expect(health?.sessions).toEqual([
+      {
+        id: "s1",
+        standby: true,
+        onAir: false,
+        kind: "rtmp",
+        address: "192.0.2.7",
+        encoder: "OBS",
+        bitRate: 6_000_000,
+        roundTripMs: 12.4,
+        events: [{ at: 1000, text: "OBS connected" }],
+      },
+    ]);
+    expect(readHealth(DOCUMENT)?.sessions).toEqual([]);
+  });
   it("may have no report, and is nothing without a channel", () => {
     expect(readHealth({ channel: "x", report: null })?.report).toBeNull();
     expect(readHealth([])).toBeNull();

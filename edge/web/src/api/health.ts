@@ -50,6 +50,28 @@ export interface HealthReport {
   readonly advice: readonly Advice[];
 }
 
+/** Something that happened to an encoder's session. */
+export interface SessionEvent {
+  /** Unix milliseconds. */
+  readonly at: number;
+  readonly text: string;
+}
+
+/** An encoder that is connected: the one on the air, or the one in reserve. */
+export interface EncoderSession {
+  readonly id: string;
+  readonly standby: boolean;
+  readonly onAir: boolean;
+  readonly kind: string;
+  readonly address: string;
+  readonly encoder: string;
+  /** Bits per second. */
+  readonly bitRate: number;
+  readonly roundTripMs: number | null;
+  /** The newest last. */
+  readonly events: readonly SessionEvent[];
+}
+
 export interface StreamHealth {
   readonly state: ChannelState;
   /** Unix milliseconds. */
@@ -59,6 +81,7 @@ export interface StreamHealth {
   readonly ladder: readonly string[];
   readonly problems: readonly string[];
   readonly report: HealthReport | null;
+  readonly sessions: readonly EncoderSession[];
 }
 
 function textsOf(value: unknown): readonly string[] {
@@ -119,6 +142,22 @@ function readReport(value: unknown): HealthReport | null {
   };
 }
 
+function readSession(value: unknown): EncoderSession | null {
+  if (!isFields(value) || textOf(value.session_id) === "") return null;
+  const events = Array.isArray(value.events) ? value.events.filter(isFields) : [];
+  return {
+    id: textOf(value.session_id),
+    standby: value.slot === "standby",
+    onAir: textOf(value.broadcast_id) !== "",
+    kind: textOf(value.kind),
+    address: textOf(value.address),
+    encoder: textOf(value.encoder),
+    bitRate: amount(value.bit_rate),
+    roundTripMs: numberOf(value.rtt_ms),
+    events: events.map((one) => ({ at: amount(one.at_ms), text: textOf(one.text) })),
+  };
+}
+
 /** A health document; null when it is not one. */
 export function readHealth(document: unknown): StreamHealth | null {
   if (!isFields(document) || textOf(document.channel) === "") return null;
@@ -130,5 +169,8 @@ export function readHealth(document: unknown): StreamHealth | null {
     ladder: textsOf(document.ladder),
     problems: textsOf(document.problems),
     report: readReport(document.report),
+    sessions: (Array.isArray(document.sessions) ? document.sessions.map(readSession) : []).filter(
+      (one) => one !== null,
+    ),
   };
 }

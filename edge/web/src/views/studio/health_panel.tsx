@@ -4,6 +4,7 @@ import type { Advice, Severity, StreamHealth } from "../../api/health";
 import { followHealth, type HealthNews, type HealthPhase } from "../../api/health_feed";
 import { readSecret, writeSecret } from "../../lib/session";
 import { BitRateChart } from "./bit_rate_chart";
+import { EncoderList } from "./encoder_list";
 import { figuresOf } from "./figures";
 
 const SECRET = "studio-token";
@@ -120,7 +121,12 @@ function Reported(props: { readonly health: StreamHealth; readonly news: HealthN
   const { report, problems } = props.health;
   if (report === null) {
     const off = props.health.state === "offline" || props.health.state === "interrupted";
-    return <p>{off ? "Nothing arrives from your encoder now." : "Measuring. This takes a few seconds."}</p>;
+    return (
+      <>
+        <p>{off ? "Nothing arrives from your encoder now." : "Measuring. This takes a few seconds."}</p>
+        <EncoderList sessions={props.health.sessions} />
+      </>
+    );
   }
   return (
     <>
@@ -135,6 +141,7 @@ function Reported(props: { readonly health: StreamHealth; readonly news: HealthN
         ))}
       </dl>
       <BitRateChart points={props.news.history.points} />
+      <EncoderList sessions={props.health.sessions} />
     </>
   );
 }
