@@ -1,4 +1,4 @@
-"""Rules for every test: no blocked event loop, no metrics folder of a running node."""
+"""Rules for every test: no blocked event loop, ordinary priority, no metrics folder of a running node."""
 
 import asyncio
 import asyncio.events
@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+from tests.media_tools.scheduling import become_ordinary, is_ordinary
 
 LOOP_BLOCK_S = 0.5
 
@@ -36,3 +38,12 @@ def loop_never_blocks(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
     monkeypatch.setattr(asyncio.events.Handle, "_run", timed)
     yield
     assert not slowest, f"the event loop was blocked for {slowest[0][0]:.2f} s by {slowest[0][1]}"
+
+
+@pytest.fixture(autouse=True)
+def nothing_becomes_real_time() -> Iterator[None]:
+    """Fails a test that leaves this process with a priority before everything else on the machine."""
+    yield
+    ordinary = is_ordinary()
+    become_ordinary()
+    assert ordinary, "a library gave this process real-time priority"

@@ -10,6 +10,8 @@ from av.audio.frame import AudioFrame
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
+from tests.media_tools.scheduling import ordinary_afterwards
+
 RATE = 30
 SAMPLE_RATE = 48_000
 _X265 = "log-level=none:pools=none:frame-threads=1:annexb=1:repeat-headers={headers}:keyint={gop}:min-keyint={gop}"
@@ -46,6 +48,7 @@ class Stream(NamedTuple):
 
 
 @cache
+@ordinary_afterwards()
 def video(
     codec: str, frames: int = 10, *, width: int = 128, height: int = 96, gop: int = 5, options: str = ""
 ) -> Stream:

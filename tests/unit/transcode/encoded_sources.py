@@ -18,6 +18,7 @@ from appliance.contracts.media import AudioFormat, ChunkFlag, ChunkHeader, Init,
 from edge.protocols.fmp4 import Sample, fragment, read_fragments
 from edge.transcode.chunks import SourceChunk
 from edge.transcode.forms import AudioForm, VideoForm, audio_form, video_form
+from tests.media_tools.scheduling import ordinary_afterwards
 
 FRAME = 3000
 PDT = 1_000_000_000
@@ -39,6 +40,7 @@ class Encoded(NamedTuple):
 
 
 @cache
+@ordinary_afterwards()
 def picture_source(
     codec: str, frames: int, gop: int, size: tuple[int, int] = (320, 180), *, start: int = 0
 ) -> Encoded:
