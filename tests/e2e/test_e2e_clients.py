@@ -57,13 +57,17 @@ Start = Callable[[Stage], Running]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`plays` is what viewers get, by name and codec; without it `refused` is what somebody is told."""
+    """`plays` is what viewers get, by name and codec; without it `refused` is what somebody is told.
+
+    `told` are the words in which the streamer of a row that plays is told what viewers do not get.
+    """
 
     client: str
     variant: str
     start: Start
     plays: str = ""
     refused: str = ""
+    told: str = ""
 
     @property
     def name(self) -> str:
@@ -150,6 +154,7 @@ def in_tls(stage: Stage) -> str:
 
 
 H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "60", "-pix_fmt", "yuv420p")
+FLV1, MP3 = ("-c:v", "flv1"), ("-c:a", "libmp3lame")
 FULL = "source h264, 480p h264, 360p h264, audio aac"
 ROWS = [
     Row(FFMPEG, "H.264 and AAC", copied(), FULL),
@@ -160,19 +165,26 @@ ROWS = [
     Row(FFMPEG, "key in the name, with parameters", copied(url=lambda s: f"{s.channel.publish_url}?x=y&b=0"), FULL),
     Row(FFMPEG, "key in the application", copied(url=lambda s: f"{s.server}/{s.channel.key}/"), FULL),
     Row(FFMPEG, "key as a parameter", copied(url=lambda s: f"{s.server}/?key={s.channel.key}"), FULL),
-    Row(FFMPEG, "H.264 and MP3", encoded(*H264, "-c:a", "libmp3lame"), "source h264, aac aac"),
-    Row(FFMPEG, "Sorenson H.263 (flv1)", encoded("-c:v", "flv1", "-c:a", "aac"), refused="Sorenson"),
+    Row(
+        FFMPEG,
+        "H.264 and MP3",
+        encoded(*H264, "-c:a", "libmp3lame"),
+        "source h264",
+        told="We cannot take MP3 audio",
+    ),
+    Row(FFMPEG, "flv1 and AAC", encoded(*FLV1, "-c:a", "aac"), "audio aac", told="We cannot take Sorenson H.263"),
+    Row(FFMPEG, "flv1 alone", encoded(*FLV1, "-an"), refused="cannot take|Broken pipe|reset by peer"),
     Row(FFMPEG, "wrong key", copied(url=lambda s: f"{s.server}/nck_wrong"), refused="rror"),
     Row(LIBRARIES, "H.264 and AAC", enhanced("AAC", ("H.264", 360)), "source h264, audio aac"),
     Row(LIBRARIES, "HEVC and AAC", enhanced("AAC", ("HEVC", 360)), "source hevc, 360p h264, audio aac"),
     Row(LIBRARIES, "AV1 and Opus", enhanced("Opus", ("AV1", 360)), "source av1, 360p h264, audio opus"),
-    Row(LIBRARIES, "VP9 and FLAC", enhanced("FLAC", ("VP9", 360)), "source vp9, 360p h264, audio flac"),
-    Row(LIBRARIES, "VP8 and AC-3", enhanced("AC-3", ("VP8", 360)), "360p h264, aac aac"),
+    Row(LIBRARIES, "VP9 and FLAC", enhanced("FLAC", ("VP9", 360)), "source vp9, 360p h264, aac aac"),
+    Row(LIBRARIES, "H.264 and AC-3", enhanced("AC-3", ("H.264", 360)), "source h264, aac aac"),
     Row(LIBRARIES, "H.264 and E-AC-3", enhanced("E-AC-3", ("H.264", 360)), "source h264, aac aac"),
     Row(
         LIBRARIES,
         "two H.264 tracks",
-        enhanced("AAC", ("H.264", 720), ("H.264", 480)),
+        enhanced("AAC", ("H.264", 720), ("H.264", 360)),
         "source h264, 480p h264, 360p h264, audio aac",
     ),
     Row(GSTREAMER, "rtmp2sink, H.264 and AAC", pipeline("rtmp2sink"), "source h264, audio aac"),
@@ -212,11 +224,19 @@ async def _plays(row: Row, stage: Stage, running: Running) -> Outcome:
         await recorder.start(PLAYABLE_S)
         seconds = recorder.first_at - running.started
         await recorder.wait_for(WATCHED_S, 30)
+        told = await _told(stage)
     assert_playlists_honest(recorder.tracks.values())
     assert_nothing_missing(recorder)
     found = [f"{name} {_codec(track)}" for name, track in recorder.tracks.items()]
     assert sorted(found) == sorted(row.plays.split(", ")), f"viewers get {found}"
-    return Outcome(row, f"plays: {row.plays}", seconds)
+    assert not row.told or any(row.told in text for text in told), f"the streamer is told {told}"
+    words = f"; says: {'; '.join(told)}" if told else ""
+    return Outcome(row, f"plays: {row.plays}{words}", seconds)
+
+
+async def _told(stage: Stage) -> list[str]:
+    broadcast = await asyncio.to_thread(stage.node.broadcast, stage.channel)
+    return [problem["text"] for problem in broadcast["problems"]] if broadcast is not None else []
 
 
 def _codec(track: Track) -> str:

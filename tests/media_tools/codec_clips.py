@@ -18,9 +18,8 @@ _GOP = RATE * GOP_S
 VIDEO = {
     "H.264": ("libx264", {"preset": "ultrafast", "bf": "0", "sc_threshold": "0"}),
     "HEVC": ("libx265", {"preset": "ultrafast", "x265-params": f"log-level=none:keyint={_GOP}:min-keyint={_GOP}"}),
-    "AV1": ("libsvtav1", {"preset": "12", "svtav1-params": "lp=1:pred-struct=1"}),
+    "AV1": ("libsvtav1", {"preset": "12", "svtav1-params": "lp=1"}),
     "VP9": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}),
-    "VP8": ("libvpx", {"deadline": "realtime", "cpu-used": "12", "lag-in-frames": "0"}),
 }
 AUDIO = {
     "AAC": ("aac", "fltp"),
@@ -56,7 +55,8 @@ def _video(output: OutputContainer, codec: str, height: int) -> VideoStream:
     stream = output.add_stream(name, rate=RATE, options=options)
     assert isinstance(stream, VideoStream)
     stream.width, stream.height, stream.pix_fmt = height * 16 // 9, height, "yuv420p"
-    stream.bit_rate = 800_000
+    if codec != "AV1":  # of which the rate is left to a quality
+        stream.bit_rate = 800_000
     stream.codec_context.gop_size = _GOP
     stream.codec_context.thread_count = 1
     return stream
