@@ -8,6 +8,7 @@ import io
 import os
 import re
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from tests.e2e.e2e_node import ROOT, Channel, Node
 from tests.media_tools import clients, codec_clips, obs
 from tests.media_tools.clients import Running
 from tests.media_tools.clips import ClipMaker
-from tests.media_tools.hls_client import HlsRecorder, Track
+from tests.media_tools.hls_client import HlsRecorder, Track, rendition_uris
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -139,11 +140,11 @@ def pipeline(sink: str) -> Start:
     return lambda stage: stage.run(clients.gstreamer(stage.channel.publish_url, sink))
 
 
-def studio(key: str = "") -> Start:
+def studio(key: str = "", *, advanced: bool = False) -> Start:
     """OBS Studio with a key of its own, or the channel's."""
 
     def start(stage: Stage) -> Running:
-        home = obs.environment(stage.folder / "home", stage.server, key or stage.channel.key)
+        home = obs.environment(stage.folder / "home", stage.server, key or stage.channel.key, advanced=advanced)
         return Running(obs.command(), stage.log, home)
 
     return start
@@ -177,7 +178,7 @@ ROWS = [
     Row(FFMPEG, "wrong key", copied(url=lambda s: f"{s.server}/nck_wrong"), refused="rror"),
     Row(LIBRARIES, "H.264 and AAC", enhanced("AAC", ("H.264", 360)), "source h264, audio aac"),
     Row(LIBRARIES, "HEVC and AAC", enhanced("AAC", ("HEVC", 360)), "source hevc, 360p h264, audio aac"),
-    Row(LIBRARIES, "AV1 and Opus", enhanced("Opus", ("AV1", 360)), "source av1, 360p h264, audio opus"),
+    Row(LIBRARIES, "AV1 and Opus", enhanced("Opus", ("AV1", 360)), "source av1, 360p h264, aac aac"),
     Row(LIBRARIES, "VP9 and FLAC", enhanced("FLAC", ("VP9", 360)), "source vp9, 360p h264, aac aac"),
     Row(LIBRARIES, "H.264 and AC-3", enhanced("AC-3", ("H.264", 360)), "source h264, aac aac"),
     Row(LIBRARIES, "H.264 and E-AC-3", enhanced("E-AC-3", ("H.264", 360)), "source h264, aac aac"),
@@ -189,7 +190,14 @@ ROWS = [
     ),
     Row(GSTREAMER, "rtmp2sink, H.264 and AAC", pipeline("rtmp2sink"), "source h264, audio aac"),
     Row(LIBRTMP, "rtmpsink of GStreamer, H.264 and AAC", pipeline("rtmpsink"), "source h264, audio aac"),
-    Row(OBS, "x264 and AAC, simple output", studio(), FULL),
+    Row(OBS, "advanced output, keyframe interval 2 s", studio(advanced=True), FULL),
+    Row(
+        OBS,
+        "simple output as it comes, keyframe interval 8.3 s",
+        studio(),
+        "720p h264, 480p h264, 360p h264, audio aac",
+        told="Keyframe interval: set 2 s",
+    ),
     Row(OBS, "wrong key", studio("nck_wrong"), refused=r"NetStream\.Publish\.BadName"),
 ]
 
@@ -220,9 +228,11 @@ async def test_client(row: Row, node: Node, clips: ClipMaker, tmp_path: Path, ou
 
 
 async def _plays(row: Row, stage: Stage, running: Running) -> Outcome:
-    async with HlsRecorder(stage.node.hls(stage.channel)) as recorder:
+    playlist = stage.node.hls(stage.channel)
+    seconds = await asyncio.to_thread(_playable, playlist, running.started)
+    await asyncio.to_thread(_complete, playlist, len(row.plays.split(", ")))
+    async with HlsRecorder(playlist) as recorder:
         await recorder.start(PLAYABLE_S)
-        seconds = recorder.first_at - running.started
         await recorder.wait_for(WATCHED_S, 30)
         told = await _told(stage)
     assert_playlists_honest(recorder.tracks.values())
@@ -232,6 +242,29 @@ async def _plays(row: Row, stage: Stage, running: Running) -> Outcome:
     assert not row.told or any(row.told in text for text in told), f"the streamer is told {told}"
     words = f"; says: {'; '.join(told)}" if told else ""
     return Outcome(row, f"plays: {row.plays}{words}", seconds)
+
+
+def _playable(url: str, started: float) -> float:
+    """Seconds from `started` until there is a multivariant playlist."""
+    while not _text(url):
+        assert time.monotonic() - started < PLAYABLE_S, f"not playable after {PLAYABLE_S} s"
+        time.sleep(0.02)
+    return time.monotonic() - started
+
+
+def _complete(url: str, count: int) -> None:
+    """Waits for the renditions that the transcoder adds, a while."""
+    until = time.monotonic() + PLAYABLE_S
+    while len(rendition_uris(_text(url))) < count and time.monotonic() < until:
+        time.sleep(0.1)
+
+
+def _text(url: str) -> str:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return str(answer.read().decode())
+    except OSError:
+        return ""
 
 
 async def _told(stage: Stage) -> list[str]:

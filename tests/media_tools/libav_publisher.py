@@ -9,7 +9,7 @@ import av
 def publish(path: str, url: str) -> None:
     """Every stream of the file, each packet when its time has come."""
     with av.open(path) as source, av.open(url, "w", format="flv") as output:
-        copies = {stream.index: output.add_stream_from_template(stream) for stream in source.streams}
+        copies = {stream.index: output.add_stream_from_template(stream, opaque=True) for stream in source.streams}
         began = time.monotonic()
         for packet in source.demux():
             if packet.dts is None:

@@ -37,14 +37,19 @@ FPSType=0
 FPSCommon=30
 
 [Output]
-Mode=Simple
+Mode={{mode}}
 
 [SimpleOutput]
 VBitrate=2500
 ABitrate=160
 StreamEncoder=x264
 Preset=ultrafast
+
+[AdvOut]
+Encoder=obs_x264
+TrackIndex=1
 """
+_ENCODER = {"rate_control": "CBR", "bitrate": 2500, "keyint_sec": 2, "preset": "ultrafast", "profile": "high"}
 
 
 def command() -> list[str]:
@@ -55,15 +60,19 @@ def command() -> list[str]:
     ]
 
 
-def environment(home: Path, server: str, key: str) -> dict[str, str]:
-    """Makes the home folder; the environment that OBS runs in."""
+def environment(home: Path, server: str, key: str, *, advanced: bool = False) -> dict[str, str]:
+    """Makes the home folder; the environment that OBS runs in.
+
+    The simple output leaves the keyframe interval to x264, the advanced one is set to 2 s.
+    """
     config = home / ".config" / "obs-studio"
     profile, scenes, runtime = config / "basic/profiles" / NAME, config / "basic/scenes", home / "runtime"
     for folder in (profile, scenes, runtime):
         folder.mkdir(parents=True)
     runtime.chmod(0o700)
     (config / "global.ini").write_text(_GLOBAL)
-    (profile / "basic.ini").write_text(_BASIC)
+    (profile / "basic.ini").write_text(_BASIC.format(mode="Advanced" if advanced else "Simple"))
+    (profile / "streamEncoder.json").write_text(json.dumps(_ENCODER))
     settings = {"key": key, "server": server, "use_auth": False, "bwtest": False}
     (profile / "service.json").write_text(json.dumps({"settings": settings, "type": "rtmp_custom"}))
     (scenes / f"{NAME}.json").write_text(json.dumps(_scenes()))
