@@ -1,5 +1,6 @@
 """The load: ffmpeg processes that copy a clip in real time for ever, and how fast they really are."""
 
+import contextlib
 import subprocess
 import tempfile
 import time
@@ -13,7 +14,6 @@ CLIPS = {
     "300 kbit/s": ("426x240", 236, 64),
 }
 _STATS_S = 0.5
-_TICKS = 100  # of a second in /proc/PID/stat, on Linux always
 
 
 def make_clip(folder: Path, kind: str) -> Path:
@@ -86,6 +86,9 @@ class Publishers:
 
 
 def cpu_of(pid: int) -> float:
-    """CPU seconds of a process with all its threads, proc(5)."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+    """CPU seconds of a process: the exact times of its living threads (/proc/PID/task/TID/schedstat)."""
+    total = 0
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            total += int((thread / "schedstat").read_text(encoding="ascii").split()[0])
+    return total / 1e9

@@ -67,8 +67,8 @@ class Server(Protocol):
     def forget(self, index: int) -> None:
         """Waits until a stream that is no longer published is over."""
 
-    def cpu(self) -> float:
-        """CPU seconds so far."""
+    def cpu(self) -> dict[str, float]:
+        """CPU seconds so far, by process."""
 
     def memory_mb(self) -> float: ...
 
@@ -121,9 +121,9 @@ class Nginx:
     def _playlist(self, index: int) -> Path:
         return self._folder / "hls" / f"stream{index}.m3u8"
 
-    def cpu(self) -> float:
+    def cpu(self) -> dict[str, float]:
         assert self._process is not None
-        return cpu_of(self._process.pid)
+        return {self.name: cpu_of(self._process.pid)}
 
     def memory_mb(self) -> float:
         assert self._process is not None
@@ -172,15 +172,15 @@ class Ours:
         while self.playable(index) and time.monotonic() < until:
             time.sleep(0.05)
 
-    def cpu(self) -> float:
-        return sum(cpu_of(pid) for pid in self._pids())
+    def cpu(self) -> dict[str, float]:
+        return {name: cpu_of(pid) for name, pid in self._pids().items()}
 
     def memory_mb(self) -> float:
-        return memory_mb(self._pids())
+        return memory_mb(list(self._pids().values()))
 
-    def _pids(self) -> list[int]:
+    def _pids(self) -> dict[str, int]:
         roles = self._node.roles()
-        found = [role.pid for name, role in roles.items() if name in _PROCESSES and role.pid is not None]
+        found = {name: role.pid for name, role in roles.items() if name in _PROCESSES and role.pid is not None}
         assert len(found) == len(_PROCESSES), f"{_PROCESSES} are not among {sorted(roles)}"
         return found
 
