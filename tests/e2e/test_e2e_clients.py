@@ -92,7 +92,13 @@ class Client:
     programs: tuple[str, ...]
 
 
-FFMPEG, LIBRARIES, GSTREAMER, LIBRTMP, OBS = "ffmpeg", "FFmpeg libraries", "GStreamer", "librtmp", "OBS Studio"
+FFMPEG, LIBRARIES, GSTREAMER, LIBRTMP, OBS = (
+    "ffmpeg",
+    "FFmpeg libraries",
+    "GStreamer",
+    "GStreamer, librtmp",
+    "OBS Studio",
+)
 CLIENTS = {
     FFMPEG: Client(clients.ffmpeg_version, ("ffmpeg",)),
     LIBRARIES: Client(clients.libraries_version, ()),
@@ -189,7 +195,7 @@ ROWS = [
         "source h264, 480p h264, 360p h264, audio aac",
     ),
     Row(GSTREAMER, "rtmp2sink, H.264 and AAC", pipeline("rtmp2sink"), "source h264, audio aac"),
-    Row(LIBRTMP, "rtmpsink of GStreamer, H.264 and AAC", pipeline("rtmpsink"), "source h264, audio aac"),
+    Row(LIBRTMP, "rtmpsink, H.264 and AAC", pipeline("rtmpsink"), "source h264, audio aac"),
     Row(OBS, "advanced output, keyframe interval 2 s", studio(advanced=True), FULL),
     Row(
         OBS,
@@ -305,9 +311,8 @@ async def _is_refused(row: Row, stage: Stage, running: Running) -> Outcome:
 
 
 def _short(line: str) -> str:
-    """A line of a log without its time, addresses and keys."""
-    line = re.sub(r"^[\d:. ]+|0x[0-9a-f]+|rtmps?://\S+", "", line)
-    return " ".join(line.split())
+    """A line of a log without its time, the name of the part that writes it, addresses and keys."""
+    return " ".join(re.sub(r"^[\d:. ]+|^\[[^]]*\]|rtmps?://\S+", "", line).split())
 
 
 def write_table(found: list[Outcome]) -> None:
