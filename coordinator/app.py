@@ -21,6 +21,8 @@ from coordinator.channels import routes as channel_routes
 from coordinator.channels.service import Channels
 from coordinator.chat_history import routes as chat_routes
 from coordinator.chat_history.service import ChatHistory
+from coordinator.client_configuration import routes as configuration_routes
+from coordinator.client_configuration.service import ClientConfigurations
 from coordinator.config import CoordinatorConfig
 from coordinator.db import Database
 from coordinator.directory import Directory
@@ -73,6 +75,7 @@ def build(
         *broadcast_routes.routes(broadcasts),
         *playback_routes.routes(PlaybackService(broadcasts, endpoints)),
         *chat_routes.routes(chat),
+        *configuration_routes.routes(ClientConfigurations(endpoints, now_ms)),
     ]
     app = _application(config, units, accounts, routes)
     _add_probes(app, database, directory, is_draining)

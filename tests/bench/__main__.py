@@ -1,4 +1,4 @@
-"""`./nearcast bench [NAME ...]`: runs the named measurements, or lists them."""
+"""`./nearcast bench [NAME [--OPTION=VALUE ...] ...]`: runs the named measurements, or lists them."""
 
 import importlib
 import sys
@@ -6,6 +6,7 @@ import sys
 BENCHES = {
     "transcode": "CPU of the ladder against ffmpeg doing the same ladder",
     "latency": "picture to picture in Chromium with hls.js, against the part target's limit",
+    "ingest": "CPU, memory and lateness of the way in against nginx-rtmp writing HLS",
     "footprint": "start-up time and idle memory of a whole node",
     "origin_herd": "answers to a herd of held playlist requests",
     "chat_fanout": "chat deliveries per second",
@@ -19,12 +20,24 @@ def main(names: list[str]) -> int:
             print(f"{name:<12} {text}")
         return 0
     worst = 0
-    for name in names:
+    for name, options in _with_options(names):
         if name not in BENCHES:
             print(f"unknown measurement {name}; there are: {', '.join(BENCHES)}", file=sys.stderr)
             return 2
-        worst = max(worst, importlib.import_module(f"tests.bench.{name}").main())
+        bench = importlib.import_module(f"tests.bench.{name}")
+        worst = max(worst, bench.main(options) if options else bench.main())
     return worst
+
+
+def _with_options(arguments: list[str]) -> list[tuple[str, list[str]]]:
+    """Each name with the options that follow it."""
+    found: list[tuple[str, list[str]]] = []
+    for argument in arguments:
+        if argument.startswith("--") and found:
+            found[-1][1].append(argument)
+        else:
+            found.append((argument, []))
+    return found
 
 
 if __name__ == "__main__":

@@ -1,0 +1,196 @@
+"""The whole way in against nginx with its RTMP module writing HLS, one after the other in one run.
+
+    ./nearcast bench ingest [--streams=4] [--seconds=10] [--late=40]
+
+ffmpeg copies a clip in real time, again and again, `streams` times. Ours is the ingest process and the NATS
+server that keeps the part log (nothing is transcoded); the peer is one nginx process with fragments of 2 s.
+CPU and memory are those beyond idle. Part lateness is measured with `late` publishers of the smaller clip and
+as many of the larger as `streams`: from the arrival of a part's last frame (`ChunkHeader.late_us`) until a
+reader of the log has the part. Figures count only while the publishers themselves keep real time.
+"""
+
+import argparse
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.bench import ingest_servers as servers
+from tests.bench.ingest_publishers import CLIPS, Publishers, make_clip
+from tests.bench.ingest_servers import Nginx, Ours, Server
+
+CPU_TARGET = {"6 Mbit/s": 1.2, "300 kbit/s": 1.5}
+MEMORY_TARGET_MB = 10.0
+LATE_TARGET_S = 0.100
+PLAYABLE_TARGET_S = 2.0
+IDLE_S = 3.0
+SETTLE_S = 5.0
+STARVED = 0.97  # of real time; below, the machine had no room for the publishers
+
+
+class Load(NamedTuple):
+    """What one server took for one kind of stream. CPU as share of a core, memory in MB, each per stream."""
+
+    cpu: dict[str, float]  # by process
+    memory: float
+    speed: float  # of the slowest publisher, 1.0 is real time
+    publishers_cpu: float
+
+    @property
+    def total(self) -> float:
+        return sum(self.cpu.values())
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Prints the ratios; 1 when one misses its target."""
+    options = _options(argv or [])
+    if absent := servers.absent():
+        print(f"ingest: needs {absent}; run: apt-get install nginx-light libnginx-mod-rtmp ffmpeg", file=sys.stderr)
+        return 2
+    with tempfile.TemporaryDirectory(prefix="nearcast-bench-") as name:
+        folder = Path(name)
+        clips = {kind: make_clip(folder, kind) for kind in CLIPS}
+        loads: dict[tuple[str, str], Load] = {}
+        playable: dict[str, float] = {}
+        late: dict[str, tuple[int, list[float], float]] = {}
+        for server in (Nginx(folder / "nginx"), Ours()):
+            try:
+                server.start(max(options.streams, options.late) + 1)
+                playable[server.name] = time_to_playable(server, clips["6 Mbit/s"])
+                for kind, clip in clips.items():
+                    loads[server.name, kind] = measure(server, clip, options.streams, options.seconds)
+                if isinstance(server, Ours):
+                    counts = {"6 Mbit/s": options.streams, "300 kbit/s": options.late}
+                    late = {kind: lateness(server, clips[kind], counts[kind], options.seconds) for kind in clips}
+            finally:
+                server.stop()
+    return report(options, loads, late, playable)
+
+
+def _options(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="nearcast bench ingest")
+    parser.add_argument("--streams", type=int, default=4, help="publishers at a time")
+    parser.add_argument("--seconds", type=float, default=10, help="length of each measurement")
+    parser.add_argument("--late", type=int, default=40, help="publishers of the smaller clip for part lateness")
+    return parser.parse_args(argv)
+
+
+def time_to_playable(server: Server, clip: Path) -> float:
+    """Seconds from the start of one encoder until its playlist can be played; median of three."""
+    found = []
+    for _ in range(3):
+        with Publishers(clip, [server.target(server.count - 1)]) as publishers:
+            while not server.playable(server.count - 1):
+                if time.monotonic() - publishers.started > 20:
+                    raise TimeoutError(f"{server.name} never has a playlist")
+                time.sleep(0.01)
+            found.append(time.monotonic() - publishers.started)
+        server.forget(server.count - 1)
+    return statistics.median(found)
+
+
+def measure(server: Server, clip: Path, streams: int, seconds: float) -> Load:
+    """CPU and memory per stream, beyond what the idle server takes."""
+    idle = _cpu_of(server, lambda: time.sleep(IDLE_S))
+    idle_memory = server.memory_mb()
+    with Publishers(clip, [server.target(index) for index in range(streams)]) as publishers:
+        time.sleep(SETTLE_S)
+        before, began = publishers.cpu(), time.monotonic()
+        speed = 0.0
+
+        def watch() -> None:
+            nonlocal speed
+            speed = publishers.speed(seconds)
+
+        used = _cpu_of(server, watch)
+        took = time.monotonic() - began
+        senders = (publishers.cpu() - before) / took
+        memory = server.memory_mb() - idle_memory
+    for index in range(streams):
+        server.forget(index)
+    cpu = {name: (used[name] / took - idle[name] / IDLE_S) / streams for name in used}
+    return Load(cpu, memory / streams, speed, senders / streams)
+
+
+def _cpu_of(server: Server, work: Callable[[], None]) -> dict[str, float]:
+    before = server.cpu()
+    work()
+    return {name: seconds - before[name] for name, seconds in server.cpu().items()}
+
+
+def lateness(server: Ours, clip: Path, streams: int, seconds: float) -> tuple[int, list[float], float]:
+    """Publishers, seconds of each part of a few of them, and the speed of the slowest publisher."""
+    with Publishers(clip, [server.target(index) for index in range(streams)]) as publishers:
+        time.sleep(SETTLE_S)
+
+        async def both() -> tuple[list[float], float]:
+            watching = asyncio.ensure_future(server.late_parts(streams, seconds))
+            speed = await asyncio.to_thread(publishers.speed, seconds)
+            return await watching, speed
+
+        found, speed = asyncio.run(both())
+    for index in range(streams):
+        server.forget(index)
+    return streams, sorted(found), speed
+
+
+def report(
+    options: argparse.Namespace,
+    loads: dict[tuple[str, str], Load],
+    late: dict[str, tuple[int, list[float], float]],
+    playable: dict[str, float],
+) -> int:
+    """Prints everything that was measured against its target."""
+    failed = 0
+
+    def verdict(good: bool) -> str:
+        nonlocal failed
+        failed += not good
+        return "PASS" if good else "FAIL"
+
+    for kind, target in CPU_TARGET.items():
+        ours, peer = loads["ours", kind], loads["nginx", kind]
+        ratio = ours.total / peer.total if peer.total > 0 else float("inf")
+        each = ", ".join(f"{name} {1000 * cpu:.2f}" for name, cpu in ours.cpu.items())
+        print(
+            f"ingest: {options.streams} x {kind}: CPU {ratio:.2f}x nginx-rtmp, {1000 * ours.total:.2f} ms "
+            f"({each}) against {1000 * peer.total:.2f} ms per stream and second, "
+            f"target {target} {verdict(ratio <= target)}"
+        )
+        words = ""
+        if kind == "6 Mbit/s":
+            words = f", target {MEMORY_TARGET_MB:.0f} {verdict(ours.memory <= MEMORY_TARGET_MB)}"
+        print(
+            f"ingest: {options.streams} x {kind}: memory {ours.memory:.1f} MB per stream, "
+            f"nginx {peer.memory:.1f}{words}"
+        )
+        _say_load(options.streams, kind, min(ours.speed, peer.speed), ours.publishers_cpu)
+    for kind, (count, found, speed) in late.items():
+        if not found:
+            print(f"ingest: {count} x {kind}: no part arrived {verdict(False)}")
+            continue
+        median, worst = statistics.median(found), found[min(len(found) - 1, int(len(found) * 0.99))]
+        print(
+            f"ingest: {count} x {kind}: part lateness p50 {1000 * median:.0f} ms, p99 {1000 * worst:.0f} ms of "
+            f"{len(found)} parts, target {1000 * LATE_TARGET_S:.0f} {verdict(worst < LATE_TARGET_S)}"
+        )
+        _say_load(count, kind, speed, 0.0)
+    print(
+        f"ingest: start to playable {playable['ours']:.2f} s, nginx {playable['nginx']:.2f} s, "
+        f"target {PLAYABLE_TARGET_S} {verdict(playable['ours'] < PLAYABLE_TARGET_S)}"
+    )
+    return 1 if failed else 0
+
+
+def _say_load(count: int, kind: str, speed: float, cpu: float) -> None:
+    each = f", {1000 * cpu:.1f} ms of CPU each a second" if cpu else ""
+    words = "" if speed >= STARVED else ": too many for this machine, the figures above do not count"
+    print(f"ingest: {count} x {kind}: publishers kept {speed:.2f} of real time{each}{words}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

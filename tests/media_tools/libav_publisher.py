@@ -1,0 +1,24 @@
+"""`python -m tests.media_tools.libav_publisher CLIP URL`: copies a file to RTMP as fast as it plays."""
+
+import sys
+import time
+
+import av
+
+
+def publish(path: str, url: str) -> None:
+    """Every stream of the file, each packet when its time has come."""
+    with av.open(path) as source, av.open(url, "w", format="flv") as output:
+        copies = {stream.index: output.add_stream_from_template(stream, opaque=True) for stream in source.streams}
+        began = time.monotonic()
+        for packet in source.demux():
+            if packet.dts is None:
+                continue
+            at = float(packet.dts * packet.time_base)
+            time.sleep(max(0.0, began + at - time.monotonic()))
+            packet.stream = copies[packet.stream.index]
+            output.mux(packet)
+
+
+if __name__ == "__main__":
+    publish(sys.argv[1], sys.argv[2])
