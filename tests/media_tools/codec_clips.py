@@ -12,6 +12,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from tests.media_tools.clips import GOP_S, RATE, SAMPLE_RATE, level, picture
+from tests.media_tools.scheduling import ordinary_afterwards
 
 SECONDS = 24
 _GOP = RATE * GOP_S
@@ -31,6 +32,7 @@ AUDIO = {
 }
 
 
+@ordinary_afterwards()
 def make(path: Path, videos: list[tuple[str, int]], audio: str) -> Path:
     """Video tracks of (codec, height) and one of audio; 16:9, 30/s, GOP of 2 s, stereo at 48 kHz."""
     with av.open(str(path), "w", format="matroska") as output:

@@ -14,11 +14,13 @@ from edge.ingest.rendition import Append
 from edge.protocols.fmp4 import read_fragments
 from tests.media_tools.encoded import AUDIO as AUDIO_ENCODERS
 from tests.media_tools.encoded import VIDEO as VIDEO_ENCODERS
+from tests.media_tools.scheduling import ordinary_afterwards
 
 T0 = 1_700_000_000_000_000
 RATE, FRAMES, GOP = 30, 75, 30
 
 
+@ordinary_afterwards()
 def muxed(videos: list[tuple[str, int]], audios: list[str]) -> bytes:
     """An FLV file of 2.5 s: pictures of the given heights, and a tone per audio codec."""
     file = io.BytesIO()
