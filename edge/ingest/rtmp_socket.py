@@ -23,6 +23,7 @@ from edge.protocols.rtmp import (
 )
 
 _CLOSE_S = 2.0
+_PAUSE_S = 30.0  # back-pressure for longer than that: another connection may fare better
 _EARLY = 1000  # media messages of encoders that do not wait for the answer to publish
 _TCP_INFO_SIZE, _TCP_INFO_RTT = 104, 68  # struct tcp_info of tcp(7): tcpi_rtt, microseconds
 
@@ -64,6 +65,7 @@ class RtmpSocket(asyncio.Protocol):
         self._sink: Sink | None = None
         self._early: list[tuple[Event, int]] = []
         self._paused = False
+        self._paused_at = 0.0
 
     # --- the transport's calls
 
@@ -160,6 +162,9 @@ class RtmpSocket(asyncio.Protocol):
         if not self._paused:
             self._core.handle_timeout(self._loop.time())
             self._pump()
+        elif self._loop.time() - self._paused_at > _PAUSE_S:
+            self._core.end("log_away", "the media log has not taken anything for too long; connect again")
+            self._pump()
         elif not self._gate.is_full(self._sink) and self._transport is not None:
             self._paused = False
             self._core.refresh(self._loop.time())
@@ -168,6 +173,7 @@ class RtmpSocket(asyncio.Protocol):
     def _pause(self) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._paused = True
+            self._paused_at = self._loop.time()
             _PAUSES.inc()
             self._transport.pause_reading()
 

@@ -305,6 +305,44 @@ async def test_back_pressure(site: Site, monkeypatch: pytest.MonkeyPatch) -> Non
     await until(lambda: site.state() is BroadcastState.LIVE)
 
 
+async def test_back_pressure_has_an_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.ingest.listener._TICK_S", 0.01)
+    monkeypatch.setattr("edge.ingest.rtmp_socket._PAUSE_S", 0.05)
+    service = await site.ingest(spool_bytes=1000)
+    service._site.appender.pending_bytes = 2000  # type: ignore[misc]
+    client = await site.client(service)
+    client.send(broadcast(3))
+    with contextlib.suppress(ConnectionError):  # what it still sends is not read: that may reset the connection
+        await client.read_all()
+    await until(lambda: not service._listener._sockets)
+
+
+async def test_drain_asks_encoders_to_connect_elsewhere(site: Site) -> None:
+    """One that can publishes to the other process before it leaves the first: the broadcast goes on."""
+    first, second = await site.ingest(workers=2), await site.ingest(workers=2)
+    able, other = (
+        Client(*await asyncio.open_connection("127.0.0.1", first.port)),
+        await site.client(first, "other-key"),
+    )
+    site._clients.append(able)
+    able.writer.write(able.encoder.opening(KEY, capsEx=1.0) + able.encoder.chunk_size(65536))
+    for client in (able, other):
+        client.send(broadcast(3))
+    await until(lambda: [record.state for record in site.log.broadcasts()] == [BroadcastState.LIVE] * 2)
+    draining = asyncio.ensure_future(first.drain())
+    async with asyncio.timeout(2):
+        said = b""
+        while b"ReconnectRequest" not in said:
+            said += await able.reader.read(4096)
+    again = await site.client(second)
+    again.send(broadcast(3))
+    await draining
+    record = next(one for one in site.log.broadcasts() if one.channel == "name0")
+    assert record.epoch == 2
+    epochs = [header.epoch for header, _ in site.log.chunks(record.broadcast_id, SOURCE)]
+    assert epochs == sorted(epochs)
+
+
 async def test_stop_leaves_broadcasts_to_be_resumed(site: Site) -> None:
     service = await site.ingest()
     client = await site.client(service)

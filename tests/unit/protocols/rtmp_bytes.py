@@ -18,14 +18,16 @@ class Encoder:
     def command(self, *values: amf.AmfValue | int, stream_id: int = 0) -> bytes:
         return self.writer.write(3, Message(20, stream_id, 0, amf.encode(values)))
 
-    def connect(self, app: str = "live", tc_url: str = "rtmp://host/live", transaction: int = 1) -> bytes:
-        return self.command("connect", transaction, {"app": app, "tcUrl": tc_url, "flashVer": "test/1"})
+    def connect(
+        self, app: str = "live", tc_url: str = "rtmp://host/live", transaction: int = 1, **more: amf.AmfValue
+    ) -> bytes:
+        return self.command("connect", transaction, {"app": app, "tcUrl": tc_url, "flashVer": "test/1", **more})
 
     def publish(self, name: str = "KEY", kind: str = "live") -> bytes:
         return self.command("publish", 5, None, name, kind, stream_id=1)
 
-    def opening(self, name: str = "KEY") -> bytes:
-        return HANDSHAKE + self.connect() + self.command("createStream", 4, None) + self.publish(name)
+    def opening(self, name: str = "KEY", **more: amf.AmfValue) -> bytes:
+        return HANDSHAKE + self.connect(**more) + self.command("createStream", 4, None) + self.publish(name)
 
     def chunk_size(self, size: int) -> bytes:
         data = self.writer.write(2, Message(1, 0, 0, size.to_bytes(4, "big")))
