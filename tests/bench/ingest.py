@@ -98,7 +98,7 @@ def measure(server: Server, clip: Path, streams: int, seconds: float) -> Load:
     idle = _cpu_of(server, lambda: time.sleep(IDLE_S))
     idle_memory = server.memory_mb()
     with Publishers(clip, [server.target(index) for index in range(streams)]) as publishers:
-        time.sleep(SETTLE_S)
+        publishers.settle(SETTLE_S)
         before, began = publishers.cpu(), time.monotonic()
         speed = 0.0
 
@@ -125,7 +125,7 @@ def _cpu_of(server: Server, work: Callable[[], None]) -> dict[str, float]:
 def lateness(server: Ours, clip: Path, streams: int, seconds: float) -> tuple[int, list[float], float]:
     """Publishers, seconds of each part of a few of them, and the speed of the slowest publisher."""
     with Publishers(clip, [server.target(index) for index in range(streams)]) as publishers:
-        time.sleep(SETTLE_S)
+        publishers.settle(SETTLE_S)
 
         async def both() -> tuple[list[float], float]:
             watching = asyncio.ensure_future(server.late_parts(streams, seconds))

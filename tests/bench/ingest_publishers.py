@@ -14,6 +14,7 @@ CLIPS = {
     "300 kbit/s": ("426x240", 236, 64),
 }
 _STATS_S = 0.5
+_START_S = 40.0
 
 
 def make_clip(folder: Path, kind: str) -> Path:
@@ -73,16 +74,25 @@ class Publishers:
         after = [self._sent(index) for index in range(len(self._processes))]
         return min((new[1] - old[1]) / (new[0] - old[0]) for old, new in zip(before, after, strict=True))
 
+    def settle(self, seconds: float) -> None:
+        """Returns when each of them has sent `seconds` of media. TimeoutError when one does not come to it."""
+        until = time.monotonic() + _START_S
+        while any(self._sent(index)[1] < seconds for index in range(len(self._processes))):
+            if time.monotonic() > until:
+                raise TimeoutError(f"not every publisher has sent {seconds} s of media after {_START_S} s")
+            time.sleep(0.1)
+
     def _progress(self, index: int) -> Path:
         return Path(self._folder.name, f"{index}.progress")
 
     def _sent(self, index: int) -> tuple[float, float]:
         """When the last report was written, and the seconds of media sent by then."""
         path = self._progress(index)
-        lines = path.read_text(encoding="ascii").splitlines()
-        at = path.stat().st_mtime
-        sent = next(line for line in reversed(lines) if line.startswith("out_time_us="))
-        return at, int(sent.partition("=")[2]) / 1e6
+        if not path.exists():
+            return 0.0, 0.0
+        at, lines = path.stat().st_mtime, path.read_text(encoding="ascii").splitlines()
+        values = [line.partition("=")[2] for line in lines if line.startswith("out_time_us=")]
+        return at, int(values[-1]) / 1e6 if values and values[-1].isdigit() else 0.0
 
 
 def cpu_of(pid: int) -> float:

@@ -135,7 +135,7 @@ def enhanced(audio: str, *videos: tuple[str, int]) -> Start:
     """FFmpeg's newest libraries copy tracks of these codecs."""
 
     def start(stage: Stage) -> Running:
-        clip = codec_clips.make(stage.folder / "clip.mkv", list(videos), audio)
+        clip = codec_clips.make_apart(stage.folder / "clip.mkv", list(videos), audio)
         return stage.run(clients.libraries(clip, stage.channel.publish_url))
 
     return start
