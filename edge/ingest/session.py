@@ -64,6 +64,7 @@ class PublisherSession:
         self._queue: deque[tuple[Event, int]] = deque()
         self._wake = asyncio.Event()
         self._ending: tuple[str, bool] | None = None
+        self._failure: Exception | None = None
         self._writer: BroadcastWriter | None = None
         self._health = Health()
         self._reports = HealthFeed(key.channel, self._health)
@@ -84,11 +85,22 @@ class PublisherSession:
     # --- the publisher's calls
 
     def offer(self, event: Event, now_us: int) -> None:
-        """Queues an event. The caller bounds the queue by not reading on."""
-        if self._ending is None:
+        """Takes an event: at once while it is on the air, which costs least, else by the queue.
+
+        The caller bounds the queue by not reading on.
+        """
+        if self._ending is not None:
+            return
+        if self._writer is None or self._queue or self._stepping is not None:
             self._queue.append((event, now_us))
             self.queued_bytes += _size(event)
             self._wake.set()
+            return
+        try:
+            self._handle(event, now_us)
+        except Exception as error:  # noqa: BLE001 - the session's task ends with it
+            self._failure = error
+            self.end("internal error")
 
     def end(self, reason: str, *, clean: bool = False) -> None:
         """The publisher is gone or must go. `clean`: the encoder said that it stops."""
@@ -159,6 +171,8 @@ class PublisherSession:
         while True:
             await self._sleep()
             await self._take_queue()
+            if self._failure is not None:
+                raise self._failure
             if self._ending is not None:
                 return
             if self._stepping is not None:

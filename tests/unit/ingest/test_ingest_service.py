@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 
 import msgspec
 import pytest
-from flv_source import Body, broadcast
+from flv_source import Body, broadcast, media
 from ingest_fakes import KEY, FakeAppender, FakeBus, FakeLog, FakeReplica, directory_with
 from rtmp_bytes import Encoder
 
@@ -393,3 +393,25 @@ async def test_behind_a_balancer(site: Site, trusted: bool) -> None:
     else:
         assert await client.read_all() == b""
         assert site.state() is None
+
+
+async def test_an_error_of_ours_ends_one_stream_only(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = await site.ingest()
+    clients = [await site.client(service, key) for key in (KEY, "other-key")]
+    for client in clients:
+        client.send(broadcast(3))
+    await until(lambda: [one.state for one in site.log.broadcasts()] == [BroadcastState.LIVE] * 2)
+    session = service.gate.session("channel0", "primary")
+    assert session is not None
+    assert session._writer is not None
+
+    def broken(*_: object, **__: object) -> list[object]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(session._writer.packager, "video", broken)
+    clients[0].send(media(1, start_ms=3000))
+    assert b"could not be handled" in await clients[0].read_all()
+    await until(lambda: site.log.broadcasts()[0].state is BroadcastState.INTERRUPTED)
+    before = len(site.log.messages)
+    clients[1].send(media(1, start_ms=3000))
+    await until(lambda: len(site.log.messages) > before + 5)
