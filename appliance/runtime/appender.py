@@ -22,6 +22,7 @@ from appliance.runtime.tasks import Tasks
 
 TICK_S = 0.025
 _RESEND_S = 1.0
+_FORGET_S = 300.0  # a fenced subject nobody has appended to for so long has no writer any more
 _APPENDED = counter("nearcast_log_appended_bytes_total", "Bytes acknowledged by the part log.")
 _RESENT = counter("nearcast_log_resent_total", "Appends sent again for want of an acknowledgement.")
 _PENDING = gauge("nearcast_log_pending_bytes", "Bytes not yet acknowledged by the part log.")
@@ -45,6 +46,7 @@ class _Lane:
     flying: bool = False
     token: int = 0
     sent_at: float = 0.0
+    used_at: float = 0.0  # when something was appended last
     tries: int = 0
     last: int | None = None
 
@@ -85,9 +87,11 @@ class Appender:
         with WrongSequenceError when somebody else has written. Never blocks: the caller watches
         `pending_bytes`.
         """
-        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[int] = loop.create_future()
         future.add_done_callback(_retrieved)
         lane = self._lanes.setdefault(subject, _Lane(subject))
+        lane.used_at = loop.time()
         lane.queue.append(_Append(data, message_id, headers, expect_last, future))
         self._account(len(data))
         return future
@@ -129,7 +133,8 @@ class Appender:
                     await self._send(lane)
                 elif not lane.flying and lane.queue:
                     await self._send(lane)
-                elif not lane.flying and lane.last is None:
+                elif not lane.flying and (lane.last is None or now - lane.used_at > _FORGET_S):
+                    self._tokens.pop(str(lane.token), None)
                     del self._lanes[subject]
             await asyncio.sleep(TICK_S)
 

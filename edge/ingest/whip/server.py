@@ -95,6 +95,7 @@ class WhipServer:
         self._sessions: dict[str, WhipSession] = {}
         self._secrets: dict[WhipSession, str] = {}
         self._ended: dict[str, None] = {}
+        self._busy = asyncio.Event()
         self._addresses: collections.Counter[str] = collections.Counter()
         self._connections: set[WhipConnection] = set()
         self._log = get_logger("ingest.whip")
@@ -192,6 +193,7 @@ class WhipServer:
         secret = secrets.token_urlsafe(24)
         self._sessions[secret] = session
         self._secrets[session] = secret
+        self._busy.set()
         self._addresses[address] += 1
         self._port.register(session)
         metrics.SESSIONS.set(len(self._sessions))
@@ -239,6 +241,10 @@ class WhipServer:
     async def _tick(self) -> None:
         ticks = 0
         while True:
+            if not self._secrets:  # nobody to keep time for
+                await self._wait_for_session()
+                self._each_second(self.now())
+                continue
             await asyncio.sleep(_TICK_S)
             ticks += 1
             now = self.now()
@@ -246,6 +252,14 @@ class WhipServer:
                 session.tick(now)
             if ticks % _SECOND == 0:
                 self._each_second(now)
+
+    async def _wait_for_session(self) -> None:
+        self._busy.clear()
+        try:
+            async with asyncio.timeout(1.0):
+                await self._busy.wait()
+        except TimeoutError:
+            return
 
     def _each_second(self, now: float) -> None:
         for connection in list(self._connections):

@@ -113,3 +113,15 @@ async def test_pending_bytes_are_the_spool(appender: Appender, server) -> None:
     async with asyncio.timeout(10):
         await appender.drained(below_bytes=0)
     assert appender.pending_bytes == 0
+
+
+async def test_a_fenced_subject_without_a_writer_is_forgotten(
+    appender: Appender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.runtime.appender._FORGET_S", 0.2)
+    await appender.append("log.a", b"1", message_id="a1", headers={}, expect_last=0)
+    assert list(appender._lanes) == ["log.a"]
+    async with asyncio.timeout(3):
+        while appender._lanes:
+            await asyncio.sleep(0.02)
+    assert not appender._tokens
