@@ -60,7 +60,8 @@ Start = Callable[[Stage], Running]
 class Row:
     """`plays` is what viewers get, by name and codec; without it `refused` is what somebody is told.
 
-    `told` are the words in which the streamer of a row that plays is told what viewers do not get.
+    `told` are the words in which the streamer of a row that plays is told what viewers do not get. A source
+    that is repaired is so for viewers who come `settle_s` later: what is wrong with it shows only then.
     """
 
     client: str
@@ -69,6 +70,7 @@ class Row:
     plays: str = ""
     refused: str = ""
     told: str = ""
+    settle_s: float = 0.0  # a viewer who comes so long after the first picture
 
     @property
     def name(self) -> str:
@@ -203,6 +205,7 @@ ROWS = [
         studio(),
         "720p h264, 480p h264, 360p h264, audio aac",
         told="Keyframe interval: set 2 s",
+        settle_s=8.0,
     ),
     Row(OBS, "wrong key", studio("nck_wrong"), refused=r"NetStream\.Publish\.BadName"),
 ]
@@ -236,6 +239,7 @@ async def test_client(row: Row, node: Node, clips: ClipMaker, tmp_path: Path, ou
 async def _plays(row: Row, stage: Stage, running: Running) -> Outcome:
     playlist = stage.node.hls(stage.channel)
     seconds = await asyncio.to_thread(_playable, playlist, running.started)
+    await asyncio.sleep(row.settle_s)
     await asyncio.to_thread(_complete, playlist, len(row.plays.split(", ")))
     async with HlsRecorder(playlist) as recorder:
         await recorder.start(PLAYABLE_S)
