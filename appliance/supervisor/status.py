@@ -37,6 +37,7 @@ def endpoints(settings: Settings) -> dict[str, str]:
         **rtmps,
         "web": f"{web}/",
         "hls": f"{web}/live/{{channel}}/index.m3u8",
+        "whip": f"{web}/whip",
         "chat": f"ws://{host}:{ports.http}/streams/{{stream_id}}/chat/subscribe",
         "api": f"http://{host}:{ports.api}/v1",
         "metrics": f"http://127.0.0.1:{ports.metrics}/metrics",

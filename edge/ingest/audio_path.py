@@ -89,7 +89,7 @@ class AudioPath:
         self.source = source
 
     def _joins_at(self) -> int | None:
-        """Where the log's sound ends, when this session goes on exactly there."""
+        """Where the log's sound ends, when this publisher goes on exactly there."""
         point = self._shared.resume.get(AUDIO)
         joins = self._shared.join is not None and self.source is None and point is not None
         return point.end_dts if joins and point is not None else None

@@ -124,7 +124,7 @@ class Promotion:
         return reel.key_us > 0 and now_us() - reel.key_us <= _KEY_US
 
     def _follow(self, known: Broadcast | None) -> None:
-        """Follows the broadcast that is on the air; only this session's task calls, so nothing races."""
+        """Follows the broadcast that is on the air; only the task of its publisher calls, so nothing races."""
         if known is None or (self._watch is not None and self._watch.broadcast_id == known.broadcast_id):
             return
         if self._watch is not None:

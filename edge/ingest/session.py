@@ -71,7 +71,7 @@ class PublisherSession:
         self.head = Head()  # what configures the frames that will come
         self._reel = Reel()
         self._promotion: Promotion | None = None
-        self._stepping: asyncio.Event | None = None  # set once this session waits
+        self._stepping: asyncio.Event | None = None  # set once it waits
         self._diary = Diary(
             publisher, channel_id=key.channel_id, channel=key.channel, slot=self.slot, at_ms=now_ms()
         )
