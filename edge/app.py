@@ -75,10 +75,9 @@ async def _origin(context: RoleContext) -> Service:
     )
     chat = HandoffSender(*(_chat_socket(context, worker) for worker in range(settings.chat.workers)))
     local, fed = await context.local(), await context.fed()
-    directory = await _replica(fed, DIRECTORY_BUCKET)
     whip = HandoffSender(_whip_socket(context))
     handoffs = {"/chat/": chat, "/streams/": chat, "/irc": chat, "/whip": whip}
-    return OriginService(config, local=local, directory=directory, handoffs=handoffs, on_failure=context.fail)
+    return OriginService(config, local=local, fed=fed, handoffs=handoffs, on_failure=context.fail)
 
 
 async def _chat(context: RoleContext) -> Service:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from appliance.commands.api import call
+from appliance.commands.api import call, wait_for_channel
 from appliance.commands.place import live_status, say
 from appliance.contracts.errors import UnavailableError
 
@@ -21,11 +21,15 @@ class KeyOptions:
     days: int = 0
 
 
-def _base(data: Path) -> str:
+def _endpoint(data: Path, name: str) -> str:
     status = live_status(data)
     if status is None:
         raise UnavailableError(f"no node runs on {data}")
-    return status.endpoints["api"]
+    return status.endpoints[name]
+
+
+def _base(data: Path) -> str:
+    return _endpoint(data, "api")
 
 
 def _print(answer: Any, as_json: bool, text: str) -> int:
@@ -37,8 +41,10 @@ def _print(answer: Any, as_json: bool, text: str) -> int:
 
 
 def create(data: Path, name: str, as_json: bool) -> int:
-    """Makes a channel, its user and its first stream key."""
+    """Makes a channel, its user and its first stream key; returns when the edge takes broadcasts of it."""
     answer = call(data, _base(data), "POST", "/channels", {"name": name, "username": name})
+    if not wait_for_channel(_endpoint(data, "web"), answer["channel"]):
+        say("the edge has not heard of this channel yet: it may be cut off from the centre")
     text = f"channel     {answer['channel']}\nserver      {answer['rtmp_url']}\nstream key  {answer['stream_key']}"
     return _print(answer, as_json, f"{text}\nchat token  {answer['token']}\n(shown once)")
 

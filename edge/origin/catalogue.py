@@ -1,6 +1,6 @@
 """Which channels there are, which are live, and which broadcasts this process follows.
 
-Records come from the live bucket (by `live_changed`) and the directory; a broadcast is followed from its
+Records come from the live bucket (by `live_changed`) and from `Channels`; a broadcast is followed from its
 first request until nobody has asked for it for a while. All of it can be made again from log and bucket.
 """
 
@@ -17,12 +17,12 @@ from appliance.contracts.session import SessionRecord
 from appliance.contracts.subjects import MEDIA_STREAM, media_of
 from appliance.runtime.bus import LogMessage
 from appliance.runtime.tasks import Tasks
+from edge.origin.channels import Channels
 from edge.origin.config import OriginConfig
 from edge.origin.feed import BroadcastFeed, Deliver
 from edge.origin.metrics import FOLLOWED, STORED, Tally
 from edge.origin.part_store import PartStore
 
-_INDEX_S = 1.0
 T = TypeVar("T")
 
 
@@ -31,16 +31,6 @@ class Log(Protocol):
 
     def tail(self, stream: str, subjects: list[str], start: int = 1) -> AsyncIterator[LogMessage]:
         """Every message of `subjects`, in order, without end."""
-
-
-class Directory(Protocol):
-    """The part of a replica that looking up channels and tokens needs."""
-
-    def get(self, key: str) -> bytes | None:
-        """The value of a key."""
-
-    def items(self, prefix: str) -> list[tuple[str, bytes]]:
-        """Keys and values below a prefix."""
 
 
 class _Followed:
@@ -57,7 +47,7 @@ class Catalogue:
         *,
         config: OriginConfig,
         log: Log,
-        directory: Directory,
+        channels: Channels,
         store: PartStore,
         tally: Tally,
         deliver: Deliver,
@@ -66,7 +56,7 @@ class Catalogue:
     ) -> None:
         self._config = config
         self._log = log
-        self._directory = directory
+        self._channels = channels
         self._store = store
         self._tally = tally
         self._deliver = deliver
@@ -79,8 +69,6 @@ class Catalogue:
         self._live: dict[str, str] = {}
         self._followed: dict[str, _Followed] = {}
         self._closing = Tasks(on_failure)
-        self._channels: dict[str, ChannelRecord] = {}
-        self._indexed = float("-inf")
         self.revision = 0  # grows with every change of the live bucket
 
     # -- records
@@ -157,18 +145,7 @@ class Catalogue:
     # -- lookups
 
     def channel(self, name: str) -> ChannelRecord | None:
-        """A channel of the directory; changes show within a second."""
-        now = self._clock()
-        if now - self._indexed >= _INDEX_S:
-            self._indexed = now
-            self._channels = {}
-            for _, value in self._directory.items("channel."):
-                try:
-                    record = msgspec.json.decode(value, type=ChannelRecord)
-                except msgspec.MsgspecError:
-                    self._tally.event("bad_record")
-                else:
-                    self._channels[record.channel] = record
+        """A channel of the directory."""
         return self._channels.get(name)
 
     def live(self, channel: str) -> Broadcast | None:

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Callable, Mapping
 
-from appliance.contracts.subjects import LIVE_BUCKET
+from appliance.contracts.subjects import DIRECTORY_BUCKET, LIVE_BUCKET
 from appliance.runtime.bus import Bus
 from appliance.runtime.clock import now_ms
 from appliance.runtime.replica import Replica
-from edge.origin.catalogue import Catalogue, Directory
+from edge.origin.catalogue import Catalogue
+from edge.origin.channels import Channels
 from edge.origin.config import OriginConfig
 from edge.origin.events import EventStream
 from edge.origin.health_stream import HealthStream
@@ -21,7 +22,7 @@ from edge.origin.static import Pages
 class OriginService:
     """Built, started and stopped by `edge.app` in the loop it is to run in.
 
-    `local`: the site's own account (part log, live bucket). `directory`: a started replica of the directory.
+    `local`: the site's own account (part log, live bucket). `fed`: the account with the directory.
     `handoffs`: who takes requests below a path prefix, such as {"/chat/": sender, "/streams/": sender}.
     """
 
@@ -30,7 +31,7 @@ class OriginService:
         config: OriginConfig,
         *,
         local: Bus,
-        directory: Directory,
+        fed: Bus,
         handoffs: Mapping[str, Handoff],
         on_failure: Callable[[BaseException], None] | None = None,
     ) -> None:
@@ -38,19 +39,21 @@ class OriginService:
         self._ready = False
         self.tally = Tally()
         store = PartStore(config.store_bytes, self.tally)
+        channels = Channels(self.tally)
         self.catalogue = Catalogue(
             config=config,
             log=local,
-            directory=directory,
+            channels=channels,
             store=store,
             tally=self.tally,
             deliver=deliverer(loop),
             clock=loop.time,
             on_failure=on_failure,
         )
+        self._directory = Replica(fed, DIRECTORY_BUCKET, channels.directory_changed)
         self._events = EventStream(self.catalogue.channels_document, config.event_clients)
         self._health = HealthStream(
-            self.catalogue.health_document, self.catalogue.channel, directory, config.health_clients, now_ms
+            self.catalogue.health_document, self.catalogue.channel, self._directory, config.health_clients, now_ms
         )
         self._live = Replica(local, LIVE_BUCKET, self.catalogue.live_changed)
         routes = Routes(
@@ -75,7 +78,8 @@ class OriginService:
         self._health.tick(now)
 
     async def start(self) -> None:
-        """Returns when listening with the live state known. UnavailableError, OSError."""
+        """Returns when listening with directory and live state known. UnavailableError, OSError."""
+        await self._directory.start()
         await self._live.start()
         await self.server.start()
         self._ready = True
@@ -91,3 +95,4 @@ class OriginService:
         await self.catalogue.close()
         await self.server.stop()
         await self._live.close()
+        await self._directory.close()

@@ -166,7 +166,9 @@ async def test_publisher_returns_while_watching(node: Node, clips: ClipMaker, br
         while (await asyncio.to_thread(node.broadcast, channel) or {}).get("state") != "live":
             await asyncio.sleep(0.05)
         live = time.monotonic()
-        await watcher.page.wait_for_function(_AT_THE_EDGE, timeout=15_000)
+        async with asyncio.timeout(15):
+            while not await watcher.page.evaluate(_AT_THE_EDGE):
+                await asyncio.sleep(0.05)
         back = time.monotonic() - live
         print(
             f"at the edge {back:.1f} s after the publisher was back, {live - second.started:.1f} s after it began"

@@ -21,6 +21,7 @@ from appliance.contracts.media import (
 from appliance.contracts.subjects import broadcast_key, media, rendition_key, token_key
 from appliance.runtime.bus import LogMessage
 from edge.origin.catalogue import Catalogue
+from edge.origin.channels import Channels
 from edge.origin.config import OriginConfig
 from edge.origin.events import EventStream
 from edge.origin.health_stream import HealthStream
@@ -75,9 +76,6 @@ class FakeDirectory:
             )
             for name in names
         ]
-
-    def items(self, prefix):
-        return [one for one in self.values if one[0].startswith(prefix)]
 
     def get(self, key):
         return dict(self.values).get(key)
@@ -241,11 +239,14 @@ class Origin:
         self.log = FakeLog()
         self.tally = Tally()
         self.directory = FakeDirectory("alice", "bob")
+        channels = Channels(self.tally)
+        for key, value in self.directory.values:
+            channels.directory_changed(key, value)
         self.store = PartStore(config.store_bytes, self.tally)
         self.skew = 0.0
         clock = loop.time
         self.catalogue = Catalogue(
-            config=config, log=self.log, directory=self.directory, store=self.store, tally=self.tally,
+            config=config, log=self.log, channels=channels, store=self.store, tally=self.tally,
             deliver=deliverer(loop), clock=lambda: clock() + self.skew,
         )  # fmt: skip
         self.events = EventStream(self.catalogue.channels_document, config.event_clients)
