@@ -20,6 +20,8 @@ class HealthFeed:
         self._told_us = 0
         self._stalls = 0
         self._shown: frozenset[str] = frozenset()
+        self.last: HealthReport | None = None
+        self.advice: dict[str, Advice] = {}  # everything that was shown, by code; the rules bound it
 
     def due(self, now_us: int) -> HealthReport | None:
         """What to write at `health.<channel_id>` now, every two seconds; None: nothing."""
@@ -29,6 +31,8 @@ class HealthFeed:
         if report is None:
             return None
         self._told_us = now_us
+        self.last = report
+        self.advice |= {one.code: one for one in report.advice}
         self._measure(report)
         return report
 
