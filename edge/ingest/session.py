@@ -73,7 +73,7 @@ class PublisherSession:
         self._failure: Exception | None = None
         self._writer: BroadcastWriter | None = None
         self._health = Health()
-        self._reports = HealthFeed(key.channel, self._health)
+        self._reports = HealthFeed(self._health)
         self.head = Head()  # what configures the frames that will come
         self._reel = Reel()
         self._broadcast_id = ""  # that it wrote last
