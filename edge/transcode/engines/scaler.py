@@ -1,83 +1,14 @@
-"""The video encoder: x264 through PyAV, configured so that any worker can take over at any key frame.
-
-Zero latency, no B-frames, a key frame exactly where it is asked for and nowhere else, length-prefixed
-output (avcC), parameter sets only in the initialisation segment.
-"""
+"""Scales decoded frames to the size of a rung."""
 
 from fractions import Fraction
-from typing import NamedTuple
 
-import av
 from av.filter import Graph
 from av.filter.context import FilterContext
-from av.video.codeccontext import VideoCodecContext
-from av.video.frame import PictureType, VideoFrame
+from av.video.frame import VideoFrame
 
-TIME_BASE = Fraction(1, 90_000)
-_GLOBAL_HEADER = 1 << 22
-_NEVER = 100_000  # frames between key frames that nobody asked for
-_FALLBACK_RATE = Fraction(30)
+from edge.transcode.engines.base import TIME_BASE
+
 _SAME_SHAPE = Fraction(1, 50)  # of the width: less is not worth a border
-
-
-class Encoded(NamedTuple):
-    """An access unit. `pts` in 90 kHz ticks, `data` length-prefixed NAL units."""
-
-    pts: int
-    key: bool
-    data: bytes
-
-
-class RungFormat(NamedTuple):
-    """What a rung encodes to. `bit_rate` in bit/s; `frame_rate` (0, 1) when unknown."""
-
-    width: int
-    height: int
-    bit_rate: int
-    frame_rate: tuple[int, int]
-    preset: str
-
-
-class Encoder:
-    """One rung's encoder. Used by one thread."""
-
-    def __init__(self, form: RungFormat) -> None:
-        numerator, denominator = form.frame_rate
-        rate = Fraction(numerator, denominator) if numerator > 0 else _FALLBACK_RATE
-        context = av.CodecContext.create("libx264", "w")
-        if not isinstance(context, VideoCodecContext):
-            raise TypeError("libx264 is not a video encoder")
-        context.width, context.height, context.pix_fmt = form.width, form.height, "yuv420p"
-        context.time_base, context.framerate = TIME_BASE, rate
-        context.bit_rate = form.bit_rate
-        context.gop_size = _NEVER
-        context.thread_count = 1
-        context.flags |= _GLOBAL_HEADER
-        kilobits = form.bit_rate // 1000
-        context.options = {
-            "preset": form.preset,
-            "tune": "zerolatency",
-            "profile": "high",
-            "forced-idr": "1",
-            "sc_threshold": "0",
-            "maxrate": f"{kilobits}k",
-            "bufsize": f"{kilobits}k",
-            "x264-params": "annexb=0:scenecut=0:vbv-init=0.5",
-        }
-        context.open()
-        self._context = context
-
-    @property
-    def config(self) -> bytes:
-        """The AVCDecoderConfigurationRecord."""
-        return bytes(self._context.extradata or b"")
-
-    def encode(self, frame: VideoFrame, key: bool) -> list[Encoded]:
-        """The access units that this frame completes (one, under zero latency)."""
-        frame.pict_type = PictureType.I if key else PictureType.NONE
-        return [
-            Encoded(packet.pts or 0, packet.is_keyframe, bytes(packet)) for packet in self._context.encode(frame)
-        ]
 
 
 class Scaler:
