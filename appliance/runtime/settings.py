@@ -98,6 +98,7 @@ class TranscodeSettings:
     enabled: bool = _leaf(True, "yes/no", "Whether this node transcodes.")
     workers: int = _leaf(1, "processes", "Transcoder processes; each takes several broadcasts.")
     broadcasts: int = _leaf(8, "broadcasts", "Most broadcasts of one transcoder process.")
+    engines: Texts = _leaf(("auto",), "names", "Encoders in order; auto: hardware that passes its test, then x264.")
     preset: str = _leaf("superfast", "name", "x264 preset.")
     lease_ttl_s: float = _leaf(2.0, "s", "A worker that is silent for so long loses its broadcast.")
 

@@ -14,7 +14,8 @@ from appliance.contracts.subjects import MEDIA_STREAM, media
 from appliance.runtime.bus import Bus
 from edge.media.ladder import Rung
 from edge.protocols.codecs import avc
-from edge.protocols.fmp4 import VideoTrack, init_segment
+from edge.protocols.fmp4 import VideoTrack, init_segment, read_init
+from edge.transcode.engines.annexb import same_sets
 from edge.transcode.rung import InitUse
 from edge.transcode.source import BroadcastView
 from edge.transcode.writer import RenditionWriter
@@ -63,11 +64,15 @@ class Announcer:
     async def announce(self, config: bytes, *, is_first: bool = False) -> InitUse:
         """Writes the record where it says something else. `is_first`: the rendition has no media yet."""
         rung = self._rung
+        data = init_segment(VideoTrack(config=config, width=rung.width, height=rung.height))
+        known = await self._writer.known(rung.name)
+        if known is not None and known.inits and same_sets(read_init(known.inits[-1].data).config, config):
+            data = known.inits[-1].data
         announced = await self._writer.announce(
             rung.name,
             VIDEO_TIMESCALE,
             round(rung.bit_rate * _PEAK),
-            init_segment(VideoTrack(config=config, width=rung.width, height=rung.height)),
+            data,
             video=VideoFormat(
                 codec=avc.parse_config(config).rfc6381(),
                 width=rung.width,

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from av.video.frame import VideoFrame
 
 from edge.transcode.chunks import Boundary
+from edge.transcode.engines.annexb import same_sets
 from edge.transcode.engines.base import Encoded, EngineError
 from edge.transcode.engines.lineup import Lineup
 
@@ -110,7 +111,7 @@ class RungEncoder:
         """The next engine encodes what is owed, from an IDR on, if its parameter sets are those of before."""
         while True:
             self._engine = self._lineup.replace(error)
-            if self._engine.config != self.config:
+            if not same_sets(self._engine.config, self.config):
                 self.config = self._engine.config
                 self._changed(self.config)
                 done.extend(Done(owed.picture, None) for owed in self._owed)

@@ -18,9 +18,11 @@ class Scaler:
     centred, with black beside it.
     """
 
-    def __init__(self, width: int, height: int) -> None:
+    def __init__(self, width: int, height: int, pixels: str = "yuv420p") -> None:
+        """`pixels` is the format that the encoder takes."""
         self._width = width
         self._height = height
+        self._pixels = pixels
         self._input: tuple[int, int, str, tuple[int, int]] | None = None
         self._graph: Graph | None = None  # the contexts hold it only weakly
         self._source: FilterContext | None = None
@@ -38,6 +40,10 @@ class Scaler:
             raise TypeError("the scaler gave no picture")
         return scaled
 
+    def fills(self, width: int, height: int, sample_aspect: tuple[int, int]) -> bool:
+        """Whether a picture of this size is scaled to the whole of the rung's, without a border."""
+        return self._fit(width, height, sample_aspect) == (self._width, self._height)
+
     def _build(self, frame: VideoFrame, sample_aspect: tuple[int, int]) -> tuple[FilterContext, FilterContext]:
         width, height = self._fit(frame.width, frame.height, sample_aspect)
         graph = Graph()
@@ -49,7 +55,7 @@ class Scaler:
             steps.append(graph.add("format", "yuv420p"))
             steps.append(graph.add("pad", f"{self._width}:{self._height}:{left}:{top}:black"))
         sink = graph.add("buffersink")
-        steps += [graph.add("setsar", "1"), graph.add("format", "yuv420p"), sink]
+        steps += [graph.add("setsar", "1"), graph.add("format", self._pixels), sink]
         graph.link_nodes(*steps).configure()
         self._graph = graph
         return source, sink
