@@ -100,6 +100,13 @@ class RungWorker:
 
     def put(self, item: Picture | Gap) -> None:
         """Hands over a frame; waits while the rung is behind."""
+        self._put(item)
+
+    def finish(self) -> None:
+        """The open segment ends here."""
+        self._put(_Finish())
+
+    def _put(self, item: Picture | Gap | _Finish | _Stop) -> None:
         while self._working:
             try:
                 self._queue.put(item, timeout=0.2)
@@ -107,18 +114,10 @@ class RungWorker:
                 continue
             return
 
-    def finish(self) -> None:
-        """The open segment ends here."""
-        self._queue.put(_Finish())
-
     def stop(self) -> None:
         """Ends the thread after what is queued."""
-        while self._working and self._thread.is_alive():
-            try:
-                self._queue.put(_Stop(), timeout=0.2)
-            except queue.Full:
-                continue
-            break
+        if self._thread.is_alive():
+            self._put(_Stop())
         if self._thread.is_alive():
             self._thread.join(5.0)
 
