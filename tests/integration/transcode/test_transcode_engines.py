@@ -12,6 +12,7 @@ from appliance.contracts.media import ChunkFlag, ChunkHeader, Init, Rendition, V
 from appliance.runtime.settings import MediaSettings, TranscodeSettings
 from edge.origin.window import Discontinuities
 from edge.protocols.fmp4 import Sample, VideoTrack, init_segment, read_init
+from edge.transcode.chunks import SourceChunk
 from edge.transcode.engines import catalogue
 from edge.transcode.engines.base import RungFormat
 from edge.transcode.engines.catalogue import ENGINES, X264_CHILD
@@ -20,7 +21,8 @@ from edge.transcode.service import TranscodeService
 from tests.integration.transcode.test_transcode_service import Site, live, site  # noqa: F401 - a fixture
 from tests.unit.transcode.encoded_sources import FRAME, chunks_of, level_of, picture_source
 
-GOP, SEGMENTS = 30, 6
+GOP, SEGMENTS, KILLED = 15, 8, 4
+SECONDS = SEGMENTS * GOP // 30
 SETTINGS = TranscodeSettings(preset="superfast", engines=("x264-child", "x264"))
 RUNGS = ("480p", "360p")
 
@@ -51,8 +53,8 @@ def other_sets(monkeypatch: pytest.MonkeyPatch, children: dict[int, ChildEngine]
     monkeypatch.setitem(catalogue.ENGINES, "x264-child", ENGINES["x264-child"]._replace(make=make))
 
 
-async def broadcast(site: Site, children: dict[int, ChildEngine]) -> TranscodeService:  # noqa: F811 - the fixture
-    """Segments 0 to 2, a part of segment 3, then the 480p encoder is killed, then the rest."""
+async def begun(site: Site) -> tuple[TranscodeService, list[SourceChunk]]:  # noqa: F811 - the fixture
+    """A service with the first segments and a part of segment `KILLED` done; what the source still has."""
     source = await asyncio.to_thread(picture_source, "libx264", SEGMENTS * GOP, GOP, (640, 480))
     chunks = chunks_of(source.samples, source.form, segments=[msn * GOP for msn in range(SEGMENTS)])
     video = VideoFormat(codec="avc1.42c01e", width=640, height=480, frame_rate=(30, 1))
@@ -62,16 +64,14 @@ async def broadcast(site: Site, children: dict[int, ChildEngine]) -> TranscodeSe
     await site.put(live(ladder=list(RUNGS)))
     service = TranscodeService(SETTINGS, MediaSettings(), site.bus, 0)
     await service.start()
-    early = 3 * GOP + 15
-    await site.append("source", chunks[:5])
+    await site.append("source", [one for one in chunks if one.header.msn == 0])
     for name in RUNGS:
-        await site.read(name, 0)
-    await site.append("source", [one for one in chunks[5:] if one.header.dts < early * FRAME])
+        await site.read(name, 0)  # later the transcoder would begin at the newest segment
+    middle = (KILLED * GOP + 12) * FRAME
+    await site.append("source", [one for one in chunks if one.header.msn > 0 and one.header.dts < middle])
     for name in RUNGS:
-        await site.read(name, 3)
-    os.kill(children[480].pid, signal.SIGKILL)
-    await site.append("source", [one for one in chunks if one.header.dts >= early * FRAME])
-    return service
+        await site.read(name, KILLED * GOP // 30)
+    return service, [one for one in chunks if one.header.dts >= middle]
 
 
 def numbers(chunks: list[tuple[ChunkHeader, list[Sample]]]) -> list[int]:
@@ -99,9 +99,11 @@ async def test_no_frame_is_missing_when_the_next_engine_fits(
     site: Site,  # noqa: F811 - the fixture
     children: dict[int, ChildEngine],
 ) -> None:
-    service = await broadcast(site, children)
+    service, rest = await begun(site)
+    os.kill(children[480].pid, signal.SIGKILL)
+    await site.append("source", rest)
     for name in RUNGS:
-        chunks = await site.read(name, SEGMENTS)
+        chunks = await site.read(name, SECONDS)
         record = await site.rendition(name)
         assert numbers(chunks) == list(range(SEGMENTS * GOP))
         assert decoded(chunks, record) == SEGMENTS * GOP
@@ -114,20 +116,26 @@ async def test_the_rest_of_the_segment_is_a_gap_when_it_does_not(
     site: Site,  # noqa: F811 - the fixture
     children: dict[int, ChildEngine],
 ) -> None:
-    service = await broadcast(site, children)
-    lower = await site.read("360p", SEGMENTS)
-    chunks = await site.read("480p", SEGMENTS)
+    service, rest = await begun(site)
+    os.kill(children[480].pid, signal.SIGKILL)
+    await site.append("source", [one for one in rest if one.header.msn == KILLED])
+    async with asyncio.timeout(15):
+        while len((await site.rendition("480p")).inits) < 2:
+            await asyncio.sleep(0.02)
+    await site.append("source", [one for one in rest if one.header.msn > KILLED])
+    lower = await site.read("360p", SECONDS)
+    chunks = await site.read("480p", SECONDS)
     record = await site.rendition("480p")
     await service.stop()
     assert numbers(lower) == list(range(SEGMENTS * GOP))
     assert decoded(lower, await site.rendition("360p")) == SEGMENTS * GOP, "its encoder lives"
     start = record.inits[-1].from_msn
     assert [init.from_msn for init in record.inits] == [0, start]
-    assert start in (4, 5), "a segment that the source had not begun"
+    assert start in (KILLED + 1, KILLED + 2), "a segment that the source had not begun"
     missing = [number for number in range(SEGMENTS * GOP) if number not in numbers(chunks)]
     assert missing
     assert missing == list(range(missing[0], start * GOP)), "one hole, up to the announced segment"
-    assert missing[0] >= 3 * GOP
+    assert missing[0] >= KILLED * GOP
     assert decoded(chunks, record) == SEGMENTS * GOP - len(missing)
     gaps = [header for header, _ in chunks if header.flags & ChunkFlag.GAP]
     assert sum(header.duration for header in gaps) == len(missing) * FRAME
