@@ -100,13 +100,13 @@ class RungWorker:
 
     def put(self, item: Picture | Gap) -> None:
         """Hands over a frame; waits while the rung is behind."""
-        self._put(item)
+        self._hand_over(item)
 
     def finish(self) -> None:
         """The open segment ends here."""
-        self._put(_Finish())
+        self._hand_over(_Finish())
 
-    def _put(self, item: Picture | Gap | _Finish | _Stop) -> None:
+    def _hand_over(self, item: Picture | Gap | _Finish | _Stop) -> None:
         while self._working:
             try:
                 self._queue.put(item, timeout=0.2)
@@ -117,7 +117,7 @@ class RungWorker:
     def stop(self) -> None:
         """Ends the thread after what is queued."""
         if self._thread.is_alive():
-            self._put(_Stop())
+            self._hand_over(_Stop())
         if self._thread.is_alive():
             self._thread.join(5.0)
 
