@@ -64,23 +64,30 @@ class RungEncoder:
 
     def encode(self, picture: Picture, key: bool) -> list[Done]:
         """Frames that are finished, in order: this one, earlier ones or none. EngineError: no engine is left."""
-        owed = Owed(picture, key)
-        self._owed.append(owed)
-        return self._ask(lambda: self._encode(owed, key))
+        self._owed.append(Owed(picture, key))
+        done: list[Done] = []
+        try:
+            self._take(self._encode(picture, key), done)
+        except EngineError as error:
+            self._go_on(error, done)
+        return done
 
     def drain(self) -> list[Done]:
         """Every frame that is still owed. The next one must demand an IDR. EngineError when no engine is left."""
         done: list[Done] = []
         while self._owed:
-            done += self._ask(self._rest)
+            try:
+                self._take(self._rest(), done)
+            except EngineError as error:
+                self._go_on(error, done)
         return done
 
     def close(self) -> None:
         """Ends the engine."""
         self._lineup.close()
 
-    def _encode(self, owed: Owed, key: bool) -> list[Encoded]:
-        units = self._engine.encode(owed.picture.frame, key, owed.picture.sample_aspect)
+    def _encode(self, picture: Picture, key: bool) -> list[Encoded]:
+        units = self._engine.encode(picture.frame, key, picture.sample_aspect)
         if len(self._owed) - len(units) > _MOST_OWED:
             raise EngineError(f"no access unit for {len(self._owed)} frames")
         return units
@@ -91,21 +98,15 @@ class RungEncoder:
             raise EngineError(f"{len(self._owed) - len(units)} frames without an access unit")
         return units
 
-    def _ask(self, work: Callable[[], list[Encoded]]) -> list[Done]:
-        done: list[Done] = []
-        try:
-            self._take(work(), done)
-        except EngineError as error:
-            self._go_on(error, done)
-        return done
-
     def _take(self, units: list[Encoded], done: list[Done]) -> None:
         for unit in units:
-            if not self._owed or unit.pts != self._owed[0].picture.pts:
+            picture, key = self._owed[0] if self._owed else (None, False)
+            if picture is None or unit.pts != picture.pts:
                 raise EngineError(f"an access unit of pts {unit.pts} that no frame waits for")
-            if self._owed[0].key and not unit.key:
+            if key and not unit.key:
                 raise EngineError("no IDR where one was demanded")
-            done.append(Done(self._owed.popleft().picture, unit))
+            self._owed.popleft()
+            done.append(Done(picture, unit))
 
     def _go_on(self, error: EngineError, done: list[Done]) -> None:
         """The next engine encodes what is owed, from an IDR on, if its parameter sets are those of before."""
@@ -119,7 +120,7 @@ class RungEncoder:
                 return
             try:
                 for index, owed in enumerate(tuple(self._owed)):
-                    self._take(self._encode(owed, owed.key or index == 0), done)
+                    self._take(self._encode(owed.picture, owed.key or index == 0), done)
             except EngineError as another:
                 error = another
                 continue

@@ -34,7 +34,7 @@ _STEP, _DEMANDS = 4, 2  # ticks: times are multiples of the first, or that and t
 _FORCE = f"expr:gte(mod(round(t*{_TICKS}),{_STEP}),{_DEMANDS})"
 _MOST_LAG = 2  # frames that an encoder may keep
 _OPEN_S = 10.0
-_PATIENCE_S = 5.0
+_PATIENCE_S = 3.0  # the other rungs of the broadcast wait with a stuck one
 
 
 class Recipe(NamedTuple):

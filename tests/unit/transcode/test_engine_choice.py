@@ -2,10 +2,12 @@
 
 import json
 import sys
+from pathlib import Path
 
 import av
 import pytest
 from av.video.frame import VideoFrame
+from prometheus_client import REGISTRY
 
 from appliance.cli import main
 from appliance.contracts.errors import ConfigError
@@ -18,6 +20,7 @@ from edge.transcode.engines.lineup import Candidate, Lineup
 from edge.transcode.engines.selftest import self_test
 from edge.transcode.engines.x264 import X264
 
+_FAILED = "nearcast_transcode_engine_failures_total"
 FORM = RungFormat(160, 90, 200_000, (30, 1), "ultrafast")
 
 
@@ -116,6 +119,31 @@ def test_every_option_exists(encoder: HardwareEncoder) -> None:
     assert {*encoder.options, "maxrate", "bufsize", "rc_init_occupancy"} <= known
 
 
+@pytest.mark.parametrize(
+    ("vendors", "obstacle"),
+    [
+        ({}, "there is no graphics device"),
+        ({"renderD128": "0x8086"}, ""),
+        ({"renderD128": "0x1002"}, "no graphics device is of the maker"),
+        ({"renderD128": "0x1002", "renderD129": "0x8086"}, ""),
+        ({"renderD128": ""}, ""),
+    ],
+)
+def test_the_maker_of_a_graphics_device_decides_what_is_tried(
+    vendors: dict[str, str], obstacle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue, "_DRI", tmp_path / "dri")
+    monkeypatch.setattr(catalogue, "_SYS", tmp_path / "sys")
+    (tmp_path / "dri").mkdir()
+    for node, vendor in vendors.items():
+        (tmp_path / "dri" / node).touch()
+        if vendor:
+            (tmp_path / "sys" / node / "device").mkdir(parents=True)
+            (tmp_path / "sys" / node / "device" / "vendor").write_text(vendor + "\n")
+    assert catalogue._no_graphics("0x8086").startswith(obstacle)
+    assert bool(catalogue._no_graphics("0x8086")) == bool(obstacle)
+
+
 def test_hardware_that_is_not_there_is_refused() -> None:
     if not catalogue.ENGINES["nvenc"].obstacle():
         pytest.skip("this machine has an NVIDIA device")
@@ -127,8 +155,10 @@ def test_a_line_up_passes_over_what_does_not_open() -> None:
     def refuse(_: RungFormat) -> X264:
         raise EngineError("no session is free")
 
+    before = REGISTRY.get_sample_value(_FAILED, {"engine": "first"}) or 0
     lineup = Lineup(FORM, [Candidate("first", refuse), Candidate("x264", X264)])
     assert isinstance(lineup.open(), X264)
+    assert REGISTRY.get_sample_value(_FAILED, {"engine": "first"}) == before + 1
     assert lineup.name == "x264"
     with pytest.raises(EngineError, match="broken"):
         lineup.replace(EngineError("broken"))
