@@ -7,6 +7,7 @@ counts the thread that started it as the parent: that thread has to live as long
 import contextlib
 import fcntl
 import os
+import re
 import select
 import signal
 import subprocess
@@ -19,6 +20,8 @@ from edge.transcode.engines.base import EngineError
 _PIPE_BYTES = 1 << 20
 _READ_BYTES = 1 << 20
 _SAID_BYTES = 4096
+_LINE = 200  # characters of an error
+_SPEAKER = re.compile(r"^(\[[^\]]*\] )+")  # such as [h264_nvenc @ 0x55f5e2657cc0]
 _PIECES = 512  # buffers of one write; the system takes 1024
 _END_S = 5.0
 
@@ -87,7 +90,7 @@ class EncoderProcess:
             if not events and at_most_s is not None:
                 return
             if not events:
-                raise EngineError(f"{self.name} does not answer")
+                raise EngineError(f"{self.name} does not answer{self._words()}")
             if self._err in events and not self._hear():
                 poll.unregister(self._err)
             if self._out in events:
@@ -131,10 +134,14 @@ class EncoderProcess:
             self._child.wait(1.0)
         self._hear()
         code = self._child.poll()
-        lines = self._said.decode("utf-8", "replace").strip().splitlines()
         if code is not None and code < 0:
             return f"{self.name} was killed by {signal.Signals(-code).name}"
-        return f"{self.name} has ended" + (f": {lines[-1].strip()}" if lines else "")
+        return f"{self.name} has ended{self._words()}"
+
+    def _words(self) -> str:
+        """The first thing that it complained of: what follows are consequences."""
+        lines = self._said.decode("utf-8", "replace").strip().splitlines()
+        return ": " + _SPEAKER.sub("", lines[0].strip())[:_LINE] if lines else ""
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:
