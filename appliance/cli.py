@@ -6,7 +6,7 @@ from pathlib import Path
 
 from appliance import VERSION
 from appliance.commands import capture, channel, config, status
-from appliance.commands.doctor import doctor
+from appliance.commands.doctor import doctor, encoders
 from appliance.commands.place import data_directory, node_settings, say
 from appliance.commands.up import UpOptions, up
 from appliance.contracts.directory import Profile
@@ -53,7 +53,13 @@ def _run(arguments: argparse.Namespace) -> int:
         case "config":
             return _config(data, arguments)
         case _:
-            return doctor(_settings(data, arguments), arguments.json)
+            return _doctor(data, arguments)
+
+
+def _doctor(data: Path, arguments: argparse.Namespace) -> int:
+    if arguments.what == "encoders":
+        return encoders(arguments.engine, arguments.json)
+    return doctor(_settings(data, arguments), arguments.json)
 
 
 def _channel(data: Path, arguments: argparse.Namespace) -> int:
@@ -108,6 +114,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--port-base", type=int, metavar="N", help="use ports N, N+1, ...")
         command.add_argument("--config", help="settings file (default nearcast.toml in the data directory)")
         if name == "doctor":
+            command.add_argument("what", nargs="?", choices=("encoders",), help="try the video encoders instead")
+            command.add_argument("--engine", action="append", metavar="NAME", help="this encoder only")
             command.add_argument("--json", action="store_true", help="one JSON document on standard output")
         else:
             command.add_argument("--detach", action="store_true", help="return when ready")

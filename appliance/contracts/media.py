@@ -26,7 +26,7 @@ class ChunkFlag(enum.IntFlag):
     INDEPENDENT = 1  # starts with a sync sample
     LAST_OF_PART = 2
     LAST_OF_SEGMENT = 4  # implies LAST_OF_PART
-    GAP = 8  # empty payload: media of this time was lost or never sent
+    GAP = 8  # empty payload: media of this time was lost or never sent; a part, or at once a whole segment
     DISCONTINUITY = 16  # first chunk of a segment whose codec configuration or clock changed
 
 
@@ -66,9 +66,15 @@ class ChunkHeader(msgspec.Struct, frozen=True):
         return cls(epoch, msn, part, chunk, serial, ChunkFlag(flags), dts, duration, pdt_us, init, late_us, dsn)
 
     @property
+    def is_gap_segment(self) -> bool:
+        """Whether this chunk is a whole segment without media, which has no part."""
+        whole = ChunkFlag.GAP | ChunkFlag.LAST_OF_SEGMENT
+        return self.flags & whole == whole and self.part == 0 and self.chunk == 0
+
+    @property
     def next_serial(self) -> int:
-        """Serial of the part after this segment's last chunk; a gap has no part and uses up none."""
-        return self.serial if self.flags & ChunkFlag.GAP else self.serial + 1
+        """Serial of the part after this segment's last chunk; a gap segment has no part and uses up none."""
+        return self.serial if self.is_gap_segment else self.serial + 1
 
     def message_id(self, broadcast_id: str, rendition: str) -> str:
         """De-duplication id: the same chunk appended twice is stored once."""
@@ -94,10 +100,15 @@ class AudioFormat(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Init(msgspec.Struct, frozen=True, kw_only=True):
-    """One initialisation segment of a rendition. `init` counts up from 0; bytes never change."""
+    """One initialisation segment of a rendition. `init` counts up from 0; bytes never change.
+
+    `from_msn` > 0: the transcoder takes it into use with that segment, announced before any rendition has begun
+    it, so that all of them have a discontinuity there.
+    """
 
     init: int
     data: bytes  # ftyp+moov
+    from_msn: int = 0
     video: VideoFormat | None = None
     audio: AudioFormat | None = None
 

@@ -102,6 +102,7 @@ class TranscodeSettings:
     enabled: bool = _leaf(True, "yes/no", "Whether this node transcodes.")
     workers: int = _leaf(1, "processes", "Transcoder processes; each takes several broadcasts.")
     broadcasts: int = _leaf(8, "broadcasts", "Most broadcasts of one transcoder process.")
+    engines: Texts = _leaf(("auto",), "names", "Encoders in order; auto: hardware that passes its test, then x264.")
     preset: str = _leaf("superfast", "name", "x264 preset.")
     # ruff: noqa: RUF009 - _leaf makes an immutable field, which the rule cannot see for a tuple
     rungs: Texts = _leaf(_RUNGS[:-1], "names", "Rungs of a channel, below its source.", choices=_RUNGS)

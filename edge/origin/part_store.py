@@ -41,6 +41,9 @@ class RenditionStore:
             return False
         self.record = record
         self._inits = frozenset(init.init for init in record.inits)
+        for init in record.inits:
+            if init.from_msn > 0:
+                self._discontinuities.announce(init.from_msn)
         if self.window is None:
             self.window = RenditionWindow(record.timescale, self._rules, self._discontinuities)
         return self._drain(now)

@@ -68,14 +68,14 @@ def _segment(
         duration_us=window.micros(stored.ticks) if finished else None,
         pdt_ms=stored.pdt_us // 1000,
         discontinuity=stored.discontinuity,
-        gap=stored.gap,
+        gap=stored.gap or (finished and stored.holed),
         map_uri=f"i{stored.init}.mp4" if new_map else "",
         parts=tuple(_part(window, part) for part in stored.parts if part.closed) if with_parts else (),
     )
 
 
 def _part(window: RenditionWindow, part: StoredPart) -> Part:
-    return Part(f"p{part.serial}.m4s", window.micros(part.ticks), part.independent)
+    return Part(f"p{part.serial}.m4s", window.micros(part.ticks), part.independent, part.gap)
 
 
 def _reports(others: Mapping[str, RenditionWindow]) -> tuple[RenditionReport, ...]:
@@ -153,7 +153,7 @@ def _codecs(init: Init) -> list[str]:
 
 def average_bandwidth(record: Rendition, window: RenditionWindow) -> int:
     """Bit/s over the finished segments that are listed; the declared bandwidth before there is one."""
-    whole = [segment for segment in window.segments if segment.complete and not segment.gap]
+    whole = [segment for segment in window.segments if segment.complete and not (segment.gap or segment.holed)]
     ticks = sum(segment.ticks for segment in whole)
     if not ticks:
         return record.bandwidth

@@ -17,7 +17,7 @@ _FILL_AT_MOST = 64  # segments; a longer hole starts the window anew
 
 @dataclasses.dataclass(slots=True)
 class StoredPart:
-    """A run of chunks. `closed` when the last one is there."""
+    """A run of chunks. `closed` when the last one is there; `gap` when its media is missing."""
 
     serial: int
     index: int
@@ -25,11 +25,12 @@ class StoredPart:
     chunks: list[bytes] = dataclasses.field(default_factory=list)
     ticks: int = 0
     closed: bool = False
+    gap: bool = False
 
 
 @dataclasses.dataclass(slots=True)
 class StoredSegment:
-    """A run of parts; a gap has none. `ticks` counts closed parts only."""
+    """A run of parts; a gap has none. `ticks` counts closed parts only. `holed` when one of them is missing."""
 
     msn: int
     init: int
@@ -40,6 +41,7 @@ class StoredSegment:
     ticks: int = 0
     size: int = 0
     complete: bool = False
+    holed: bool = False
 
     def body(self) -> tuple[bytes, ...]:
         """The segment: its parts' chunks, one after the other, not copied."""
@@ -47,10 +49,14 @@ class StoredSegment:
 
 
 class Discontinuities:
-    """Where a broadcast is discontinuous: shared by its renditions, so that they agree segment by segment."""
+    """Where a broadcast is discontinuous: shared by its renditions, so that they agree segment by segment.
+
+    Ingest counts its own in the log. The transcoder repeats them, and adds those of its renditions' records.
+    """
 
     def __init__(self) -> None:
         self._msns: list[int] = []
+        self._announced: list[int] = []
         self._forgotten = 0  # those that came before what the log still holds
 
     def add(self, msn: int) -> None:
@@ -58,20 +64,23 @@ class Discontinuities:
         if at == len(self._msns) or self._msns[at] != msn:
             self._msns.insert(at, msn)
 
+    def announce(self, msn: int) -> None:
+        """The transcoder says that there is one at segment `msn`."""
+        if msn not in self._announced:
+            bisect.insort(self._announced, msn)
+
     def __contains__(self, msn: int) -> bool:
         at = bisect.bisect_left(self._msns, msn)
-        return at < len(self._msns) and self._msns[at] == msn
+        return (at < len(self._msns) and self._msns[at] == msn) or msn in self._announced
 
     def learn(self, msn: int, count: int) -> None:
-        """Ingest counted `count` up to segment `msn`, that one's own included.
-
-        A transcoder may add one that ingest does not know: what was once counted stays counted.
-        """
+        """Ingest counted `count` up to segment `msn`, that one's own included."""
         self._forgotten = max(self._forgotten, count - bisect.bisect_right(self._msns, msn))
 
     def before(self, msn: int) -> int:
         """How many there were before segment `msn`: its playlist's EXT-X-DISCONTINUITY-SEQUENCE."""
-        return self._forgotten + bisect.bisect_left(self._msns, msn)
+        announced = sum(1 for other in self._announced if other < msn and other not in self._msns)
+        return self._forgotten + bisect.bisect_left(self._msns, msn) + announced
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -129,14 +138,14 @@ class RenditionWindow:
         return None
 
     def part(self, serial: int) -> StoredPart | None:
-        """A finished part that is listed or was not long ago."""
+        """A finished part that is listed or was not long ago, and has media."""
         part = self._parts.get(serial)
-        return part if part is not None and part.closed else None
+        return part if part is not None and part.closed and not part.gap else None
 
     def segment(self, msn: int) -> StoredSegment | None:
         """A finished segment, listed or retired not long ago, that has media."""
         segment = self._by_msn.get(msn)
-        return segment if segment is not None and segment.complete and not segment.gap else None
+        return segment if segment is not None and segment.complete and not (segment.gap or segment.holed) else None
 
     def discontinuity_sequence(self) -> int:
         """Of the first listed segment."""
@@ -159,12 +168,14 @@ class RenditionWindow:
             self.repeated += 1
             return False
         self._last = key
-        if header.flags & ChunkFlag.DISCONTINUITY:
+        if header.flags & ChunkFlag.DISCONTINUITY and header.dsn >= 0:
             self._discontinuities.add(header.msn)
+        elif header.flags & ChunkFlag.DISCONTINUITY:
+            self._discontinuities.announce(header.msn)
         if header.dsn >= 0:
             self._discontinuities.learn(header.msn, header.dsn)
         before = self.version
-        if header.flags & ChunkFlag.GAP and not data:
+        if header.is_gap_segment:
             self._gap(header)
         else:
             self._media(header, data)
@@ -174,13 +185,14 @@ class RenditionWindow:
 
     def _media(self, header: ChunkHeader, data: bytes) -> None:
         segment = self._open_segment()
+        gap = bool(header.flags & ChunkFlag.GAP)
         if segment is None or segment.msn != header.msn:
-            if not data:
+            if not data and not gap:
                 return
             if header.part or header.chunk:
                 return  # its beginning is older than the log: the next segment is the first whole one
             segment = self._begin(header)
-        if data:
+        if data or gap:
             self._chunk(segment, header, data)
         if header.flags & (ChunkFlag.LAST_OF_PART | ChunkFlag.LAST_OF_SEGMENT):
             self._close_part(segment)
@@ -196,7 +208,10 @@ class RenditionWindow:
             segment.parts.append(part)
             self._parts[header.serial] = part
             self.next_serial = max(self.next_serial, header.serial)
-        part.chunks.append(data)
+        if header.flags & ChunkFlag.GAP:
+            part.gap = segment.holed = True
+        if data:
+            part.chunks.append(data)
         part.ticks += header.duration
         segment.size += len(data)
         self.bytes += len(data)

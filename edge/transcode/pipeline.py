@@ -23,9 +23,10 @@ from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import counter
 from edge.protocols.fmp4 import Sample, read_fragments
 from edge.transcode.chunks import Boundary, SourceChunk
-from edge.transcode.encoder import TIME_BASE
+from edge.transcode.encoding import Picture
+from edge.transcode.engines.base import TIME_BASE
 from edge.transcode.forms import VideoForm
-from edge.transcode.rung import Gap, Picture, RungWorker
+from edge.transcode.rung import Gap, RungWorker
 
 _DECODE_ERRORS = counter("nearcast_transcode_decode_errors_total", "Access units that could not be decoded.")
 _FRAMES = counter("nearcast_transcode_frames_total", "Frames decoded.")

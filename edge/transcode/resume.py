@@ -36,6 +36,13 @@ class RungPosition(NamedTuple):
             return self.last.serial - self.last.part
         return self.last.next_serial
 
+    def has_frame(self, msn: int, pts: int) -> bool:
+        """Whether the log has the frame at `pts` of segment `msn`, one that this rung still works on.
+
+        The last frame of a segment may be said to last longer than until the next segment begins.
+        """
+        return self.last is not None and msn <= self.last.msn and pts < self.end_dts
+
     def is_published(self, msn: int, part: int, chunk: int) -> bool:
         """Whether the log has this chunk."""
         last = self.last

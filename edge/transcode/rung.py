@@ -1,36 +1,30 @@
-"""One rung: a thread that scales, encodes, cuts and packages the frames it is given."""
+"""One rung: a thread that scales, encodes, cuts and packages the frames it is given.
+
+A player decodes a segment with one initialisation segment, and learns of another one at a discontinuity, which
+has to be in every rendition at the same segment. So when the parameter sets change, in mid-broadcast or after a
+take-over, the announcement of the new initialisation segment names the segment that it begins with: one that no
+rendition has begun. Frames until there are declared missing, as GAP parts: parts come as usual and the times of
+the playlist stay true, players go to another rendition meanwhile.
+"""
 
 import queue
 import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
-from av.video.frame import VideoFrame
-
+from appliance.contracts.media import ChunkFlag
+from appliance.runtime.metrics import counter
 from edge.media.ladder import Rung
 from edge.media.segmenter import Chunk, Segmenter, SegmenterConfig
 from edge.protocols.fmp4 import Sample, fragment
 from edge.transcode.chunks import Boundary, Output
-from edge.transcode.encoder import Encoder, RungFormat, Scaler
+from edge.transcode.encoding import Done, Picture, RungEncoder
+from edge.transcode.engines.base import EngineError
+from edge.transcode.engines.lineup import Lineup
 from edge.transcode.resume import RungPosition
 
 _QUEUE = 8  # frames between decoder and rung: beyond it the decoder waits
-
-
-class Picture(NamedTuple):
-    """A decoded frame on its way to the rungs. Times in 90 kHz ticks; `boundary` when it starts a segment.
-
-    Frame rate, (0, 1) unknown, and sample aspect are the source's of now: they may change in mid-stream.
-    """
-
-    frame: VideoFrame
-    pts: int
-    duration: int
-    pdt_us: int
-    late_us: int
-    boundary: Boundary | None
-    frame_rate: tuple[int, int] = (0, 1)
-    sample_aspect: tuple[int, int] = (1, 1)
+_MISSING = counter("nearcast_transcode_frames_missing_total", "Frames left out until another engine can go on.")
 
 
 class Gap(NamedTuple):
@@ -42,6 +36,14 @@ class Gap(NamedTuple):
     pdt_us: int
 
 
+class InitUse(NamedTuple):
+    """Initialisation segment `init` serves from segment `from_msn` on, `before` decodes what is older."""
+
+    init: int
+    from_msn: int = 0
+    before: int = 0
+
+
 class _Finish:
     """Close the open segment: no frame follows for now."""
 
@@ -51,32 +53,36 @@ class _Stop:
 
 
 class RungWorker:
-    """Runs one rung's thread. `emit` and `failed` are called from it."""
+    """Runs one rung's thread. `emit`, `change` and `failed` are called from it.
+
+    `change` announces the initialisation segment of another decoder configuration.
+    """
 
     def __init__(
         self,
         rung: Rung,
-        preset: str,
+        lineup: Lineup,
         segmenter: SegmenterConfig,
         position: RungPosition,
         emit: Callable[[Output], None],
         failed: Callable[[BaseException], None],
+        change: Callable[[bytes], InitUse] | None = None,
     ) -> None:
+        """Opens the engine, which blocks. EngineError when none opens."""
         self.rung = rung
         self.epoch = 0
-        self.init = 0
-        self.mark_discontinuity = False
-        form = RungFormat(rung.width, rung.height, rung.bit_rate, rung.frame_rate, preset)
-        self._encoder = Encoder(form)
-        self._scaler = Scaler(rung.width, rung.height)
+        self.use = InitUse(0)
+        self._encoder = RungEncoder(lineup, self._changed)
         self._config = segmenter
         self._segmenter: Segmenter | None = None
         self._position = position
         self._emit = emit
         self._failed = failed
+        self._change = change
         self._queue: queue.Queue[Picture | Gap | _Finish | _Stop] = queue.Queue(_QUEUE)
         self._thread = threading.Thread(target=self._run, name=f"rung-{rung.name}", daemon=True)
         self._encoding = False
+        self._msn = 0  # of the segment that the frame at hand belongs to
         self._index = 0  # of the frame in its segment: which ones a halved rate drops
         self._source_sequence = 1
         self._sequence = 0
@@ -85,7 +91,7 @@ class RungWorker:
 
     @property
     def config(self) -> bytes:
-        """The rung's AVCDecoderConfigurationRecord: the same for every worker of the same rung."""
+        """The rung's AVCDecoderConfigurationRecord: the same for every worker with the same engine."""
         return self._encoder.config
 
     def start(self) -> None:
@@ -94,6 +100,13 @@ class RungWorker:
 
     def put(self, item: Picture | Gap) -> None:
         """Hands over a frame; waits while the rung is behind."""
+        self._hand_over(item)
+
+    def finish(self) -> None:
+        """The open segment ends here."""
+        self._hand_over(_Finish())
+
+    def _hand_over(self, item: Picture | Gap | _Finish | _Stop) -> None:
         while self._working:
             try:
                 self._queue.put(item, timeout=0.2)
@@ -101,20 +114,16 @@ class RungWorker:
                 continue
             return
 
-    def finish(self) -> None:
-        """The open segment ends here."""
-        self._queue.put(_Finish())
-
     def stop(self) -> None:
         """Ends the thread after what is queued."""
-        while self._working and self._thread.is_alive():
-            try:
-                self._queue.put(_Stop(), timeout=0.2)
-            except queue.Full:
-                continue
-            break
+        if self._thread.is_alive():
+            self._hand_over(_Stop())
         if self._thread.is_alive():
             self._thread.join(5.0)
+
+    def close(self) -> None:
+        """Gives the engine back. For a worker that was never started, or has ended."""
+        self._encoder.close()
 
     def _run(self) -> None:
         try:
@@ -123,6 +132,8 @@ class RungWorker:
         except Exception as error:  # noqa: BLE001 - root of the thread: the job decides what a failure means
             self._working = False
             self._failed(error)
+        finally:
+            self.close()
 
     def _handle(self, item: Picture | Gap | _Finish) -> None:
         if isinstance(item, Picture):
@@ -130,6 +141,7 @@ class RungWorker:
         elif isinstance(item, Gap):
             self._gap(item)
         elif self._segmenter is not None:
+            self._drain()
             self._send(self._segmenter.finish())
 
     def _picture(self, picture: Picture) -> None:
@@ -138,18 +150,35 @@ class RungWorker:
             if boundary.msn < self._position.first_msn:
                 return
             self._index = 0
+            self._msn = boundary.msn
         elif self._segmenter is None:
             return
-        segmenter = self._begin(boundary)
+        self._begin(boundary)
         halved = self._is_halved(picture)
         if halved and self._index % 2 == 0:
             return
+        if halved:
+            picture = picture._replace(duration=2 * picture.duration)
+        if self._msn < self.use.from_msn or self._position.has_frame(self._msn, picture.pts):
+            self._push(Done(picture, None))  # the log has it, or it cannot be decoded with its segment
+            return
+        key = boundary is not None or not self._encoding
+        self._encoding = True
+        for done in self._encoder.encode(picture, key):
+            self._push(done)
+
+    def _push(self, done: Done) -> None:
+        """Frames without an access unit are counted, so that parts are cut where every worker cuts them."""
+        picture, unit = done
+        boundary = picture.boundary
+        segmenter = self._begin(boundary)
         self._late_us = picture.late_us
-        sample = self._encode(picture, boundary is not None, halved)
-        msn = boundary.msn if boundary is not None else None
-        discontinuity = boundary is not None and boundary.discontinuity
-        if boundary is not None and self.mark_discontinuity:
-            discontinuity, self.mark_discontinuity = True, False
+        msn, discontinuity = None, False
+        if boundary is not None:
+            msn = boundary.msn
+            discontinuity = boundary.discontinuity or 0 < msn == self.use.from_msn
+        key, data = (unit.key, unit.data) if unit is not None else (False, b"")
+        sample = Sample(picture.pts, picture.duration, 0, key, data)
         self._send(segmenter.push(sample, pdt_us=picture.pdt_us, msn=msn, discontinuity=discontinuity), boundary)
 
     def _begin(self, boundary: Boundary | None) -> Segmenter:
@@ -165,21 +194,22 @@ class RungWorker:
         (numerator, denominator), (slow, per) = picture.frame_rate, self.rung.frame_rate
         return 0 < 4 * slow * denominator < 3 * numerator * per
 
-    def _encode(self, picture: Picture, starts_segment: bool, halved: bool) -> Sample:
-        """The sample of a frame; frames that the log already has are counted, not encoded."""
-        duration = picture.duration * (2 if halved else 1)
-        if picture.pts < self._position.end_dts:
-            return Sample(picture.pts, duration, 0, starts_segment, b"")
-        key = starts_segment or not self._encoding
-        self._encoding = True
-        encoded = self._encoder.encode(self._scaler.scale(picture.frame, picture.sample_aspect), key)
-        if len(encoded) != 1 or encoded[0].pts != picture.pts:
-            raise RuntimeError(f"the encoder gave {len(encoded)} access units for one frame")
-        return Sample(picture.pts, duration, 0, encoded[0].key, encoded[0].data)
+    def _drain(self) -> None:
+        for done in self._encoder.drain():
+            self._push(done)
+        self._encoding = False
+
+    def _changed(self, config: bytes) -> None:
+        """Another engine goes on with other parameter sets. UnavailableError when that cannot be announced."""
+        if self._change is None:
+            raise EngineError("the parameter sets have changed and nobody announces it")
+        self.use = self._change(config)
+        self._encoding = False
 
     def _gap(self, gap: Gap) -> None:
         if gap.boundary.msn < self._position.first_msn:
             return
+        self._drain()
         segmenter = self._begin(gap.boundary)
         self._send(segmenter.finish())
         if gap.boundary.msn < segmenter.next_msn:
@@ -194,9 +224,20 @@ class RungWorker:
                 boundary = None
             if self._position.is_published(chunk.msn, chunk.part, chunk.chunk):
                 continue
-            self._sequence += 1
-            data = fragment(1, self._sequence, chunk.dts, chunk.samples) if chunk.samples else b""
-            header = chunk.header(epoch=self.epoch, init=self.init, late_us=self._late_us)
-            self._emit(Output(self.rung.name, header, self._source_sequence, data))
+            self._emit(self._output(chunk))
         if boundary is not None:
             self._source_sequence = boundary.source_sequence
+
+    def _output(self, chunk: Chunk) -> Output:
+        """A part with a missing frame is a GAP part: what follows the frame could not be decoded."""
+        data = b""
+        if not all(sample.data for sample in chunk.samples):
+            _MISSING.inc(len(chunk.samples))
+            flags = (chunk.flags | ChunkFlag.GAP) & ~ChunkFlag.INDEPENDENT
+            chunk = chunk._replace(flags=flags)
+        elif chunk.samples:
+            self._sequence += 1
+            data = fragment(1, self._sequence, chunk.dts, chunk.samples)
+        init = self.use.init if chunk.msn >= self.use.from_msn else self.use.before
+        header = chunk.header(epoch=self.epoch, init=init, late_us=self._late_us)
+        return Output(self.rung.name, header, self._source_sequence, data)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 
 import msgspec
 
@@ -16,6 +17,7 @@ from appliance.runtime.metrics import counter, gauge
 from appliance.runtime.replica import Replica
 from appliance.runtime.settings import MediaSettings, TranscodeSettings
 from appliance.runtime.tasks import Tasks
+from edge.transcode.engines.probe import SelfTests, usable_engines
 from edge.transcode.job import SOURCES, Job, wants_transcoding
 from edge.transcode.video import JobConfig
 
@@ -42,7 +44,9 @@ class TranscodeService:
         self._log = get_logger("transcode")
 
     async def start(self) -> None:
-        """Begins to look for broadcasts."""
+        """Begins to look for broadcasts. ConfigError for an engine that there is not."""
+        engines = await asyncio.to_thread(usable_engines, self._settings.engines, SelfTests())
+        self._config = dataclasses.replace(self._config, engines=engines)
         await self._appender.start()
         await self._live.start()
         self._tasks.start(self._look(), "look-for-broadcasts")

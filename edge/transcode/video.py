@@ -4,21 +4,21 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from appliance.contracts.media import SOURCE, VIDEO_TIMESCALE, Broadcast, Rendition, VideoFormat
+from appliance.contracts.media import SOURCE, VIDEO_TIMESCALE, Broadcast, Rendition
 from appliance.contracts.subjects import media
 from appliance.runtime.bus import Bus
 from edge.media.ladder import RUNGS, Rung, SourceDescription, ladder_of
 from edge.media.segmenter import SegmenterConfig
-from edge.protocols.codecs import avc
-from edge.protocols.fmp4 import VideoTrack, init_segment
+from edge.transcode.announcing import Announcer, Changes
+from edge.transcode.engines.base import RungFormat
+from edge.transcode.engines.catalogue import candidates
+from edge.transcode.engines.lineup import Lineup
 from edge.transcode.pipeline import Pipeline
 from edge.transcode.reader import Lead, SourceReader
-from edge.transcode.resume import RungPosition, find_start
+from edge.transcode.resume import RungPosition, StartPoint, find_start
 from edge.transcode.rung import RungWorker
 from edge.transcode.source import BroadcastView
 from edge.transcode.writer import RenditionWriter
-
-_PEAK = 1.25  # a segment's rate against the rung's: what a player must plan for
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class JobConfig:
     preset: str
     segment_target_s: float
     idle_drain_s: float = 1.0
+    engines: tuple[str, ...] = ("x264",)
 
 
 def rungs_to_make(broadcast: Broadcast, source: Rendition | None) -> list[Rung]:
@@ -70,6 +71,7 @@ class VideoLane:
         self._view = view
         self._writer = writer
         self._failed = failed
+        self._changes = Changes()
 
     async def run(self) -> None:
         """UnavailableError when the log is away for long.
@@ -105,7 +107,7 @@ class VideoLane:
             if self._view.is_over:
                 return
             await asyncio.sleep(0.1)
-        workers = [await self._worker(rung, start.rungs[rung.name]) for rung in rungs]
+        workers = await self._workers(rungs, start)
         self._writer.fence(start.rungs)
         reader = SourceReader(self._local, media(broadcast_id, SOURCE), self._config.idle_drain_s)
         pipeline = Pipeline(workers, reader.taken, self._failed)
@@ -130,6 +132,17 @@ class VideoLane:
             await self._view.changed()
         return []
 
+    async def _workers(self, rungs: list[Rung], start: StartPoint) -> list[RungWorker]:
+        workers: list[RungWorker] = []
+        try:
+            for rung in rungs:
+                workers.append(await self._worker(rung, start.rungs[rung.name]))  # noqa: PERF401 - kept for closing
+        except BaseException:
+            for worker in workers:
+                worker.close()
+            raise
+        return workers
+
     async def _worker(self, rung: Rung, position: RungPosition) -> RungWorker:
         broadcast = self._view.broadcast
         segmenter = SegmenterConfig(
@@ -139,18 +152,15 @@ class VideoLane:
             max_segment=broadcast.target_duration_s * VIDEO_TIMESCALE,
             given_boundaries=True,
         )
-        worker = RungWorker(rung, self._config.preset, segmenter, position, self._writer.emit, self._failed)
-        announced = await self._writer.announce(
-            rung.name,
-            VIDEO_TIMESCALE,
-            round(rung.bit_rate * _PEAK),
-            init_segment(VideoTrack(config=worker.config, width=rung.width, height=rung.height)),
-            video=VideoFormat(
-                codec=avc.parse_config(worker.config).rfc6381(),
-                width=rung.width,
-                height=rung.height,
-                frame_rate=rung.frame_rate,
-            ),
+        form = RungFormat(rung.width, rung.height, rung.bit_rate, rung.frame_rate, self._config.preset)
+        lineup = Lineup(form, candidates(self._config.engines))
+        inits = Announcer(self._config.segment_target_s, self._local, self._view, self._writer, rung, self._changes)
+        worker = await asyncio.to_thread(
+            RungWorker, rung, lineup, segmenter, position, self._writer.emit, self._failed, inits.change
         )
-        worker.init, worker.mark_discontinuity = announced.init, announced.is_changed
+        try:
+            worker.use = await inits.announce(worker.config, is_first=position.last is None)
+        except BaseException:
+            worker.close()
+            raise
         return worker

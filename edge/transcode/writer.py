@@ -1,7 +1,7 @@
 """Appends what the threads finish, fenced, and announces the renditions it is of."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -34,10 +34,15 @@ _SETTLE_S = 10.0
 
 
 class Announced(NamedTuple):
-    """The initialisation segment in use, and whether it is another than the one before."""
+    """The initialisation segment in use, and whether it is another than the one before.
+
+    It serves from segment `from_msn` on; `before` is the number of the one that decodes older segments.
+    """
 
     init: int
     is_changed: bool
+    from_msn: int = 0
+    before: int = 0
 
 
 class RenditionWriter:
@@ -82,22 +87,28 @@ class RenditionWriter:
         *,
         video: VideoFormat | None = None,
         audio: AudioFormat | None = None,
+        begins: Callable[[], Awaitable[int]] | None = None,
     ) -> Announced:
-        """Writes the rendition's record; the init already there is used when it is the same."""
+        """Writes the rendition's record; the init already there is used when it is the same.
+
+        `begins` finds the segment with which another init than before may be taken into use.
+        """
         known = await self.known(name)
         inits = known.inits if known is not None else []
         if inits and inits[-1].data == data:
-            return Announced(inits[-1].init, False)
+            before = inits[-2].init if len(inits) > 1 else 0
+            return Announced(inits[-1].init, False, inits[-1].from_msn, before)
         number = inits[-1].init + 1 if inits else 0
+        from_msn = await begins() if inits and begins is not None else 0
         record = Rendition(
             broadcast_id=self._broadcast_id,
             name=name,
             timescale=timescale,
             bandwidth=bandwidth,
-            inits=[*inits, Init(init=number, data=data, video=video, audio=audio)],
+            inits=[*inits, Init(init=number, data=data, from_msn=from_msn, video=video, audio=audio)],
         )
         await self._live.put(rendition_key(self._broadcast_id, name), msgspec.json.encode(record))
-        return Announced(number, bool(inits))
+        return Announced(number, bool(inits), from_msn, max(0, number - 1))
 
     async def known(self, name: str) -> Rendition | None:
         """The record of a rendition as another worker left it."""

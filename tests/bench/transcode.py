@@ -12,6 +12,11 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge.media.ladder import Rung
+    from edge.transcode.engines.lineup import Lineup
 
 TARGET = 1.05
 ROUNDS = 2
@@ -44,6 +49,15 @@ def ffmpeg(clip: Path) -> None:
     subprocess.run(argv, check=True)
 
 
+def _lineup(rung: "Rung") -> "Lineup":
+    from edge.transcode.engines.base import RungFormat
+    from edge.transcode.engines.catalogue import candidates
+    from edge.transcode.engines.lineup import Lineup
+
+    form = RungFormat(rung.width, rung.height, rung.bit_rate, rung.frame_rate, "superfast")
+    return Lineup(form, candidates(["x264"]))
+
+
 def ours(clip: str) -> None:
     """The product's decoder, rungs, segmenter and packager, in this process."""
     import av
@@ -66,7 +80,7 @@ def ours(clip: str) -> None:
     rungs = [
         RungWorker(
             rung,
-            "superfast",
+            _lineup(rung),
             form,
             RungPosition(None, 0, 0),
             lambda output: sizes.append(len(output.data)),

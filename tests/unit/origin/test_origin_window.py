@@ -134,6 +134,57 @@ def test_discontinuities_that_left_the_log_are_counted():
     assert playlist(target).discontinuity_sequence == 8
 
 
+def test_announced_discontinuities_are_the_same_in_every_rendition():
+    """Said before the segment begins, by a rendition that reaches it last; counted once, whoever repeats it."""
+    shared = Discontinuities()
+    one, two = (RenditionWindow(1000, RULES, shared) for _ in range(2))
+    first, second = Chunks(msn=5), Chunks(msn=5)
+    feed(one, counted(first.segment(), 3))
+    shared.announce(6)
+    shared.announce(6)
+    feed(one, counted(first.segment() + first.segment(), 3))
+    second.init = 1
+    feed(two, second.segment() + second.segment(flags=ChunkFlag.DISCONTINUITY) + second.segment())
+    for target in (one, two):
+        assert [segment.discontinuity for segment in playlist(target).segments][:2] == [False, True]
+        assert playlist(target).discontinuity_sequence == 3
+    for _ in range(9):
+        feed(one, counted(first.segment(), 3))
+    assert playlist(one).discontinuity_sequence == 4
+
+
+def test_an_announced_discontinuity_outlives_the_log():
+    shared = Discontinuities()
+    shared.announce(40)
+    target, chunks = RenditionWindow(1000, RULES, shared), Chunks(msn=100)
+    for _ in range(3):
+        feed(target, counted(chunks.segment(), 7))
+    assert playlist(target).discontinuity_sequence == 8
+
+
+def test_gap_parts_keep_the_times_and_make_the_segment_a_gap():
+    target, chunks = window(), Chunks(part_ms=500)
+    feed(target, chunks.segment())
+    feed(target, chunks.next_part())
+    msn, serial = chunks.msn, target.next_serial
+    gap = ChunkFlag.GAP | ChunkFlag.LAST_OF_PART
+    for part in (1, 2, 3):
+        flags = gap | ChunkFlag.LAST_OF_SEGMENT if part == 3 else gap
+        header = ChunkHeader(0, msn, part, 0, serial + part - 1, flags, 0, 500, 0, 0)
+        assert target.accept(header, b"", 0.0)
+    found = playlist(target).segments[-1]
+    assert [part.gap for part in found.parts] == [False, True, True, True]
+    assert not found.gap, "its line comes with the next segment"
+    assert target.part(serial) is None
+    assert playlist(target).hint_uri == f"p{serial + 3}.m4s"
+    assert target.position == Position(msn, 3)
+    target.accept(ChunkHeader(0, msn + 1, 0, 0, serial + 3, ChunkFlag.LAST_OF_PART, 0, 500, 0, 0), b"x", 0.0)
+    whole = playlist(target).segments[-2]
+    assert (whole.gap, whole.duration_us, whole.uri) == (True, 4 * 500_000, f"s{msn}.m4s")
+    assert target.segment(msn) is None
+    assert target.segment(msn - 1) is not None
+
+
 def test_repeated_chunks_are_ignored():
     target, chunks = window(), Chunks()
     said = chunks.segment()
@@ -225,6 +276,16 @@ def test_chunks_wait_for_their_record_and_init():
         assert not one.accept(header, data, 0.0)
     assert one.describe(rendition("source", inits=2), 0.0)
     assert one.window.position == Position(1, 3)
+
+
+def test_a_record_announces_discontinuities():
+    shared = Discontinuities()
+    target = RenditionStore("720p", RULES, shared, Tally())
+    record = rendition("720p")
+    init = msgspec.structs.replace(record.inits[0], init=1, from_msn=9)
+    target.describe(msgspec.structs.replace(record, inits=[*record.inits, init]), 0.0)
+    assert 9 in shared
+    assert (shared.before(9), shared.before(10)) == (0, 1)
 
 
 def test_pending_chunks_are_bounded():

@@ -17,6 +17,8 @@ from edge.transcode.forms import VideoForm
 from edge.transcode.pipeline import Pipeline
 from edge.transcode.resume import RungPosition
 from edge.transcode.rung import RungWorker
+from tests.unit.transcode.encoded_sources import chunks_of, picture_source
+from tests.unit.transcode.lineups import x264_lineup
 
 FRAME, GOP, SEGMENTS = 3000, 30, 3
 SEGMENT = FRAME * GOP
@@ -67,7 +69,7 @@ def transcode(
     """Every chunk that a worker starting at `position` appends, and its decoder configuration."""
     outputs: list[Output] = []
     failures: list[BaseException] = []
-    worker = RungWorker(rung, "ultrafast", CONFIG, position, outputs.append, failures.append)
+    worker = RungWorker(rung, x264_lineup(rung), CONFIG, position, outputs.append, failures.append)
     taken = threading.Semaphore(0)
     pipeline = Pipeline([worker], taken.release, failures.append)
     pipeline.start()
@@ -119,6 +121,21 @@ def test_a_successor_continues_exactly(source: list[SourceChunk], published: int
     samples = frames(before + after)
     assert [sample.dts for sample in samples] == [number * FRAME for number in range(GOP * SEGMENTS)]
     assert frames(after)[0].key, "an IDR at the first missing frame"
+
+
+def test_a_successor_of_a_halved_rung_begins_its_segment_with_an_idr() -> None:
+    """With an odd number of frames a segment's last one is said to last into the next segment."""
+    source = picture_source("libx264", 45, 15)
+    chunks = chunks_of(source.samples, source.form, segments=[0, 15, 30])
+    rung = Rung("90p", 160, 90, 100_000, (15, 1))
+    whole, _ = transcode(chunks, rung=rung)
+    ends = [index for index, o in enumerate(whole) if o.header.flags & ChunkFlag.LAST_OF_SEGMENT]
+    last = whole[ends[0]]
+    after, _ = transcode(chunks, RungPosition(last.header, 1, last.source_sequence), rung)
+    assert [(o.header, len(o.data) > 0) for o in after] == [
+        (o.header, len(o.data) > 0) for o in whole[ends[0] + 1 :]
+    ]
+    assert all(sample.data for sample in frames(after))
 
 
 def test_half_the_frame_rate_drops_every_second_frame(source: list[SourceChunk]) -> None:

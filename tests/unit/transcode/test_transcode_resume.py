@@ -9,8 +9,8 @@ PART_END = ChunkFlag.LAST_OF_PART
 SEGMENT_END = ChunkFlag.LAST_OF_PART | ChunkFlag.LAST_OF_SEGMENT
 
 
-def position(flags: ChunkFlag, *, chunk: int = 0) -> RungPosition:
-    return RungPosition(ChunkHeader(1, 7, 3, chunk, 45, flags, 90_000, 30_000, 0, 0), 812, 700)
+def position(flags: ChunkFlag, *, part: int = 3, chunk: int = 0) -> RungPosition:
+    return RungPosition(ChunkHeader(1, 7, part, chunk, 45, flags, 90_000, 30_000, 0, 0), 812, 700)
 
 
 def test_nothing_in_the_log_starts_from_the_beginning() -> None:
@@ -32,8 +32,18 @@ def test_a_closed_segment_is_left_behind() -> None:
     assert closed.first_serial(8) == 46
 
 
-def test_a_gap_uses_up_no_serial() -> None:
-    assert position(SEGMENT_END | ChunkFlag.GAP).first_serial(8) == 45
+def test_a_gap_segment_uses_up_no_serial_but_a_gap_part_does() -> None:
+    assert position(SEGMENT_END | ChunkFlag.GAP, part=0).first_serial(8) == 45
+    assert position(SEGMENT_END | ChunkFlag.GAP).first_serial(8) == 46
+    assert position(PART_END | ChunkFlag.GAP).first_serial(7) == 42
+
+
+def test_a_long_last_frame_does_not_hide_the_first_one_of_the_next_segment() -> None:
+    within = position(PART_END)
+    assert within.has_frame(7, 119_999)
+    assert not within.has_frame(7, 120_000)
+    assert not within.has_frame(8, 119_999)
+    assert not RungPosition(None, 0, 0).has_frame(0, 0)
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,14 @@ from edge.media.ladder import Rung
 from edge.media.segmenter import SegmenterConfig
 from edge.protocols.fmp4 import Sample, VideoTrack, init_segment, read_fragments
 from edge.transcode.chunks import Output, SourceChunk
-from edge.transcode.encoder import Scaler
+from edge.transcode.engines.scaler import Scaler
 from edge.transcode.forms import SourceError, VideoForm, video_form
 from edge.transcode.pipeline import Pipeline
 from edge.transcode.reader import Lead
 from edge.transcode.resume import RungPosition
 from edge.transcode.rung import RungWorker
 from tests.unit.transcode.encoded_sources import FRAME, chunks_of, gap_chunk, grey, level_of, picture_source
+from tests.unit.transcode.lineups import x264_lineup
 
 CONFIG = SegmenterConfig(
     timescale=90_000, part_target=31_500, segment_target=90_000, max_segment=900_000, given_boundaries=True
@@ -32,7 +33,7 @@ def transcode(
     """What a worker appends that starts at `position`, reading as the job's reader does."""
     outputs: list[Output] = []
     failures: list[BaseException] = []
-    worker = RungWorker(rung, "ultrafast", CONFIG, position, outputs.append, failures.append)
+    worker = RungWorker(rung, x264_lineup(rung), CONFIG, position, outputs.append, failures.append)
     pipeline = Pipeline([worker], threading.Semaphore(0).release, failures.append)
     pipeline.start()
     lead = Lead(position.first_msn)

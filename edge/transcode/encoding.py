@@ -1,0 +1,127 @@
+"""Which access unit is of which frame: what a rung's engine still owes, and who encodes it when that one fails.
+
+An engine may answer later than it is asked. An access unit is taken only for the frame that is next, with an IDR
+where one was demanded: so no frame is lost or doubled without being noticed.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from av.video.frame import VideoFrame
+
+from edge.transcode.chunks import Boundary
+from edge.transcode.engines.annexb import same_sets
+from edge.transcode.engines.base import Encoded, EngineError
+from edge.transcode.engines.lineup import Lineup
+
+_MOST_OWED = 16  # frames; an engine that holds more is taken for broken
+
+
+class Picture(NamedTuple):
+    """A decoded frame on its way to the rungs. Times in 90 kHz ticks; `boundary` when it starts a segment.
+
+    Frame rate, (0, 1) unknown, and sample aspect are the source's of now: they may change in mid-stream.
+    """
+
+    frame: VideoFrame
+    pts: int
+    duration: int
+    pdt_us: int
+    late_us: int
+    boundary: Boundary | None
+    frame_rate: tuple[int, int] = (0, 1)
+    sample_aspect: tuple[int, int] = (1, 1)
+
+
+class Owed(NamedTuple):
+    """A frame given to an engine. `key` when it demands an IDR."""
+
+    picture: Picture
+    key: bool
+
+
+class Done(NamedTuple):
+    """The answer for a frame; `unit` is None when it is lost to a change of the decoder configuration."""
+
+    picture: Picture
+    unit: Encoded | None
+
+
+class RungEncoder:
+    """Used by one thread, except that `close` may be called by who made it before it is used."""
+
+    def __init__(self, lineup: Lineup, changed: Callable[[bytes], None]) -> None:
+        """Opens an engine, which blocks; EngineError when none opens.
+
+        `changed` is called with the decoder configuration when another engine with other parameter sets goes on.
+        """
+        self._lineup = lineup
+        self._changed = changed
+        self._engine = lineup.open()
+        self.config = self._engine.config
+        self._owed: deque[Owed] = deque()
+
+    def encode(self, picture: Picture, key: bool) -> list[Done]:
+        """Frames that are finished, in order: this one, earlier ones or none. EngineError: no engine is left."""
+        self._owed.append(Owed(picture, key))
+        done: list[Done] = []
+        try:
+            self._take(self._encode(picture, key), done)
+        except EngineError as error:
+            self._go_on(error, done)
+        return done
+
+    def drain(self) -> list[Done]:
+        """Every frame that is still owed. The next one must demand an IDR. EngineError when no engine is left."""
+        done: list[Done] = []
+        while self._owed:
+            try:
+                self._take(self._rest(), done)
+            except EngineError as error:
+                self._go_on(error, done)
+        return done
+
+    def close(self) -> None:
+        """Ends the engine."""
+        self._lineup.close()
+
+    def _encode(self, picture: Picture, key: bool) -> list[Encoded]:
+        units = self._engine.encode(picture.frame, key, picture.sample_aspect)
+        if len(self._owed) - len(units) > _MOST_OWED:
+            raise EngineError(f"no access unit for {len(self._owed)} frames")
+        return units
+
+    def _rest(self) -> list[Encoded]:
+        units = self._engine.drain()
+        if len(units) < len(self._owed):
+            raise EngineError(f"{len(self._owed) - len(units)} frames without an access unit")
+        return units
+
+    def _take(self, units: list[Encoded], done: list[Done]) -> None:
+        for unit in units:
+            picture, key = self._owed[0] if self._owed else (None, False)
+            if picture is None or unit.pts != picture.pts:
+                raise EngineError(f"an access unit of pts {unit.pts} that no frame waits for")
+            if key and not unit.key:
+                raise EngineError("no IDR where one was demanded")
+            self._owed.popleft()
+            done.append(Done(picture, unit))
+
+    def _go_on(self, error: EngineError, done: list[Done]) -> None:
+        """The next engine encodes what is owed, from an IDR on, if its parameter sets are those of before."""
+        while True:
+            self._engine = self._lineup.replace(error)
+            if not same_sets(self._engine.config, self.config):
+                self.config = self._engine.config
+                self._changed(self.config)
+                done.extend(Done(owed.picture, None) for owed in self._owed)
+                self._owed.clear()
+                return
+            try:
+                for index, owed in enumerate(tuple(self._owed)):
+                    self._take(self._encode(owed.picture, owed.key or index == 0), done)
+            except EngineError as another:
+                error = another
+                continue
+            return
