@@ -15,7 +15,7 @@ from edge.transcode.engines.annexb import same_sets
 from edge.transcode.engines.base import Encoded, EngineError
 from edge.transcode.engines.lineup import Lineup
 
-_MOST_OWED = 16  # frames; an engine that holds more is taken for broken
+_MOST_OWED, _MOST_REORDERED = 16, 64  # frames; an engine that holds more is taken for broken
 
 
 class Picture(NamedTuple):
@@ -42,7 +42,10 @@ class Owed(NamedTuple):
 
 
 class Done(NamedTuple):
-    """The answer for a frame; `unit` is None when it is lost to a change of the decoder configuration."""
+    """The answer for a frame; `unit` is None when it is lost to a change of the decoder configuration.
+
+    Where the engine reorders, `unit` is the next one to decode, of a frame near this one.
+    """
 
     picture: Picture
     unit: Encoded | None
@@ -61,10 +64,18 @@ class RungEncoder:
         self._engine = lineup.open()
         self.config = self._engine.config
         self._owed: deque[Owed] = deque()
+        self._unanswered: set[int] = set()  # pts of frames whose access unit is to come, where they are reordered
+
+    @property
+    def reorder_delay(self) -> int:
+        """That of the engine at work."""
+        return self._engine.reorder_delay
 
     def encode(self, picture: Picture, key: bool) -> list[Done]:
         """Frames that are finished, in order: this one, earlier ones or none. EngineError: no engine is left."""
         self._owed.append(Owed(picture, key))
+        if self.reorder_delay:
+            self._unanswered.add(picture.pts)
         done: list[Done] = []
         try:
             self._take(self._encode(picture, key), done)
@@ -88,7 +99,7 @@ class RungEncoder:
 
     def _encode(self, picture: Picture, key: bool) -> list[Encoded]:
         units = self._engine.encode(picture.frame, key, picture.sample_aspect)
-        if len(self._owed) - len(units) > _MOST_OWED:
+        if len(self._owed) - len(units) > (_MOST_REORDERED if self.reorder_delay else _MOST_OWED):
             raise EngineError(f"no access unit for {len(self._owed)} frames")
         return units
 
@@ -101,17 +112,27 @@ class RungEncoder:
     def _take(self, units: list[Encoded], done: list[Done]) -> None:
         for unit in units:
             picture, key = self._owed[0] if self._owed else (None, False)
-            if picture is None or unit.pts != picture.pts:
+            if picture is None or not self._answers(unit, picture):
                 raise EngineError(f"an access unit of pts {unit.pts} that no frame waits for")
             if key and not unit.key:
                 raise EngineError("no IDR where one was demanded")
             self._owed.popleft()
             done.append(Done(picture, unit))
 
+    def _answers(self, unit: Encoded, picture: Picture) -> bool:
+        """Whether it is that of the next frame, or where frames are reordered that of any that waits for one."""
+        if not self.reorder_delay:
+            return unit.pts == picture.pts
+        if unit.pts not in self._unanswered:
+            return False
+        self._unanswered.remove(unit.pts)
+        return True
+
     def _go_on(self, error: EngineError, done: list[Done]) -> None:
         """The next engine encodes what is owed, from an IDR on, if its parameter sets are those of before."""
         while True:
             self._engine = self._lineup.replace(error)
+            self._unanswered.clear()
             if not same_sets(self._engine.config, self.config):
                 self.config = self._engine.config
                 self._changed(self.config)

@@ -49,6 +49,15 @@ class Engine(Protocol):
         """The AVCDecoderConfigurationRecord, known from the beginning and the same until the end."""
         ...
 
+    @property
+    def reorder_delay(self) -> int:
+        """0: access units come in the order of their frames, and a stretch from any IDR on may be left out.
+
+        Otherwise they come in decoding order, the decode time of frame n of a GOP is the presentation time of its
+        n-th frame less so many ticks, and a GOP has to be encoded from its key frame: it is the same whoever does.
+        """
+        ...
+
     def encode(self, frame: VideoFrame, key: bool, sample_aspect: tuple[int, int]) -> list[Encoded]:
         """Takes a frame as it came from the decoder; `key` demands an IDR here.
 

@@ -13,6 +13,7 @@ from edge.transcode.engines.base import Engine, RungFormat
 from edge.transcode.engines.child import ChildEngine, Recipe
 from edge.transcode.engines.hardware import AMF, NVENC, QSV, HardwareEncoder, HardwareEngine
 from edge.transcode.engines.lineup import Candidate
+from edge.transcode.engines.quality import QualityX264
 from edge.transcode.engines.x264 import NEVER, X264
 
 _PROGRAM = "ffmpeg"
@@ -30,6 +31,9 @@ class Entry(NamedTuple):
 def candidates(names: Iterable[str]) -> list[Candidate]:
     """The engines of these names, in this order."""
     return [Candidate(name, ENGINES[name].make) for name in names]
+
+
+QUALITY = Candidate("x264-quality", QualityX264)  # for channels that want it, not one to choose among
 
 
 def _rates(form: RungFormat) -> list[str]:

@@ -52,6 +52,8 @@ class Recipe(NamedTuple):
 class ChildEngine:
     """One rung's encoder in a child process."""
 
+    reorder_delay = 0
+
     def __init__(self, recipe: Recipe, form: RungFormat, program: str = "ffmpeg") -> None:
         """Returns when the encoder has shown its parameter sets. EngineError."""
         self._recipe = recipe

@@ -74,6 +74,8 @@ AMF = HardwareEncoder(
 class HardwareEngine:
     """One rung's encoder."""
 
+    reorder_delay = 0
+
     def __init__(self, encoder: HardwareEncoder, form: RungFormat) -> None:
         """EngineError when the driver refuses."""
         self._encoder = encoder

@@ -15,17 +15,21 @@ from edge.transcode.engines.scaler import Scaler
 
 GLOBAL_HEADER = 1 << 22
 NEVER = 100_000  # frames between key frames that nobody asked for
+_OPTIONS = {
+    "tune": "zerolatency",
+    "profile": "high",
+    "x264-params": "annexb=0:scenecut=0:vbv-init=0.5",
+}
 
 
 class X264:
     """One rung's encoder."""
 
+    reorder_delay = 0
+
     def __init__(self, form: RungFormat) -> None:
         """EngineError when this build or this format cannot be encoded."""
-        try:
-            self._context = _open(form)
-        except (av.error.FFmpegError, ValueError) as error:
-            raise EngineError(f"x264 does not open: {error}") from error
+        self._context = open_x264(form, {"preset": form.preset, **_OPTIONS})
         self._scaler = Scaler(form.width, form.height)
 
     @property
@@ -51,7 +55,15 @@ class X264:
         """Nothing to give back that the object does not take along."""
 
 
-def _open(form: RungFormat) -> VideoCodecContext:
+def open_x264(form: RungFormat, options: dict[str, str]) -> VideoCodecContext:
+    """An encoder with one thread and these options besides its size and rate. EngineError when there is none."""
+    try:
+        return _open(form, options)
+    except (av.error.FFmpegError, ValueError) as error:
+        raise EngineError(f"x264 does not open: {error}") from error
+
+
+def _open(form: RungFormat, options: dict[str, str]) -> VideoCodecContext:
     context = av.CodecContext.create("libx264", "w")
     if not isinstance(context, VideoCodecContext):
         raise TypeError("libx264 is not a video encoder")
@@ -63,14 +75,11 @@ def _open(form: RungFormat) -> VideoCodecContext:
     context.flags |= GLOBAL_HEADER
     kilobits = form.bit_rate // 1000
     context.options = {
-        "preset": form.preset,
-        "tune": "zerolatency",
-        "profile": "high",
         "forced-idr": "1",
         "sc_threshold": "0",
         "maxrate": f"{kilobits}k",
         "bufsize": f"{kilobits}k",
-        "x264-params": "annexb=0:scenecut=0:vbv-init=0.5",
+        **options,
     }
     context.open()
     return context
