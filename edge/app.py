@@ -54,7 +54,9 @@ async def _transcode(context: RoleContext) -> Service:
     from edge.transcode.service import TranscodeService
 
     settings = context.settings
-    return TranscodeService(settings.transcode, settings.media, await context.local(), context.worker)
+    return TranscodeService(
+        settings.transcode, settings.media, await context.local(), context.worker, folder=settings.data_dir
+    )
 
 
 async def _origin(context: RoleContext) -> Service:

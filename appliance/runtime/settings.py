@@ -97,7 +97,11 @@ class IngestSettings:
 class TranscodeSettings:
     enabled: bool = _leaf(True, "yes/no", "Whether this node transcodes.")
     workers: int = _leaf(1, "processes", "Transcoder processes; each takes several broadcasts.")
-    broadcasts: int = _leaf(8, "broadcasts", "Most broadcasts of one transcoder process.")
+    broadcasts: int = _leaf(32, "broadcasts", "Most broadcasts of one process, whatever they cost.")
+    cores: float = _leaf(0.0, "cores", "What the transcoders of a machine may use; 0: 0.7 of what it has.")
+    on_demand: str = _leaf("never", "never|idle", "idle: rungs nobody asked for in a minute rest until asked for.")
+    popular: int = _leaf(10, "viewers", "With so many, no rung of a broadcast rests.")
+    preferred: Texts = _leaf((), "channels", "Whose rungs are kept longest when there is not enough, best first.")
     preset: str = _leaf("superfast", "name", "x264 preset.")
     lease_ttl_s: float = _leaf(2.0, "s", "A worker that is silent for so long loses its broadcast.")
 

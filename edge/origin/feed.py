@@ -19,6 +19,7 @@ from appliance.contracts.media import (
 )
 from edge.origin import playlists
 from edge.origin.config import OriginConfig
+from edge.origin.demand import RenditionDemand
 from edge.origin.held import HeldRequests, Waiter
 from edge.origin.metrics import Tally
 from edge.origin.part_store import PartStore, RenditionStore
@@ -50,6 +51,8 @@ class BroadcastFeed:
         self.record = record
         self.renditions: dict[str, RenditionFeed] = {}
         self.viewers = ViewerCount()
+        self.demand = RenditionDemand()
+        self.paused: frozenset[str] = frozenset()  # rungs that are gaps for now
         self.last_request = now
         self.caught_up = False
         self.ended = False
@@ -92,6 +95,11 @@ class BroadcastFeed:
             rendition.forget_answers()
             if changed:
                 self._changed(rendition, now)
+
+    def set_paused(self, paused: frozenset[str], now: float) -> None:
+        """The rungs that are gaps. Their playlists go on: whoever asks for one wakes it."""
+        self.paused = paused
+        self._release_multivariant(now)
 
     def rendition(self, name: str) -> RenditionFeed | None:
         """The rendition of that name, begun when it is new; None when there are too many."""
@@ -186,7 +194,7 @@ class BroadcastFeed:
         """The multivariant playlist, or None while it is not complete: then hold."""
         if not self._complete(now):
             return None
-        ready = self._ready()
+        ready = self._offered()
         made_of = tuple(record for record, _ in ready)
         if made_of != self._built_of or now - self._built_at >= self.record.target_duration_s:
             self._multivariant = {}
@@ -217,12 +225,19 @@ class BroadcastFeed:
                 found.append((record, window))
         return found
 
+    def _offered(self) -> list[tuple[Rendition, RenditionWindow]]:
+        """Those that are ready and not paused; all of them when no picture would be left."""
+        ready = self._ready()
+        running = [one for one in ready if one[0].name not in self.paused]
+        has_picture = any(record.name in self.record.ladder for record, _ in running)
+        return running if has_picture or not self.record.ladder else ready
+
     def _complete(self, now: float) -> bool:
         """Every expected rendition is ready; or some picture is, and the source has had a part for long enough."""
         ready = {record.name for record, _ in self._ready()} & playlists.listed(self.record)
         if not ready or not self.caught_up:
             return False
-        expected = set(self.record.ladder)
+        expected = set(self.record.ladder) - self.paused or set(self.record.ladder)
         if self.record.has_audio:
             expected.add(self.record.audio)
         if expected and expected <= ready:

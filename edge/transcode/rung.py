@@ -2,15 +2,18 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 from av.video.frame import VideoFrame
 
+from appliance.contracts.media import VIDEO_TIMESCALE
 from edge.media.ladder import Rung
 from edge.media.segmenter import Chunk, Segmenter, SegmenterConfig
 from edge.protocols.fmp4 import Sample, fragment
 from edge.transcode.chunks import Boundary, Output
+from edge.transcode.control import Usage
 from edge.transcode.encoder import Encoder, RungFormat, Scaler
 from edge.transcode.resume import RungPosition
 
@@ -82,11 +85,17 @@ class RungWorker:
         self._sequence = 0
         self._late_us = 0
         self._working = True
+        self.usage = Usage(0.0, 0.0)  # of its thread; replaced as a whole
 
     @property
     def config(self) -> bytes:
         """The rung's AVCDecoderConfigurationRecord: the same for every worker of the same rung."""
         return self._encoder.config
+
+    def began(self, msn: int) -> bool:
+        """Whether the log had some of this segment, not all, when the rung started."""
+        last = self._position.last
+        return last is not None and last.msn == msn and self._position.first_msn == msn
 
     def start(self) -> None:
         """Begins."""
@@ -94,6 +103,9 @@ class RungWorker:
 
     def put(self, item: Picture | Gap) -> None:
         """Hands over a frame; waits while the rung is behind."""
+        self._hand_over(item)
+
+    def _hand_over(self, item: Picture | Gap | _Finish) -> None:
         while self._working:
             try:
                 self._queue.put(item, timeout=0.2)
@@ -103,7 +115,7 @@ class RungWorker:
 
     def finish(self) -> None:
         """The open segment ends here."""
-        self._queue.put(_Finish())
+        self._hand_over(_Finish())
 
     def stop(self) -> None:
         """Ends the thread after what is queued."""
@@ -146,6 +158,8 @@ class RungWorker:
             return
         self._late_us = picture.late_us
         sample = self._encode(picture, boundary is not None, halved)
+        if sample.data:
+            self.usage = Usage(time.thread_time(), self.usage.media_s + sample.duration / VIDEO_TIMESCALE)
         msn = boundary.msn if boundary is not None else None
         discontinuity = boundary is not None and boundary.discontinuity
         if boundary is not None and self.mark_discontinuity:
