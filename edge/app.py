@@ -55,7 +55,12 @@ async def _transcode(context: RoleContext) -> Service:
 
     settings = context.settings
     return TranscodeService(
-        settings.transcode, settings.media, await context.local(), context.worker, folder=settings.data_dir
+        settings.transcode,
+        settings.media,
+        await context.local(),
+        context.worker,
+        folder=settings.data_dir,
+        on_failure=context.fail,
     )
 
 

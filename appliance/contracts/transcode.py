@@ -46,9 +46,16 @@ class RungsRecord(msgspec.Struct, frozen=True, kw_only=True):
     changed_at_ms: int
     rungs: list[RungState]
 
-    def paused(self) -> frozenset[str]:
-        """The rungs that are gaps now."""
-        return frozenset(rung.name for rung in self.rungs if rung.mode is RungMode.PAUSED)
+    def resting(self) -> frozenset[str]:
+        """The rungs that are gaps until somebody asks for one: that wakes it within a segment."""
+        return frozenset(rung.name for rung in self._paused() if rung.reason == Reason.IDLE)
+
+    def withdrawn(self) -> frozenset[str]:
+        """The rungs that are gaps until there is enough for them."""
+        return frozenset(rung.name for rung in self._paused() if rung.reason != Reason.IDLE)
+
+    def _paused(self) -> list[RungState]:
+        return [rung for rung in self.rungs if rung.mode is RungMode.PAUSED]
 
 
 class JobLoad(msgspec.Struct, frozen=True, kw_only=True):

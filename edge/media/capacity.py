@@ -104,26 +104,29 @@ class Correction:
 class Pressure:
     """Takes from the budget while work falls behind that should fit, and gives back slowly.
 
-    What else runs on a machine, or in a virtual machine's neighbour, is in no measured CPU time.
+    What else runs on a machine, or beside it on the same host, is in no CPU time that is measured here.
     """
 
-    LEAST = 0.3
-    _STEP = 0.9
+    LEAST = 0.1  # of the budget
+    _LESS, _MORE = 0.9, 1.25
     _AGAIN_S = 5.0  # what a step changes shows only at the next segments
-    _CALM_S = 60.0
+    _CALM_S = 30.0
 
     def __init__(self) -> None:
-        self.factor = 1.0
+        self._limit: float | None = None
         self._since = float("-inf")  # the last step
 
-    def note(self, now: float, *, behind: bool) -> None:
-        """Whether anything is behind at `now`, monotonic seconds."""
-        if behind and now - self._since >= self._AGAIN_S:
-            self.factor, self._since = max(self.LEAST, self.factor * self._STEP), now
-        elif behind:
-            return
-        elif self.factor < 1.0 and now - self._since >= self._CALM_S:
-            self.factor, self._since = min(1.0, self.factor / self._STEP), now
+    def budget(self, now: float, budget: float, load: float, *, behind: bool) -> float:
+        """What is left of `budget` at `now`, monotonic seconds; `behind`: work that takes `load` cores is."""
+        waited = now - self._since
+        if behind and waited >= self._AGAIN_S:
+            self._limit, self._since = max(self.LEAST * budget, self._LESS * min(load, budget)), now
+        elif not behind and self._limit is not None and waited >= self._CALM_S:
+            self._limit, self._since = self._MORE * self._limit, now
+        if self._limit is None or self._limit >= budget:
+            self._limit = None
+            return budget
+        return self._limit
 
 
 class Lateness:

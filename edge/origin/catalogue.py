@@ -65,7 +65,7 @@ class Catalogue:
         self._on_failure = on_failure
         self._broadcasts: dict[str, Broadcast] = {}
         self._renditions: dict[str, dict[str, Rendition]] = {}
-        self._paused: dict[str, frozenset[str]] = {}  # rungs that are gaps, by broadcast
+        self._rungs: dict[str, RungsRecord] = {}  # how those of a broadcast run
         self._sessions: dict[str, SessionRecord] = {}  # of publishers that are connected, by channel and slot
         self._health: dict[str, bytes] = {}  # newest report as JSON, by channel id
         self._live: dict[str, str] = {}
@@ -133,13 +133,13 @@ class Catalogue:
             followed.feed.set_rendition(record, self._clock())
 
     def _rungs_changed(self, broadcast_id: str, record: RungsRecord | None) -> None:
-        paused = record.paused() if record is not None else frozenset()
-        self._paused[broadcast_id] = paused
-        if not paused:
-            del self._paused[broadcast_id]
+        if record is not None:
+            self._rungs[broadcast_id] = record
+        else:
+            self._rungs.pop(broadcast_id, None)
         followed = self._followed.get(broadcast_id)
         if followed is not None:
-            followed.feed.set_paused(paused, self._clock())
+            followed.feed.set_rungs(record, self._clock())
 
     def _health_changed(self, channel_id: str, value: bytes | None) -> None:
         if value is None:
@@ -208,7 +208,7 @@ class Catalogue:
         feed = BroadcastFeed(record, self._config, self._store, self._tally, self._deliver, now)
         for rendition in self._renditions.get(record.broadcast_id, {}).values():
             feed.set_rendition(rendition, now)
-        feed.set_paused(self._paused.get(record.broadcast_id, frozenset()), now)
+        feed.set_rungs(self._rungs.get(record.broadcast_id), now)
         followed = self._followed[record.broadcast_id] = _Followed(feed, Tasks(self._on_failure))
         followed.tasks.start(self._tail(feed), f"follow-{record.broadcast_id}")
         return followed

@@ -245,6 +245,7 @@ class Routes:
         feed = self._catalogue.feed(record.broadcast_id)
         if feed is None:
             return _NOT_LIVE
+        feed.expect_viewer(self._clock())
         response = feed.multivariant(gzip=gzip, now=self._clock())
         if response is None:
             return self._hold(caller, feed, lambda: feed.hold_multivariant(gzip, caller))

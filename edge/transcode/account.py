@@ -1,18 +1,37 @@
 """What one job costs, is asked for and does: what the governor knows of it. Used in the loop only."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from appliance.contracts.media import SOURCE, VideoFormat
 from appliance.contracts.transcode import JobLoad, Reason, RungMode, RungsRecord, RungState
 from edge.media.capacity import Correction, LadderCost, Lateness, Speeds, ladder_cost
 from edge.media.degradation import RUNNING, BroadcastLoad, Choice, RungLoad
-from edge.transcode.control import DECODE, Usage
-from edge.transcode.job import Job
+from edge.transcode.control import DECODE, RungControl, Usage
+from edge.transcode.source import BroadcastView
 from edge.transcode.video import rungs_to_make
 
 IDLE_S = 60.0  # a rung that nobody asked for in so long is idle
 _NOTHING = LadderCost(0.0, ())
+
+
+class Governed(Protocol):
+    """The part of a job that is governed."""
+
+    @property
+    def view(self) -> BroadcastView:
+        """Its broadcast."""
+
+    @property
+    def control(self) -> RungControl:
+        """How its rungs are to run."""
+
+    @property
+    def late_s(self) -> float:
+        """How late its newest parts are."""
+
+    def usage(self) -> dict[str, Usage]:
+        """What each thread of the picture has used so far."""
 
 
 class Demand(NamedTuple):
@@ -26,7 +45,7 @@ class Demand(NamedTuple):
 class Account:
     """One job's."""
 
-    def __init__(self, job: Job, now: float) -> None:
+    def __init__(self, job: Governed, now: float) -> None:
         self.job = job
         self.is_changed = True  # its record is to be written
         self.states: dict[str, RungState] = {}
@@ -87,10 +106,16 @@ class Account:
         rungs = []
         for cost in self._cost.rungs:
             quiet_s = now - self._asked.get(cost.name, self._began)
-            is_idle = demand.rests and total < demand.popular and quiet_s >= IDLE_S
+            may_rest = demand.rests and total < demand.popular and not watchers.get(cost.name)
             factor = self._factor(cost.name)
             rungs.append(
-                RungLoad(cost.name, cost.full * factor, cost.half * factor, watchers.get(cost.name, 0), is_idle)
+                RungLoad(
+                    cost.name,
+                    cost.full * factor,
+                    cost.half * factor,
+                    watchers.get(cost.name, 0),
+                    may_rest and quiet_s >= IDLE_S,
+                )
             )
         is_preferred = broadcast.channel in demand.preferred
         priority = len(demand.preferred) - demand.preferred.index(broadcast.channel) if is_preferred else 0

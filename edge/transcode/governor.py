@@ -14,8 +14,7 @@ from appliance.runtime.metrics import counter, gauge
 from appliance.runtime.settings import TranscodeSettings
 from edge.media.capacity import Pressure, budget_cores, ladder_cost, reference_speeds, share_of
 from edge.media.degradation import Choice, Degradation
-from edge.transcode.account import Account, Demand, paused_by
-from edge.transcode.job import Job
+from edge.transcode.account import Account, Demand, Governed, paused_by
 from edge.transcode.site import Site
 from edge.transcode.video import rungs_to_make
 
@@ -54,7 +53,7 @@ class Governor:
         form = source.inits[-1].video if source is not None and source.inits else None
         return ladder_cost(self.speeds, form, rungs_to_make(broadcast, source)).total if form is not None else 0.0
 
-    def add(self, job: Job, now: float) -> None:
+    def add(self, job: Governed, now: float) -> None:
         """A job of this worker from now on."""
         account = Account(job, now)
         self._accounts[account.broadcast_id] = account
@@ -67,9 +66,9 @@ class Governor:
         """About once a second, and when demand or jobs change."""
         accounts = list(self._accounts.values())
         behind = [account for account in accounts if account.measure(now, self.speeds)]
-        self._pressure.note(now, behind=bool(behind))
         neighbours = site.neighbours(now)
-        budget = share_of(self.budget * self._pressure.factor, neighbours)
+        share = share_of(self.budget, neighbours)
+        budget = self._pressure.budget(now, share, self.load, behind=bool(behind))
         loads = [one.load(now, site.watchers(one.broadcast_id, now), self._demand) for one in accounts]
         choices: dict[str, dict[str, Choice]] = defaultdict(dict)
         for (broadcast_id, rung), choice in self._policy.decide(now, loads, budget).items():

@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -30,7 +31,8 @@ from edge.transcode.video import JobConfig
 _SOON_S = 0.01  # what is written together is looked at together
 _REST_S = 2.0  # before a broadcast that failed here is tried again
 _GOVERN_S = 0.5  # well within the life of what is announced
-_HAND_OVER_S = 8.0  # a segment, and time for what is on its way; within the time that a role has to stop
+_HAND_OVER_S = 8.0  # a segment; well within the time that a role has to stop
+_SETTLE_S = 3.0  # what is on its way to the log
 _ACTIVE = gauge("nearcast_transcode_broadcasts", "Broadcasts this worker transcodes.")
 _ENDED = counter("nearcast_transcode_jobs_ended_total", "Jobs by how they ended.", ["how"])
 
@@ -46,6 +48,7 @@ class TranscodeService:
         worker: int,
         *,
         folder: Path | None = None,
+        on_failure: Callable[[BaseException], None] | None = None,
     ) -> None:
         """`folder`: where what was measured of this machine is kept; None: it counts as the reference."""
         self._settings = settings
@@ -65,7 +68,7 @@ class TranscodeService:
         self._draining = False
         self._seen = asyncio.Event()  # something that may be taken
         self._due = asyncio.Event()  # something that changes what should run
-        self._tasks = Tasks()
+        self._tasks = Tasks(on_failure)
         self._log = get_logger("transcode")
 
     async def start(self) -> None:
@@ -88,7 +91,7 @@ class TranscodeService:
             running = set(self._running)
             await asyncio.gather(*(job.hand_over(_HAND_OVER_S) for job in self._jobs.values()))
             if running:
-                await asyncio.wait(running, timeout=_HAND_OVER_S)
+                await asyncio.wait(running, timeout=_SETTLE_S)
 
     async def stop(self) -> None:
         """Stops the jobs, waits for their appends, gives the leases back."""
@@ -164,6 +167,7 @@ class TranscodeService:
             if rendition is not None:
                 job.view.set_rendition(rendition)
         self._jobs[broadcast.broadcast_id] = job
+        self._log.info("taken", broadcast=broadcast.broadcast_id, load=round(self._governor.load, 2))
         self._governor.add(job, self._now())
         self._governor.govern(self._now(), self._site)  # before its first segment
         self._due.set()

@@ -60,14 +60,21 @@ def test_a_correction_learns_what_is_measured(factor: float) -> None:
     assert correction.factor == pytest.approx(factor, rel=0.01)
 
 
-def test_pressure_takes_away_soon_and_gives_back_slowly() -> None:
+def test_pressure_takes_from_what_is_used_and_gives_back_slowly() -> None:
     pressure = Pressure()
-    for now in range(100):
-        pressure.note(float(now), behind=now < 11)
-    assert pressure.factor == pytest.approx(0.81), "three steps down at 0, 5 and 10, one up at 70"
-    for now in range(100, 1000):
-        pressure.note(float(now), behind=True)
-    assert pressure.factor == Pressure.LEAST
+    assert pressure.budget(0.0, 2.0, 1.0, behind=False) == 2.0
+    assert pressure.budget(1.0, 2.0, 1.0, behind=True) == pytest.approx(0.9)
+    assert pressure.budget(3.0, 2.0, 0.8, behind=True) == pytest.approx(0.9), "what it does shows later"
+    assert pressure.budget(6.0, 2.0, 0.8, behind=True) == pytest.approx(0.72)
+    given = [pressure.budget(float(now), 2.0, 0.5, behind=False) for now in range(7, 400)]
+    assert given == sorted(given)
+    assert len(set(given)) == 6, "0.72, 0.9, 1.125, 1.41, 1.76 and all of it"
+    assert given[-1] == 2.0
+
+
+def test_pressure_leaves_something() -> None:
+    pressure = Pressure()
+    assert [pressure.budget(10.0 * n, 2.0, 0.01, behind=True) for n in range(3)] == [0.2] * 3
 
 
 def test_late_is_not_behind_while_it_catches_up() -> None:

@@ -12,8 +12,8 @@ from edge.protocols.hls import media_parser, multivariant
 RUNG = f"/media/{BROADCAST}/720p"
 
 
-def put_rungs(origin, **modes):
-    rungs = [RungState(name=name.lstrip("_"), mode=RungMode(mode)) for name, mode in modes.items()]
+def put_rungs(origin, reason="load", **modes):
+    rungs = [RungState(name=name.lstrip("_"), mode=RungMode(mode), reason=reason) for name, mode in modes.items()]
     record = RungsRecord(broadcast_id=BROADCAST, worker="w", changed_at_ms=1, rungs=rungs)
     origin.catalogue.live_changed(rungs_key(BROADCAST), msgspec.json.encode(record))
 
@@ -31,10 +31,14 @@ async def with_rung(make_origin):
     return origin
 
 
-async def names(client):
+async def offered(client):
     answer = await client.get("/live/alice/index.m3u8")
     assert answer.status == 200
-    return {variant.uri.split("/")[-2] for variant in multivariant.parse(answer.body).variants}
+    return [variant.uri.split("/")[-2] for variant in multivariant.parse(answer.body).variants]
+
+
+async def names(client):
+    return set(await offered(client))
 
 
 async def test_newcomers_are_not_offered_a_paused_rung(with_rung):
@@ -44,6 +48,20 @@ async def test_newcomers_are_not_offered_a_paused_rung(with_rung):
     assert await names(client) == {"source"}
     put_rungs(with_rung, _720p="halved")
     assert await names(client) == {"source", "720p"}
+
+
+async def test_a_rung_that_rests_is_offered_but_not_first(with_rung):
+    """Whoever asks for it wakes it; who begins with it would begin with a gap."""
+    put_rendition(with_rung.catalogue, rendition("720p", bandwidth=1_900_000))
+    client = await with_rung.client()
+    assert await offered(client) == ["720p", "source"]
+    put_rungs(with_rung, "idle", _720p="paused")
+    assert await offered(client) == ["source", "720p"]
+
+
+async def test_whoever_comes_wakes_the_smallest_rung(with_rung):
+    await offered(await with_rung.client())
+    assert with_rung.catalogue.watchers() == {BROADCAST: {"720p": 1}}
 
 
 async def test_a_pause_that_was_known_before_the_first_viewer(with_rung):
