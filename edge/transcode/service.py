@@ -108,8 +108,11 @@ class TranscodeService:
         preset = self._settings.preset
         speeds = await asyncio.to_thread(known_speeds, preset, folder)
         if speeds is None:
-            with concurrent.futures.ThreadPoolExecutor(1, "calibrate") as own:
+            own = concurrent.futures.ThreadPoolExecutor(1, "calibrate")
+            try:
                 speeds = await asyncio.get_running_loop().run_in_executor(own, measure_speeds, preset, folder)
+            finally:
+                own.shutdown(wait=False)
         self._governor.speeds = speeds
 
     # -- what is heard
@@ -130,10 +133,9 @@ class TranscodeService:
             job.view.set_broadcast(msgspec.json.decode(value, type=Broadcast))
 
     def _on_lease(self, key: str, value: bytes | None) -> None:
-        self._site.heard(key, value, self._now())
-        if key.startswith("demand."):
+        if self._site.heard(key, value, self._now()):
             self._due.set()
-        elif value is None:
+        if value is None:
             self._seen.set()
 
     # -- what is taken
@@ -156,7 +158,9 @@ class TranscodeService:
 
     async def _try_take(self, broadcast: Broadcast) -> None:
         lease = await Lease.try_take(self._local.bucket(LEASE_BUCKET), broadcast.broadcast_id, self._holder)
-        if lease is not None:
+        if lease is not None and self._draining:
+            await lease.release()
+        elif lease is not None:
             self._begin(broadcast, lease)
 
     def _begin(self, broadcast: Broadcast, lease: Lease) -> None:

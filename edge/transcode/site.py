@@ -36,13 +36,15 @@ class Site:
         self._workers: dict[str, tuple[WorkerRecord, float]] = {}
         self._demand: dict[str, tuple[DemandRecord, float]] = {}
 
-    def heard(self, key: str, value: bytes | None, now: float) -> None:
-        """A key was written or deleted."""
+    def heard(self, key: str, value: bytes | None, now: float) -> bool:
+        """A key was written or deleted. Whether something is asked for that was not, or no longer."""
         kind, dot, rest = key.partition(".")
+        if kind == "demand":
+            before = self._demand.get(rest)
+            _put(self._demand, rest, _read(value, DemandRecord), now)
+            return _asked(before) != _asked(self._demand.get(rest))
         if kind == "worker":
             _put(self._workers, rest, _read(value, WorkerRecord), now)
-        elif kind == "demand":
-            _put(self._demand, rest, _read(value, DemandRecord), now)
         elif not dot:
             holder = _read(value, Holder)
             if holder is None:
@@ -50,6 +52,7 @@ class Site:
             else:
                 self._leases[key] = _Heard(holder, now)
                 self._free_since.pop(key, None)
+        return False
 
     def free_since(self, broadcast_id: str, now: float) -> float | None:
         """Since when nobody has its lease, as far as is known here; None: somebody has."""
@@ -90,6 +93,11 @@ class Site:
                 for rendition, count in record.watchers.get(broadcast_id, {}).items():
                     total[rendition] += count
         return total
+
+
+def _asked(heard: tuple[DemandRecord, float] | None) -> set[tuple[str, str]]:
+    watchers = heard[0].watchers if heard is not None else {}
+    return {(broadcast, rendition) for broadcast, found in watchers.items() for rendition in found}
 
 
 def _read(value: bytes | None, kind: type[T]) -> T | None:

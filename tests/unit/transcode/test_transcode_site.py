@@ -60,7 +60,8 @@ def test_workers_of_the_same_machine_share_its_room(site: Site) -> None:
 def test_demand_is_the_sum_of_the_origins_that_live(site: Site) -> None:
     for name, count, at in (("o1", 2, 0.0), ("o2", 3, 1.0)):
         record = DemandRecord(origin=name, watchers={"b": {"720p": count}})
-        site.heard(f"demand.{name}", msgspec.json.encode(record), at)
+        assert site.heard(f"demand.{name}", msgspec.json.encode(record), at)
+        assert not site.heard(f"demand.{name}", msgspec.json.encode(record), at), "nothing else is asked for"
     assert site.watchers("b", 1.5) == {"720p": 5}
     assert site.watchers("b", 3.0) == {"720p": 3}
     assert site.watchers("x", 1.5) == {}
