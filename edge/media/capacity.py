@@ -185,6 +185,8 @@ def placement_delay(
     first. Where it fits nowhere, the one with most room takes it. Delays are bounded: nobody has to come.
     """
     rivals = list(others)
+    if not rivals:
+        return 0.0
     if cost <= mine.room:
         loaded = mine.load / (mine.load + mine.room) if mine.load > 0.0 else 0.0
         return look_s * (loaded + (1.0 if is_anothers else 0.0))

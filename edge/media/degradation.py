@@ -49,6 +49,8 @@ class Choice(NamedTuple):
 
 Key = tuple[str, str]  # broadcast, rung
 RUNNING = Choice(RungMode.RUNNING)
+_Taken = dict[tuple[Key, RungMode], Reason]
+_NOTHING = 1e-9  # cores: less is the rounding of sums
 
 
 class _Step(NamedTuple):
@@ -64,7 +66,7 @@ class Degradation:
         """A step is undone when the load would stay `headroom` below the budget, for `hold_s`."""
         self._within = 1.0 / (1.0 + headroom)
         self._hold_s = hold_s
-        self._taken: dict[tuple[Key, RungMode], Reason] = {}
+        self._taken: _Taken = {}
         self._roomy_since: float | None = None
 
     def decide(self, now: float, broadcasts: Sequence[BroadcastLoad], budget: float) -> dict[Key, Choice]:
@@ -72,7 +74,7 @@ class Degradation:
         site = _Site(broadcasts)
         self._taken = {step: why for step, why in self._taken.items() if step[0] in site.rungs}
         self._bring_back_watched(site, budget)
-        if site.load(self._taken) > budget:
+        if site.load(self._taken) > budget + _NOTHING:
             self._taken = _until_it_fits(site, self._taken, budget)
             self._roomy_since = None
         else:
@@ -96,7 +98,7 @@ class Degradation:
                 continue
             without = {one: why for one, why in self._taken.items() if one != taken}
             instead = _until_it_fits(site, without, budget)
-            if taken not in instead and site.load(instead) <= budget:
+            if taken not in instead and site.load(instead) <= budget + _NOTHING:
                 self._taken = instead
 
     def _restore(self, now: float, site: "_Site", budget: float) -> None:
@@ -111,26 +113,29 @@ class Degradation:
 
     def _undoable(self, site: "_Site", budget: float) -> tuple[Key, RungMode] | None:
         """The last of the steps that leaves headroom when it is undone."""
+        load = site.load(self._taken)
         for step in reversed(site.steps):
             taken = step.key, step.mode
             if taken in self._taken:
-                without = {one: why for one, why in self._taken.items() if one != taken}
-                if site.load(without) <= budget * self._within:
+                without = dict(self._taken)
+                del without[taken]
+                if load + site.difference(step.key[0], self._taken, without) <= budget * self._within:
                     return taken
         return None
 
 
-def _until_it_fits(
-    site: "_Site", taken: dict[tuple[Key, RungMode], Reason], budget: float
-) -> dict[tuple[Key, RungMode], Reason]:
+def _until_it_fits(site: "_Site", taken: _Taken, budget: float) -> _Taken:
     """`taken` and as many further steps as are needed, in their order."""
     found = dict(taken)
+    load = site.load(found)
     for step in site.steps:
-        if site.load(found) <= budget:
+        if load <= budget:
             break
         is_paused = step.key in site.idle or (step.key, RungMode.PAUSED) in found
-        if not is_paused:
-            found.setdefault((step.key, step.mode), step.reason)
+        if not is_paused and (step.key, step.mode) not in found:
+            before = site.load_of(step.key[0], found)
+            found[step.key, step.mode] = step.reason
+            load += site.load_of(step.key[0], found) - before
     return found
 
 
@@ -138,7 +143,7 @@ class _Site:
     """The broadcasts of one decision, with every step that could be taken, in order."""
 
     def __init__(self, broadcasts: Sequence[BroadcastLoad]) -> None:
-        self._broadcasts = broadcasts
+        self._broadcasts = {one.broadcast_id: one for one in broadcasts}
         self.rungs: dict[Key, RungLoad] = {}
         self.idle: set[Key] = set()
         for one in broadcasts:
@@ -149,11 +154,17 @@ class _Site:
                     self.idle.add(key)
         self.steps = self._steps()
 
-    def load(self, taken: dict[tuple[Key, RungMode], Reason]) -> float:
+    def load(self, taken: _Taken) -> float:
         """Cores with these steps taken."""
-        return sum(self._broadcast_load(one, taken) for one in self._broadcasts)
+        return sum(self.load_of(name, taken) for name in self._broadcasts)
 
-    def _broadcast_load(self, one: BroadcastLoad, taken: dict[tuple[Key, RungMode], Reason]) -> float:
+    def difference(self, broadcast_id: str, before: _Taken, after: _Taken) -> float:
+        """Cores that a broadcast takes more with `after`."""
+        return self.load_of(broadcast_id, after) - self.load_of(broadcast_id, before)
+
+    def load_of(self, broadcast_id: str, taken: _Taken) -> float:
+        """Cores of one broadcast."""
+        one = self._broadcasts[broadcast_id]
         cores, runs = 0.0, False
         for rung in one.rungs:
             key = one.broadcast_id, rung.name
@@ -164,7 +175,7 @@ class _Site:
         return cores + one.decode if runs else 0.0
 
     def _steps(self) -> list[_Step]:
-        by_worth = sorted(self._broadcasts, key=lambda one: (one.priority, one.watchers, one.broadcast_id))
+        by_worth = sorted(self._broadcasts.values(), key=lambda one: (one.priority, one.watchers, one.broadcast_id))
         larger = [(one, rung) for one in by_worth for rung in _by_value(one.rungs[:-1])]
         smallest = [(one, one.rungs[-1]) for one in by_worth if one.rungs and not one.needs_one]
         fast = [(one, rung) for one in by_worth for rung in one.rungs if rung.half < rung.full]

@@ -3,6 +3,7 @@
 Every decision is a log line, a count, and a line of the broadcast's record in the live bucket.
 """
 
+import zlib
 from collections import defaultdict
 
 from appliance.contracts.errors import ConfigError
@@ -24,6 +25,7 @@ _RUNNING = gauge("nearcast_transcode_rungs_running", "Rungs that run, also at ha
 _PAUSED = gauge("nearcast_transcode_rungs_paused", "Rungs that are paused, by reason.", ["reason"])
 _CHANGES = counter("nearcast_transcode_rung_changes_total", "Decisions on rungs.", ["mode", "reason"])
 _BEHIND = gauge("nearcast_transcode_jobs_behind", "Broadcasts whose transcoding cannot keep up.")
+_HOLD_S = 20.0  # and a little of each worker's own: two of a machine are not to take the same room at once
 _REST = {"never": False, "idle": True}
 
 
@@ -38,7 +40,7 @@ class Governor:
         self.budget = budget_cores(settings.cores, cores)
         self._demand = Demand(_REST[settings.on_demand], settings.popular, settings.preferred)
         self._worker = worker
-        self._policy = Degradation()
+        self._policy = Degradation(hold_s=_HOLD_S + zlib.crc32(worker.encode()) % 50 / 10)
         self._pressure = Pressure()
         self._accounts: dict[str, Account] = {}
         self._log = get_logger("governor")

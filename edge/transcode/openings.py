@@ -64,11 +64,14 @@ class Openings:
                 found.append(broadcast)
         return found
 
-    def is_mine(self, broadcast: Broadcast, now: float) -> bool:
-        """Whether nobody has it, and those had their chance that should have it before this worker."""
+    def wait_s(self, broadcast: Broadcast, now: float) -> float:
+        """Seconds in which others have their chance that should have it before this worker.
+
+        A look while somebody has it.
+        """
         free_since = self._site.free_since(broadcast.broadcast_id, now)
         if free_since is None:
-            return False
+            return LOOK_S
         others, governor = self._site.candidates(now), self._governor
         room = governor.budget - governor.load - sum(self._site.neighbours(now))
         had = self._had_by(broadcast.broadcast_id)
@@ -79,7 +82,7 @@ class Openings:
             look_s=LOOK_S,
             is_anothers=had != self._me and any(one.name == had for one in others),
         )
-        return now - free_since >= delay
+        return free_since + delay - now
 
     def _had_by(self, broadcast_id: str) -> str:
         """The worker that had it last."""

@@ -141,16 +141,23 @@ class TranscodeService:
     # -- what is taken
 
     async def _look(self) -> None:
+        wait_s = LOOK_S
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_S):
+                async with asyncio.timeout(wait_s):
                     await self._seen.wait()
             self._seen.clear()
             await asyncio.sleep(_SOON_S)
+            wait_s = LOOK_S
             for broadcast in self._openings.wanting(self._now()):
-                if self._may_take(broadcast.broadcast_id) and self._openings.is_mine(broadcast, self._now()):
-                    with contextlib.suppress(UnavailableError):
-                        await self._try_take(broadcast)
+                if not self._may_take(broadcast.broadcast_id):
+                    continue
+                due_s = self._openings.wait_s(broadcast, self._now())
+                if due_s > 0.0:
+                    wait_s = min(wait_s, due_s)
+                    continue
+                with contextlib.suppress(UnavailableError):
+                    await self._try_take(broadcast)
 
     def _may_take(self, broadcast_id: str) -> bool:
         has_room = not self._draining and len(self._jobs) < self._settings.broadcasts

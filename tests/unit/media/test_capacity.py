@@ -108,6 +108,7 @@ def test_placement() -> None:
     assert placement_delay(busy, [idle, full], 0.5, look_s=1.0) == 0.5
     assert placement_delay(idle, [busy], 0.5, look_s=1.0, is_anothers=True) == 1.0
     assert placement_delay(full, [idle, busy], 0.5, look_s=1.0) == 4.0
+    assert placement_delay(full, [], 0.5, look_s=1.0) == 0.0, "nobody else is there"
     nowhere = [placement_delay(one, [x for x in (idle, busy, full) if x is not one], 9.0, look_s=1.0)
                for one in (idle, busy, full)]  # fmt: skip
     assert nowhere == [0.0, 1.0, 2.0], "most room first"
