@@ -107,52 +107,58 @@ class Pressure:
     What else runs on a machine, or beside it on the same host, is in no CPU time that is measured here.
     """
 
-    LEAST = 0.1  # of the budget
-    _LESS, _MORE = 0.9, 1.25
+    _LESS, _MORE = 0.9, 1.5
     _AGAIN_S = 5.0  # what a step changes shows only at the next segments
-    _CALM_S = 30.0
+    _CALM_S = 20.0
 
     def __init__(self) -> None:
         self._limit: float | None = None
         self._since = float("-inf")  # the last step
 
-    def budget(self, now: float, budget: float, load: float, *, behind: bool) -> float:
-        """What is left of `budget` at `now`, monotonic seconds; `behind`: work that takes `load` cores is."""
+    def budget(self, now: float, budget: float, load: float, least: float, *, behind: bool) -> float:
+        """What is left of `budget` at `now`, monotonic seconds; `behind`: work that takes `load` cores is.
+
+        Never less than `least`: a rung that is late is worth more to its viewers than none.
+        """
         waited = now - self._since
         if behind and waited >= self._AGAIN_S:
-            self._limit, self._since = max(self.LEAST * budget, self._LESS * min(load, budget)), now
+            self._limit, self._since = self._LESS * min(load, budget), now
         elif not behind and self._limit is not None and waited >= self._CALM_S:
             self._limit, self._since = self._MORE * self._limit, now
         if self._limit is None or self._limit >= budget:
             self._limit = None
             return budget
-        return self._limit
+        self._limit = max(self._limit, least)
+        return min(self._limit, budget)
 
 
 class Lateness:
-    """Whether a job is behind: later than `bound_s` for `for_s`, and not catching up."""
+    """Whether a job falls behind: later than `bound_s` and later still after `for_s`, or for long."""
 
-    def __init__(self, bound_s: float = 1.5, for_s: float = 4.0) -> None:
+    _MORE_S = 0.5
+    _LONG = 4  # times `for_s`
+
+    def __init__(self, bound_s: float = 3.0, for_s: float = 5.0) -> None:
         self._bound_s = bound_s
         self._for_s = for_s
-        self._since: float | None = None
-        self._began_at = 0.0  # how late it was then
+        self._since: float | None = None  # beyond the bound and not catching up
+        self._mark = 0.0, 0.0  # when it was looked at last, and how late it was
+        self._behind = False
         self.late_s = 0.0
 
     def note(self, now: float, late_s: float) -> bool:
-        """How late the newest parts are; whether the job is behind."""
+        """How late the newest parts are; whether the job falls behind."""
         self.late_s = late_s
-        if late_s <= self._bound_s:
-            self._since = None
-            return False
-        if self._since is None:
-            self._since, self._began_at = now, late_s
-        if now - self._since < self._for_s:
-            return False
-        if late_s < 0.9 * self._began_at:  # a backlog that melts, such as after a take-over
-            self._since, self._began_at = now, late_s
-            return False
-        return True
+        at, before_s = self._mark
+        melts = late_s < 0.9 * before_s  # a backlog, such as after a take-over
+        if late_s <= self._bound_s or self._since is None or melts:
+            self._since = now if late_s > self._bound_s else None
+            self._mark, self._behind = (now, late_s), False
+        elif now - at >= self._for_s:
+            self._mark = now, late_s
+            is_long = now - self._since >= self._LONG * self._for_s
+            self._behind = is_long or late_s - before_s >= self._MORE_S
+        return self._behind
 
 
 def budget_cores(setting: float, cores: float) -> float:

@@ -63,6 +63,8 @@ class Governor:
     def remove(self, broadcast_id: str) -> None:
         """The job is over."""
         self._accounts.pop(broadcast_id, None)
+        if not self._accounts:
+            self._pressure = Pressure()
 
     def govern(self, now: float, site: Site) -> None:
         """About once a second, and when demand or jobs change."""
@@ -70,8 +72,9 @@ class Governor:
         behind = [account for account in accounts if account.measure(now, self.speeds)]
         neighbours = site.neighbours(now)
         share = share_of(self.budget, neighbours)
-        budget = self._pressure.budget(now, share, self.load, behind=bool(behind))
         loads = [one.load(now, site.watchers(one.broadcast_id, now), self._demand) for one in accounts]
+        least = sum(one.decode + one.rungs[-1].full for one in loads if one.rungs)
+        budget = self._pressure.budget(now, share, self.load, least, behind=bool(behind))
         choices: dict[str, dict[str, Choice]] = defaultdict(dict)
         for (broadcast_id, rung), choice in self._policy.decide(now, loads, budget).items():
             choices[broadcast_id][rung] = choice

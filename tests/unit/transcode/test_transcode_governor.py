@@ -148,10 +148,12 @@ def test_a_job_that_cannot_keep_up_gets_less_to_do(site: Site) -> None:
     made, job = governor(), Job()
     made.add(job, 0.0)
     made.govern(0.0, site)
-    job.late_s = 3.0
-    for second in range(1, 7):
+    for second in range(1, 60):
+        job.late_s = 2.5 + 0.2 * second
         made.govern(float(second), site)
-    assert job.paused == ["720p"]
+        if second == 9:
+            assert job.paused == ["720p"]
+    assert job.paused == ["720p", "480p"], "a late rung is worth more than none"
     assert made.job_loads()["b"].behind
 
 
