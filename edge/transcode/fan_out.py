@@ -89,8 +89,7 @@ class _Lane:
         if self.mode is RungMode.RUNNING:
             self._rung.put(picture)
         elif self._index % 2:
-            (frames, per), duration = picture.frame_rate, picture.duration
-            self._rung.put(picture._replace(duration=2 * duration, frame_rate=(frames, 2 * per)))
+            self._rung.put(picture._replace(duration=2 * picture.duration))
 
     def gap(self, gap: Gap) -> None:
         self._close(gap.dts)

@@ -80,6 +80,7 @@ class TranscodeService:
             self._tasks.start(self._calibrate(self._folder / "transcode"), "calibrate")
         self._tasks.start(self._look(), "look-for-broadcasts")
         self._tasks.start(self._govern(), "govern")
+        self._due.set()  # the others are to know of this worker
 
     async def drain(self) -> None:
         """Takes no new broadcast. Others that live go on with each job where segments meet."""

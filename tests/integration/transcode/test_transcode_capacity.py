@@ -157,6 +157,7 @@ async def test_workers_of_a_machine_share_its_budget(site: Site, source: Encoded
     tight = replace(SETTINGS, cores=1.7 * cost)
     for _ in range(2):
         await start(tight)
+    await until(lambda: are_announced(site, 2))
     for name in ("b1", "b2"):
         await site.put(h264_record(source, *SIZE, name))
         await site.put(live(broadcast_id=name, ladder=["source", "360p"]))
@@ -181,6 +182,11 @@ async def announced(site: Site) -> list[WorkerRecord]:
     return [msgspec.json.decode(value, type=WorkerRecord) for key, value in entries if key.startswith("worker.")]
 
 
+async def are_announced(site: Site, count: int) -> bool:
+    """Whether so many workers have told of themselves."""
+    return len(await announced(site)) == count
+
+
 async def test_a_drained_worker_hands_over_where_segments_meet(site: Site, source: Encoded, start: Start) -> None:
     chunks = cut(source)
     first = await start()
@@ -189,11 +195,7 @@ async def test_a_drained_worker_hands_over_where_segments_meet(site: Site, sourc
     await site.append("source", part_of(chunks, 0, 1))
     await site.read("360p", 0.5)
     await start()
-
-    async def are_two() -> bool:
-        return len(await announced(site)) == 2
-
-    await until(are_two)
+    await until(lambda: are_announced(site, 2))
     await site.append("source", part_of(chunks, 2)[:3])
     draining = asyncio.ensure_future(first.drain())
     await asyncio.sleep(0.1)
