@@ -9,6 +9,7 @@ from appliance.commands import capture, channel, config, status
 from appliance.commands.doctor import doctor
 from appliance.commands.place import data_directory, node_settings, say
 from appliance.commands.up import UpOptions, up
+from appliance.contracts.directory import Profile
 from appliance.contracts.errors import ConfigError, ConflictError, NearcastError
 from appliance.contracts.session import CaptureRequest
 from appliance.runtime.settings import Settings, with_port_base
@@ -59,6 +60,10 @@ def _channel(data: Path, arguments: argparse.Namespace) -> int:
     match arguments.action:
         case "create":
             return channel.create(data, arguments.name, arguments.json)
+        case "set":
+            names = ("title", "category", "profile", "partner", "suspended")
+            wanted = {name: value for name in names if (value := getattr(arguments, name)) is not None}
+            return channel.change(data, arguments.name, wanted, arguments.json)
         case "rotate-key":
             return channel.rotate_key(data, arguments.name, arguments.json)
         case "keys":
@@ -131,6 +136,7 @@ def _channel_parser(command: argparse.ArgumentParser) -> None:
     for action, text in (
         ("create", "make a channel with its first stream key"),
         ("list", "channels by name"),
+        ("set", "change what is given of a channel"),
         ("rotate-key", "replace every stream key by a new one"),
         ("keys", "the valid stream keys"),
         ("add-key", "one more stream key"),
@@ -145,8 +151,19 @@ def _channel_parser(command: argparse.ArgumentParser) -> None:
             parser.add_argument("--days", type=int, default=0, help="days until it ends, 0 for never")
         elif action == "revoke-key":
             parser.add_argument("key_id")
+        elif action == "set":
+            _channel_fields(parser)
         parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
         parser.add_argument("--data", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+
+
+def _channel_fields(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--title")
+    parser.add_argument("--category")
+    parser.add_argument("--profile", choices=[one.value for one in Profile], help="what its rungs are made for")
+    yes_or_no = argparse.BooleanOptionalAction
+    parser.add_argument("--partner", action=yes_or_no, help="more rungs, kept longest when capacity is short")
+    parser.add_argument("--suspended", action=yes_or_no, help="may not broadcast")
 
 
 def _command(

@@ -8,10 +8,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import structlog
+from hypothesis import HealthCheck, settings
 
+from appliance.runtime.logs import console_renderer
 from tests.media_tools.scheduling import become_ordinary, is_ordinary
 
 LOOP_BLOCK_S = 0.5
+
+structlog.configure(processors=[structlog.processors.add_log_level, console_renderer(colors=False)])
+
+# How fast the machine is that runs the tests is not what they are about.
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
 
 os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 

@@ -1,4 +1,4 @@
-"""`channel create|list|rotate-key|keys|add-key|revoke-key`."""
+"""`channel create|list|set|rotate-key|keys|add-key|revoke-key`."""
 
 import dataclasses
 import json
@@ -53,6 +53,13 @@ def list_all(data: Path, as_json: bool) -> int:
     """Lists the channels."""
     answer = call(data, _base(data), "GET", "/channels")
     return _print(answer, as_json, "\n".join(entry["channel"] for entry in answer["channels"]) or "no channels yet")
+
+
+def change(data: Path, name: str, wanted: dict[str, Any], as_json: bool) -> int:
+    """Changes what `wanted` names of a channel: title, category, profile, partner, suspended."""
+    answer = call(data, _base(data), "PATCH", f"/channels/{quote(name, safe='')}", wanted)
+    text = f"{answer['channel']}: {', '.join(f'{key} {answer.get(key, value)}' for key, value in wanted.items())}"
+    return _print(answer, as_json, f"{text}\n(profile and partner from the next broadcast on)")
 
 
 def rotate_key(data: Path, name: str, as_json: bool) -> int:

@@ -4,6 +4,7 @@ Records travel as JSON in the directory bucket. A secret is never in it, only it
 tokens are 160 bit random strings, so a plain hash cannot be searched (no salt or stretching needed).
 """
 
+import enum
 import hashlib
 import re
 
@@ -42,6 +43,13 @@ class TokenRecord(msgspec.Struct, frozen=True, kw_only=True):
     revoked: bool = False
 
 
+class Profile(enum.StrEnum):
+    """What a channel's transcoded renditions are made for."""
+
+    LATENCY = "latency"
+    QUALITY = "quality"  # B-frames and look-ahead: a better picture at the same rate, later by 0.75 s
+
+
 class ChannelRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A channel, at `channel.<channel_id>`."""
 
@@ -52,6 +60,8 @@ class ChannelRecord(msgspec.Struct, frozen=True, kw_only=True):
     category: str = ""
     stream_id: str = ""  # announced by POST /streams and not live yet
     suspended: bool = False
+    partner: bool = False  # gets `transcode.partner_rungs`, and keeps them longest when capacity is short
+    profile: Profile = Profile.LATENCY
 
 
 class StreamRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ import enum
 
 import msgspec
 
+from appliance.contracts.directory import Profile
 from appliance.contracts.errors import BadInputError
 
 CHUNK_HEADER = "Chunk"
@@ -156,6 +157,8 @@ class Broadcast(msgspec.Struct, frozen=True, kw_only=True):
     has_audio: bool = False
     encoder: str = ""  # what the publisher calls itself
     ingest: str = ""  # the process that writes it
+    priority: int = 0  # who keeps their rungs longest when capacity is short: higher; 1 is a partner's channel
+    profile: Profile = Profile.LATENCY
     slot: str = "primary"  # or "standby": which of the channel's publishers is on the air
     problems: list[Problem] = []
 

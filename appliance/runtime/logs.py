@@ -21,7 +21,7 @@ def configure(*, role: str, form: str = "auto", level: str = "info") -> None:
         structlog.processors.StackInfoRenderer(),
     ]
     if console:
-        last: list[Any] = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        last: list[Any] = [console_renderer(colors=sys.stderr.isatty())]
     else:
         last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     structlog.configure(
@@ -34,6 +34,11 @@ def configure(*, role: str, form: str = "auto", level: str = "info") -> None:
     logging.basicConfig(
         level=max(number, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
     )
+
+
+def console_renderer(*, colors: bool) -> structlog.dev.ConsoleRenderer:
+    """Columns. Tracebacks are plain: a pretty one with every local variable takes a second of the event loop."""
+    return structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

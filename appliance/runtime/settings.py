@@ -18,8 +18,12 @@ ENV_PREFIX = "NEARCAST__"
 Texts = tuple[str, ...]  # an array of strings in TOML, separated by commas in the environment
 
 
-def _leaf(default: Any, unit: str, doc: str, *, secret: bool = False) -> Any:
-    return dataclasses.field(default=default, metadata={"unit": unit, "doc": doc, "secret": secret})
+_RUNGS = ("1080p", "720p", "480p", "360p", "160p")
+
+
+def _leaf(default: Any, unit: str, doc: str, *, secret: bool = False, choices: Texts = ()) -> Any:
+    metadata = {"unit": unit, "doc": doc, "secret": secret, "choices": choices}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -103,6 +107,9 @@ class TranscodeSettings:
     popular: int = _leaf(10, "viewers", "With so many, no rung of a broadcast rests.")
     preferred: Texts = _leaf((), "channels", "Whose rungs are kept longest when there is not enough, best first.")
     preset: str = _leaf("superfast", "name", "x264 preset.")
+    # ruff: noqa: RUF009 - _leaf makes an immutable field, which the rule cannot see for a tuple
+    rungs: Texts = _leaf(_RUNGS[:-1], "names", "Rungs of a channel, below its source.", choices=_RUNGS)
+    partner_rungs: Texts = _leaf(_RUNGS, "names", "The same of a partner's channel.", choices=_RUNGS)
     lease_ttl_s: float = _leaf(2.0, "s", "A worker that is silent for so long loses its broadcast.")
 
 
@@ -204,11 +211,13 @@ def replace(settings: Settings, values: Mapping[str, Any]) -> Settings:
 
 def _fill(section: str, current: Any, content: Mapping[str, Any]) -> Any:
     hints = typing.get_type_hints(type(current))
+    choices = {leaf.name: leaf.metadata["choices"] for leaf in dataclasses.fields(current)}
     changes: dict[str, Any] = {}
     for key, value in content.items():
         if key not in hints:
             raise ConfigError(_unknown(f"{section}.{key}", [f"{section}.{name}" for name in hints]))
         changes[key] = _typed(f"{section}.{key}", value, hints[key])
+        _check_choice(f"{section}.{key}", changes[key], choices[key])
     return dataclasses.replace(current, **changes)
 
 
@@ -224,6 +233,15 @@ def _typed(name: str, value: Any, expected: Any) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool) and value < 0:
         raise ConfigError(f"{name}: must not be negative")
     return value
+
+
+def _check_choice(name: str, value: Any, choices: Texts) -> None:
+    """ConfigError when one of the texts is none of the choices; without any, all are good."""
+    for text in (value if isinstance(value, tuple) else (value,)) if choices else ():
+        if text not in choices:
+            near = difflib.get_close_matches(str(text), choices, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(choices)}"
+            raise ConfigError(f"{name}: unknown {text!r}, {hint}")
 
 
 def _unknown(name: str, known: list[str]) -> str:

@@ -7,18 +7,22 @@ import msgspec
 from appliance.contracts import subjects
 from appliance.contracts.chat import ChatMessage
 from appliance.contracts.errors import BadInputError
-from appliance.contracts.events import BroadcastEvent
+from appliance.contracts.events import BROADCAST, PUBLISHER, BroadcastEvent, PublisherReport
 from coordinator.chat_history.models import MessageRow, row_of
 
 _MAX_EVENT_ID = 200
+_EVENTS: dict[str, type[BroadcastEvent] | type[PublisherReport]] = {
+    BROADCAST: BroadcastEvent,
+    PUBLISHER: PublisherReport,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Either messages or an event."""
+    """Messages, an event or a report."""
 
     messages: list[MessageRow] = field(default_factory=list)
-    event: BroadcastEvent | None = None
+    event: BroadcastEvent | PublisherReport | None = None
 
 
 def decode(edge_id: str, subject: str, data: bytes) -> Entry:
@@ -26,8 +30,9 @@ def decode(edge_id: str, subject: str, data: bytes) -> Entry:
     try:
         if subject.startswith("chat."):
             return Entry(messages=_messages(edge_id, subject, data))
-        if subject == subjects.event(edge_id, "broadcast"):
-            return Entry(event=_event(edge_id, data))
+        for kind, form in _EVENTS.items():
+            if subject == subjects.event(edge_id, kind):
+                return Entry(event=_event(edge_id, data, form))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInputError(f"cannot be decoded: {error}", code="undecodable") from error
     raise BadInputError("a subject that nothing here reads", code="unknown_subject")
@@ -43,8 +48,10 @@ def _messages(edge_id: str, subject: str, data: bytes) -> list[MessageRow]:
     return [row_of(room, message) for message in msgspec.json.decode(data, type=list[ChatMessage])]
 
 
-def _event(edge_id: str, data: bytes) -> BroadcastEvent:
-    event = msgspec.json.decode(data, type=BroadcastEvent)
+def _event(
+    edge_id: str, data: bytes, form: type[BroadcastEvent] | type[PublisherReport]
+) -> BroadcastEvent | PublisherReport:
+    event = msgspec.json.decode(data, type=form)
     if event.edge_id != edge_id:
         raise BadInputError("the event speaks for another edge", code="foreign")
     if not 0 < len(event.event_id) <= _MAX_EVENT_ID or "\x00" in event.event_id:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from appliance.contracts.errors import BadInputError, NearcastError, UnavailableError
+from appliance.contracts.events import PublisherReport
 from appliance.runtime.backoff import Backoff
 from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import counter
@@ -113,7 +114,10 @@ class OutboxBridge:
         if entry.event is None or not await store.first_time(unit.connection, entry.event.event_id):
             return
         try:
-            await self._broadcasts.apply(unit, entry.event)
+            if isinstance(entry.event, PublisherReport):
+                await self._broadcasts.record(unit, entry.event)
+            else:
+                await self._broadcasts.apply(unit, entry.event)
         except BadInputError as error:
             await self._bury(unit, message, error)
 

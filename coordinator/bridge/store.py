@@ -26,4 +26,5 @@ async def forget_old(connection: Connection) -> None:
     """Drops bookkeeping that no repeat can need any more."""
     await connection.execute("delete from applied_events where applied_at < now() - interval '90 days'")
     await connection.execute("delete from dead_letters where received_at < now() - interval '90 days'")
+    await connection.execute("delete from publisher_reports where ended_at < now() - interval '90 days'")
     await connection.execute("delete from idempotency_keys where created_at < now() - interval '1 day'")

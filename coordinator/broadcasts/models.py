@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from appliance.contracts.events import BroadcastEventKind
+from appliance.contracts.events import BroadcastEventKind, PublisherReport
 from coordinator.endpoints import Ingest
 
 
@@ -67,3 +67,9 @@ class IngestList(msgspec.Struct, frozen=True, kw_only=True):
     """Nearest first."""
 
     ingests: list[Ingest]
+
+
+class PublisherList(msgspec.Struct, frozen=True, kw_only=True):
+    """How the publishers of a stream fared, the newest first."""
+
+    publishers: list[PublisherReport]

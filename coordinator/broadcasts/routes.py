@@ -2,15 +2,18 @@
 
 from coordinator.accounts.models import Scope
 from coordinator.api.route import Call, Reply, Route
-from coordinator.broadcasts.models import CreatedStream, IngestList, NewStream
+from coordinator.broadcasts.models import CreatedStream, IngestList, NewStream, PublisherList
 from coordinator.broadcasts.service import Broadcasts
 
 
 def routes(broadcasts: Broadcasts) -> list[Route]:
-    """POST /streams, GET /ingests."""
+    """POST /streams, GET /streams/{stream_id}/publishers, GET /ingests."""
 
     async def announce(call: Call) -> Reply:
         return Reply(201, await broadcasts.announce(call.unit, call.caller, call.body))
+
+    async def publishers(call: Call) -> Reply:
+        return Reply(200, await broadcasts.publishers(call.unit, call.caller, call.path["stream_id"]))
 
     async def ingests(_: Call) -> Reply:
         return Reply(200, broadcasts.ingests())
@@ -28,6 +31,15 @@ def routes(broadcasts: Broadcasts) -> list[Route]:
             refusals=(404, 409),
             quota="start",
             bare=True,
+        ),
+        Route(
+            "GET",
+            "/streams/{stream_id}/publishers",
+            publishers,
+            "How the encoders of a stream fared: sessions, measurements, advice",
+            answer=PublisherList,
+            scope=Scope.STREAM,
+            refusals=(404,),
         ),
         Route(
             "GET",

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from appliance.contracts.errors import BadInputError, ForbiddenError, NotFoundError
-from appliance.contracts.events import BroadcastEvent, BroadcastEventKind
+from appliance.contracts.events import BroadcastEvent, BroadcastEventKind, PublisherReport
 from appliance.contracts.ids import is_uuid7
 from appliance.runtime.ids import new_id
 from coordinator.accounts.models import Caller
@@ -16,12 +16,15 @@ from coordinator.broadcasts.models import (
     CreatedStream,
     IngestList,
     NewStream,
+    PublisherList,
     Status,
 )
 from coordinator.channels.service import Channels, check_title
 from coordinator.endpoints import Endpoints
 from coordinator.times import from_ms
 from coordinator.unit import Kind, Ref, Unit
+
+_MAX_REPORTS = 100
 
 
 class Broadcasts:
@@ -108,3 +111,20 @@ class Broadcasts:
             unit.changed.add(Ref(Kind.CHANNEL, event.channel_id))
         if status is Status.ENDED:
             await self._channels.unbind_keys(unit, event.broadcast_id)
+
+    async def record(self, unit: Unit, report: PublisherReport) -> None:
+        """Keeps how a publisher fared. BadInputError: it names what does not exist, and never will."""
+        session = report.session
+        if not all(is_uuid7(one) for one in (session.session_id, session.broadcast_id, session.channel_id)):
+            raise BadInputError("the report names no session, stream or channel", code="event_ids")
+        if not await store.insert_report(unit.connection, report, from_ms(session.ended_at_ms)):
+            raise BadInputError("the report's channel is unknown", code="event_channel")
+
+    async def publishers(self, unit: Unit, caller: Caller, stream_id: str) -> PublisherList:
+        """How the publishers of a stream fared, for its owner. NotFoundError, ForbiddenError."""
+        row = await self.require(unit, stream_id)
+        if not caller.may_act_for(row.user_id):
+            raise ForbiddenError("that is somebody else's stream")
+        return PublisherList(
+            publishers=await store.reports_of(unit.connection, row.stream_id, row.channel_id, _MAX_REPORTS)
+        )

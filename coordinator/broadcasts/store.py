@@ -2,8 +2,10 @@
 
 from datetime import datetime
 
+import msgspec
 from psycopg.rows import class_row
 
+from appliance.contracts.events import PublisherReport
 from coordinator.broadcasts.models import BroadcastRow
 from coordinator.db import Connection
 
@@ -74,3 +76,32 @@ async def broadcast_by_id(connection: Connection, stream_id: str) -> BroadcastRo
             (stream_id,),
         )
         return await cursor.fetchone()
+
+
+async def insert_report(connection: Connection, report: PublisherReport, ended_at: datetime) -> bool:
+    """Keeps a publisher's report. False: there is no such channel. A repeat is kept once."""
+    session = report.session
+    cursor = await connection.execute(
+        "insert into publisher_reports as r (session_id, stream_id, channel_id, ended_at, report)"
+        " select %(session_id)s, %(stream_id)s, channel_id, %(ended_at)s, %(report)s"
+        " from channels where channel_id = %(channel_id)s"
+        " on conflict (session_id) do update set report = excluded.report where r.channel_id = excluded.channel_id",
+        {
+            "session_id": session.session_id,
+            "stream_id": session.broadcast_id,
+            "channel_id": session.channel_id,
+            "ended_at": ended_at,
+            "report": msgspec.json.encode(report).decode(),
+        },
+    )
+    return cursor.rowcount == 1
+
+
+async def reports_of(connection: Connection, stream_id: str, channel_id: str, limit: int) -> list[PublisherReport]:
+    """The reports of a stream's publishers, the newest first."""
+    cursor = await connection.execute(
+        "select report::text from publisher_reports where stream_id = %s and channel_id = %s"
+        " order by ended_at desc limit %s",
+        (stream_id, channel_id, limit),
+    )
+    return [msgspec.json.decode(text, type=PublisherReport) for (text,) in await cursor.fetchall()]

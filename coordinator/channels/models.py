@@ -5,6 +5,8 @@ from datetime import datetime
 
 import msgspec
 
+from appliance.contracts.directory import Profile
+
 KEY_PREFIX = "nck_"
 MAX_TITLE = 255
 MAX_CATEGORY = 100
@@ -21,6 +23,8 @@ class ChannelRow:
     title: str
     category: str
     suspended: bool  # the channel or its owner
+    partner: bool  # its owner is one
+    profile: str
     stream_id: str | None
     status: str | None
     started_at: datetime | None
@@ -47,11 +51,16 @@ class CreatedChannel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChangedChannel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Body of PATCH /channels/{name}; what is left out stays. `suspended` is for operators."""
+    """Body of PATCH /channels/{name}; what is left out stays. `suspended` and `partner` are for operators.
+
+    `profile` and `partner` hold from the next broadcast on.
+    """
 
     title: str | None = None
     category: str | None = None
     suspended: bool | None = None
+    partner: bool | None = None
+    profile: Profile | None = None
 
 
 class RotatedKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +83,8 @@ class ChannelView(msgspec.Struct, frozen=True, kw_only=True):
     category: str
     live: bool
     playback_url: str
+    partner: bool
+    profile: Profile
     stream_id: str | None = None
     started_at: datetime | None = None
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from appliance.contracts.directory import CHANNEL_NAME, secret_hash
+from appliance.contracts.directory import CHANNEL_NAME, Profile, secret_hash
 from appliance.contracts.errors import BadInputError, ConflictError, ForbiddenError, NotFoundError
 from appliance.runtime.ids import new_id, new_secret
 from coordinator.accounts.models import Caller, NewToken, UserRow
@@ -139,14 +139,17 @@ class Channels:
         )
 
     async def change(self, unit: Unit, caller: Caller, name: str, wanted: ChangedChannel) -> ChannelView:
-        """Title, category, and for operators whether it may broadcast. ForbiddenError, NotFoundError."""
+        """Title, category, profile, and for operators whether it may broadcast and is a partner's.
+
+        ForbiddenError, NotFoundError.
+        """
         check_title(wanted.title or "", wanted.category or "")
         channel = await self.own(unit, caller, name)
-        if wanted.suspended is not None and not caller.is_operator:
-            raise ForbiddenError("only an operator suspends a channel")
-        await store.update_channel(
-            unit.connection, channel.channel_id, wanted.title, wanted.category, wanted.suspended
-        )
+        if (wanted.suspended, wanted.partner) != (None, None) and not caller.is_operator:
+            raise ForbiddenError("only an operator suspends a channel or makes it a partner's")
+        await store.update_channel(unit.connection, channel.channel_id, wanted)
+        if wanted.partner is not None:
+            await store.set_partner(unit.connection, channel.user_id, wanted.partner)
         unit.changed.add(Ref(Kind.CHANNEL, channel.channel_id))
         return self.view(await self.require(unit, name))
 
@@ -177,6 +180,8 @@ class Channels:
             category=row.category,
             live=row.stream_id is not None,
             playback_url=self._endpoints.playback(row.name)[0],
+            partner=row.partner,
+            profile=Profile(row.profile),
             stream_id=row.stream_id,
             started_at=row.started_at,
         )

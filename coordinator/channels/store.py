@@ -4,7 +4,7 @@ from datetime import datetime
 
 from psycopg.rows import class_row
 
-from coordinator.channels.models import ChannelRow
+from coordinator.channels.models import ChangedChannel, ChannelRow
 from coordinator.db import Connection
 
 
@@ -20,7 +20,8 @@ async def channel_by_name(connection: Connection, name: str) -> ChannelRow | Non
     async with connection.cursor(row_factory=class_row(ChannelRow)) as cursor:
         await cursor.execute(
             "select c.channel_id, c.name, c.user_id, u.username, c.title, c.category,"
-            " c.suspended or u.suspended as suspended, b.stream_id, b.status, b.started_at"
+            " c.suspended or u.suspended as suspended, u.is_partner as partner, c.profile,"
+            " b.stream_id, b.status, b.started_at"
             " from channels c join users u using (user_id) left join lateral ("
             "  select stream_id, status, started_at from broadcasts where channel_id = c.channel_id"
             "  and status in ('live', 'interrupted') order by stream_id desc limit 1) b on true"
@@ -42,7 +43,7 @@ async def list_channels(connection: Connection, after: str, limit: int, *, live:
     async with connection.cursor(row_factory=class_row(ChannelRow)) as cursor:
         await cursor.execute(
             "select c.channel_id, c.name, c.user_id, u.username, c.title, c.category,"
-            " false as suspended, b.stream_id, b.status, b.started_at"
+            " false as suspended, u.is_partner as partner, c.profile, b.stream_id, b.status, b.started_at"
             " from channels c join users u using (user_id) left join lateral ("
             "  select stream_id, status, started_at from broadcasts where channel_id = c.channel_id"
             "  and status in ('live', 'interrupted') order by stream_id desc limit 1) b on true"
@@ -54,15 +55,17 @@ async def list_channels(connection: Connection, after: str, limit: int, *, live:
         return await cursor.fetchall()
 
 
-async def update_channel(
-    connection: Connection, channel_id: str, title: str | None, category: str | None, suspended: bool | None
-) -> None:
+async def update_channel(connection: Connection, channel_id: str, wanted: ChangedChannel) -> None:
     """None leaves a field as it is."""
     await connection.execute(
         "update channels set title = coalesce(%s, title), category = coalesce(%s, category),"
-        " suspended = coalesce(%s, suspended) where channel_id = %s",
-        (title, category, suspended, channel_id),
+        " suspended = coalesce(%s, suspended), profile = coalesce(%s, profile) where channel_id = %s",
+        (wanted.title, wanted.category, wanted.suspended, wanted.profile, channel_id),
     )
+
+
+async def set_partner(connection: Connection, user_id: str, is_partner: bool) -> None:
+    await connection.execute("update users set is_partner = %s where user_id = %s", (is_partner, user_id))
 
 
 async def insert_key(

@@ -80,6 +80,8 @@ async def _channels(connection: Connection, after: str, ids: Sequence[str] | Non
                     category=row.category,
                     stream_id=row.stream_id or "",
                     suspended=row.suspended,
+                    partner=row.partner,
+                    profile=directory.Profile(row.profile),
                 )
             ),
         )

@@ -49,6 +49,8 @@ class ChannelRow:
     category: str
     stream_id: str | None
     suspended: bool
+    partner: bool
+    profile: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,8 @@ async def channels(connection: Connection, after: str, ids: Sequence[str] | None
     async with connection.cursor(row_factory=class_row(ChannelRow)) as cursor:
         await cursor.execute(
             "select c.channel_id as id, c.name as channel, c.user_id, c.title, c.category,"
-            " c.announced_stream_id as stream_id, c.suspended or u.suspended as suspended"
+            " c.announced_stream_id as stream_id, c.suspended or u.suspended as suspended,"
+            " u.is_partner as partner, c.profile"
             " from channels c join users u using (user_id) where c.channel_id > %(after)s::uuid"
             " and (%(ids)s::uuid[] is null or c.channel_id = any (%(ids)s::uuid[]))"
             " order by c.channel_id limit %(limit)s",

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from appliance.contracts import subjects
-from appliance.contracts.directory import KeyRecord
+from appliance.contracts.directory import KeyRecord, Profile
 from appliance.contracts.errors import BadInputError, UnavailableError
 from appliance.contracts.events import BroadcastEvent, BroadcastEventKind
 from appliance.contracts.media import (
@@ -209,6 +209,8 @@ class Broadcasts:
             user_id=key.user_id,
             edge_id=self._edge_id,
             title=channel.title if channel is not None else "",
+            priority=int(channel is not None and channel.partner),
+            profile=channel.profile if channel is not None else Profile.LATENCY,
             part_target_s=self._settings.media.part_target_s,
             encoder=encoder,
         )

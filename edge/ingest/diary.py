@@ -66,9 +66,17 @@ class Diary:
         )
         return self._record
 
-    def ended(self, at_ms: int) -> SessionRecord:
-        """The last record."""
+    def ended(self, at_ms: int, broadcast_id: str) -> SessionRecord:
+        """The last record. `broadcast_id`: what it was on the air with, if it ever was."""
         self._record = msgspec.structs.replace(
-            self._record, at_ms=at_ms, ended_at_ms=at_ms, bit_rate=0, queued_bytes=0, events=list(self._events)
+            self._record,
+            broadcast_id=broadcast_id,
+            encoder=self._publisher.encoder,
+            received_bytes=self._publisher.received_bytes,
+            at_ms=at_ms,
+            ended_at_ms=at_ms,
+            bit_rate=0,
+            queued_bytes=0,
+            events=list(self._events),
         )
         return self._record

@@ -22,7 +22,7 @@ from edge.ingest.session import PRIMARY, STANDBY, PublisherSession
 
 _QUEUE_BYTES = 8 << 20  # of one session, waiting for its task
 _KEY_CHECK_S = 1.0
-_UNKNOWN_S, _UNKNOWN_STEP_S = 0.7, 0.05  # a key made a moment ago may be on its way here
+_UNKNOWN_S, _UNKNOWN_STEP_S = 0.4, 0.04  # a key made a moment ago may be on its way here
 _UNKNOWN = 200  # publishers that wait so
 _MAX_TAKEOVER_CHANNELS = 10_000
 

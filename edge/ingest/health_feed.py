@@ -1,12 +1,16 @@
 """Carries what a publisher's health is from its session to the live bucket and the metrics."""
 
 from appliance.contracts.health import Advice, HealthReport
-from appliance.runtime.metrics import counter, gauge
+from appliance.runtime.metrics import counter, gauge, histogram
 from edge.media.health import Health
 
 _EVERY_US = 2_000_000
-_BIT_RATE = gauge("nearcast_ingest_video_bits_per_second", "Bit rate of the picture, 10 s.", ["channel"])
-_JITTER = gauge("nearcast_ingest_jitter_seconds", "Jitter of arrival against media time.", ["channel"])
+_BIT_RATE = gauge("nearcast_ingest_video_bits_per_second", "Bit rate of all pictures that arrive, 10 s.")
+_JITTER = histogram(
+    "nearcast_ingest_jitter_seconds",
+    "Jitter of arrival against media time, of each publisher every two seconds.",
+    (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
+)
 _STALLS = counter("nearcast_ingest_stalls_total", "Pauses of arrival longer than half a second.")
 _ADVICE = counter("nearcast_ingest_advice_total", "Advices that began to be shown.", ["code"])
 
@@ -14,12 +18,14 @@ _ADVICE = counter("nearcast_ingest_advice_total", "Advices that began to be show
 class HealthFeed:
     """One publisher session's reports: the packager feeds `health`, `due` is asked often and answers seldom."""
 
-    def __init__(self, channel: str, health: Health) -> None:
+    def __init__(self, health: Health) -> None:
         self._health = health
-        self._channel = channel
         self._told_us = 0
         self._stalls = 0
+        self._bit_rate = 0  # its share of the gauge
         self._shown: frozenset[str] = frozenset()
+        self.last: HealthReport | None = None
+        self.advice: dict[str, Advice] = {}  # everything that was shown, by code; the rules bound it
 
     def due(self, now_us: int) -> HealthReport | None:
         """What to write at `health.<channel_id>` now, every two seconds; None: nothing."""
@@ -29,18 +35,22 @@ class HealthFeed:
         if report is None:
             return None
         self._told_us = now_us
+        self.last = report
+        self.advice |= {one.code: one for one in report.advice}
         self._measure(report)
         return report
 
     def close(self) -> None:
-        """The publisher is gone: its gauges end. The key in the live bucket is the session's to delete."""
-        for metric in (_BIT_RATE, _JITTER):
-            if self._told_us:
-                metric.remove(self._channel)
+        """The publisher is gone. The key in the live bucket is the session's to delete."""
+        self._set_bit_rate(0)
+
+    def _set_bit_rate(self, bit_rate: int) -> None:
+        _BIT_RATE.inc(bit_rate - self._bit_rate)
+        self._bit_rate = bit_rate
 
     def _measure(self, report: HealthReport) -> None:
-        _JITTER.labels(self._channel).set(report.jitter_ms / 1000)
-        _BIT_RATE.labels(self._channel).set(report.video.bit_rate_10s if report.video is not None else 0)
+        _JITTER.observe(report.jitter_ms / 1000)
+        self._set_bit_rate(report.video.bit_rate_10s if report.video is not None else 0)
         _STALLS.inc(report.stalls_total - self._stalls)
         self._stalls = report.stalls_total
         codes = _codes(report.advice)

@@ -2,13 +2,12 @@
 
 import asyncio
 from collections import deque
-from typing import Any
 
 import msgspec
 
 from appliance.contracts import subjects
 from appliance.contracts.errors import NearcastError
-from appliance.contracts.events import BroadcastEvent
+from appliance.contracts.events import BROADCAST, PUBLISHER, BroadcastEvent, PublisherReport
 from appliance.runtime.backoff import Backoff
 from appliance.runtime.bus import Bus
 from appliance.runtime.logs import get_logger
@@ -16,7 +15,7 @@ from appliance.runtime.metrics import counter
 from appliance.runtime.tasks import Tasks
 
 MAX_EVENTS = 10_000
-_LOST = counter("nearcast_ingest_events_lost_total", "Broadcast events that did not fit the queue.")
+_LOST = counter("nearcast_ingest_events_lost_total", "Events that did not fit the queue.")
 
 
 class Records:
@@ -28,10 +27,10 @@ class Records:
     def __init__(self, local: Bus, fed: Bus, edge_id: str, tasks: Tasks) -> None:
         self._bucket = local.bucket(subjects.LIVE_BUCKET)
         self._fed = fed
-        self._subject = subjects.event(edge_id, "broadcast")
+        self._edge_id = edge_id
         self._tasks = tasks
         self._values: dict[str, bytes | None] = {}
-        self._events: deque[BroadcastEvent] = deque()
+        self._events: deque[BroadcastEvent | PublisherReport] = deque()
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -51,7 +50,7 @@ class Records:
         self._values[key] = None
         self._wake()
 
-    def emit(self, event: BroadcastEvent) -> None:
+    def emit(self, event: BroadcastEvent | PublisherReport) -> None:
         """Appends an event to the outbox."""
         if len(self._events) >= MAX_EVENTS:
             self._events.popleft()
@@ -97,7 +96,8 @@ class Records:
             if self._values.get(key) is value:
                 del self._values[key]
         while self._events:
-            event: Any = self._events[0]
-            await self._fed.append(self._subject, msgspec.json.encode(event), message_id=event.event_id)
+            event = self._events[0]
+            subject = subjects.event(self._edge_id, BROADCAST if isinstance(event, BroadcastEvent) else PUBLISHER)
+            await self._fed.append(subject, msgspec.json.encode(event), message_id=event.event_id)
             if self._events and self._events[0] is event:
                 self._events.popleft()

@@ -10,11 +10,17 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
+import msgspec
+
 from appliance.contracts import subjects
 from appliance.contracts.directory import KeyRecord
 from appliance.contracts.errors import UnavailableError
+from appliance.contracts.events import PublisherReport
+from appliance.contracts.media import Problem
+from appliance.contracts.session import SessionRecord
 from appliance.runtime.backoff import Backoff
 from appliance.runtime.clock import now_ms
+from appliance.runtime.ids import new_id
 from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import counter, gauge
 from edge.ingest.broadcasts import Opened
@@ -67,9 +73,11 @@ class PublisherSession:
         self._failure: Exception | None = None
         self._writer: BroadcastWriter | None = None
         self._health = Health()
-        self._reports = HealthFeed(key.channel, self._health)
+        self._reports = HealthFeed(self._health)
         self.head = Head()  # what configures the frames that will come
         self._reel = Reel()
+        self._broadcast_id = ""  # that it wrote last
+        self._problems: dict[str, Problem] = {}
         self._promotion: Promotion | None = None
         self._stepping: asyncio.Event | None = None  # set once it waits
         self._diary = Diary(
@@ -274,6 +282,7 @@ class PublisherSession:
             join=start.join,
             health=self._health,
         )
+        self._broadcast_id = opened.broadcast.broadcast_id
         self._log.info(
             "publisher_started",
             broadcast=opened.broadcast.broadcast_id,
@@ -294,6 +303,7 @@ class PublisherSession:
         writer, self._writer = self._writer, None
         if writer is not None:
             await writer.finish(now_us)
+            self._problems |= writer.packager.problems
             self._reel = Reel(self.head)
             self._diary.note(now_ms(), "waiting", "the other encoder of this channel is on the air")
             self._log.info("stepped_back")
@@ -322,8 +332,22 @@ class PublisherSession:
         self._reports.close()
         records, channel_id = self._site.records, self.key.channel_id
         if self._writer is not None:
+            self._problems |= self._writer.packager.problems
             records.delete(subjects.health_key(channel_id))
-        records.put(subjects.session_key(channel_id, self.slot), self._diary.ended(now_ms()))
+        session = self._diary.ended(now_ms(), self._broadcast_id)
+        records.put(subjects.session_key(channel_id, self.slot), session)
+        if self._broadcast_id:
+            records.emit(self._report(session))
+
+    def _report(self, session: SessionRecord) -> PublisherReport:
+        return PublisherReport(
+            event_id=new_id(),
+            edge_id=self._site.settings.node.edge_id,
+            session=msgspec.structs.replace(session, address=""),
+            health=self._reports.last,
+            advice=list(self._reports.advice.values()),
+            problems=list(self._problems.values()),
+        )
 
     def _tell_health(self, now_us: int) -> None:
         report = self._reports.due(now_us) if self._writer is not None else None

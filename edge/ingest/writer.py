@@ -68,7 +68,7 @@ class BroadcastWriter:
             join=join,
             health=health,
         )
-        self._transcoded = settings.transcode.enabled
+        self._transcode = settings.transcode
         self._broadcasts = broadcasts
         self._appender = appender
         self._on_fenced = on_fenced
@@ -189,7 +189,7 @@ class BroadcastWriter:
         """Which rendition viewers hear. Once made into AAC it stays so: players do not change it in mid-stream."""
         output = self.packager.renditions.get(AUDIO)
         form = output.inits[-1].audio if output is not None and output.inits else None
-        if broadcast.audio == AUDIO_AAC or form is None or not self._transcoded:
+        if broadcast.audio == AUDIO_AAC or form is None or not self._transcode.enabled:
             return broadcast.audio
         return AUDIO if form.codec.startswith(_PLAYABLE_SOUND) else AUDIO_AAC
 
@@ -206,12 +206,13 @@ class BroadcastWriter:
                 frame_rate=video.frame_rate,
                 sample_aspect=video.sample_aspect,
                 codec=video.codec,
-                playable=self.packager.source_playable or not self._transcoded,
+                playable=self.packager.source_playable or not self._transcode.enabled,
                 contributed=tuple(
                     Contribution(name, form.height, form.codec) for name, form in given if form is not None
                 ),
             ),
-            transcoded=self._transcoded,
+            transcoded=self._transcode.enabled,
+            wanted=self._transcode.partner_rungs if self.broadcast.priority else self._transcode.rungs,
         )
         return ladder.names, ladder.contributed
 

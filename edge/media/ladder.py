@@ -1,5 +1,6 @@
 """Which renditions a broadcast gets, and the target duration it announces. Pure rules."""
 
+from collections.abc import Collection
 from itertools import pairwise
 from math import ceil
 from typing import NamedTuple
@@ -56,7 +57,7 @@ class Ladder(NamedTuple):
 
 
 class _Shown(NamedTuple):
-    """The picture in square pixels; `limit` is the side that no rung may reach or pass."""
+    """The picture in square pixels; `limit` is the side that every rung must be well below."""
 
     width: int
     height: int
@@ -67,28 +68,38 @@ class _Shown(NamedTuple):
         return min(self.width, self.height)
 
 
-_RUNGS = (("720p", 720, 3_000_000), ("480p", 480, 1_500_000), ("360p", 360, 800_000))
-_RATES = ((1080, 6_000_000), *((side, bit_rate) for _, side, bit_rate in _RUNGS))  # largest first
+# Every rung there is by name: short side and bit/s, largest first.
+RUNGS = {
+    "1080p": (1080, 6_000_000),
+    "720p": (720, 3_000_000),
+    "480p": (480, 1_500_000),
+    "360p": (360, 800_000),
+    "160p": (160, 250_000),
+}
+USUAL = ("1080p", "720p", "480p", "360p")  # what a channel gets that nothing is said of
+_RATES = tuple(RUNGS[name] for name in USUAL)
 _TOP_SIDE = 1080
+_NEAR = (9, 10)  # a rung above this share of the side over it helps nobody
 _H264 = ("avc1", "avc3")
 _CHOSEN_BY_PLAYERS = (*_H264, "hvc1", "hev1", "av01", "vp09")  # others are in no player's fragmented MP4
 _NOT_PLAYED = ("6e", "7a", "f4", "2c")  # H.264 profiles with 10 bits, 4:2:2 or 4:4:4 (ITU-T H.264, Annex A)
 _FAST_FROM = 720  # rungs below this short side get half of a frame rate above 30
-_MAX_SLOW_RATE = 31
+_MAX_SLOW_RATE, _MAX_FAST_RATE = 31, 61
 
 
-def ladder_of(source: SourceDescription, *, transcoded: bool = True) -> Ladder:
+def ladder_of(source: SourceDescription, *, transcoded: bool = True, wanted: Collection[str] = USUAL) -> Ladder:
     """The renditions of a source. `transcoded` False: nothing is transcoded at this site.
 
-    Rungs are 720p, 480p and 360p strictly below the source's short side, nothing is enlarged. A source that
-    is not H.264, or that players cannot show, also gets an H.264 rung of its own size, 1080p at most: no
-    viewer is left without a picture. HEVC, AV1 and VP9 stay listed, players choose by CODECS. A contributed
-    H.264 rendition replaces the rung whose height is its own within a tenth.
+    Rungs are those `wanted` of `RUNGS` below nine tenths of the source's short side, nothing is enlarged. A
+    source that is not H.264, or that players cannot show, also gets an H.264 rung of its own size, 1080p at
+    most: no viewer is left without a picture. HEVC, AV1 and VP9 stay listed, players choose by CODECS. A
+    contributed H.264 rendition replaces the rung whose height is its own within a tenth. Rungs have at most
+    60 frames/s, those below 720p at most 30.
     """
     kind, _, profile = source.codec.partition(".")
     listed = source.playable and kind in _CHOSEN_BY_PLAYERS
     listed = listed and not (kind in _H264 and profile[:2].lower() in _NOT_PLAYED)
-    rungs = _rungs(source, own_size=not listed or kind not in _H264) if transcoded else []
+    rungs = _rungs(source, wanted, own_size=not listed or kind not in _H264) if transcoded else []
     given = [one for one in source.contributed if one.codec.startswith(_H264)]
     rungs = [rung for rung in rungs if not any(_replaces(one, rung) for one in given)]
     steps = [(rung.height, rung.name) for rung in rungs]
@@ -102,7 +113,7 @@ def ladder_of(source: SourceDescription, *, transcoded: bool = True) -> Ladder:
 def plan_ladder(
     width: int, height: int, frame_rate: tuple[int, int] = (0, 1), sample_aspect: tuple[int, int] = (1, 1)
 ) -> list[Rung]:
-    """The rungs of a playable H.264 source of this size, largest first."""
+    """The usual rungs of a playable H.264 source of this size, largest first."""
     source = SourceDescription(width=width, height=height, frame_rate=frame_rate, sample_aspect=sample_aspect)
     return ladder_of(source).rungs
 
@@ -127,19 +138,22 @@ def target_duration(first_gop_s: float | None, segment_target_s: float) -> int:
     return min(max(longest, MIN_TARGET_DURATION_S), MAX_TARGET_DURATION_S)
 
 
-def _rungs(source: SourceDescription, *, own_size: bool) -> list[Rung]:
+def _rungs(source: SourceDescription, wanted: Collection[str], *, own_size: bool) -> list[Rung]:
     """Largest first, square pixels, even sizes. A portrait source has its short side on the rung too."""
     shown = _shown(source)
     if shown is None:
         return []
     rungs = []
-    limit = shown.limit
+    above = shown.limit
     if own_size:
         side = min(shown.short, _TOP_SIDE)
         rungs.append(_rung(f"{side}p", side, _rate_at(side), shown, source.frame_rate))
-        limit = min(limit, 9 * side // 10 + 1)  # two rungs of nearly the same size help nobody
+        above = min(above, side)
+    share, of = _NEAR
     rungs += [
-        _rung(name, side, bit_rate, shown, source.frame_rate) for name, side, bit_rate in _RUNGS if side < limit
+        _rung(name, side, bit_rate, shown, source.frame_rate)
+        for name, (side, bit_rate) in RUNGS.items()
+        if name in wanted and of * side <= share * above
     ]
     return rungs
 
@@ -177,7 +191,13 @@ def _even(numerator: int, denominator: int) -> int:
 
 
 def _rate_of(side: int, frame_rate: tuple[int, int]) -> tuple[int, int]:
+    """The source's rate, halved until a rung of this side may have it."""
     numerator, denominator = frame_rate
-    if side >= _FAST_FROM or numerator <= _MAX_SLOW_RATE * denominator:
-        return frame_rate
-    return (numerator // 2, denominator) if numerator % 2 == 0 else (numerator, 2 * denominator)
+    if not numerator or not denominator:
+        return 0, 1
+    most = _MAX_FAST_RATE if side >= _FAST_FROM else _MAX_SLOW_RATE
+    while numerator > most * denominator:
+        numerator, denominator = (
+            (numerator // 2, denominator) if numerator % 2 == 0 else (numerator, 2 * denominator)
+        )
+    return numerator, denominator

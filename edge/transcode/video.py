@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from appliance.contracts.media import SOURCE, VIDEO_TIMESCALE, Broadcast, Rendition, VideoFormat
 from appliance.contracts.subjects import media
 from appliance.runtime.bus import Bus
-from edge.media.ladder import Rung, SourceDescription, ladder_of
+from edge.media.ladder import RUNGS, Rung, SourceDescription, ladder_of
 from edge.media.segmenter import SegmenterConfig
 from edge.protocols.codecs import avc
 from edge.protocols.fmp4 import VideoTrack, init_segment
@@ -47,7 +47,8 @@ def rungs_to_make(broadcast: Broadcast, source: Rendition | None) -> list[Rung]:
             sample_aspect=form.sample_aspect,
             codec=form.codec,
             playable=SOURCE in broadcast.ladder,
-        )
+        ),
+        wanted=RUNGS,
     )
     wanted = set(broadcast.ladder) - set(broadcast.contributed)
     return [rung for rung in ladder.rungs if rung.name in wanted]

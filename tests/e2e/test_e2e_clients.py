@@ -4,6 +4,7 @@ With NEARCAST_WRITE_DOCS=1 the table is written anew.
 """
 
 import asyncio
+import datetime as dt
 import io
 import os
 import re
@@ -16,6 +17,7 @@ from pathlib import Path
 import av
 import pytest
 
+from appliance.engines.certificate import self_signed
 from tests.e2e.e2e_checks import assert_nothing_missing, assert_playlists_honest
 from tests.e2e.e2e_node import ROOT, Channel, Node
 from tests.media_tools import clients, codec_clips, obs
@@ -143,6 +145,19 @@ def enhanced(audio: str, *videos: tuple[str, int]) -> Start:
     return start
 
 
+def by_whip(*, own_certificate: bool) -> Start:
+    """The same with WebRTC; these libraries use GnuTLS, and their certificates have a curve nobody else takes."""
+
+    def start(stage: Stage) -> Running:
+        clip = codec_clips.make_apart(stage.folder / "clip.mkv", [("H.264", 360)], "Opus")
+        files = self_signed(stage.folder / "tls", ["encoder"], dt.datetime.now(dt.UTC))
+        options = {"cert_file": files.certificate, "key_file": files.key} if own_certificate else {}
+        url = f"{stage.node.web}/whip"
+        return stage.run(clients.libraries(clip, url, authorization=stage.channel.key, **options))
+
+    return start
+
+
 def pipeline(sink: str) -> Start:
     """GStreamer."""
     return lambda stage: stage.run(clients.gstreamer(stage.channel.publish_url, sink))
@@ -196,6 +211,8 @@ ROWS = [
         enhanced("AAC", ("H.264", 720), ("H.264", 360)),
         "source h264, 480p h264, 360p h264, audio aac",
     ),
+    Row(LIBRARIES, "WHIP, H.264 and Opus", by_whip(own_certificate=True), "source h264, aac aac"),
+    Row(LIBRARIES, "WHIP, certificate of GnuTLS", by_whip(own_certificate=False), refused="weak elliptic curve"),
     Row(GSTREAMER, "rtmp2sink, H.264 and AAC", pipeline("rtmp2sink"), "source h264, audio aac"),
     Row(LIBRTMP, "rtmpsink, H.264 and AAC", pipeline("rtmpsink"), "source h264, audio aac"),
     Row(OBS, "advanced output, keyframe interval 2 s", studio(advanced=True), FULL),

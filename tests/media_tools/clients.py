@@ -109,9 +109,10 @@ def ffmpeg_version() -> str:
     return done.stdout.split()[2].partition("-")[0]
 
 
-def libraries(clip: Path, url: str) -> list[str]:
-    """FFmpeg's newest libraries, as PyAV brings them, copying a file to RTMP in real time."""
-    return [sys.executable, "-m", "tests.media_tools.libav_publisher", str(clip), url]
+def libraries(clip: Path, url: str, **options: object) -> list[str]:
+    """FFmpeg's newest libraries, as PyAV brings them, copying a file to RTMP, or with options to WHIP."""
+    given = [f"{name}={value}" for name, value in options.items()]
+    return [sys.executable, "-m", "tests.media_tools.libav_publisher", str(clip), url, *given]
 
 
 def libraries_version() -> str:

@@ -1,4 +1,7 @@
-"""`python -m tests.media_tools.libav_publisher CLIP URL`: copies a file to RTMP as fast as it plays."""
+"""`python -m tests.media_tools.libav_publisher CLIP URL [OPTION=VALUE ...]`: copies a file as fast as it plays.
+
+To RTMP, or to WHIP where the muxer is given options.
+"""
 
 import sys
 import time
@@ -6,9 +9,10 @@ import time
 import av
 
 
-def publish(path: str, url: str) -> None:
+def publish(path: str, url: str, *given: str) -> None:
     """Every stream of the file, each packet when its time has come."""
-    with av.open(path) as source, av.open(url, "w", format="flv") as output:
+    form, options = "whip" if given else "flv", dict(one.split("=", 1) for one in given)
+    with av.open(path) as source, av.open(url, "w", format=form, options=options) as output:
         copies = {stream.index: output.add_stream_from_template(stream, opaque=True) for stream in source.streams}
         began = time.monotonic()
         for packet in source.demux():
@@ -21,4 +25,4 @@ def publish(path: str, url: str) -> None:
 
 
 if __name__ == "__main__":
-    publish(sys.argv[1], sys.argv[2])
+    publish(*sys.argv[1:])

@@ -9,7 +9,7 @@ from appliance.runtime.clock import now_ms
 from edge.ingest.keys import Directory, Refusal, authorise
 from edge.ingest.records import Records
 
-_UNKNOWN_S, _UNKNOWN_STEP_S = 0.7, 0.05  # a key made a moment ago may be on its way here
+_UNKNOWN_S, _UNKNOWN_STEP_S = 0.4, 0.04  # a key made a moment ago may be on its way here
 _UNKNOWN = 200  # requests that wait so
 
 

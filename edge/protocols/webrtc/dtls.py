@@ -22,6 +22,10 @@ _CIPHERS = (
     b"ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA"
 )
 _DIGESTS = {"sha-256": "sha256", "sha-384": "sha384", "sha-512": "sha512"}
+_PLAIN = {
+    "wrong curve": "your certificate is on a weak elliptic curve, as FFmpeg with GnuTLS makes them; "
+    "give it another one with -cert_file and -key_file"
+}
 _EXPORTER = b"EXTRACTOR-dtls_srtp"
 
 
@@ -37,6 +41,13 @@ def make_context(certificate: Certificate, key: EllipticCurvePrivateKey) -> SSL.
     context.set_cipher_list(_CIPHERS)
     context.set_tlsext_use_srtp(b":".join(PROFILES))
     return context
+
+
+def _reason(error: SSL.Error) -> str:
+    """OpenSSL's words for the first of its errors, such as "no shared cipher"; ours where they help nobody."""
+    found = error.args[0] if error.args else ()
+    words = str(found[0][-1]) if found and found[0] else "no reason was given"
+    return _PLAIN.get(words, words)
 
 
 class DtlsEndpoint:
@@ -124,7 +135,7 @@ class DtlsEndpoint:
             return self._outgoing()
         except SSL.Error as error:
             self.closed = True
-            raise DtlsError("the handshake failed") from error
+            raise DtlsError(f"the handshake failed ({_reason(error)})") from error
         self._check_peer()
         self.srtp = self._keys()
         return self._outgoing()

@@ -11,6 +11,7 @@ from appliance.contracts.chat import ChatPosted
 from appliance.contracts.directory import (
     ChannelRecord,
     KeyRecord,
+    Profile,
     StreamRecord,
     TokenRecord,
     secret_hash,
@@ -176,6 +177,21 @@ async def test_change_and_suspend_a_channel(api):
     assert_problem(await api.post("/streams", body, token=ada["token"]), 403, "suspended")
     [key] = api.hub.bucket.of_kind("channel")
     assert api.hub.bucket.record(key, ChannelRecord).suspended
+
+
+async def test_profile_is_the_owners_and_partnership_the_operators(api):
+    ada = await api.channel("ada")
+    changed = await api.call("PATCH", "/v1/channels/ada", {"profile": "quality"}, token=ada["token"])
+    assert (changed.body["profile"], changed.body["partner"]) == ("quality", False)
+    own = await api.call("PATCH", "/v1/channels/ada", {"partner": True}, token=ada["token"])
+    assert_problem(own, 403, "forbidden")
+    made = await api.call("PATCH", "/v1/channels/ada", {"partner": True}, token=api.operator)
+    assert (made.body["profile"], made.body["partner"]) == ("quality", True)
+    [key] = api.hub.bucket.of_kind("channel")
+    record = api.hub.bucket.record(key, ChannelRecord)
+    assert (record.profile, record.partner) == (Profile.QUALITY, True)
+    wrong = await api.call("PATCH", "/v1/channels/ada", {"profile": "speed"}, token=ada["token"])
+    assert wrong.status == 400
 
 
 async def test_users_and_tokens(api):

@@ -9,8 +9,10 @@ from appliance.contracts import subjects
 from appliance.contracts.chat import ChatMessage
 from appliance.contracts.directory import ChannelRecord, KeyRecord, StreamRecord, secret_hash
 from appliance.contracts.errors import UnavailableError
-from appliance.contracts.events import BroadcastEvent, BroadcastEventKind
+from appliance.contracts.events import BroadcastEvent, BroadcastEventKind, PublisherReport
+from appliance.contracts.health import Advice, HealthReport, Severity, VideoHealth
 from appliance.contracts.ids import uuid7
+from appliance.contracts.session import SessionEvent, SessionRecord
 from appliance.runtime.ids import new_id
 from coordinator.bridge import OutboxBridge
 from coordinator.db import Database
@@ -57,6 +59,36 @@ class Scene:
         }
         event = BroadcastEvent(**(values | fields))
         return self.outbox.add(subjects.event(EDGE, "broadcast"), msgspec.json.encode(event))
+
+    def report(self, at_ms: int = T0, edge_id: str = EDGE, **session: Any) -> PublisherReport:
+        record = SessionRecord(
+            session_id=new_id(),
+            channel_id=self.channel_id,
+            channel=self.owner["channel"],
+            broadcast_id=self.stream_id,
+            slot="primary",
+            kind="rtmp",
+            address="",
+            encoder="OBS",
+            since_ms=at_ms - 1000,
+            at_ms=at_ms,
+            ended_at_ms=at_ms,
+            events=[SessionEvent(at_ms=at_ms, code="ended", text="the encoder stopped")],
+        )
+        report = PublisherReport(
+            event_id=new_id(),
+            edge_id=edge_id,
+            session=msgspec.structs.replace(record, **session),
+            health=HealthReport(at_ms=at_ms, since_ms=at_ms - 900, video=VideoHealth(width=1280, height=720)),
+            advice=[
+                Advice(code="gop_long", severity=Severity.WARNING, text="Set it.", setting="Keyframe interval: 2 s")
+            ],
+        )
+        self.outbox.add(subjects.event(EDGE, "publisher"), msgspec.json.encode(report))
+        return report
+
+    async def publishers(self, token: str) -> Any:
+        return await self.api.get(f"/v1/streams/{self.stream_id}/publishers", token=token)
 
     async def status(self, stream_id: str = "") -> tuple[Any, ...]:
         [row] = await self.api.sql(
@@ -229,3 +261,26 @@ async def test_nothing_is_acknowledged_while_the_database_is_away(dsn, hub):
     with pytest.raises(UnavailableError):
         await bridge.commit([message])
     assert not message.acked
+
+
+async def test_reports_on_publishers_are_kept_once_and_shown_to_the_owner(scene):
+    first, second = scene.report(T0), scene.report(T0 + 5000)
+    scene.outbox.add(subjects.event(EDGE, "publisher"), msgspec.json.encode(first))
+    await scene.outbox.all_acked()
+    answer = await scene.publishers(scene.owner["token"])
+    assert answer.status == 200
+    assert msgspec.convert(answer.body["publishers"], list[PublisherReport]) == [second, first]
+    stranger = await scene.api.channel("eve")
+    assert (await scene.publishers(stranger["token"])).status == 403
+    assert (await scene.publishers("")).status == 401
+
+
+async def test_a_report_that_can_never_be_kept_is_a_dead_letter(scene):
+    scene.report(session_id="not-an-id")
+    scene.report(channel_id=new_id())
+    scene.report(edge_id="paris")
+    good = scene.report()
+    await scene.outbox.all_acked()
+    assert sorted(await scene.dead()) == ["event_channel", "event_ids", "foreign"]
+    shown = (await scene.publishers(scene.owner["token"])).body["publishers"]
+    assert [one["event_id"] for one in shown] == [good.event_id]

@@ -104,6 +104,14 @@ def test_every_leaf_says_what_it_is():
             assert leaf.metadata["doc"].endswith("."), leaf.name
 
 
+def test_a_text_that_is_no_choice_is_refused_with_a_suggestion():
+    assert replace(Settings(), {"transcode": {"rungs": ["720p"]}}).transcode.rungs == ("720p",)
+    with pytest.raises(ConfigError, match="did you mean 720p"):
+        replace(Settings(), {"transcode": {"rungs": ["360p", "720"]}})
+    with pytest.raises(ConfigError, match="there are 1080p, 720p"):
+        replace(Settings(), {"transcode": {"partner_rungs": ["xyz"]}})
+
+
 def test_port_base_counts_up_in_the_published_order():
     ports = with_port_base(Settings(), 20_000).ports
     assert (ports.http, ports.https, ports.rtmp, ports.rtmps, ports.webrtc) == (

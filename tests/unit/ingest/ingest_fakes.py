@@ -21,7 +21,7 @@ class FakeLog:
 
     messages: list[LogMessage] = field(default_factory=list)
     live: dict[str, bytes] = field(default_factory=dict)
-    events: list[bytes] = field(default_factory=list)
+    events: list[tuple[str, bytes]] = field(default_factory=list)
     handlers: dict[str, Callable[["Question"], Awaitable[None]]] = field(default_factory=dict)
 
     def add(self, subject: str, data: bytes, headers: Mapping[str, str], expect_last: int | None) -> int:
@@ -104,7 +104,7 @@ class FakeBus:
             return await question.answer
 
     async def append(self, subject: str, data: bytes, *, message_id: str) -> int:
-        self.log.events.append(data)
+        self.log.events.append((subject, data))
         return len(self.log.events)
 
     async def last_sequence(self, _stream: str) -> int:

@@ -8,13 +8,14 @@ from edge.media.health import Health
 T0 = 1_700_000_000_000_000
 
 
-def gauge(channel: str) -> float | None:
-    return REGISTRY.get_sample_value("nearcast_ingest_video_bits_per_second", {"channel": channel})
+def bit_rate() -> float:
+    return REGISTRY.get_sample_value("nearcast_ingest_video_bits_per_second") or 0.0
 
 
 def test_a_report_every_two_seconds() -> None:
     health = Health()
-    feed = HealthFeed("alice", health)
+    before = bit_rate()
+    feed = HealthFeed(health)
     assert feed.due(T0) is None, "nothing arrived yet"
     health.set_video("avc1.64001f", 1280, 720, (30, 1))
     told = []
@@ -26,11 +27,14 @@ def test_a_report_every_two_seconds() -> None:
             told.append(report)
     assert len(told) == 10
     assert [one.code for one in told[-1].advice] == ["keyframe_interval"]
-    assert gauge("alice") == 8 * 10_000 * 30
+    assert feed.last is told[-1]
+    assert list(feed.advice) == ["keyframe_interval"]
+    assert bit_rate() - before == 8 * 10_000 * 30
     feed.close()
-    assert gauge("alice") is None
+    assert bit_rate() == before
 
 
 def test_a_session_without_media_leaves_nothing() -> None:
-    HealthFeed("bob", Health()).close()
-    assert gauge("bob") is None
+    before = bit_rate()
+    HealthFeed(Health()).close()
+    assert bit_rate() == before

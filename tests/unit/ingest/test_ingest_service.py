@@ -12,7 +12,7 @@ from flv_source import Body, broadcast, media
 from ingest_fakes import KEY, FakeAppender, FakeBus, FakeLog, FakeReplica, directory_with
 from rtmp_bytes import Encoder
 
-from appliance.contracts.events import BroadcastEvent
+from appliance.contracts.events import BroadcastEvent, PublisherReport
 from appliance.contracts.media import AUDIO, SOURCE, BroadcastState, ChunkFlag
 from appliance.runtime.settings import IngestSettings, PortSettings, Settings
 from appliance.runtime.tasks import Tasks
@@ -77,7 +77,12 @@ class Site:
         return broadcasts[-1].state if broadcasts else None
 
     def events(self) -> list[str]:
-        return [msgspec.json.decode(data, type=BroadcastEvent).kind.value for data in self.log.events]
+        told = [data for subject, data in self.log.events if subject.endswith(".broadcast")]
+        return [msgspec.json.decode(data, type=BroadcastEvent).kind.value for data in told]
+
+    def reports(self) -> list[PublisherReport]:
+        told = [data for subject, data in self.log.events if subject.endswith(".publisher")]
+        return [msgspec.json.decode(data, type=PublisherReport) for data in told]
 
 
 @pytest.fixture
@@ -126,6 +131,35 @@ async def test_a_broadcast(site: Site) -> None:
     assert sum(header.duration for header, _ in chunks) == 4 * 90_000
     assert site.log.rendition(record.broadcast_id, AUDIO).timescale == 48_000
     await until(lambda: site.events() == ["started", "interrupted"])
+
+
+async def test_how_a_publisher_fared_is_told_at_its_end(site: Site) -> None:
+    service = await site.ingest()
+    client = await site.client(service)
+    client.send(body for body in broadcast(4) if body.is_video)
+    await until(lambda: site.state() is BroadcastState.LIVE)
+    assert site.reports() == []
+    client.writer.write(client.encoder.command("FCUnpublish", 6, None, KEY))
+    await until(site.reports)
+    (report,) = site.reports()
+    session = report.session
+    (record,) = site.log.broadcasts()
+    assert (session.broadcast_id, session.channel_id, session.encoder) == (
+        record.broadcast_id,
+        "channel0",
+        "test/1",
+    )
+    assert (session.kind, session.slot, session.address) == ("rtmp", "primary", "")
+    assert session.received_bytes > 10_000
+    assert session.ended_at_ms >= session.since_ms
+    assert [event.code for event in session.events] == ["connected", "on_air", "ended"]
+    assert [problem.code for problem in report.problems] == ["no_audio"]
+
+
+async def test_a_refused_publisher_has_no_report(site: Site) -> None:
+    client = await site.client(await site.ingest(), "wrong")
+    await client.read_all()
+    assert site.reports() == []
 
 
 @pytest.mark.parametrize("key", ["wrong", ""])

@@ -19,6 +19,11 @@ def names(*args: object) -> list[str]:
         ((1280, 720), [("480p", 854, 480), ("360p", 640, 360)]),
         ((606, 1078), [("480p", 480, 854), ("360p", 360, 640)]),
         ((854, 480), [("360p", 640, 360)]),
+        ((2560, 1440), [("1080p", 1920, 1080), ("720p", 1280, 720), ("480p", 854, 480), ("360p", 640, 360)]),
+        ((1920, 1088), [("720p", 1270, 720), ("480p", 848, 480), ("360p", 636, 360)]),
+        ((1308, 736), [("480p", 854, 480), ("360p", 640, 360)]),
+        ((7680, 4320), [("1080p", 1920, 1080), ("720p", 1280, 720), ("480p", 854, 480), ("360p", 640, 360)]),
+        ((1, 1), []),
         ((640, 360), []),
         ((0, 0), []),
     ],
@@ -36,6 +41,10 @@ def test_frame_rates() -> None:
     rates = {rung.name: rung.frame_rate for rung in plan_ladder(1920, 1080, (60000, 1001))}
     assert rates == {"720p": (60000, 1001), "480p": (30000, 1001), "360p": (30000, 1001)}
     assert {rung.frame_rate for rung in plan_ladder(1920, 1080, (30, 1))} == {(30, 1)}
+    assert {rung.frame_rate for rung in plan_ladder(1920, 1080, (24, 1))} == {(24, 1)}
+    fast = {rung.name: rung.frame_rate for rung in plan_ladder(1920, 1080, (240, 1))}
+    assert fast == {"720p": (60, 1), "480p": (30, 1), "360p": (30, 1)}
+    assert [rung.frame_rate for rung in plan_ladder(1280, 720, (0, 1))] == [(0, 1), (0, 1)]
 
 
 HD = SourceDescription(width=1920, height=1080)
@@ -108,6 +117,14 @@ def test_a_contributed_rendition_serves_those_who_cannot_play_the_source() -> No
     assert ladder.names == ["own", "720p", "480p", "360p"]
 
 
+def test_what_a_channel_is_given() -> None:
+    more = ladder_of(HD, wanted=("720p", "360p", "160p"))
+    assert more.names == ["source", "720p", "360p", "160p"]
+    assert (more.rungs[-1].width, more.rungs[-1].height, more.rungs[-1].bit_rate) == (284, 160, 250_000)
+    assert ladder_of(HD, wanted=()).names == ["source"]
+    assert ladder_of(described(codec=HEVC), wanted=()).names == ["source", "1080p"], "nobody is left without"
+
+
 def test_without_a_transcoder() -> None:
     given = (Contribution("mid", 720),)
     assert ladder_of(described(contributed=given), transcoded=False) == (["source", "mid"], [], ["mid"])
@@ -131,6 +148,7 @@ def test_any_source_has_a_sound_ladder(source: SourceDescription) -> None:
     assert {rung.name for rung in ladder.rungs} <= set(ladder.names)
     assert all(rung.width % 2 == rung.height % 2 == 0 for rung in ladder.rungs)
     assert all(min(rung.width, rung.height) <= 1080 for rung in ladder.rungs)
+    assert all(rung.frame_rate[0] <= 61 * max(1, rung.frame_rate[1]) for rung in ladder.rungs)
 
 
 @pytest.mark.parametrize(("gop", "target"), [(2.0, 4), (1.0, 3), (0.03, 2), (4.0, 6), (9.0, 10), (None, 10)])
