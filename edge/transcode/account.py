@@ -35,11 +35,10 @@ class Governed(Protocol):
 
 
 class Demand(NamedTuple):
-    """What may rest, and what is important."""
+    """What may rest."""
 
     rests: bool  # idle rungs may rest
     popular: int  # not those of a broadcast with so many viewers
-    preferred: tuple[str, ...]  # channels, best first
 
 
 class Account:
@@ -117,11 +116,9 @@ class Account:
                     may_rest and quiet_s >= IDLE_S,
                 )
             )
-        is_preferred = broadcast.channel in demand.preferred
-        priority = len(demand.preferred) - demand.preferred.index(broadcast.channel) if is_preferred else 0
         decode = self._cost.decode * self._factor(DECODE)
         needs_one = SOURCE not in broadcast.ladder and not broadcast.contributed
-        return BroadcastLoad(broadcast.broadcast_id, priority, total, decode, rungs, needs_one)
+        return BroadcastLoad(broadcast.broadcast_id, broadcast.priority, total, decode, rungs, needs_one)
 
     def apply(self, load: BroadcastLoad, choices: Mapping[str, Choice]) -> list[RungState]:
         """Tells the job how its rungs are to run; those that are to run in another way."""

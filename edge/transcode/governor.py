@@ -6,7 +6,6 @@ Every decision is a log line, a count, and a line of the broadcast's record in t
 import zlib
 from collections import defaultdict
 
-from appliance.contracts.errors import ConfigError
 from appliance.contracts.media import Broadcast, Rendition
 from appliance.contracts.transcode import JobLoad, Reason, RungMode, RungsRecord, RungState
 from appliance.runtime.clock import now_ms
@@ -26,19 +25,16 @@ _PAUSED = gauge("nearcast_transcode_rungs_paused", "Rungs that are paused, by re
 _CHANGES = counter("nearcast_transcode_rung_changes_total", "Decisions on rungs.", ["mode", "reason"])
 _BEHIND = gauge("nearcast_transcode_jobs_behind", "Broadcasts whose transcoding cannot keep up.")
 _HOLD_S = 20.0  # and a little of each worker's own: two of a machine are not to take the same room at once
-_REST = {"never": False, "idle": True}
 
 
 class Governor:
     """One worker's. `now` in monotonic seconds."""
 
     def __init__(self, settings: TranscodeSettings, cores: float, worker: str) -> None:
-        """`cores` of this machine. ConfigError when a setting has no such value."""
-        if settings.on_demand not in _REST:
-            raise ConfigError(f"transcode.on_demand: expected one of {', '.join(_REST)}")
+        """`cores` of this machine."""
         self.speeds = reference_speeds(settings.preset)
         self.budget = budget_cores(settings.cores, cores)
-        self._demand = Demand(_REST[settings.on_demand], settings.popular, settings.preferred)
+        self._demand = Demand(settings.on_demand == "idle", settings.popular)
         self._worker = worker
         self._policy = Degradation(hold_s=_HOLD_S + zlib.crc32(worker.encode()) % 50 / 10)
         self._pressure = Pressure()

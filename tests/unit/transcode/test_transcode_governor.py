@@ -18,9 +18,9 @@ FULL = 0.49  # cores of the reference for 1080p30 at superfast, about
 class Job:
     """What a governor sees of a job."""
 
-    def __init__(self, name: str = "b", channel: str = "alice") -> None:
+    def __init__(self, name: str = "b", priority: int = 0) -> None:
         record = Broadcast(
-            broadcast_id=name, channel_id="c", channel=channel, user_id="u", edge_id="e",
+            broadcast_id=name, channel_id="c", channel="alice", priority=priority, user_id="u", edge_id="e",
             state=BroadcastState.LIVE, ladder=["source", "720p", "480p", "360p"], has_video=True,
         )  # fmt: skip
         video = VideoFormat(codec="avc1.64001f", width=1920, height=1080, frame_rate=(30, 1))
@@ -113,9 +113,9 @@ def test_other_workers_of_the_machine_take_their_part(site: Site) -> None:
     assert job.paused == ["720p"]
 
 
-def test_the_preferred_channel_keeps_its_rungs(site: Site) -> None:
-    made = governor(TranscodeSettings(cores=0.8, preferred=("alice",)))
-    alice, bob = Job("a", "alice"), Job("b", "bob")
+def test_a_partner_keeps_the_rungs_longest(site: Site) -> None:
+    made = governor(TranscodeSettings(cores=0.8))
+    alice, bob = Job("a", priority=1), Job("b")
     for job in (bob, alice):
         made.add(job, 0.0)
     made.govern(0.0, site)

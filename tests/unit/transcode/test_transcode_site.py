@@ -5,12 +5,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from appliance.contracts.errors import ConfigError
 from appliance.contracts.transcode import DemandRecord, WorkerRecord
 from appliance.runtime.lease import Holder, this_holder
-from appliance.runtime.settings import TranscodeSettings
 from edge.transcode.calibration import known_speeds, measure_speeds
-from edge.transcode.governor import Governor
 from edge.transcode.machine import usable_cores
 from edge.transcode.site import Site
 
@@ -101,8 +98,3 @@ def test_speeds_are_measured_once_and_kept(tmp_path: Path) -> None:
     kept = folder / "speeds-ultrafast.json"
     kept.write_text(kept.read_text().replace('"key":"', '"key":"another machine '))
     assert known_speeds("ultrafast", folder) is None
-
-
-def test_a_setting_without_a_meaning_is_refused() -> None:
-    with pytest.raises(ConfigError, match="on_demand"):
-        Governor(TranscodeSettings(on_demand="sometimes"), 2.0, "w")
