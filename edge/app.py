@@ -54,7 +54,14 @@ async def _transcode(context: RoleContext) -> Service:
     from edge.transcode.service import TranscodeService
 
     settings = context.settings
-    return TranscodeService(settings.transcode, settings.media, await context.local(), context.worker)
+    return TranscodeService(
+        settings.transcode,
+        settings.media,
+        await context.local(),
+        context.worker,
+        folder=settings.data_dir,
+        on_failure=context.fail,
+    )
 
 
 async def _origin(context: RoleContext) -> Service:

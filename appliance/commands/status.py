@@ -11,10 +11,12 @@ from typing import Any
 import msgspec
 
 from appliance.commands.place import live_status, running_settings, say
+from appliance.commands.transcoding import rungs_in_words, transcode
 from appliance.contracts import subjects
 from appliance.contracts.errors import NearcastError
 from appliance.contracts.media import Broadcast, BroadcastState, Notice
 from appliance.contracts.session import SessionRecord
+from appliance.contracts.transcode import RungsRecord, WorkerRecord
 from appliance.runtime.bus import Bus, Endpoint
 
 _BUS_S = 2.0
@@ -43,14 +45,14 @@ def _live(data: Path) -> dict[str, Any]:
     try:
         return asyncio.run(_read_live(data))
     except NearcastError:
-        return {"broadcasts": [], "notices": [], "sessions": []}
+        return {"broadcasts": [], "notices": [], "sessions": [], "transcode": transcode([], [])}
 
 
 async def _read_live(data: Path) -> dict[str, Any]:
     settings = running_settings(data)
     bus = await Bus.connect(Endpoint(settings.bus.local_url), name="status", deadline_s=_BUS_S)
     try:
-        broadcasts, notices, sessions = [], [], []
+        broadcasts, notices, sessions, rungs = [], [], [], []
         for key, value in await bus.bucket(subjects.LIVE_BUCKET).items():
             if key.startswith("broadcast."):
                 broadcasts.append(msgspec.json.decode(value, type=Broadcast))
@@ -58,6 +60,13 @@ async def _read_live(data: Path) -> dict[str, Any]:
                 notices.append(msgspec.json.decode(value, type=Notice))
             elif key.startswith("session."):
                 sessions.append(msgspec.json.decode(value, type=SessionRecord))
+            elif key.startswith("rungs."):
+                rungs.append(msgspec.json.decode(value, type=RungsRecord))
+        workers = [
+            msgspec.json.decode(value, type=WorkerRecord)
+            for key, value in await bus.bucket(subjects.LEASE_BUCKET).items()
+            if key.startswith("worker.")
+        ]
     finally:
         await bus.close()
     active = [entry for entry in broadcasts if entry.state is not BroadcastState.ENDED]
@@ -67,7 +76,12 @@ async def _read_live(data: Path) -> dict[str, Any]:
         "broadcasts": msgspec.to_builtins(active),
         "notices": msgspec.to_builtins(recent),
         "sessions": msgspec.to_builtins(running),
+        "transcode": transcode(workers, [entry for entry in rungs if _is_active(entry, active)]),
     }
+
+
+def _is_active(record: RungsRecord, active: list[Broadcast]) -> bool:
+    return any(broadcast.broadcast_id == record.broadcast_id for broadcast in active)
 
 
 def _say_all(document: dict[str, Any]) -> None:
@@ -77,8 +91,14 @@ def _say_all(document: dict[str, Any]) -> None:
         say(f"  {role['name']:<12} {role['state']:<11} pid {role['pid']}{again}")
     for name, url in document["endpoints"].items():
         say(f"  {name:<8} {url}")
+    load = document["transcode"]
+    if load["workers"]:
+        say(f"transcoding takes {load['load_cores']:.2f} of {load['budget_cores']:.2f} cores")
+    made = {entry["broadcast_id"]: entry for entry in load["broadcasts"]}
     for entry in document["broadcasts"]:
         say(f"broadcast {entry['channel']}: {entry['state']}")
+        if entry["broadcast_id"] in made:
+            say(f"  {rungs_in_words(made[entry['broadcast_id']]['rungs'])}")
         for problem in entry["problems"]:
             say(f"  {problem['text']}")
     for session in document["sessions"]:

@@ -9,7 +9,7 @@ import zlib
 
 MEDIA_STREAM = "MEDIA"  # LOCAL: the part log
 LIVE_BUCKET = "live"  # LOCAL: broadcasts and renditions as the site sees them now
-LEASE_BUCKET = "lease"  # LOCAL: who transcodes what, with a TTL
+LEASE_BUCKET = "lease"  # LOCAL: who transcodes what, who could and what is asked for, with a TTL
 DIRECTORY_BUCKET = "directory"  # hub: keys, tokens, channels; each edge keeps a copy of the same name
 HUB_DOMAIN = "hub"
 CENTRE_CONSUMER = "centre"  # durable consumer by which the centre drains an outbox
@@ -101,6 +101,22 @@ def health_key(channel_id: str) -> str:
 def session_key(channel_id: str, slot: str) -> str:
     """The publisher that holds a channel's slot, "primary" or "standby"."""
     return f"session.{channel_id}.{slot}"
+
+
+def rungs_key(broadcast_id: str) -> str:
+    """Which rungs of a broadcast run (appliance.contracts.transcode)."""
+    return f"rungs.{broadcast_id}"
+
+
+# Keys of the lease bucket, besides the broadcast ids that are leased.
+def worker_key(machine: str, worker: str) -> str:
+    """A transcoder process and its load (appliance.contracts.transcode)."""
+    return f"worker.{machine}.{worker}"
+
+
+def demand_key(origin: str) -> str:
+    """Who watches what at an origin process (appliance.contracts.transcode)."""
+    return f"demand.{origin}"
 
 
 # Keys of the directory bucket.

@@ -18,6 +18,7 @@ ENV_PREFIX = "NEARCAST__"
 Texts = tuple[str, ...]  # an array of strings in TOML, separated by commas in the environment
 
 
+_REST = ("never", "idle")
 _RUNGS = ("1080p", "720p", "480p", "360p", "160p")
 
 
@@ -101,7 +102,10 @@ class IngestSettings:
 class TranscodeSettings:
     enabled: bool = _leaf(True, "yes/no", "Whether this node transcodes.")
     workers: int = _leaf(1, "processes", "Transcoder processes; each takes several broadcasts.")
-    broadcasts: int = _leaf(8, "broadcasts", "Most broadcasts of one transcoder process.")
+    broadcasts: int = _leaf(32, "broadcasts", "Most broadcasts of one process, whatever they cost.")
+    cores: float = _leaf(0.0, "cores", "What the transcoders of a machine may use; 0: 0.7 of what it has.")
+    on_demand: str = _leaf("never", "never|idle", "idle: rungs nobody asked for in a minute rest.", choices=_REST)
+    popular: int = _leaf(10, "viewers", "With so many, no rung of a broadcast rests.")
     engines: Texts = _leaf(("auto",), "names", "Encoders in order; auto: hardware that passes its test, then x264.")
     preset: str = _leaf("superfast", "name", "x264 preset.")
     # ruff: noqa: RUF009 - _leaf makes an immutable field, which the rule cannot see for a tuple

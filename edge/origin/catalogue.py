@@ -15,6 +15,7 @@ from appliance.contracts.health import HealthReport
 from appliance.contracts.media import Broadcast, BroadcastState, Rendition
 from appliance.contracts.session import SessionRecord
 from appliance.contracts.subjects import MEDIA_STREAM, media_of
+from appliance.contracts.transcode import RungsRecord
 from appliance.runtime.bus import LogMessage
 from appliance.runtime.tasks import Tasks
 from edge.origin.channels import Channels
@@ -64,6 +65,7 @@ class Catalogue:
         self._on_failure = on_failure
         self._broadcasts: dict[str, Broadcast] = {}
         self._renditions: dict[str, dict[str, Rendition]] = {}
+        self._rungs: dict[str, RungsRecord] = {}  # how those of a broadcast run
         self._sessions: dict[str, SessionRecord] = {}  # of publishers that are connected, by channel and slot
         self._health: dict[str, bytes] = {}  # newest report as JSON, by channel id
         self._live: dict[str, str] = {}
@@ -83,6 +85,8 @@ class Catalogue:
             elif kind == "rendition":
                 broadcast_id, _, name = rest.partition(".")
                 self._rendition_changed(broadcast_id, name, None if value is None else _read(value, Rendition))
+            elif kind == "rungs":
+                self._rungs_changed(rest, None if value is None else _read(value, RungsRecord))
             elif kind == "health":
                 self._health_changed(rest, value)
             elif kind == "session":
@@ -128,6 +132,15 @@ class Catalogue:
         if followed is not None:
             followed.feed.set_rendition(record, self._clock())
 
+    def _rungs_changed(self, broadcast_id: str, record: RungsRecord | None) -> None:
+        if record is not None:
+            self._rungs[broadcast_id] = record
+        else:
+            self._rungs.pop(broadcast_id, None)
+        followed = self._followed.get(broadcast_id)
+        if followed is not None:
+            followed.feed.set_rungs(record, self._clock())
+
     def _health_changed(self, channel_id: str, value: bytes | None) -> None:
         if value is None:
             self._health.pop(channel_id, None)
@@ -171,6 +184,12 @@ class Catalogue:
         followed = self._followed.get(broadcast_id)
         return followed.feed.viewers.count(self._clock()) if followed is not None else 0
 
+    def watchers(self) -> dict[str, dict[str, int]]:
+        """Viewers this process has seen lately, by broadcast and rendition of the picture."""
+        now = self._clock()
+        found = {name: followed.feed.demand.watchers(now) for name, followed in self._followed.items()}
+        return {name: watchers for name, watchers in found.items() if watchers}
+
     # -- following
 
     def feed(self, broadcast_id: str) -> BroadcastFeed | None:
@@ -189,6 +208,7 @@ class Catalogue:
         feed = BroadcastFeed(record, self._config, self._store, self._tally, self._deliver, now)
         for rendition in self._renditions.get(record.broadcast_id, {}).values():
             feed.set_rendition(rendition, now)
+        feed.set_rungs(self._rungs.get(record.broadcast_id), now)
         followed = self._followed[record.broadcast_id] = _Followed(feed, Tasks(self._on_failure))
         followed.tasks.start(self._tail(feed), f"follow-{record.broadcast_id}")
         return followed

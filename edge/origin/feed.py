@@ -17,8 +17,10 @@ from appliance.contracts.media import (
     ChunkHeader,
     Rendition,
 )
+from appliance.contracts.transcode import RungsRecord
 from edge.origin import playlists
 from edge.origin.config import OriginConfig
+from edge.origin.demand import RenditionDemand
 from edge.origin.held import HeldRequests, Waiter
 from edge.origin.metrics import Tally
 from edge.origin.part_store import PartStore, RenditionStore
@@ -50,6 +52,9 @@ class BroadcastFeed:
         self.record = record
         self.renditions: dict[str, RenditionFeed] = {}
         self.viewers = ViewerCount()
+        self.demand = RenditionDemand()
+        self._withdrawn: frozenset[str] = frozenset()  # rungs that are gaps for now: not offered
+        self._resting: frozenset[str] = frozenset()  # rungs that are gaps until they are asked for
         self.last_request = now
         self.caught_up = False
         self.ended = False
@@ -92,6 +97,12 @@ class BroadcastFeed:
             rendition.forget_answers()
             if changed:
                 self._changed(rendition, now)
+
+    def set_rungs(self, record: RungsRecord | None, now: float) -> None:
+        """How the transcoded rungs run. The playlists of paused ones go on."""
+        self._withdrawn = record.withdrawn() if record is not None else frozenset()
+        self._resting = record.resting() if record is not None else frozenset()
+        self._release_multivariant(now)
 
     def rendition(self, name: str) -> RenditionFeed | None:
         """The rendition of that name, begun when it is new; None when there are too many."""
@@ -182,18 +193,23 @@ class BroadcastFeed:
 
     # -- the multivariant playlist
 
+    def expect_viewer(self, now: float) -> None:
+        """Somebody comes. The smallest rung is to be awake before a bad line needs it."""
+        if self.record.ladder:
+            self.demand.asked(self.record.ladder[-1], now)
+
     def multivariant(self, *, gzip: bool, now: float) -> Response | None:
         """The multivariant playlist, or None while it is not complete: then hold."""
         if not self._complete(now):
             return None
-        ready = self._ready()
-        made_of = tuple(record for record, _ in ready)
+        ready = self._offered()
+        made_of = self._resting, *(record for record, _ in ready)
         if made_of != self._built_of or now - self._built_at >= self.record.target_duration_s:
             self._multivariant = {}
             self._built_of, self._built_at = made_of, now
         response = self._multivariant.get(gzip)
         if response is None:
-            body = multivariant.render(playlists.multivariant(self.record, ready))
+            body = multivariant.render(playlists.multivariant(self.record, ready, self._resting))
             response = text("multivariant", PLAYLIST_TYPE, "public, max-age=1", body, gzip=gzip)
             self._multivariant[gzip] = response
         return response
@@ -217,12 +233,19 @@ class BroadcastFeed:
                 found.append((record, window))
         return found
 
+    def _offered(self) -> list[tuple[Rendition, RenditionWindow]]:
+        """Those that are ready and not withdrawn; all of them when no picture would be left."""
+        ready = self._ready()
+        running = [one for one in ready if one[0].name not in self._withdrawn]
+        has_picture = any(record.name in self.record.ladder for record, _ in running)
+        return running if has_picture or not self.record.ladder else ready
+
     def _complete(self, now: float) -> bool:
         """Every expected rendition is ready; or some picture is, and the source has had a part for long enough."""
         ready = {record.name for record, _ in self._ready()} & playlists.listed(self.record)
         if not ready or not self.caught_up:
             return False
-        expected = set(self.record.ladder)
+        expected = set(self.record.ladder) - self._withdrawn or set(self.record.ladder)
         if self.record.has_audio:
             expected.add(self.record.audio)
         if expected and expected <= ready:

@@ -1,7 +1,7 @@
 """Playlists of what is stored: from windows and records to the values that `edge.protocols.hls` renders."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from appliance.contracts.media import Broadcast, Init, Rendition
 from edge.origin.window import MICRO, RenditionWindow, StoredPart, StoredSegment
@@ -89,9 +89,13 @@ def _reports(others: Mapping[str, RenditionWindow]) -> tuple[RenditionReport, ..
 
 
 def multivariant(
-    broadcast: Broadcast, renditions: Iterable[tuple[Rendition, RenditionWindow]]
+    broadcast: Broadcast,
+    renditions: Iterable[tuple[Rendition, RenditionWindow]],
+    resting: Collection[str] = (),
 ) -> MultivariantPlaylist:
     """The multivariant playlist of the listed renditions that have media. URIs are relative to /live/CHANNEL/.
+
+    `resting`: those that have gaps until they are asked for. Players do not begin with one.
 
     Listed are those of the broadcast's ladder and its sound. Others may be in the log, such as a source that
     players cannot show: their playlists exist for whoever knows their names.
@@ -100,16 +104,17 @@ def multivariant(
     ready = {record.name: (record, window) for record, window in renditions if record.name in names}
     sound = ready.pop(broadcast.audio, None)
     base = f"../../media/{broadcast.broadcast_id}"
+    asleep = {_uri(base, name) for name in resting}
     if sound is None:
         variants = [_variant(base, record, window, None) for record, window in ready.values()]
-        return MultivariantPlaylist(_ordered(variants))
+        return MultivariantPlaylist(_ordered(variants, asleep))
     if not ready:
         return MultivariantPlaylist((_variant(base, sound[0], sound[1], None),))
     variants = [_variant(base, record, window, sound) for record, window in ready.values()]
     audio_format = sound[0].inits[-1].audio
     channels = audio_format.channels if audio_format is not None else 2
-    media = AudioRendition(f"{base}/{broadcast.audio}/index.m3u8", _GROUP, "Main", channels=channels)
-    return MultivariantPlaylist(_ordered(variants), (media,))
+    media = AudioRendition(_uri(base, broadcast.audio), _GROUP, "Main", channels=channels)
+    return MultivariantPlaylist(_ordered(variants, asleep), (media,))
 
 
 def listed(broadcast: Broadcast) -> set[str]:
@@ -136,7 +141,7 @@ def _variant(
         frames, per = init.video.frame_rate
         rate = round(1000 * frames / per) if per else 0
     return Variant(
-        uri=f"{base}/{record.name}/index.m3u8",
+        uri=_uri(base, record.name),
         bandwidth=bandwidth,
         average_bandwidth=min(average, bandwidth),
         codecs=",".join(codecs),
@@ -144,6 +149,10 @@ def _variant(
         frame_rate_milli=rate,
         audio=_GROUP if sound is not None else "",
     )
+
+
+def _uri(base: str, name: str) -> str:
+    return f"{base}/{name}/index.m3u8"
 
 
 def _codecs(init: Init) -> list[str]:
@@ -161,11 +170,12 @@ def average_bandwidth(record: Rendition, window: RenditionWindow) -> int:
     return max(1, bits * record.timescale // ticks)
 
 
-def _ordered(variants: list[Variant]) -> tuple[Variant, ...]:
+def _ordered(variants: list[Variant], asleep: Collection[str]) -> tuple[Variant, ...]:
     """Best first, but before all the one nearest to 2 Mbit/s: players begin with the first."""
     variants.sort(key=lambda variant: -variant.bandwidth)
     if not variants:
         return ()
-    first = min(variants, key=lambda variant: abs(math.log(max(1, variant.bandwidth) / _FIRST_BANDWIDTH)))
+    awake = [variant for variant in variants if variant.uri not in asleep] or variants
+    first = min(awake, key=lambda variant: abs(math.log(max(1, variant.bandwidth) / _FIRST_BANDWIDTH)))
     variants.remove(first)
     return (first, *variants)

@@ -188,7 +188,8 @@ class Routes:
         except DirectiveError as failure:
             return error("playlist", 400, failure.detail)
         if feed.counts_viewers(rendition.name):
-            self._count(caller, request, feed, asked)
+            feed.demand.asked(rendition.name, self._clock())
+            self._count(caller, request, feed, rendition.name, asked)
         gzip = request.headers.gzip
         whole = asked.msn is None and _KNOWS_NO_PARTS.search(request.headers.get("user-agent")) is not None
         response = rendition.playlist(asked, gzip=gzip, whole=whole)
@@ -196,7 +197,9 @@ class Routes:
             return self._hold(caller, feed, lambda: rendition.hold_playlist(asked, gzip, whole, caller))
         return response
 
-    def _count(self, caller: Caller, request: RequestHead, feed: BroadcastFeed, asked: Directives) -> None:
+    def _count(
+        self, caller: Caller, request: RequestHead, feed: BroadcastFeed, rendition: str, asked: Directives
+    ) -> None:
         if asked.msn is not None and asked.part not in (None, 1):
             return  # once a segment is enough
         address = caller.address
@@ -204,7 +207,9 @@ class Routes:
             address = request.headers.get("x-forwarded-for") or address
         group = address, request.headers.get("user-agent")
         question = -1 if asked.msn is None else asked.msn
-        feed.viewers.note(group, caller.port, question, self._clock())
+        now = self._clock()
+        feed.viewers.note(group, caller.port, question, now)
+        feed.demand.note(rendition, group, caller.port, question, now)
 
     def _hold(self, caller: Caller, feed: BroadcastFeed, park: Callable[[], Callable[[], None]]) -> Response | None:
         if not caller.has_room():
@@ -240,6 +245,7 @@ class Routes:
         feed = self._catalogue.feed(record.broadcast_id)
         if feed is None:
             return _NOT_LIVE
+        feed.expect_viewer(self._clock())
         response = feed.multivariant(gzip=gzip, now=self._clock())
         if response is None:
             return self._hold(caller, feed, lambda: feed.hold_multivariant(gzip, caller))

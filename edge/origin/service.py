@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from appliance.contracts.subjects import DIRECTORY_BUCKET, LIVE_BUCKET
 from appliance.runtime.bus import Bus
 from appliance.runtime.clock import now_ms
+from appliance.runtime.ids import new_id
 from appliance.runtime.replica import Replica
 from edge.origin.catalogue import Catalogue
 from edge.origin.channels import Channels
 from edge.origin.config import OriginConfig
+from edge.origin.demand import DemandTeller
 from edge.origin.events import EventStream
 from edge.origin.health_stream import HealthStream
 from edge.origin.metrics import Tally
@@ -56,6 +58,7 @@ class OriginService:
             self.catalogue.health_document, self.catalogue.channel, self._directory, config.health_clients, now_ms
         )
         self._live = Replica(local, LIVE_BUCKET, self.catalogue.live_changed)
+        self._demand = DemandTeller(local, new_id(), self.catalogue.watchers)
         routes = Routes(
             catalogue=self.catalogue,
             pages=Pages(config.pages, config.connect_sources),
@@ -82,6 +85,7 @@ class OriginService:
         await self._directory.start()
         await self._live.start()
         await self.server.start()
+        self._demand.start()
         self._ready = True
 
     async def drain(self) -> None:
@@ -92,6 +96,7 @@ class OriginService:
     async def stop(self) -> None:
         """Ends everything."""
         self._ready = False
+        await self._demand.close()
         await self.catalogue.close()
         await self.server.stop()
         await self._live.close()

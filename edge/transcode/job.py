@@ -1,12 +1,16 @@
 """The transcoding of one broadcast by this worker: picture and sound, under one lease."""
 
 import asyncio
+import contextlib
+from collections.abc import Callable
 
+from appliance.contracts.errors import UnavailableError
 from appliance.contracts.media import AUDIO, AUDIO_AAC, SOURCE, Broadcast, Rendition
 from appliance.runtime.appender import Appender
 from appliance.runtime.bus import Bucket, Bus
 from appliance.runtime.logs import get_logger
 from edge.transcode.audio import AudioLane
+from edge.transcode.control import RungControl, Usage
 from edge.transcode.source import BroadcastView
 from edge.transcode.video import JobConfig, VideoLane, rungs_to_make
 from edge.transcode.writer import RenditionWriter
@@ -23,23 +27,51 @@ class Job:
     """Transcodes until the broadcast ends, the lease is lost or the task is cancelled. Made in the loop."""
 
     def __init__(
-        self, config: JobConfig, local: Bus, live: Bucket, appender: Appender, broadcast: Broadcast
+        self,
+        config: JobConfig,
+        local: Bus,
+        live: Bucket,
+        appender: Appender,
+        broadcast: Broadcast,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
+        """`changed` is called in the loop when a rung has begun to run in another way."""
         self.view = BroadcastView(broadcast)
-        self._config = config
-        self._local = local
         self._loop = asyncio.get_running_loop()
+        self._changed = changed
+        self.control = RungControl(self._on_change)
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._writer = RenditionWriter(appender, live, broadcast.broadcast_id, self._fail)
+        common = config, local, self.view, self._writer, self._on_failure
+        self._video, self._audio = VideoLane(*common, self.control), AudioLane(*common)
+        self._picture: asyncio.Future[None] | None = None
         self._log = get_logger("job").bind(broadcast=broadcast.broadcast_id)
 
+    def usage(self) -> dict[str, Usage]:
+        """What each thread of the picture has used so far."""
+        return self._video.usage()
+
+    @property
+    def late_s(self) -> float:
+        """How late the newest parts are."""
+        return self._writer.late_s()
+
+    async def hand_over(self, within_s: float) -> None:
+        """Ends the job where segments meet, `within_s` seconds from now at the latest."""
+        self.control.ends = True
+        if self._picture is not None and self._video.is_transcoding:
+            await asyncio.wait({self._picture}, timeout=within_s)
+        if not self._over.done():
+            self._over.set_result(None)
+
     async def run(self) -> None:
-        """LeaseLostError when another worker writes; UnavailableError when the log is away for long."""
-        lanes: list[asyncio.Future[None]] = [
-            asyncio.ensure_future(lane(self._config, self._local, self.view, self._writer, self._on_failure).run())
-            for lane in (VideoLane, AudioLane)
-        ]
-        work = asyncio.ensure_future(_all(lanes))
+        """LeaseLostError when another worker writes; UnavailableError when the log is away for long.
+
+        What was emitted is in the log when it returns or is cancelled, as far as the log answers.
+        """
+        self._picture = asyncio.ensure_future(self._video.run())
+        sound = asyncio.ensure_future(self._audio.run())
+        work = asyncio.ensure_future(_both(self._picture, sound))
         self._log.info("transcoding", ladder=self.view.broadcast.ladder, audio=self.view.broadcast.audio)
         try:
             await asyncio.wait({work, self._over}, return_when=asyncio.FIRST_COMPLETED)
@@ -47,11 +79,17 @@ class Job:
                 if done.done():
                     done.result()
         finally:
-            for task in (work, *lanes):
+            for task in (work, self._picture, sound):
                 task.cancel()
-            await asyncio.gather(work, *lanes, return_exceptions=True)
+            await asyncio.gather(work, self._picture, sound, return_exceptions=True)
             await asyncio.sleep(0)  # what the threads emitted last is appended
             self._writer.shut()
+            if not self._over.done() or self._over.exception() is None:
+                with contextlib.suppress(UnavailableError):
+                    await self._writer.settled()
+
+    def _on_change(self) -> None:
+        self._loop.call_soon_threadsafe(self._changed)
 
     def _on_failure(self, error: BaseException) -> None:
         self._loop.call_soon_threadsafe(self._fail, error)
@@ -62,5 +100,5 @@ class Job:
             self._over.set_exception(error)
 
 
-async def _all(lanes: "list[asyncio.Future[None]]") -> None:
-    await asyncio.gather(*lanes)
+async def _both(picture: "asyncio.Future[None]", sound: "asyncio.Future[None]") -> None:
+    await asyncio.gather(picture, sound)

@@ -7,6 +7,7 @@ reader of the log. Nothing is dropped.
 
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple, cast
@@ -18,13 +19,15 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from appliance.contracts.media import ChunkFlag, ChunkHeader
+from appliance.contracts.media import VIDEO_TIMESCALE, ChunkFlag, ChunkHeader
 from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import counter
 from edge.protocols.fmp4 import Sample, read_fragments
 from edge.transcode.chunks import Boundary, SourceChunk
+from edge.transcode.control import DECODE, RungControl, Usage
 from edge.transcode.encoding import Picture
 from edge.transcode.engines.base import TIME_BASE
+from edge.transcode.fan_out import FanOut, Start
 from edge.transcode.forms import VideoForm
 from edge.transcode.rung import Gap, RungWorker
 
@@ -38,14 +41,6 @@ class _Times(NamedTuple):
     duration: int
     pdt_us: int
     late_us: int
-
-
-class _Start(NamedTuple):
-    """A segment of which no frame has come out yet."""
-
-    boundary: Boundary
-    pts: int
-    pdt_us: int
 
 
 class _Drain:
@@ -64,10 +59,17 @@ class Pipeline:
         rungs: list[RungWorker],
         taken: Callable[[], None],
         failed: Callable[[BaseException], None],
+        control: RungControl | None = None,
+        ended: Callable[[], None] | None = None,
     ) -> None:
+        """`ended` is called from the decode thread once `control` has ended the work where segments meet."""
         self._rungs = rungs
         self._taken = taken
         self._failed = failed
+        self._control = control or RungControl()
+        self._fan_out = FanOut(rungs, self._control)
+        self._ended = ended
+        self._is_over = False
         self._queue: queue.SimpleQueue[SourceChunk | _Drain | _Stop] = queue.SimpleQueue()  # reader bounds it
         self._thread = threading.Thread(target=self._run, name="decode", daemon=True)
         self._decoder: VideoCodecContext | None = None
@@ -75,7 +77,11 @@ class Pipeline:
         self._needs_key = True  # nothing decodes before a key frame
         self._key_sequence = 0  # stream sequence of the chunk with the last key frame
         self._times: dict[int, _Times] = {}
-        self._starts: deque[_Start] = deque(maxlen=_MAX_REORDER)
+        self._starts: deque[Start] = deque(maxlen=_MAX_REORDER)  # segments of which no frame has come out yet
+        self._end = 0  # media time at which what was given to the rungs ends
+        self._rests = False  # no rung wants frames: nothing is decoded
+        self._media_s = 0.0
+        self._usage = Usage(0.0, 0.0)
         self._log = get_logger("pipeline")
 
     def start(self) -> None:
@@ -83,6 +89,10 @@ class Pipeline:
         for rung in self._rungs:
             rung.start()
         self._thread.start()
+
+    def usage(self) -> dict[str, Usage]:
+        """What each thread has used so far: the decoder and each rung by its name. From any thread."""
+        return {DECODE: self._usage} | {rung.rung.name: rung.usage for rung in self._rungs}
 
     def put(self, chunk: SourceChunk) -> None:
         """Hands over a chunk; the caller keeps no more than a few beyond what `taken` told."""
@@ -102,39 +112,86 @@ class Pipeline:
     def _run(self) -> None:
         try:
             while not isinstance(item := self._queue.get(), _Stop):
-                if isinstance(item, _Drain):
-                    self._flush()
-                    for rung in self._rungs:
-                        rung.finish()
-                else:
+                if not isinstance(item, _Drain):
                     self._chunk(item)
                     self._taken()
+                elif not self._is_over:
+                    self._flush()
+                    self._fan_out.finish(self._end)
         except Exception as error:  # noqa: BLE001 - root of the thread: the job decides what a failure means
             self._failed(error)
 
     def _chunk(self, chunk: SourceChunk) -> None:
         header = chunk.header
+        if self._is_over:
+            return
         if header.flags & ChunkFlag.GAP:
-            self._flush()
-            self._start_until(header.dts, everything=True)
-            boundary = Boundary(header.msn, chunk.sequence, bool(header.flags & ChunkFlag.DISCONTINUITY))
-            self._gap(Gap(boundary, header.dts, header.duration, header.pdt_us))
+            self._source_gap(chunk)
             return
         if not chunk.data or not isinstance(chunk.form, VideoForm):
             return
         samples = [sample for piece in read_fragments(chunk.data) for sample in piece.samples]
-        if chunk.form != self._form or self._decoder is None:
-            self._flush()
-            self._open(chunk.form)
-        before = self._key_sequence
+        start = self._start_of(chunk, samples)
+        if start is not None:
+            self._rest_or_wake(start, is_key=samples[0].key)
+        if self._rests:
+            self._end = max(self._end, *(sample.pts + sample.duration for sample in samples))
+            return
+        self._decode_all(samples, chunk.form, start, header)
+        self._media_s += sum(sample.duration for sample in samples) / VIDEO_TIMESCALE
+        self._usage = Usage(time.thread_time(), self._media_s)
+
+    def _source_gap(self, chunk: SourceChunk) -> None:
+        header = chunk.header
+        self._flush()
+        if self._is_over:
+            return
+        self._start_until(header.dts, everything=True)
+        boundary = Boundary(header.msn, chunk.sequence, bool(header.flags & ChunkFlag.DISCONTINUITY))
+        if self._control.ends:
+            self._end_here(header.dts)
+        else:
+            self._gap(Gap(boundary, header.dts, header.duration, header.pdt_us))
+
+    def _start_of(self, chunk: SourceChunk, samples: list[Sample]) -> Start | None:
+        """The segment that this chunk starts."""
+        header, before = chunk.header, self._key_sequence
         if any(sample.key for sample in samples):
             self._key_sequence = chunk.sequence
-        if header.part == 0 and header.chunk == 0:
-            begins = chunk.sequence if samples[0].key or not before else before
-            discontinuity = bool(header.flags & ChunkFlag.DISCONTINUITY)
-            self._starts.append(_Start(Boundary(header.msn, begins, discontinuity), samples[0].pts, header.pdt_us))
+        if header.part or header.chunk:
+            return None
+        begins = chunk.sequence if samples[0].key or not before else before
+        discontinuity = bool(header.flags & ChunkFlag.DISCONTINUITY)
+        return Start(Boundary(header.msn, begins, discontinuity), samples[0].pts, header.pdt_us)
+
+    def _rest_or_wake(self, start: Start, *, is_key: bool) -> None:
+        """At each segment: decoding rests while no rung wants frames, and begins again with a key frame."""
+        rested, self._rests = self._rests, self._fan_out.is_resting or (self._rests and not is_key)
+        if not self._rests:
+            return
+        if not rested:
+            self._flush()
+            self._start_until(start.pts, everything=True)
+        if self._control.ends and not self._is_over:
+            self._end_here(start.pts)
+        if not self._is_over:
+            self._fan_out.rest(start)
+
+    def _decode_all(self, samples: list[Sample], form: VideoForm, start: Start | None, header: ChunkHeader) -> None:
+        if form != self._form or self._decoder is None:
+            self._flush()
+            self._open(form)
+        if start is not None:
+            self._starts.append(start)
         for sample in samples:
             self._sample(sample, samples[0], header)
+
+    def _end_here(self, pts: int) -> None:
+        """A successor goes on from the segment that starts at `pts`."""
+        self._is_over = True
+        self._fan_out.finish(pts)
+        if self._ended is not None:
+            self._ended()
 
     def _open(self, form: VideoForm) -> None:
         decoder = av.CodecContext.create(form.decoder, "r")
@@ -180,18 +237,22 @@ class Pipeline:
         if times is None:
             return
         boundary = self._start_until(frame.pts)
+        if boundary is not None and self._control.ends and not self._is_over:
+            self._end_here(frame.pts)
+        if self._is_over:
+            return
         _FRAMES.inc()
         form = self._form or VideoForm("", b"")
         picture = Picture(
             frame, frame.pts, times.duration, times.pdt_us, times.late_us, boundary,
             form.frame_rate, form.sample_aspect,
         )  # fmt: skip
-        for rung in self._rungs:
-            rung.put(picture)
+        self._end = max(self._end, frame.pts + times.duration)
+        self._fan_out.put(picture)
 
     def _start_until(self, pts: int, *, everything: bool = False) -> Boundary | None:
         """The segment that starts with the frame at `pts`; those before it without a frame are gaps."""
-        started: _Start | None = None
+        started: Start | None = None
         while self._starts and (everything or self._starts[0].pts <= pts):
             following = self._starts.popleft()
             if started is not None:
@@ -201,12 +262,12 @@ class Pipeline:
             self._empty(started, pts)
         return started.boundary if started is not None else None
 
-    def _empty(self, start: _Start, until: int) -> None:
+    def _empty(self, start: Start, until: int) -> None:
         self._gap(Gap(start.boundary, start.pts, max(1, until - start.pts), start.pdt_us))
 
     def _gap(self, gap: Gap) -> None:
-        for rung in self._rungs:
-            rung.put(gap)
+        self._end = max(self._end, gap.dts + gap.duration)
+        self._fan_out.gap(gap)
 
     def _flush(self) -> None:
         """Every frame the decoder still holds; the next chunk opens it anew."""

@@ -9,15 +9,17 @@ the playlist stay true, players go to another rendition meanwhile.
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from appliance.contracts.media import ChunkFlag
+from appliance.contracts.media import VIDEO_TIMESCALE, ChunkFlag
 from appliance.runtime.metrics import counter
 from edge.media.ladder import Rung
 from edge.media.segmenter import Chunk, Segmenter, SegmenterConfig
 from edge.protocols.fmp4 import Sample, fragment
 from edge.transcode.chunks import Boundary, Output
+from edge.transcode.control import Usage
 from edge.transcode.encoding import Done, Picture, RungEncoder
 from edge.transcode.engines.base import EngineError
 from edge.transcode.engines.lineup import Lineup
@@ -88,11 +90,17 @@ class RungWorker:
         self._sequence = 0
         self._late_us = 0
         self._working = True
+        self.usage = Usage(0.0, 0.0)  # of its thread; replaced as a whole
 
     @property
     def config(self) -> bytes:
         """The rung's AVCDecoderConfigurationRecord: the same for every worker with the same engine."""
         return self._encoder.config
+
+    def began(self, msn: int) -> bool:
+        """Whether the log had some of this segment, not all, when the rung started."""
+        last = self._position.last
+        return last is not None and last.msn == msn and self._position.first_msn == msn
 
     def start(self) -> None:
         """Begins."""
@@ -177,6 +185,8 @@ class RungWorker:
         if boundary is not None:
             msn = boundary.msn
             discontinuity = boundary.discontinuity or 0 < msn == self.use.from_msn
+        if unit is not None:
+            self.usage = Usage(time.thread_time(), self.usage.media_s + picture.duration / VIDEO_TIMESCALE)
         key, data = (unit.key, unit.data) if unit is not None else (False, b"")
         sample = Sample(picture.pts, picture.duration, 0, key, data)
         self._send(segmenter.push(sample, pdt_us=picture.pdt_us, msn=msn, discontinuity=discontinuity), boundary)

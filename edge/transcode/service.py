@@ -1,14 +1,18 @@
-"""Takes broadcasts that need a ladder, one lease each, and gives them back when drained."""
+"""Takes broadcasts that need a ladder, one lease each, as many as fit, and hands them over when drained."""
 
 import asyncio
+import concurrent.futures
 import contextlib
 import dataclasses
+from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
 from appliance.contracts.errors import LeaseLostError, NearcastError, UnavailableError
-from appliance.contracts.media import AUDIO, SOURCE, Broadcast, BroadcastState, Rendition
-from appliance.contracts.subjects import LEASE_BUCKET, LIVE_BUCKET, rendition_key
+from appliance.contracts.media import Broadcast, Rendition
+from appliance.contracts.subjects import LEASE_BUCKET, LIVE_BUCKET, rungs_key, worker_key
+from appliance.contracts.transcode import WorkerRecord
 from appliance.runtime.appender import Appender
 from appliance.runtime.bus import Bus
 from appliance.runtime.lease import Lease, this_holder
@@ -17,12 +21,20 @@ from appliance.runtime.metrics import counter, gauge
 from appliance.runtime.replica import Replica
 from appliance.runtime.settings import MediaSettings, TranscodeSettings
 from appliance.runtime.tasks import Tasks
+from edge.transcode.calibration import known_speeds, measure_speeds
 from edge.transcode.engines.probe import SelfTests, usable_engines
-from edge.transcode.job import SOURCES, Job, wants_transcoding
+from edge.transcode.governor import Governor
+from edge.transcode.job import SOURCES, Job
+from edge.transcode.machine import usable_cores
+from edge.transcode.openings import LOOK_S, Openings
+from edge.transcode.site import Site
 from edge.transcode.video import JobConfig
 
-_LOOK_S = 0.25  # how often free broadcasts are looked for: part of the time a take-over takes
+_SOON_S = 0.01  # what is written together is looked at together
 _REST_S = 2.0  # before a broadcast that failed here is tried again
+_GOVERN_S = 0.5  # well within the life of what is announced
+_HAND_OVER_S = 8.0  # a segment; well within the time that a role has to stop
+_SETTLE_S = 3.0  # what is on its way to the log
 _ACTIVE = gauge("nearcast_transcode_broadcasts", "Broadcasts this worker transcodes.")
 _ENDED = counter("nearcast_transcode_jobs_ended_total", "Jobs by how they ended.", ["how"])
 
@@ -30,39 +42,91 @@ _ENDED = counter("nearcast_transcode_jobs_ended_total", "Jobs by how they ended.
 class TranscodeService:
     """One worker process."""
 
-    def __init__(self, settings: TranscodeSettings, media: MediaSettings, local: Bus, worker: int) -> None:
+    def __init__(
+        self,
+        settings: TranscodeSettings,
+        media: MediaSettings,
+        local: Bus,
+        worker: int,
+        *,
+        folder: Path | None = None,
+        on_failure: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        """`folder`: where what was measured of this machine is kept; None: it counts as the reference."""
         self._settings = settings
         self._config = JobConfig(settings.preset, media.segment_target_s)
         self._local = local
+        self._folder = folder
         self._appender = Appender(local)
-        self._live = Replica(local, LIVE_BUCKET, self._on_change)
         self._holder = this_holder(f"transcode-{worker}")
+        self._name = f"{self._holder.machine}.{self._holder.worker}-{self._holder.pid}"
+        self._governor = Governor(settings, usable_cores(), self._name)
+        self._site = Site(self._name, self._holder.machine, settings.lease_ttl_s)
+        self._live = Replica(local, LIVE_BUCKET, self._on_change)
+        self._leases = Replica(local, LEASE_BUCKET, self._on_lease)
+        self._openings = Openings(self._live, self._site, self._governor, self._name)
         self._jobs: dict[str, Job] = {}
-        self._resting: dict[str, float] = {}
+        self._running: set[asyncio.Task[None]] = set()
         self._draining = False
-        self._tasks = Tasks()
+        self._seen = asyncio.Event()  # something that may be taken
+        self._due = asyncio.Event()  # something that changes what should run
+        self._tasks = Tasks(on_failure)
         self._log = get_logger("transcode")
 
     async def start(self) -> None:
-        """Begins to look for broadcasts. ConfigError for an engine that there is not."""
+        """Begins to look for broadcasts. UnavailableError; ConfigError for an engine that there is not."""
         engines = await asyncio.to_thread(usable_engines, self._settings.engines, SelfTests())
         self._config = dataclasses.replace(self._config, engines=engines)
         await self._appender.start()
+        await self._leases.start()
         await self._live.start()
+        if self._folder is not None:
+            self._tasks.start(self._calibrate(self._folder / "transcode"), "calibrate")
         self._tasks.start(self._look(), "look-for-broadcasts")
+        self._tasks.start(self._govern(), "govern")
+        self._due.set()  # the others are to know of this worker
 
     async def drain(self) -> None:
-        """Takes no new broadcast."""
+        """Takes no new broadcast. Others that live go on with each job where segments meet."""
         self._draining = True
+        with contextlib.suppress(UnavailableError):
+            await self._announce()
+        if self._site.others(self._now()):
+            self._log.info("handing_over", broadcasts=len(self._jobs))
+            running = set(self._running)
+            await asyncio.gather(*(job.hand_over(_HAND_OVER_S) for job in self._jobs.values()))
+            if running:
+                await asyncio.wait(running, timeout=_SETTLE_S)
 
     async def stop(self) -> None:
         """Stops the jobs, waits for their appends, gives the leases back."""
         await self._tasks.close()
         await self._appender.close()
         await self._live.close()
+        await self._leases.close()
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+    async def _calibrate(self, folder: Path) -> None:
+        preset = self._settings.preset
+        speeds = await asyncio.to_thread(known_speeds, preset, folder)
+        if speeds is None:
+            own = concurrent.futures.ThreadPoolExecutor(1, "calibrate")
+            try:
+                speeds = await asyncio.get_running_loop().run_in_executor(own, measure_speeds, preset, folder)
+            finally:
+                own.shutdown(wait=False)
+        self._governor.speeds = speeds
+
+    # -- what is heard
 
     def _on_change(self, key: str, value: bytes | None) -> None:
         kind, _, rest = key.partition(".")
+        if kind in ("broadcast", "rendition"):
+            self._openings.changed(key, value)
+            self._seen.set()
         job = self._jobs.get(rest.partition(".")[0])
         if job is None:
             return
@@ -73,46 +137,61 @@ class TranscodeService:
         elif kind == "broadcast" and value is not None:
             job.view.set_broadcast(msgspec.json.decode(value, type=Broadcast))
 
+    def _on_lease(self, key: str, value: bytes | None) -> None:
+        if self._site.heard(key, value, self._now()):
+            self._due.set()
+        if value is None:
+            self._seen.set()
+
+    # -- what is taken
+
     async def _look(self) -> None:
-        leases = self._local.bucket(LEASE_BUCKET)
+        wait_s = LOOK_S
         while True:
-            await asyncio.sleep(_LOOK_S)
-            for broadcast in self._wanting():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._seen.wait()
+            self._seen.clear()
+            await asyncio.sleep(_SOON_S)
+            wait_s = LOOK_S
+            for broadcast in self._openings.wanting(self._now()):
+                if not self._may_take(broadcast.broadcast_id):
+                    continue
+                due_s = self._openings.wait_s(broadcast, self._now())
+                if due_s > 0.0:
+                    wait_s = min(wait_s, due_s)
+                    continue
                 with contextlib.suppress(UnavailableError):
-                    lease = await Lease.try_take(leases, broadcast.broadcast_id, self._holder)
-                    if lease is not None:
-                        self._begin(broadcast, lease)
+                    await self._try_take(broadcast)
 
-    def _wanting(self) -> list[Broadcast]:
-        """Broadcasts with something to make, something to make it of, and no job here."""
-        now = asyncio.get_running_loop().time()
-        found = []
-        for _, value in self._live.items("broadcast."):
-            broadcast = msgspec.json.decode(value, type=Broadcast)
-            state, broadcast_id = broadcast.state, broadcast.broadcast_id
-            if state in (BroadcastState.STARTING, BroadcastState.ENDED) or broadcast_id in self._jobs:
-                continue
-            source, audio = (self._rendition(broadcast, name) for name in (SOURCE, AUDIO))
-            rested = self._resting.get(broadcast_id, 0.0) <= now
-            if rested and wants_transcoding(broadcast, source, audio):
-                found.append(broadcast)
-        room = 0 if self._draining else self._settings.broadcasts - len(self._jobs)
-        return found[: max(0, room)]
+    def _may_take(self, broadcast_id: str) -> bool:
+        has_room = not self._draining and len(self._jobs) < self._settings.broadcasts
+        return has_room and broadcast_id not in self._jobs
 
-    def _rendition(self, broadcast: Broadcast, name: str) -> Rendition | None:
-        value = self._live.get(rendition_key(broadcast.broadcast_id, name))
-        return msgspec.json.decode(value, type=Rendition) if value is not None else None
+    async def _try_take(self, broadcast: Broadcast) -> None:
+        lease = await Lease.try_take(self._local.bucket(LEASE_BUCKET), broadcast.broadcast_id, self._holder)
+        if lease is not None and self._draining:
+            await lease.release()
+        elif lease is not None:
+            self._begin(broadcast, lease)
 
     def _begin(self, broadcast: Broadcast, lease: Lease) -> None:
         live = self._local.bucket(LIVE_BUCKET)
-        job = Job(self._config, self._local, live, self._appender, broadcast)
+        job = Job(self._config, self._local, live, self._appender, broadcast, self._due.set)
         for name in SOURCES:
-            rendition = self._rendition(broadcast, name)
+            rendition = self._openings.rendition(broadcast.broadcast_id, name)
             if rendition is not None:
                 job.view.set_rendition(rendition)
         self._jobs[broadcast.broadcast_id] = job
+        self._log.info("taken", broadcast=broadcast.broadcast_id, load=round(self._governor.load, 2))
+        self._governor.add(job, self._now())
+        self._governor.govern(self._now(), self._site)  # before its first segment
+        self._due.set()
         _ACTIVE.set(len(self._jobs))
-        self._tasks.start(self._run(broadcast.broadcast_id, job, lease), f"transcode-{broadcast.broadcast_id}")
+        work = self._run(broadcast.broadcast_id, job, lease)
+        task = self._tasks.start(work, f"transcode-{broadcast.broadcast_id}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
     async def _run(self, broadcast_id: str, job: Job, lease: Lease) -> None:
         work = asyncio.ensure_future(job.run())
@@ -120,24 +199,66 @@ class TranscodeService:
         how = "stopped"
         try:
             await asyncio.wait({work, keep}, return_when=asyncio.FIRST_COMPLETED)
-            how = self._outcome(broadcast_id, work, keep)
+            how = self._outcome(broadcast_id, job, work, keep)
         finally:
             for task in (work, keep):
                 task.cancel()
             await asyncio.gather(work, keep, return_exceptions=True)
-            self._jobs.pop(broadcast_id, None)
-            self._resting[broadcast_id] = asyncio.get_running_loop().time() + _REST_S
-            _ACTIVE.set(len(self._jobs))
-            _ENDED.labels(how).inc()
             if how != "lease_lost":
                 await lease.release()
+            self._jobs.pop(broadcast_id, None)
+            self._governor.remove(broadcast_id)
+            self._due.set()
+            self._openings.rest(broadcast_id, self._now() + _REST_S)
+            _ACTIVE.set(len(self._jobs))
+            _ENDED.labels(how).inc()
 
-    def _outcome(self, broadcast_id: str, work: "asyncio.Future[None]", keep: "asyncio.Future[None]") -> str:
+    def _outcome(
+        self, broadcast_id: str, job: Job, work: "asyncio.Future[None]", keep: "asyncio.Future[None]"
+    ) -> str:
         error = work.exception() if work.done() else keep.exception()
         if error is None:
-            return "finished"
+            return "handed_over" if job.control.ends else "finished"
         lost = isinstance(error, LeaseLostError)
         detail = error.detail if isinstance(error, NearcastError) else repr(error)
         reason = "lease_lost" if lost else "failed"
         self._log.warning("job_ended", broadcast=broadcast_id, reason=reason, error=detail)
         return "lease_lost" if lost else "failed"
+
+    # -- what runs
+
+    async def _govern(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_GOVERN_S):
+                    await self._due.wait()
+            self._due.clear()
+            await asyncio.sleep(_SOON_S)
+            self._governor.govern(self._now(), self._site)
+            with contextlib.suppress(UnavailableError):
+                await self._announce()
+                await self._write_records()
+
+    async def _announce(self) -> None:
+        """This worker, to the others and to `status`."""
+        record = WorkerRecord(
+            name=self._name,
+            machine=self._holder.machine,
+            budget=round(self._governor.budget, 3),
+            load=round(self._governor.load, 3),
+            draining=self._draining,
+            jobs=self._governor.job_loads(),
+        )
+        key = worker_key(self._holder.machine, f"{self._holder.worker}-{self._holder.pid}")
+        await self._local.bucket(LEASE_BUCKET).put(key, msgspec.json.encode(record))
+
+    async def _write_records(self) -> None:
+        """How the rungs run, where that changed; and what broadcasts left that are over."""
+        live = self._local.bucket(LIVE_BUCKET)
+        for record in self._governor.records():
+            await live.put(rungs_key(record.broadcast_id), msgspec.json.encode(record))
+            self._governor.written(record)
+        for key, _ in self._live.items("rungs."):
+            broadcast_id = key.partition(".")[2]
+            if broadcast_id not in self._jobs and self._openings.is_over(broadcast_id):
+                await live.delete(key)

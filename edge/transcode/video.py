@@ -10,6 +10,7 @@ from appliance.runtime.bus import Bus
 from edge.media.ladder import RUNGS, Rung, SourceDescription, ladder_of
 from edge.media.segmenter import SegmenterConfig
 from edge.transcode.announcing import Announcer, Changes
+from edge.transcode.control import RungControl, Usage
 from edge.transcode.engines.base import RungFormat
 from edge.transcode.engines.catalogue import candidates
 from edge.transcode.engines.lineup import Lineup
@@ -64,8 +65,11 @@ class VideoLane:
         view: BroadcastView,
         writer: RenditionWriter,
         failed: Callable[[BaseException], None],
+        control: RungControl,
     ) -> None:
         """`failed` may be called from any thread."""
+        self._control = control
+        self._pipeline: Pipeline | None = None
         self._config = config
         self._local = local
         self._view = view
@@ -73,8 +77,17 @@ class VideoLane:
         self._failed = failed
         self._changes = Changes()
 
+    @property
+    def is_transcoding(self) -> bool:
+        """Whether frames may be on their way."""
+        return self._pipeline is not None
+
+    def usage(self) -> dict[str, Usage]:
+        """What each thread has used since it began."""
+        return self._pipeline.usage() if self._pipeline is not None else {}
+
     async def run(self) -> None:
-        """UnavailableError when the log is away for long.
+        """Until the broadcast is over, or `control` ends the work. UnavailableError: the log is away for long.
 
         A source that players can no longer be given gets another ladder: then the lane begins anew, where the
         log of each rung ends.
@@ -110,18 +123,34 @@ class VideoLane:
         workers = await self._workers(rungs, start)
         self._writer.fence(start.rungs)
         reader = SourceReader(self._local, media(broadcast_id, SOURCE), self._config.idle_drain_s)
-        pipeline = Pipeline(workers, reader.taken, self._failed)
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+
+        def has_ended() -> None:
+            loop.call_soon_threadsafe(ended.set)
+
+        pipeline = Pipeline(workers, reader.taken, self._failed, self._control, has_ended)
         pipeline.start()
-        try:
-            await reader.run(
+        self._pipeline = pipeline
+        reading = asyncio.ensure_future(
+            reader.run(
                 start.sequence,
                 Lead(start.msn),
                 pipeline,
                 lambda header: self._view.form_of(SOURCE, header),
                 lambda: self._view.is_over,
             )
+        )
+        ending = asyncio.ensure_future(ended.wait())
+        try:
+            await asyncio.wait({reading, ending}, return_when=asyncio.FIRST_COMPLETED)
+            if reading.done():
+                reading.result()
         finally:
+            for task in (reading, ending):
+                task.cancel()
+            await asyncio.gather(reading, ending, return_exceptions=True)
             await asyncio.to_thread(pipeline.stop)
+            self._pipeline = None
 
     async def _rungs(self) -> list[Rung]:
         """Waits for the source: sound may have come before the picture."""

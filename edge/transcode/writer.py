@@ -31,6 +31,7 @@ _LATENCY = histogram(
     ["rung"],
 )
 _SETTLE_S = 10.0
+_LATELY_S = 5.0
 
 
 class Announced(NamedTuple):
@@ -59,6 +60,7 @@ class RenditionWriter:
         self._loop = asyncio.get_running_loop()
         self._fences: dict[str, int] = {}
         self._shut = False
+        self._late: dict[str, tuple[float, float]] = {}  # of each rendition's last part: when, how late
         self._pending: set[asyncio.Future[int]] = set()
 
     def fence(self, positions: Mapping[str, RungPosition]) -> None:
@@ -77,6 +79,11 @@ class RenditionWriter:
         _, late = await asyncio.wait(self._pending, timeout=_SETTLE_S)
         if late:
             raise UnavailableError("the log does not answer")
+
+    def late_s(self) -> float:
+        """From the arrival of a part's last frame to the part, of the latest rendition in the last seconds."""
+        since = self._loop.time() - _LATELY_S
+        return max((late_s for at, late_s in self._late.values() if at >= since), default=0.0)
 
     async def announce(
         self,
@@ -134,7 +141,10 @@ class RenditionWriter:
         future.add_done_callback(self._on_appended)
         if header.flags & ChunkFlag.LAST_OF_PART and output.data:
             _PARTS.labels(output.rung).inc()
-            _LATENCY.labels(output.rung).observe(max(0.0, (now_us() - header.late_us) / 1e6))
+            late_s = max(0.0, (now_us() - header.late_us) / 1e6)
+            _LATENCY.labels(output.rung).observe(late_s)
+            if header.late_us:
+                self._late[output.rung] = self._loop.time(), late_s
 
     def _on_appended(self, future: "asyncio.Future[int]") -> None:
         self._pending.discard(future)

@@ -1,103 +1,24 @@
 """A transcoder on a real log: what ingest wrote of a source that players cannot play becomes a ladder."""
 
 import asyncio
-from collections.abc import Sequence
 
-import msgspec
 import pytest
 
-from appliance.contracts.media import (
-    CHUNK_HEADER,
-    AudioFormat,
-    Broadcast,
-    BroadcastState,
-    ChunkHeader,
-    Init,
-    Rendition,
-    VideoFormat,
-)
-from appliance.contracts.subjects import (
-    LEASE_BUCKET,
-    LIVE_BUCKET,
-    MEDIA_STREAM,
-    broadcast_key,
-    media,
-    rendition_key,
-)
+from appliance.contracts.media import AudioFormat, Init, Rendition, VideoFormat
+from appliance.contracts.subjects import LEASE_BUCKET, MEDIA_STREAM, media
 from appliance.runtime.bus import Bus
-from appliance.runtime.settings import MediaSettings, TranscodeSettings
-from appliance.runtime.streams import BucketSpec, StreamSpec
-from edge.protocols.fmp4 import AudioTrack, Sample, VideoTrack, init_segment, read_fragments
-from edge.transcode.chunks import SourceChunk
+from appliance.runtime.settings import MediaSettings
+from edge.protocols.fmp4 import AudioTrack, VideoTrack, init_segment
 from edge.transcode.service import TranscodeService
+from tests.integration.transcode.transcode_site import BROADCAST, SETTINGS, Site, h264_record, live, make_site
 from tests.unit.transcode.encoded_sources import FRAME, chunks_of, picture_source, sound_source
 
-BROADCAST = "b1"
 GOP = 30
-SETTINGS = TranscodeSettings(preset="ultrafast", lease_ttl_s=2.0)
-
-
-class Site:
-    """What ingest would have done."""
-
-    def __init__(self, bus: Bus) -> None:
-        self.bus = bus
-        self.live = bus.bucket(LIVE_BUCKET)
-
-    async def put(self, record: Broadcast | Rendition) -> None:
-        key = broadcast_key(BROADCAST)
-        if isinstance(record, Rendition):
-            key = rendition_key(BROADCAST, record.name)
-        await self.live.put(key, msgspec.json.encode(record))
-
-    async def append(self, name: str, chunks: Sequence[SourceChunk]) -> None:
-        for chunk in chunks:
-            await self.bus.append(
-                media(BROADCAST, name),
-                chunk.data,
-                message_id=chunk.header.message_id(BROADCAST, name),
-                headers={CHUNK_HEADER: chunk.header.encode()},
-            )
-
-    async def read(self, name: str, until: int, timescale: int = 90_000) -> list[tuple[ChunkHeader, list[Sample]]]:
-        """The rendition's chunks up to media time `until` seconds."""
-        found: list[tuple[ChunkHeader, list[Sample]]] = []
-        async with asyncio.timeout(15):
-            async for message in self.bus.tail(MEDIA_STREAM, [media(BROADCAST, name)], 1):
-                header = ChunkHeader.decode(message.headers[CHUNK_HEADER])
-                pieces = read_fragments(message.data) if message.data else []
-                found.append((header, [sample for piece in pieces for sample in piece.samples]))
-                if header.dts + header.duration >= until * timescale:
-                    return found
-        raise AssertionError("the log ended")
-
-    async def rendition(self, name: str) -> Rendition:
-        entry = await self.live.get(rendition_key(BROADCAST, name))
-        assert entry is not None
-        return msgspec.json.decode(entry.value, type=Rendition)
 
 
 @pytest.fixture
 async def site(bus: Bus) -> Site:
-    await bus.ensure_stream(StreamSpec(MEDIA_STREAM, ("media.>",), max_bytes=64 << 20))
-    await bus.ensure_bucket(BucketSpec(LIVE_BUCKET))
-    await bus.ensure_bucket(BucketSpec(LEASE_BUCKET, ttl_s=2.0, synced=False))
-    return Site(bus)
-
-
-def live(**changes: object) -> Broadcast:
-    record = Broadcast(
-        broadcast_id=BROADCAST,
-        channel_id="c1",
-        channel="alice",
-        user_id="u1",
-        edge_id="e1",
-        state=BroadcastState.LIVE,
-        epoch=1,
-        ladder=["180p"],
-        has_video=True,
-    )
-    return msgspec.structs.replace(record, **changes)
+    return await make_site(bus)
 
 
 def vp8_record() -> Rendition:
@@ -155,10 +76,7 @@ async def test_a_ladder_that_changes_while_it_runs(site: Site) -> None:
     """The source can no longer be given to players: a rung of its own size joins, the others go on."""
     source = await asyncio.to_thread(picture_source, "libx264", 4 * GOP, GOP, (640, 480))
     chunks = chunks_of(source.samples, source.form, segments=[0, GOP, 2 * GOP, 3 * GOP])
-    video = VideoFormat(codec="avc1.42c01e", width=640, height=480, frame_rate=(30, 1))
-    data = init_segment(VideoTrack(config=source.form.extradata, width=640, height=480))
-    inits = [Init(init=0, data=data, video=video)]
-    await site.put(Rendition(broadcast_id=BROADCAST, name="source", timescale=90_000, bandwidth=1, inits=inits))
+    await site.put(h264_record(source, 640, 480))
     await site.put(live(ladder=["source", "360p"]))
     service = TranscodeService(SETTINGS, MediaSettings(), site.bus, 0)
     await service.start()
