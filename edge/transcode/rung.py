@@ -84,6 +84,7 @@ class RungWorker:
         self._queue: queue.Queue[Picture | Gap | _Finish | _Stop] = queue.Queue(_QUEUE)
         self._thread = threading.Thread(target=self._run, name=f"rung-{rung.name}", daemon=True)
         self._encoding = False
+        self._last_pts = 0  # of the frame encoded last
         self._msn = 0  # of the segment that the frame at hand belongs to
         self._index = 0  # of the frame in its segment: which ones a halved rate drops
         self._source_sequence = 1
@@ -167,13 +168,25 @@ class RungWorker:
             return
         if halved:
             picture = picture._replace(duration=2 * picture.duration)
-        if self._msn < self.use.from_msn or self._position.has_frame(self._msn, picture.pts):
-            self._push(Done(picture, None))  # the log has it, or it cannot be decoded with its segment
+        if self._is_left_out(picture):
+            self._push(Done(picture, None))
             return
-        key = boundary is not None or not self._encoding
+        key = boundary is not None or not self._encoding or self._is_behind_a_hole(picture)
         self._encoding = True
+        self._last_pts = picture.pts
         for done in self._encoder.encode(picture, key):
             self._push(done)
+
+    def _is_left_out(self, picture: Picture) -> bool:
+        """The log has it, or it cannot be decoded with its segment. A GOP that is reordered is made as a whole."""
+        if self._msn < self.use.from_msn:
+            return True
+        return not self._encoder.reorder_delay and self._position.has_frame(self._msn, picture.pts)
+
+    def _is_behind_a_hole(self, picture: Picture) -> bool:
+        """Whether reordered frames would be shown before they are decoded, so far is it from the one before."""
+        delay = self._encoder.reorder_delay
+        return 0 < delay < picture.pts - self._last_pts
 
     def _push(self, done: Done) -> None:
         """Frames without an access unit are counted, so that parts are cut where every worker cuts them."""
@@ -188,7 +201,9 @@ class RungWorker:
         if unit is not None:
             self.usage = Usage(time.thread_time(), self.usage.media_s + picture.duration / VIDEO_TIMESCALE)
         key, data = (unit.key, unit.data) if unit is not None else (False, b"")
-        sample = Sample(picture.pts, picture.duration, 0, key, data)
+        dts = picture.pts - self._encoder.reorder_delay
+        cts = unit.pts - dts if unit is not None else 0
+        sample = Sample(dts, picture.duration, cts, key, data)
         self._send(segmenter.push(sample, pdt_us=picture.pdt_us, msn=msn, discontinuity=discontinuity), boundary)
 
     def _begin(self, boundary: Boundary | None) -> Segmenter:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from appliance.contracts.directory import Profile
 from appliance.contracts.media import SOURCE, VIDEO_TIMESCALE, Broadcast, Rendition
 from appliance.contracts.subjects import media
 from appliance.runtime.bus import Bus
@@ -12,7 +13,7 @@ from edge.media.segmenter import SegmenterConfig
 from edge.transcode.announcing import Announcer, Changes
 from edge.transcode.control import RungControl, Usage
 from edge.transcode.engines.base import RungFormat
-from edge.transcode.engines.catalogue import candidates
+from edge.transcode.engines.catalogue import QUALITY, candidates
 from edge.transcode.engines.lineup import Lineup
 from edge.transcode.pipeline import Pipeline
 from edge.transcode.reader import Lead, SourceReader
@@ -182,7 +183,8 @@ class VideoLane:
             given_boundaries=True,
         )
         form = RungFormat(rung.width, rung.height, rung.bit_rate, rung.frame_rate, self._config.preset)
-        lineup = Lineup(form, candidates(self._config.engines))
+        first = [QUALITY] if broadcast.profile is Profile.QUALITY else []
+        lineup = Lineup(form, [*first, *candidates(self._config.engines)])
         inits = Announcer(self._config.segment_target_s, self._local, self._view, self._writer, rung, self._changes)
         worker = await asyncio.to_thread(
             RungWorker, rung, lineup, segmenter, position, self._writer.emit, self._failed, inits.change

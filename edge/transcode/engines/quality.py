@@ -13,6 +13,7 @@ from edge.transcode.engines.scaler import Scaler
 from edge.transcode.engines.x264 import open_x264
 
 _LEAST_DELAY = TIME_BASE.denominator // 10
+_MOST_DELAY = TIME_BASE.denominator // 2  # media times begin at 1 s
 _DELAY_FRAMES = 2
 _OPTIONS = {
     "preset": "veryfast",
@@ -26,13 +27,14 @@ _OPTIONS = {
 def delay_of(form: RungFormat) -> int:
     """From the decode to the presentation time of a key frame, in ticks: enough for frames a little irregular.
 
-    0 when the frame rate is not known: then there is no telling how far apart frames are, and no B-frames.
+    0 when the frame rate is not known or too low: then frames may be any distance apart, and there are no B-frames.
     """
     numerator, denominator = form.frame_rate
     if numerator <= 0 or denominator <= 0:
         return 0
     frame = TIME_BASE.denominator * denominator // numerator
-    return max(_LEAST_DELAY, _DELAY_FRAMES * frame)
+    delay = max(_LEAST_DELAY, _DELAY_FRAMES * frame)
+    return delay if delay <= _MOST_DELAY else 0
 
 
 class QualityX264:
@@ -43,7 +45,7 @@ class QualityX264:
         self._form = form
         self.reorder_delay = delay_of(form)
         if not self.reorder_delay:
-            raise EngineError("the frame rate is not known: no B-frames")
+            raise EngineError("the frame rate is not known or too low for B-frames")
         self._scaler = Scaler(form.width, form.height)
         self._open()
         self.config = bytes(self._context.extradata or b"")
