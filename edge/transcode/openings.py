@@ -72,8 +72,9 @@ class Openings:
         free_since = self._site.free_since(broadcast.broadcast_id, now)
         if free_since is None:
             return LOOK_S
-        others, governor = self._site.candidates(now), self._governor
+        governor = self._governor
         room = governor.budget - governor.load - sum(self._site.neighbours(now))
+        others = self._site.candidates(now, room)
         had = self._had_by(broadcast.broadcast_id)
         delay = placement_delay(
             Candidate(self._me, governor.load, room),

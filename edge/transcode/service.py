@@ -32,6 +32,7 @@ from edge.transcode.video import JobConfig
 
 _SOON_S = 0.01  # what is written together is looked at together
 _REST_S = 2.0  # before a broadcast that failed here is tried again
+_HEARS_S = 2.0
 _GOVERN_S = 0.5  # well within the life of what is announced
 _HAND_OVER_S = 8.0  # a segment; well within the time that a role has to stop
 _SETTLE_S = 3.0  # what is on its way to the log
@@ -60,6 +61,7 @@ class TranscodeService:
         self._appender = Appender(local)
         self._holder = this_holder(f"transcode-{worker}")
         self._name = f"{self._holder.machine}.{self._holder.worker}-{self._holder.pid}"
+        self._key = worker_key(self._holder.machine, f"{self._holder.worker}-{self._holder.pid}")
         self._governor = Governor(settings, usable_cores(), self._name)
         self._site = Site(self._name, self._holder.machine, settings.lease_ttl_s)
         self._live = Replica(local, LIVE_BUCKET, self._on_change)
@@ -68,23 +70,30 @@ class TranscodeService:
         self._jobs: dict[str, Job] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._draining = False
+        self._hears = asyncio.Event()  # what this worker told of itself
         self._seen = asyncio.Event()  # something that may be taken
         self._due = asyncio.Event()  # something that changes what should run
         self._tasks = Tasks(on_failure)
         self._log = get_logger("transcode")
 
     async def start(self) -> None:
-        """Begins to look for broadcasts. UnavailableError; ConfigError for an engine that there is not."""
+        """Begins to look for broadcasts, once it hears what workers tell each other.
+
+        UnavailableError; ConfigError for an engine that there is not.
+        """
         engines = await asyncio.to_thread(usable_engines, self._settings.engines, SelfTests())
         self._config = dataclasses.replace(self._config, engines=engines)
         await self._appender.start()
         await self._leases.start()
         await self._live.start()
+        await self._announce()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_HEARS_S):
+                await self._hears.wait()
         if self._folder is not None:
             self._tasks.start(self._calibrate(self._folder / "transcode"), "calibrate")
         self._tasks.start(self._look(), "look-for-broadcasts")
         self._tasks.start(self._govern(), "govern")
-        self._due.set()  # the others are to know of this worker
 
     async def drain(self) -> None:
         """Takes no new broadcast. Others that live go on with each job where segments meet."""
@@ -138,6 +147,8 @@ class TranscodeService:
             job.view.set_broadcast(msgspec.json.decode(value, type=Broadcast))
 
     def _on_lease(self, key: str, value: bytes | None) -> None:
+        if key == self._key:
+            self._hears.set()
         if self._site.heard(key, value, self._now()):
             self._due.set()
         if value is None:
@@ -249,8 +260,7 @@ class TranscodeService:
             draining=self._draining,
             jobs=self._governor.job_loads(),
         )
-        key = worker_key(self._holder.machine, f"{self._holder.worker}-{self._holder.pid}")
-        await self._local.bucket(LEASE_BUCKET).put(key, msgspec.json.encode(record))
+        await self._local.bucket(LEASE_BUCKET).put(self._key, msgspec.json.encode(record))
 
     async def _write_records(self) -> None:
         """How the rungs run, where that changed; and what broadcasts left that are over."""

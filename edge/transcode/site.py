@@ -77,13 +77,14 @@ class Site:
         here = [one for one, _ in self._workers.values() if one.machine == self._machine]
         return [one.load for one in here if one.name != self._me]
 
-    def candidates(self, now: float) -> list[Candidate]:
-        """The others with what their machines have left."""
+    def candidates(self, now: float, room: float) -> list[Candidate]:
+        """The others with what their machines have left; `room` is left of this one."""
         others = self.others(now)
         loads: dict[str, float] = defaultdict(float)
         for one, _ in self._workers.values():
             loads[one.machine] += one.load
-        return [Candidate(one.name, one.load, one.budget - loads[one.machine]) for one in others]
+        rooms = {one.machine: one.budget - loads[one.machine] for one in others} | {self._machine: room}
+        return [Candidate(one.name, one.load, rooms[one.machine]) for one in others]
 
     def watchers(self, broadcast_id: str, now: float) -> dict[str, int]:
         """Viewers by rendition, of all origins together."""

@@ -44,8 +44,8 @@ def test_workers_of_the_same_machine_share_its_room(site: Site) -> None:
     for name, load, machine in (("m.me", 0.5, "m"), ("m.b", 1.0, "m"), ("n.c", 0.25, "n")):
         site.heard(*worker(name, load, machine), 0.0)
     assert site.neighbours(1.0) == [1.0]
-    assert {one.name: (one.load, one.room) for one in site.candidates(1.0)} == {
-        "m.b": (1.0, 1.5),
+    assert {one.name: (one.load, one.room) for one in site.candidates(1.0, 1.4)} == {
+        "m.b": (1.0, 1.4),
         "n.c": (0.25, 2.75),
     }
     site.heard(*worker("m.b", 1.0, draining=True), 2.0)
