@@ -100,6 +100,9 @@ class TranscodeSettings:
     broadcasts: int = _leaf(8, "broadcasts", "Most broadcasts of one transcoder process.")
     preset: str = _leaf("superfast", "name", "x264 preset.")
     lease_ttl_s: float = _leaf(2.0, "s", "A worker that is silent for so long loses its broadcast.")
+    preview_s: float = _leaf(10.0, "s", "Between two pictures of a live broadcast; 0: no pictures.")
+    storyboard_s: float = _leaf(10.0, "s", "Between two tiles of its storyboard; 0: no storyboard.")
+    pictures_bytes: int = _leaf(128 << 20, "bytes", "Most the pictures of all broadcasts may take on disk.")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

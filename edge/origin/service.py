@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 
-from appliance.contracts.subjects import DIRECTORY_BUCKET, LIVE_BUCKET
+from appliance.contracts.subjects import DIRECTORY_BUCKET, LIVE_BUCKET, PICTURES_BUCKET
 from appliance.runtime.bus import Bus
 from appliance.runtime.clock import now_ms
 from appliance.runtime.replica import Replica
@@ -17,6 +17,7 @@ from edge.origin.part_store import PartStore
 from edge.origin.routes import Handoff, Routes
 from edge.origin.server import OriginServer, deliverer
 from edge.origin.static import Pages
+from edge.origin.thumbs import Thumbs
 
 
 class OriginService:
@@ -56,11 +57,21 @@ class OriginService:
             self.catalogue.health_document, self.catalogue.channel, self._directory, config.health_clients, now_ms
         )
         self._live = Replica(local, LIVE_BUCKET, self.catalogue.live_changed)
+        self._thumbs = Thumbs(
+            channels=self.catalogue,
+            shelf=local.bucket(PICTURES_BUCKET),
+            tally=self.tally,
+            deliver=deliverer(loop),
+            clock=loop.time,
+            most_bytes=config.picture_bytes,
+            on_failure=on_failure,
+        )
         routes = Routes(
             catalogue=self.catalogue,
             pages=Pages(config.pages, config.connect_sources),
             events=self._events,
             health=self._health,
+            thumbs=self._thumbs,
             tally=self.tally,
             clock=loop.time,
             is_ready=lambda: self._ready,
@@ -93,6 +104,7 @@ class OriginService:
         """Ends everything."""
         self._ready = False
         await self.catalogue.close()
+        await self._thumbs.close()
         await self.server.stop()
         await self._live.close()
         await self._directory.close()

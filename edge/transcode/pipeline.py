@@ -63,7 +63,10 @@ class Pipeline:
         rungs: list[RungWorker],
         taken: Callable[[], None],
         failed: Callable[[BaseException], None],
+        offer: Callable[[VideoFrame, tuple[int, int], int], None] | None = None,
     ) -> None:
+        """`offer` is shown each frame that starts a segment, its sample aspect and wall clock; it must not wait."""
+        self._offer = offer
         self._rungs = rungs
         self._taken = taken
         self._failed = failed
@@ -185,6 +188,8 @@ class Pipeline:
             frame, frame.pts, times.duration, times.pdt_us, times.late_us, boundary,
             form.frame_rate, form.sample_aspect,
         )  # fmt: skip
+        if boundary is not None and self._offer is not None:
+            self._offer(frame, form.sample_aspect, times.pdt_us)
         for rung in self._rungs:
             rung.put(picture)
 

@@ -17,6 +17,7 @@ from appliance.runtime.replica import Replica
 from appliance.runtime.settings import MediaSettings, TranscodeSettings
 from appliance.runtime.tasks import Tasks
 from edge.transcode.job import SOURCES, Job, wants_transcoding
+from edge.transcode.pictures.preview import PictureRules
 from edge.transcode.video import JobConfig
 
 _LOOK_S = 0.25  # how often free broadcasts are looked for: part of the time a take-over takes
@@ -30,7 +31,8 @@ class TranscodeService:
 
     def __init__(self, settings: TranscodeSettings, media: MediaSettings, local: Bus, worker: int) -> None:
         self._settings = settings
-        self._config = JobConfig(settings.preset, media.segment_target_s)
+        pictures = PictureRules(settings.preview_s, settings.storyboard_s, media.log_age_s)
+        self._config = JobConfig(settings.preset, media.segment_target_s, pictures=pictures)
         self._local = local
         self._appender = Appender(local)
         self._live = Replica(local, LIVE_BUCKET, self._on_change)

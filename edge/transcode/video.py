@@ -5,12 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from appliance.contracts.media import SOURCE, VIDEO_TIMESCALE, Broadcast, Rendition, VideoFormat
-from appliance.contracts.subjects import media
+from appliance.contracts.subjects import PICTURES_BUCKET, media
 from appliance.runtime.bus import Bus
 from edge.media.ladder import Rung, SourceDescription, ladder_of
 from edge.media.segmenter import SegmenterConfig
 from edge.protocols.codecs import avc
 from edge.protocols.fmp4 import VideoTrack, init_segment
+from edge.transcode.pictures.preview import NO_PICTURES, PictureRules, Pictures
 from edge.transcode.pipeline import Pipeline
 from edge.transcode.reader import Lead, SourceReader
 from edge.transcode.resume import RungPosition, find_start
@@ -28,6 +29,7 @@ class JobConfig:
     preset: str
     segment_target_s: float
     idle_drain_s: float = 1.0
+    pictures: PictureRules = NO_PICTURES
 
 
 def rungs_to_make(broadcast: Broadcast, source: Rendition | None) -> list[Rung]:
@@ -107,7 +109,9 @@ class VideoLane:
         workers = [await self._worker(rung, start.rungs[rung.name]) for rung in rungs]
         self._writer.fence(start.rungs)
         reader = SourceReader(self._local, media(broadcast_id, SOURCE), self._config.idle_drain_s)
-        pipeline = Pipeline(workers, reader.taken, self._failed)
+        pictures = Pictures(self._local.bucket(PICTURES_BUCKET), broadcast_id, self._config.pictures)
+        pictures.start()
+        pipeline = Pipeline(workers, reader.taken, self._failed, pictures.offer)
         pipeline.start()
         try:
             await reader.run(
@@ -119,6 +123,7 @@ class VideoLane:
             )
         finally:
             await asyncio.to_thread(pipeline.stop)
+            await pictures.stop()
 
     async def _rungs(self) -> list[Rung]:
         """Waits for the source: sound may have come before the picture."""
