@@ -158,8 +158,8 @@ class Pictures:
         except av.error.FFmpegError as error:
             _FAILED.labels("frame").inc()
             self._log.debug("no_picture", error=repr(error))
-        _TOOK.observe(time.thread_time() - began)
         if files:
+            _TOOK.observe(time.thread_time() - began)
             self._in_loop(self._store(files, still.at_ms))
 
     def _previews(self, still: Still) -> dict[str, bytes]:
