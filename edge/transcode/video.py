@@ -122,6 +122,7 @@ class VideoLane:
                 lambda: self._view.is_over,
             )
         finally:
+            pictures.close()
             await asyncio.to_thread(pipeline.stop)
             await pictures.stop()
 

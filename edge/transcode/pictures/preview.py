@@ -75,13 +75,17 @@ class Pictures:
             self._thread = threading.Thread(target=self._run, name="pictures", daemon=True)
             self._thread.start()
 
-    async def stop(self) -> None:
-        """Ends the thread; a frame that waits is dropped."""
+    def close(self) -> None:
+        """Nothing is stored from now on; a frame that waits is dropped, and the thread ends soon."""
         with self._ready:
             self._stopped = True
             self._ready.notify()
             if self._cancel is not None:
                 self._cancel()
+
+    async def stop(self) -> None:
+        """Closes, and waits for the thread."""
+        self.close()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join, _JOIN_S)
 
