@@ -124,7 +124,6 @@ class VideoLane:
         finally:
             pictures.close()
             await asyncio.to_thread(pipeline.stop)
-            await pictures.stop()
 
     async def _rungs(self) -> list[Rung]:
         """Waits for the source: sound may have come before the picture."""

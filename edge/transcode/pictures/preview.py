@@ -35,7 +35,6 @@ _TOOK = histogram(
 )
 _EARLY = 0.9  # segments come a little early or late: this part of the interval is enough
 _STORE_S = 8.0
-_JOIN_S = 10.0
 _NICE = 10
 _COLUMNS, _ROWS = 5, 2  # a sheet of the live window: full after a hundred seconds, then never changed again
 
@@ -76,18 +75,15 @@ class Pictures:
             self._thread.start()
 
     def close(self) -> None:
-        """Nothing is stored from now on; a frame that waits is dropped, and the thread ends soon."""
+        """Nothing is stored from now on; a frame that waits is dropped.
+
+        The thread ends by itself: on a busy machine that takes a while, and nobody may wait for it with a lease.
+        """
         with self._ready:
             self._stopped = True
             self._ready.notify()
             if self._cancel is not None:
                 self._cancel()
-
-    async def stop(self) -> None:
-        """Closes, and waits for the thread."""
-        self.close()
-        if self._thread is not None:
-            await asyncio.to_thread(self._thread.join, _JOIN_S)
 
     def offer(self, frame: VideoFrame, sample_aspect: tuple[int, int], pdt_us: int) -> None:
         """A frame that starts a segment, and its wall clock; from the decoding thread. Never waits."""

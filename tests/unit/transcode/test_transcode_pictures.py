@@ -1,7 +1,6 @@
 """Previews and storyboards of real decoded frames."""
 
 import asyncio
-import threading
 
 import av
 import msgspec
@@ -199,6 +198,14 @@ async def until(what: object) -> None:
             await asyncio.sleep(0.005)
 
 
+async def ended(pictures: Pictures) -> None:
+    pictures.close()
+    thread = pictures._thread
+    if thread is not None:
+        await asyncio.to_thread(thread.join, 5)
+        assert not thread.is_alive()
+
+
 def offer(pictures: Pictures, level: int, second: int) -> None:
     pictures.offer(grey((64, 36), level, second * 90_000), SQUARE, second * 1_000_000)
 
@@ -216,7 +223,7 @@ async def test_the_newest_frame_wins_while_the_bus_is_slow() -> None:
     shelf.open.set()
     key = preview_key("b", 320, "webp")
     await until(lambda: key in shelf.values and shelf.picture(key).at_ms == 5000)
-    await pictures.stop()
+    await ended(pictures)
     assert set(shelf.values) == {preview_key("b", size, form) for size in PREVIEW_SIZES for form in PREVIEW_FORMATS}
 
 
@@ -229,7 +236,7 @@ async def test_previews_and_the_storyboard_come_at_their_times() -> None:
         offer(pictures, 50, second)
         await asyncio.sleep(0.05)
     await until(lambda: b"00:00:12" in shelf.values.get(storyboard_key("b"), b""))
-    await pictures.stop()
+    await ended(pictures)
     cues = parse_vtt(shelf.picture(storyboard_key("b")).data.decode())
     assert [(cue.start_ms, cue.end_ms) for cue in cues] == [(10_000, 12_000), (12_000, 14_000)]
     assert shelf.picture(preview_key("b", 640, "jpg")).at_ms == 10_000
@@ -253,8 +260,7 @@ async def test_nothing_here_fails_a_job() -> None:
     shelf.open.clear()
     offer(pictures, 50, 3)
     await asyncio.sleep(0.02)
-    await pictures.stop()
-    assert not [thread for thread in threading.enumerate() if thread.name == "pictures" and thread.is_alive()]
+    await ended(pictures)
 
 
 async def test_without_an_interval_there_is_no_thread() -> None:
@@ -262,4 +268,4 @@ async def test_without_an_interval_there_is_no_thread() -> None:
     pictures.start()
     offer(pictures, 50, 1)
     assert pictures._thread is None
-    await pictures.stop()
+    await ended(pictures)
