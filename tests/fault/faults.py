@@ -37,6 +37,7 @@ class Saboteur:
     """Does to one broadcast's transcoder, or to the log under it, what `KINDS` names."""
 
     KINDS = ("kill", "freeze", "terminate", "bus", "starve")
+    TAKE_OVERS = ("kill", "freeze", "terminate")  # after these another worker goes on
 
     def __init__(self, node: Node, bus: Bus, broadcast_id: str) -> None:
         self._node = node

@@ -63,9 +63,9 @@ def lateness(recorder: HlsRecorder) -> dict[str, float]:
 
 
 def gap_of(track: Track, begin: float, end: float) -> float:
-    """Longest time between two parts, of those that overlap [begin, end]."""
+    """Longest time between two parts, of those that ended within (begin, end]."""
     times = [unit.at for unit in track.units]
-    return max((b - a for a, b in itertools.pairwise(times) if b > begin and a < end), default=0.0)
+    return max((b - a for a, b in itertools.pairwise(times) if begin < b <= end), default=0.0)
 
 
 async def test_random_faults(fresh_node: Callable[..., Node], clips: ClipMaker) -> None:
@@ -110,7 +110,7 @@ def report(recorder: HlsRecorder, done: list[tuple[Fault, float]]) -> None:
         missing[name] = [number for number in range(last + 1) if not counts[number]]
         doubled[name] = [number for number, count in counts.items() if count > 1]
     gaps = {(fault, end): max(gap_of(recorder.tracks[n], fault.at, end) for n in RUNGS) for fault, end in done}
-    taken = [gap for (fault, _), gap in gaps.items() if fault.kind != "starve"]
+    taken = [gap for (fault, _), gap in gaps.items() if fault.kind in Saboteur.TAKE_OVERS] or [0.0]
     for kind in Saboteur.KINDS:
         found = [gap for (fault, _), gap in gaps.items() if fault.kind == kind]
         if found:
