@@ -10,6 +10,7 @@ import zlib
 MEDIA_STREAM = "MEDIA"  # LOCAL: the part log
 LIVE_BUCKET = "live"  # LOCAL: broadcasts and renditions as the site sees them now
 LEASE_BUCKET = "lease"  # LOCAL: who transcodes what, who could and what is asked for, with a TTL
+PICTURES_BUCKET = "pictures"  # LOCAL: previews and storyboards of live broadcasts, with a TTL
 DIRECTORY_BUCKET = "directory"  # hub: keys, tokens, channels; each edge keeps a copy of the same name
 HUB_DOMAIN = "hub"
 CENTRE_CONSUMER = "centre"  # durable consumer by which the centre drains an outbox
@@ -117,6 +118,22 @@ def worker_key(machine: str, worker: str) -> str:
 def demand_key(origin: str) -> str:
     """Who watches what at an origin process (appliance.contracts.transcode)."""
     return f"demand.{origin}"
+
+
+# Keys of the pictures bucket.
+def preview_key(broadcast_id: str, size: int, form: str) -> str:
+    """Newest picture of a broadcast: `size` and `form` of appliance.contracts.pictures."""
+    return f"{broadcast_id}.{size}.{form}"
+
+
+def storyboard_key(broadcast_id: str) -> str:
+    """The WebVTT of a broadcast's storyboard."""
+    return f"{broadcast_id}.storyboard.vtt"
+
+
+def sheet_key(broadcast_id: str, sheet: int) -> str:
+    """A JPEG of tiles that the storyboard names."""
+    return f"{broadcast_id}.sheet.{sheet}"
 
 
 # Keys of the directory bucket.

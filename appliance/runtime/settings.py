@@ -112,6 +112,9 @@ class TranscodeSettings:
     rungs: Texts = _leaf(_RUNGS[:-1], "names", "Rungs of a channel, below its source.", choices=_RUNGS)
     partner_rungs: Texts = _leaf(_RUNGS, "names", "The same of a partner's channel.", choices=_RUNGS)
     lease_ttl_s: float = _leaf(2.0, "s", "A worker that is silent for so long loses its broadcast.")
+    preview_s: float = _leaf(10.0, "s", "Between two pictures of a live broadcast; 0: no pictures.")
+    storyboard_s: float = _leaf(10.0, "s", "Between two tiles of its storyboard; 0: no storyboard.")
+    pictures_bytes: int = _leaf(128 << 20, "bytes", "Most the pictures of all broadcasts may take on disk.")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -52,11 +52,15 @@ class StreamSpec:
 
 @dataclass(frozen=True, slots=True)
 class BucketSpec:
-    """A key-value bucket that keeps the last value of each key."""
+    """A key-value bucket that keeps the last value of each key.
+
+    `max_bytes`: beyond it the values that were written longest ago are dropped; 0 means no limit.
+    """
 
     name: str
     ttl_s: float = 0.0
     synced: bool = True
+    max_bytes: int = 0
 
     def stream(self) -> StreamSpec:
         """The stream that holds it."""
@@ -64,8 +68,9 @@ class BucketSpec:
             f"KV_{self.name}",
             (f"$KV.{self.name}.>",),
             max_age_s=self.ttl_s,
+            max_bytes=self.max_bytes,
             synced=self.synced,
-            refuse_when_full=True,
+            refuse_when_full=not self.max_bytes,
             per_subject=1,
             key_value=True,
         )

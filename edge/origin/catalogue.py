@@ -258,6 +258,7 @@ class Catalogue:
                     "viewers": self.viewers(record.broadcast_id),
                     "width": width,
                     "height": height,
+                    "thumbnail": f"/thumb/{record.channel}.jpg" if record.has_video else None,
                 }
             )
         found.sort(key=lambda one: (-int(str(one["viewers"])), str(one["channel"])))

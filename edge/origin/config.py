@@ -17,6 +17,7 @@ class OriginConfig:
     min_segments: int = 6  # whatever the window says [Apple 8.11]
     idle_s: float = 60.0  # a broadcast nobody asked for in so long is no longer followed
     store_bytes: int = 1 << 30  # chunks held by this process
+    picture_bytes: int = 16 << 20  # pictures kept for a moment by this process
     connections: int = 20_000
     waiters: int = 20_000  # held requests
     event_clients: int = 5_000  # of /live/events

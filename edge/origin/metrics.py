@@ -17,7 +17,8 @@ class Tally:
     """Counts of this process since it began; `flush` moves what is new to the metrics.
 
     Event names: stalled_cut, idle_cut, head_timeout, over_connections, over_waiters, evicted_segment,
-    bad_request, bad_chunk, bad_record, pending_dropped, late_part, log_gap, handed_off, handoff_refused.
+    bad_request, bad_chunk, bad_record, pending_dropped, late_part, log_gap, handed_off, handoff_refused,
+    pictures_busy, pictures_away.
     """
 
     def __init__(self) -> None:

@@ -45,7 +45,7 @@ class Response:
         self.unsized = unsized
         self.size = sum(len(piece) for piece in body)
         ending: tuple[Field, ...] = (("Connection", "close"),) if close else ()
-        self.block = field_block(fields + ending, None if unsized or status == 204 else self.size)
+        self.block = field_block(fields + ending, None if unsized or status in (204, 304) else self.size)
         self._head = status_line(status)
         self._date = b""
         self._wire: tuple[bytes, ...] = ()

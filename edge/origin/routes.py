@@ -16,6 +16,7 @@ from edge.origin.metrics import Tally
 from edge.origin.rendition import UNKNOWN_MEDIA, UNKNOWN_RENDITION, RenditionFeed
 from edge.origin.responses import PREFLIGHT, SHORT, Response, error, ranged, text
 from edge.origin.static import Pages
+from edge.origin.thumbs import Thumbs
 from edge.protocols.hls.errors import DirectiveError
 from edge.protocols.hls.reload import Directives, parse_directives
 from edge.protocols.http.request import RequestHead
@@ -91,6 +92,7 @@ class Routes:
         pages: Pages,
         events: EventStream,
         health: HealthStream,
+        thumbs: Thumbs,
         tally: Tally,
         clock: Callable[[], float],
         is_ready: Callable[[], bool],
@@ -102,6 +104,7 @@ class Routes:
         self._pages = pages
         self._events = events
         self._health = health
+        self._thumbs = thumbs
         self._tally = tally
         self._clock = clock
         self._is_ready = is_ready
@@ -110,7 +113,7 @@ class Routes:
     def serve(self, caller: Caller, request: RequestHead) -> Response | None:
         """The answer to `request`."""
         path = request.path
-        if not path.startswith(("/media/", "/live/")):
+        if not path.startswith(("/media/", "/live/", "/thumb/")):
             sender = self._other_role(path)
             if sender is not None:
                 return self._hand_on(caller, request, sender)
@@ -123,11 +126,17 @@ class Routes:
             return self._media(caller, request, segments[2], segments[3], segments[4])
         if segments[1] == "live" and len(segments) in (3, 4):
             return self._live(caller, request, segments[2:])
+        if segments[1] == "thumb" and len(segments) in (3, 4):
+            return self._thumbs.serve(caller, request.headers, "/".join(segments[2:]))
+        return self._probe(path) or self._pages.find(path, gzip=request.headers.gzip) or _NOT_FOUND
+
+    def _probe(self, path: str) -> Response | None:
+        """Answers for whoever watches over this process."""
         if path == "/healthz":
             return _ALIVE
         if path == "/readyz":
             return _READY if self._is_ready() else _NOT_READY
-        return self._pages.find(path, gzip=request.headers.gzip) or _NOT_FOUND
+        return None
 
     # -- other roles
 

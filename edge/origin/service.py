@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 
-from appliance.contracts.subjects import DIRECTORY_BUCKET, LIVE_BUCKET
+from appliance.contracts.subjects import DIRECTORY_BUCKET, LIVE_BUCKET, PICTURES_BUCKET
 from appliance.runtime.bus import Bus
 from appliance.runtime.clock import now_ms
 from appliance.runtime.ids import new_id
@@ -19,6 +19,7 @@ from edge.origin.part_store import PartStore
 from edge.origin.routes import Handoff, Routes
 from edge.origin.server import OriginServer, deliverer
 from edge.origin.static import Pages
+from edge.origin.thumbs import Thumbs
 
 
 class OriginService:
@@ -59,11 +60,21 @@ class OriginService:
         )
         self._live = Replica(local, LIVE_BUCKET, self.catalogue.live_changed)
         self._demand = DemandTeller(local, new_id(), self.catalogue.watchers)
+        self._thumbs = Thumbs(
+            channels=self.catalogue,
+            shelf=local.bucket(PICTURES_BUCKET),
+            tally=self.tally,
+            deliver=deliverer(loop),
+            clock=loop.time,
+            most_bytes=config.picture_bytes,
+            on_failure=on_failure,
+        )
         routes = Routes(
             catalogue=self.catalogue,
             pages=Pages(config.pages, config.connect_sources),
             events=self._events,
             health=self._health,
+            thumbs=self._thumbs,
             tally=self.tally,
             clock=loop.time,
             is_ready=lambda: self._ready,
@@ -98,6 +109,7 @@ class OriginService:
         self._ready = False
         await self._demand.close()
         await self.catalogue.close()
+        await self._thumbs.close()
         await self.server.stop()
         await self._live.close()
         await self._directory.close()

@@ -61,8 +61,13 @@ class Pipeline:
         failed: Callable[[BaseException], None],
         control: RungControl | None = None,
         ended: Callable[[], None] | None = None,
+        offer: Callable[[VideoFrame, tuple[int, int], int], None] | None = None,
     ) -> None:
-        """`ended` is called from the decode thread once `control` has ended the work where segments meet."""
+        """`ended` is called from the decode thread once `control` has ended the work where segments meet.
+
+        `offer` is shown each frame that starts a segment, its sample aspect and wall clock; it must not wait.
+        """
+        self._offer = offer
         self._rungs = rungs
         self._taken = taken
         self._failed = failed
@@ -248,6 +253,8 @@ class Pipeline:
             form.frame_rate, form.sample_aspect,
         )  # fmt: skip
         self._end = max(self._end, frame.pts + times.duration)
+        if boundary is not None and self._offer is not None:
+            self._offer(frame, form.sample_aspect, times.pdt_us)
         self._fan_out.put(picture)
 
     def _start_until(self, pts: int, *, everything: bool = False) -> Boundary | None:

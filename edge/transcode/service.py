@@ -27,6 +27,7 @@ from edge.transcode.governor import Governor
 from edge.transcode.job import SOURCES, Job
 from edge.transcode.machine import usable_cores
 from edge.transcode.openings import LOOK_S, Openings
+from edge.transcode.pictures.preview import PictureRules
 from edge.transcode.site import Site
 from edge.transcode.video import JobConfig
 
@@ -55,7 +56,8 @@ class TranscodeService:
     ) -> None:
         """`folder`: where what was measured of this machine is kept; None: it counts as the reference."""
         self._settings = settings
-        self._config = JobConfig(settings.preset, media.segment_target_s)
+        pictures = PictureRules(settings.preview_s, settings.storyboard_s, media.log_age_s)
+        self._config = JobConfig(settings.preset, media.segment_target_s, pictures=pictures)
         self._local = local
         self._folder = folder
         self._appender = Appender(local)

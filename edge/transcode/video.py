@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from appliance.contracts.directory import Profile
 from appliance.contracts.media import SOURCE, VIDEO_TIMESCALE, Broadcast, Rendition
-from appliance.contracts.subjects import media
+from appliance.contracts.subjects import PICTURES_BUCKET, media
 from appliance.runtime.bus import Bus
 from edge.media.ladder import RUNGS, Rung, SourceDescription, ladder_of
 from edge.media.segmenter import SegmenterConfig
@@ -15,6 +15,7 @@ from edge.transcode.control import RungControl, Usage
 from edge.transcode.engines.base import RungFormat
 from edge.transcode.engines.catalogue import QUALITY, candidates
 from edge.transcode.engines.lineup import Lineup
+from edge.transcode.pictures.preview import NO_PICTURES, PictureRules, Pictures
 from edge.transcode.pipeline import Pipeline
 from edge.transcode.reader import Lead, SourceReader
 from edge.transcode.resume import RungPosition, StartPoint, find_start
@@ -31,6 +32,7 @@ class JobConfig:
     segment_target_s: float
     idle_drain_s: float = 1.0
     engines: tuple[str, ...] = ("x264",)
+    pictures: PictureRules = NO_PICTURES
 
 
 def rungs_to_make(broadcast: Broadcast, source: Rendition | None) -> list[Rung]:
@@ -129,7 +131,9 @@ class VideoLane:
         def has_ended() -> None:
             loop.call_soon_threadsafe(ended.set)
 
-        pipeline = Pipeline(workers, reader.taken, self._failed, self._control, has_ended)
+        pictures = Pictures(self._local.bucket(PICTURES_BUCKET), broadcast_id, self._config.pictures)
+        pictures.start()
+        pipeline = Pipeline(workers, reader.taken, self._failed, self._control, has_ended, pictures.offer)
         pipeline.start()
         self._pipeline = pipeline
         reading = asyncio.ensure_future(
@@ -150,6 +154,7 @@ class VideoLane:
             for task in (reading, ending):
                 task.cancel()
             await asyncio.gather(reading, ending, return_exceptions=True)
+            pictures.close()
             await asyncio.to_thread(pipeline.stop)
             self._pipeline = None
 

@@ -14,6 +14,7 @@ export default defineConfig({
     proxy: {
       "/live": EDGE,
       "/media": EDGE,
+      "/thumb": EDGE,
       "/chat": { target: EDGE, ws: true },
     },
   },

@@ -10,7 +10,11 @@ from tests.e2e.e2e_node import Node
 from tests.media_tools.clips import ClipMaker
 
 _RUNNING: list[Node] = []
-_QUICK = {"NEARCAST__INGEST__STOP_GRACE_S": "1"}  # broadcasts end soon after their publisher stopped in order
+_QUICK = {
+    "NEARCAST__INGEST__STOP_GRACE_S": "1",  # broadcasts end soon after their publisher stopped in order
+    "NEARCAST__TRANSCODE__PREVIEW_S": "2",
+    "NEARCAST__TRANSCODE__STORYBOARD_S": "2",
+}
 
 
 @pytest.hookimpl(wrapper=True)

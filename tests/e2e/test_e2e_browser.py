@@ -207,6 +207,22 @@ async def sign_in(page: Page, channel: Channel) -> None:
     await page.get_by_role("button", name="Use").click()
 
 
+async def test_home_shows_what_a_channel_looks_like(node: Node, clips: ClipMaker, browser: Browser) -> None:
+    channel = await asyncio.to_thread(node.channel, "pictured")
+    with Publisher(clips.clip(60), channel.publish_url):
+        await until_live(node, channel)
+        page = await browser.new_page(viewport={"width": 1024, "height": 640})
+        await page.goto(node.web, wait_until="domcontentloaded")
+        card = page.locator(f'a[href="/{channel.name}"]')
+        await card.wait_for(timeout=10_000)
+        before = await card.bounding_box()
+        picture = card.get_by_test_id("live-picture")
+        await picture.wait_for(timeout=10_000)
+        assert await card.bounding_box() == before, "the card moved when its picture came"
+        assert await picture.evaluate("image => image.naturalWidth / image.naturalHeight") == pytest.approx(16 / 9)
+        assert await picture.get_attribute("alt") == f"{channel.name} just now"
+
+
 async def test_pages_need_nothing_from_elsewhere(node: Node, browser: Browser) -> None:
     channel = await asyncio.to_thread(node.channel, "closed")
     page = await browser.new_page()

@@ -14,6 +14,7 @@ function channel(name: string, viewers: number): LiveChannel {
     viewers,
     width: 0,
     height: 0,
+    thumbnail: "",
   };
 }
 

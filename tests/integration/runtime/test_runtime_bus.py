@@ -128,3 +128,13 @@ async def test_one_of_many_creators_wins(bus: Bus) -> None:
     made = await asyncio.gather(*(things.create("a", b"%d" % n) for n in range(10)), return_exceptions=True)
     assert len([one for one in made if isinstance(one, int)]) == 1
     assert all(isinstance(one, int | ConflictError) for one in made)
+
+
+async def test_a_bounded_bucket_drops_what_was_written_longest_ago(bus: Bus) -> None:
+    await bus.ensure_bucket(BucketSpec("shelf", max_bytes=100_000))
+    shelf = bus.bucket("shelf")
+    for number in range(8):
+        await shelf.put(f"k{number % 4}", bytes([number]) * 30_000)
+    assert [key for key, _ in await shelf.items()] == ["k1", "k2", "k3"]
+    entry = await shelf.get("k3")
+    assert entry is not None and entry.value[0] == 7

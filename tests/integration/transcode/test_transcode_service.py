@@ -1,13 +1,25 @@
 """A transcoder on a real log: what ingest wrote of a source that players cannot play becomes a ladder."""
 
 import asyncio
+from dataclasses import replace
 
+import msgspec
 import pytest
 
 from appliance.contracts.media import AudioFormat, Init, Rendition, VideoFormat
-from appliance.contracts.subjects import LEASE_BUCKET, MEDIA_STREAM, media
+from appliance.contracts.pictures import PREVIEW_FORMATS, PREVIEW_SIZES, StoredPicture
+from appliance.contracts.subjects import (
+    LEASE_BUCKET,
+    MEDIA_STREAM,
+    PICTURES_BUCKET,
+    media,
+    preview_key,
+    sheet_key,
+    storyboard_key,
+)
 from appliance.runtime.bus import Bus
 from appliance.runtime.settings import MediaSettings
+from edge.media.storyboard import Cue, parse_vtt
 from edge.protocols.fmp4 import AudioTrack, VideoTrack, init_segment
 from edge.transcode.service import TranscodeService
 from tests.integration.transcode.transcode_site import BROADCAST, SETTINGS, Site, h264_record, live, make_site
@@ -104,3 +116,45 @@ async def test_contributed_renditions_are_not_made(site: Site) -> None:
     assert await site.bus.bucket(LEASE_BUCKET).get(BROADCAST) is None, "nothing to make, no lease"
     await service.stop()
     assert await site.bus.last_message(MEDIA_STREAM, media(BROADCAST, "180p")) is None
+
+
+async def test_pictures_lie_in_the_bucket_and_a_successor_goes_on_with_the_storyboard(site: Site) -> None:
+    source = await asyncio.to_thread(picture_source, "libvpx", 4 * GOP, GOP)
+    chunks = chunks_of(source.samples, source.form, segments=[0, GOP, 2 * GOP, 3 * GOP])
+    await site.put(vp8_record())
+    await site.put(live())
+    settings = replace(SETTINGS, preview_s=10.0, storyboard_s=1.0)
+    for worker, half in enumerate((chunks[:20], chunks[20:])):
+        service = TranscodeService(settings, MediaSettings(), site.bus, worker)
+        await service.start()
+        await site.append("source", half[:10])
+        await _cues(site, 2 * worker + 1)
+        await site.append("source", half[10:])
+        cues = await _cues(site, 2 * worker + 2)
+        await service.stop()
+    assert [(cue.start_ms, cue.uri[:12]) for cue in cues] == [
+        (0, "sheet-0.jpg?"),
+        (1000, "sheet-0.jpg?"),
+        (2000, "sheet-1.jpg?"),
+        (3000, "sheet-1.jpg?"),
+    ]
+    pictures = site.bus.bucket(PICTURES_BUCKET)
+    names = {preview_key(BROADCAST, size, form) for size in PREVIEW_SIZES for form in PREVIEW_FORMATS}
+    names |= {storyboard_key(BROADCAST), sheet_key(BROADCAST, 0), sheet_key(BROADCAST, 1)}
+    assert {key for key, _ in await pictures.items()} == names
+    entry = await pictures.get(preview_key(BROADCAST, 640, "jpg"))
+    assert entry is not None
+    picture = msgspec.msgpack.decode(entry.value, type=StoredPicture)
+    assert picture.data[:2] == b"\xff\xd8"
+
+
+async def _cues(site: Site, count: int) -> list[Cue]:
+    """The storyboard once it has so many tiles."""
+    async with asyncio.timeout(10):
+        while True:
+            entry = await site.bus.bucket(PICTURES_BUCKET).get(storyboard_key(BROADCAST))
+            if entry is not None:
+                text = msgspec.msgpack.decode(entry.value, type=StoredPicture).data.decode()
+                if len(found := parse_vtt(text)) >= count:
+                    return found
+            await asyncio.sleep(0.02)

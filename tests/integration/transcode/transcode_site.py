@@ -18,6 +18,7 @@ from appliance.contracts.subjects import (
     LEASE_BUCKET,
     LIVE_BUCKET,
     MEDIA_STREAM,
+    PICTURES_BUCKET,
     broadcast_key,
     media,
     rendition_key,
@@ -89,6 +90,7 @@ async def make_site(bus: Bus) -> Site:
     await bus.ensure_stream(StreamSpec(MEDIA_STREAM, ("media.>",), max_bytes=64 << 20))
     await bus.ensure_bucket(BucketSpec(LIVE_BUCKET))
     await bus.ensure_bucket(BucketSpec(LEASE_BUCKET, ttl_s=2.0, synced=False))
+    await bus.ensure_bucket(BucketSpec(PICTURES_BUCKET, synced=False, max_bytes=16 << 20))
     return Site(bus)
 
 

@@ -18,8 +18,9 @@ from appliance.contracts.media import (
     Rendition,
     VideoFormat,
 )
+from appliance.contracts.pictures import StoredPicture
 from appliance.contracts.subjects import broadcast_key, media, rendition_key, token_key
-from appliance.runtime.bus import LogMessage
+from appliance.runtime.bus import Entry, LogMessage
 from edge.origin.catalogue import Catalogue
 from edge.origin.channels import Channels
 from edge.origin.config import OriginConfig
@@ -30,6 +31,7 @@ from edge.origin.part_store import PartStore
 from edge.origin.routes import Routes
 from edge.origin.server import OriginServer, deliverer
 from edge.origin.static import Pages
+from edge.origin.thumbs import Thumbs
 
 BROADCAST = "0193-broadcast"
 START_US = 1_700_000_000_000_000
@@ -63,6 +65,27 @@ class FakeLog:
                 await self._wake.wait()
         finally:
             self.tails -= 1
+
+
+class FakeShelf:
+    """A bucket of pictures; `open` is cleared to let readings wait."""
+
+    def __init__(self):
+        self.values = {}
+        self.gets = 0
+        self.failure = None
+        self.open = asyncio.Event()
+        self.open.set()
+
+    def put(self, key, data, at_ms=1_700_000_000_000):
+        self.values[key] = msgspec.msgpack.encode(StoredPicture(at_ms, data))
+
+    async def get(self, key):
+        self.gets += 1
+        await self.open.wait()
+        if self.failure is not None:
+            raise self.failure
+        return Entry(self.values[key], 1) if key in self.values else None
 
 
 class FakeDirectory:
@@ -257,10 +280,15 @@ class Origin:
             config.health_clients,
             lambda: 1000,
         )
+        self.shelf = FakeShelf()
+        self.thumbs = Thumbs(
+            channels=self.catalogue, shelf=self.shelf, tally=self.tally, deliver=deliverer(loop),
+            clock=lambda: clock() + self.skew, most_bytes=config.picture_bytes,
+        )  # fmt: skip
         self.ready = True
         routes = Routes(
             catalogue=self.catalogue, pages=Pages(config.pages), events=self.events, health=self.health,
-            tally=self.tally, clock=clock, is_ready=lambda: self.ready, handoffs=handoffs or {},
+            thumbs=self.thumbs, tally=self.tally, clock=clock, is_ready=lambda: self.ready, handoffs=handoffs or {},
         )  # fmt: skip
         self.server = OriginServer(config=config, routes=routes, tally=self.tally, on_tick=self._tick)
         self.video, self.audio = Chunks(), Chunks()
@@ -295,6 +323,7 @@ class Origin:
 
     async def close(self):
         await self.catalogue.close()
+        await self.thumbs.close()
         await self.server.stop()
         for client in self._clients:
             client.writer.close()

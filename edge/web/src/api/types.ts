@@ -15,6 +15,8 @@ export interface LiveChannel {
   /** Pixels; 0 while unknown. */
   readonly width: number;
   readonly height: number;
+  /** Path of its newest picture on this server, empty when it has none. */
+  readonly thumbnail: string;
 }
 
 /** /live/CHANNEL/status.json */
@@ -38,6 +40,11 @@ export function textOf(value: unknown): string {
   return typeof value === "string" ? value : "";
 }
 
+/** A path of this server. */
+function pathOf(value: unknown): string {
+  return /^\/[^/]/.test(textOf(value)) ? textOf(value) : "";
+}
+
 export function numberOf(value: unknown): number | null {
   return typeof value === "number" && Number.isFinite(value) ? value : null;
 }
@@ -58,6 +65,7 @@ function readChannel(value: unknown): LiveChannel | null {
     viewers: numberOf(value.viewers) ?? 0,
     width: numberOf(value.width) ?? 0,
     height: numberOf(value.height) ?? 0,
+    thumbnail: pathOf(value.thumbnail),
   };
 }
 

@@ -6,8 +6,11 @@ import { formatClock, formatViewers } from "../lib/format";
 import { ChannelArt } from "../ui/channel_art";
 import { CopyButton } from "../ui/copy_button";
 import { LiveBadge } from "../ui/live_badge";
+import { LivePicture } from "../ui/live_picture";
 import { Uptime } from "../ui/uptime";
 import { CREATE_COMMAND, ingestAddress } from "./ingest";
+
+const CARD_SIZES = "(max-width: 480px) 100vw, 340px";
 
 export function Home() {
   useEffect(() => {
@@ -60,6 +63,14 @@ function Card(props: { readonly channel: LiveChannel }) {
     <a class="card" href={`/${channel.channel}`} data-testid="channel-card">
       <span class="card-picture">
         <ChannelArt channel={channel.channel} />
+        {channel.thumbnail !== "" && (
+          <LivePicture
+            thumbnail={channel.thumbnail}
+            alt={`${channel.channel} just now`}
+            sizes={CARD_SIZES}
+            largest={640}
+          />
+        )}
         <LiveBadge state={channel.state} />
         {channel.height > 0 && <span class="card-size number">{channel.height}p</span>}
       </span>

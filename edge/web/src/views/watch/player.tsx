@@ -1,11 +1,13 @@
 import { useSignal } from "@preact/signals";
 import type { RefObject } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { thumbnailOf } from "../../lib/thumbnail";
 import type { LivePlayer } from "../../player/live_player";
 import { type Command, commandOf } from "../../player/shortcuts";
 import type { WatchSession } from "../../player/watch_session";
 import { ChannelArt } from "../../ui/channel_art";
 import { MutedIcon, PlayIcon } from "../../ui/icons";
+import { LivePicture } from "../../ui/live_picture";
 import { Controls } from "./controls";
 import { KeyHelp } from "./key_help";
 import { toggleFull, togglePip } from "./screen";
@@ -64,6 +66,9 @@ export function Player(props: PlayerProps) {
         onDblClick={() => act("full_screen")}
       />
       {!shown && <ChannelArt channel={props.channel} />}
+      {!shown && isComing(picture) && (
+        <LivePicture thumbnail={thumbnailOf(props.channel)} alt="" sizes="100vw" largest={1280} />
+      )}
       <Overlay player={player} picture={picture} />
       {player !== null && <Sounding player={player} />}
       {player !== null && shown && (
@@ -73,6 +78,11 @@ export function Player(props: PlayerProps) {
       {help.value && <KeyHelp onClose={() => act("help")} />}
     </div>
   );
+}
+
+/** Whether a picture may be there to stand in for the first frame. */
+function isComing(picture: OverlayProps["picture"]): boolean {
+  return picture?.state !== "offline" && picture?.state !== "failed";
 }
 
 function pick(event: KeyboardEvent) {
