@@ -339,9 +339,13 @@ class Bucket:
         """Writes if `revision` is still the newest. ConflictError when not."""
         return await self._write(key, value, revision, {})
 
-    async def delete(self, key: str, revision: int | None = None) -> None:
-        """Removes the key, if `revision` is still the newest where one is given."""
-        await self._write(key, b"", revision, {"KV-Operation": "DEL"})
+    async def delete(self, key: str, revision: int | None = None, *, forget_s: int = 0) -> None:
+        """Removes the key, if `revision` is still the newest where one is given.
+
+        A mark of the removal stays, so that followers who were away learn of it; with `forget_s` not longer.
+        """
+        ttl = {"Nats-TTL": f"{forget_s}s"} if forget_s else {}
+        await self._write(key, b"", revision, {"KV-Operation": "DEL", **ttl})
 
     async def _write(self, key: str, value: bytes, expected: int | None, headers: dict[str, str]) -> int:
         try:

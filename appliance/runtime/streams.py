@@ -46,7 +46,7 @@ class StreamSpec:
         if not self.memory and not self.synced:
             body["persist_mode"] = "async"
         if self.key_value:
-            body |= {"allow_rollup_hdrs": True, "deny_delete": True}
+            body |= {"allow_rollup_hdrs": True, "deny_delete": True, "allow_msg_ttl": True}
         return body
 
 

@@ -7,6 +7,7 @@ also when it was another process that took the first part.
 """
 
 import asyncio
+import random
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -43,6 +44,8 @@ _Record = TypeVar("_Record")
 
 _DEAD_AFTER_S = 3.0  # a part log that does not grow for so long has no living writer
 _RELEASE_S = 12.0
+_FORGET_EVERY_S = 60.0
+_FORGET_AFTER_S = 120.0  # beyond the life of media in the log: a player may have its last playlist so long
 _DEFAULT_AUDIO_RATE = 48_000
 
 
@@ -83,13 +86,31 @@ class Broadcasts:
         self._log = get_logger("ingest.broadcasts")
 
     def recover(self) -> None:
-        """Takes care of broadcasts that a dead process left behind."""
+        """Takes care of broadcasts that a dead process left behind, and from now on of those that are over."""
+        self._tasks.start(self._forget_for_ever(), "ingest-forget")
         for _, data in self._live.items("broadcast."):
             broadcast = _decode(data, Broadcast)
             if broadcast is None or broadcast.edge_id != self._edge_id:
                 continue
             if broadcast.state is not BroadcastState.ENDED:
                 self._start_grace(broadcast, self._settings.ingest.grace_s, look_first=True)
+
+    async def _forget_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(_FORGET_EVERY_S * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+            self.forget_ended(now_ms())
+
+    def forget_ended(self, at_ms: int) -> None:
+        """Removes the records of broadcasts whose media the log no longer has."""
+        limit_ms = at_ms - int(1000 * (self._settings.media.log_age_s + _FORGET_AFTER_S))
+        for key, data in self._live.items("broadcast."):
+            broadcast = _decode(data, Broadcast)
+            if broadcast is None or broadcast.edge_id != self._edge_id:
+                continue
+            if broadcast.state is BroadcastState.ENDED and broadcast.changed_at_ms < limit_ms:
+                self._records.delete(key)
+                for rendition, _ in self._live.items(f"rendition.{broadcast.broadcast_id}."):
+                    self._records.delete(rendition)
 
     async def relieve(self, channel_id: str, slot: str) -> None:
         """Has the other process that writes the channel's broadcast, if there is one, finish and let go.

@@ -15,6 +15,7 @@ from appliance.runtime.metrics import counter
 from appliance.runtime.tasks import Tasks
 
 MAX_EVENTS = 10_000
+_FORGET_S = 3600  # every process of the site has heard of it by then
 _LOST = counter("nearcast_ingest_events_lost_total", "Events that did not fit the queue.")
 
 
@@ -90,7 +91,7 @@ class Records:
         while self._values:
             key, value = next(iter(self._values.items()))
             if value is None:
-                await self._bucket.delete(key)
+                await self._bucket.delete(key, forget_s=_FORGET_S)
             else:
                 await self._bucket.put(key, value)
             if self._values.get(key) is value:

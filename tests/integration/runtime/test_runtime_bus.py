@@ -122,6 +122,24 @@ async def test_bucket_compare_and_set(bus: Bus) -> None:
     await things.create("a", b"6")
 
 
+async def test_the_mark_of_a_removal_is_dropped_when_that_is_wanted(bus: Bus) -> None:
+    await bus.ensure_bucket(BucketSpec("things"))
+    things = bus.bucket("things")
+    for key, forget_s in (("kept", 0), ("dropped", 1)):
+        await things.put(key, b"1")
+        await things.delete(key, forget_s=forget_s)
+        assert await things.get(key) is None
+
+    async def marks() -> list[str]:
+        state = (await bus.api("STREAM.INFO.KV_things", {"subjects_filter": ">"}))["state"]
+        return sorted(state.get("subjects") or {})
+
+    assert await marks() == ["$KV.things.dropped", "$KV.things.kept"]
+    async with asyncio.timeout(10):
+        while await marks() != ["$KV.things.kept"]:
+            await asyncio.sleep(0.1)
+
+
 async def test_one_of_many_creators_wins(bus: Bus) -> None:
     await bus.ensure_bucket(BucketSpec("things"))
     things = bus.bucket("things")

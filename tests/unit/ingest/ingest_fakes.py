@@ -61,7 +61,7 @@ class FakeBucket:
         self._log.live[key] = value
         return 1
 
-    async def delete(self, key: str) -> None:
+    async def delete(self, key: str, *, forget_s: int = 0) -> None:
         self._log.live.pop(key, None)
 
 

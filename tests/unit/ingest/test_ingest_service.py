@@ -156,6 +156,28 @@ async def test_how_a_publisher_fared_is_told_at_its_end(site: Site) -> None:
     assert [problem.code for problem in report.problems] == ["no_audio"]
 
 
+async def test_what_is_left_of_a_broadcast_is_removed_after_its_media(site: Site) -> None:
+    service = await site.ingest(stop_grace_s=0.0)
+    client = await site.client(service)
+    client.send(broadcast(3))
+    await until(lambda: site.state() is BroadcastState.LIVE)
+    client.writer.write(client.encoder.command("FCUnpublish", 6, None, KEY))
+    await until(lambda: site.state() is BroadcastState.ENDED)
+    (record,) = site.log.broadcasts()
+    other = await site.client(service, "other-key")
+    other.send(broadcast(3))
+    await until(lambda: site.state() is BroadcastState.LIVE)
+    kept = Settings().media.log_age_s
+    service._broadcasts.forget_ended(record.changed_at_ms + int(1000 * kept))
+    await asyncio.sleep(0.02)
+    assert len(site.log.broadcasts()) == 2, "a player may still be at its end"
+    service._broadcasts.forget_ended(record.changed_at_ms + int(1000 * kept) + 121_000)
+    await until(lambda: len(site.log.broadcasts()) == 1)
+    (left,) = site.log.broadcasts()
+    assert (left.channel_id, left.state) == ("channel1", BroadcastState.LIVE), "who is on the air stays"
+    await until(lambda: not [key for key in site.log.live if record.broadcast_id in key])
+
+
 async def test_a_refused_publisher_has_no_report(site: Site) -> None:
     client = await site.client(await site.ingest(), "wrong")
     await client.read_all()
