@@ -178,6 +178,11 @@ class Broadcasts:
         broadcast = self._interrupted(broadcast, detail)
         self._start_grace(broadcast, ingest.stop_grace_s if clean else ingest.grace_s, look_first=False)
 
+    def leave(self, broadcast: Broadcast) -> None:
+        """Somebody else wrote to it: it is theirs, unless it turns out that nobody goes on with it."""
+        if broadcast.channel_id not in self._graces:
+            self._start_grace(broadcast, self._settings.ingest.grace_s, look_first=True)
+
     def release(self, channel_id: str) -> None:
         """A publisher who was to resume the channel's broadcast did not get that far: it waits on."""
         known = self.known(channel_id)
@@ -283,7 +288,8 @@ class Broadcasts:
 
     async def _grace(self, broadcast: Broadcast, seconds: float, look_first: bool) -> None:
         if look_first:
-            if await self._is_written_by_another(broadcast.broadcast_id):
+            written = await self._is_written_by_another(broadcast.broadcast_id)
+            if written or self._resumed_elsewhere(broadcast):
                 self._graces.pop(broadcast.channel_id, None)
                 return
             broadcast = self._interrupted(broadcast, "ingest was restarted")

@@ -323,7 +323,9 @@ class PublisherSession:
         self._diary.note(now_ms(), "ended", reason)
         if writer is not None:
             await writer.finish(now_us)
-            if not writer.fenced:
+            if writer.fenced:
+                self._site.broadcasts.leave(writer.broadcast)
+            else:
                 self._site.broadcasts.interrupt(writer.broadcast, reason, clean=clean)
 
     async def _leave(self) -> None:

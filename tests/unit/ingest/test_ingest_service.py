@@ -319,8 +319,9 @@ async def test_a_key_made_a_moment_ago_is_waited_for(site: Site) -> None:
     assert header.flags & ChunkFlag.INDEPENDENT
 
 
-async def test_fenced_by_another_writer(site: Site) -> None:
-    service = await site.ingest()
+async def test_fenced_by_another_writer(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.ingest.broadcasts._DEAD_AFTER_S", 0.1)
+    service = await site.ingest(grace_s=0.1)
     client = await site.client(service)
     client.send(broadcast(3))
     await until(lambda: site.state() is BroadcastState.LIVE)
@@ -328,6 +329,7 @@ async def test_fenced_by_another_writer(site: Site) -> None:
     site.log.add(f"media.{record.broadcast_id}.source", b"", {"Chunk": "9 9 0 0 9 0 0 0 0 0"}, None)
     client.send(broadcast(3))
     assert b"another process" in await client.read_all()
+    await until(lambda: site.state() is BroadcastState.ENDED)  # nobody went on with it
 
 
 async def test_unsupported_codec_is_said(site: Site) -> None:
