@@ -55,7 +55,10 @@ class BusMessage:
 
 @dataclass(frozen=True, slots=True)
 class LogMessage:
-    """A message of a durable log. `seq` is its position in the stream, `pending` what followed it then."""
+    """A message of a durable log. `seq` is its position in the stream, `pending` what followed it then.
+
+    `anew`: the log was deleted and made again since the message before; this is the first of the new one.
+    """
 
     seq: int
     subject: str
@@ -63,6 +66,7 @@ class LogMessage:
     headers: Mapping[str, str] = field(default_factory=dict)
     time_us: int = 0
     pending: int = 0
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)

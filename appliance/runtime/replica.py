@@ -27,7 +27,6 @@ class Replica:
         self._prefix = f"$KV.{bucket}."
         self._on_change = on_change
         self._values: dict[str, bytes] = {}
-        self._seen = 0
         self._complete = asyncio.Event()
         self._target = 0
         self._tasks = Tasks()
@@ -52,7 +51,7 @@ class Replica:
 
     async def _follow(self) -> None:
         async for message in self._bus.tail(self._stream, [f"{self._prefix}>"], domain=self._domain):
-            if message.seq <= self._seen:  # the bucket was made anew: what we hold may no longer be true
+            if message.anew:  # what we hold may no longer be true
                 self._forget()
             self._apply(message)
             if message.seq >= self._target or message.pending == 0:
@@ -63,7 +62,6 @@ class Replica:
             self._change(key, None)
 
     def _apply(self, message: LogMessage) -> None:
-        self._seen = message.seq
         deleted = bool(message.headers.get("KV-Operation"))
         self._change(message.subject[len(self._prefix) :], None if deleted else message.data)
 

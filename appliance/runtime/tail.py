@@ -3,9 +3,14 @@
 A tail is an ephemeral pull consumer that is made anew, from the next sequence, whenever anything is odd:
 the connection came back, the server lost the consumer, heartbeats stopped, a number was skipped. The
 reader sees none of that: every message of its subjects once, in order.
+
+A server that is killed may lose the last messages of a log that is written behind (`StreamSpec.synced`), and
+their writers append them again, at sequences that were used before. So a tail reads a little again when it is made
+anew, and leaves out what it knows by its id.
 """
 
 import asyncio
+import dataclasses
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -27,6 +32,7 @@ _EXPIRES_S = 30.0
 _HEARTBEAT_S = 2.0
 _SILENCE_S = 5.0
 _IDLE_HEARTBEAT, _REQUEST_OVER = 100, 408
+_OVERLAP = 512  # far more than a server writes behind
 
 
 class _Restart(Exception):  # noqa: N818 - not an error of the reader: the consumer is made anew
@@ -44,7 +50,10 @@ class Tail:
         self._prefix = f"$JS.{domain}.API" if domain else "$JS.API"
         self._stream = stream
         self._subjects = list(subjects)
-        self._next = max(1, start)
+        self._start = self._next = max(1, start)
+        self._made = ""  # when the stream was created
+        self._is_anew = False
+        self._known: dict[str, int] = {}  # sequences of the last messages by their ids
         self._queue: deque[Msg] = deque()  # bounded by the credit: no more than was asked for
         self._wake = asyncio.Event()
         self._broken = ""
@@ -90,13 +99,10 @@ class Tail:
         self._consumer_seq = 0
 
     async def _create(self) -> None:
-        state = (await self._bus.api(f"STREAM.INFO.{self._stream}", domain=self._domain))["state"]
-        if state["last_seq"] < self._next - 1:
-            self._log.warning("log_was_made_anew", expected=self._next, last=state["last_seq"])
-            self._next = 1
+        info = await self._bus.api(f"STREAM.INFO.{self._stream}", domain=self._domain)
         config: dict[str, Any] = {
             "deliver_policy": "by_start_sequence",
-            "opt_start_seq": max(self._next, 1),
+            "opt_start_seq": self._first(str(info["created"]), info["state"]["last_seq"]),
             "ack_policy": "none",
             "replay_policy": "instant",
             "max_deliver": 1,
@@ -112,6 +118,20 @@ class Tail:
         made = await self._bus.api(f"CONSUMER.CREATE.{self._stream}", body, domain=self._domain)
         self._consumer = made["name"]
         await self._ask()
+
+    def _first(self, made: str, last: int) -> int:
+        """The sequence to begin at, in a stream that was created at `made` and ends with `last`."""
+        if self._made and made != self._made:
+            self._log.warning("log_was_made_anew", expected=self._next, last=last)
+            self._start = self._next = 1
+            self._is_anew = True
+            self._known.clear()
+        elif last < self._next - 1:
+            self._log.warning("log_lost_its_end", expected=self._next, last=last)
+        self._made = made
+        if not self._known:
+            return self._next
+        return max(self._start, min(self._next, last + 1) - _OVERLAP)
 
     async def _ask(self) -> None:
         if self._credit > _BATCH // 2:
@@ -152,8 +172,22 @@ class Tail:
             raise _Restart("skipped")
         self._credit -= 1
         self._consumer_seq = delivery.consumer_seq
+        identity = (message.headers or {}).get("Nats-Msg-Id", "")
+        if identity in self._known or (not identity and delivery.stream_seq < self._next):
+            return None
+        self._remember(identity, delivery.stream_seq)
         self._next = delivery.stream_seq + 1
-        return log_message(message, delivery)
+        found = log_message(message, delivery)
+        if self._is_anew:
+            self._is_anew = False
+            return dataclasses.replace(found, anew=True)
+        return found
+
+    def _remember(self, identity: str, sequence: int) -> None:
+        if identity:
+            self._known[identity] = sequence
+            if len(self._known) > _OVERLAP:
+                del self._known[next(iter(self._known))]
 
     async def _on_message(self, message: Msg) -> None:
         self._queue.append(message)

@@ -23,6 +23,7 @@ class DirectoryCopy:
     def __init__(self, fed: Bus) -> None:
         self._bucket = fed.bucket(DIRECTORY_BUCKET)
         self._centre = Replica(fed, DIRECTORY_BUCKET, self._on_change, domain=HUB_DOMAIN)
+        self._fed = fed
         self._changed: dict[str, bytes | None] = {}  # bounded by the directory itself: one entry a key
         self._wake = asyncio.Event()
         self._log = get_logger("directory")
@@ -31,6 +32,7 @@ class DirectoryCopy:
         """Copies for ever; waits as long as the centre is away."""
         await self._centre.start(None)
         await self._forget_removed()
+        self._fed.add_reconnected(self._compare)
         backoff = Backoff(0.1, 2.0)
         while True:
             await self._wake.wait()
@@ -45,7 +47,14 @@ class DirectoryCopy:
 
     async def close(self) -> None:
         """Stops following."""
+        self._fed.remove_reconnected(self._compare)
         await self._centre.close()
+
+    def _compare(self) -> None:
+        """A server that was killed may have lost the last records written here: each is looked at again."""
+        held: dict[str, bytes | None] = dict(self._centre.items(""))
+        self._changed = held | self._changed
+        self._wake.set()
 
     def _on_change(self, key: str, value: bytes | None) -> None:
         self._changed[key] = value

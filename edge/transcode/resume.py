@@ -6,6 +6,7 @@ from appliance.contracts.media import CHUNK_HEADER, SOURCE, ChunkFlag, ChunkHead
 from appliance.contracts.subjects import MEDIA_STREAM, media
 from appliance.runtime.bus import Bus
 
+_LEAD = 64  # a killed server may have made writers append again, a little later in the log than before
 SOURCE_SEQUENCE = "Source-Sequence"  # header of a rung's chunk: where decoding for its segment begins in the source
 
 
@@ -71,7 +72,7 @@ async def find_start(bus: Bus, broadcast_id: str, rungs: list[str], *, source: s
         newest = ChunkHeader.decode(newest_source.headers[CHUNK_HEADER])
         return StartPoint(1, newest.msn if newest.msn > 2 else 0, positions)
     return StartPoint(
-        min(position.source_sequence for position in begun),
+        max(1, min(position.source_sequence for position in begun) - _LEAD),
         min(position.first_msn for position in begun),
         positions,
     )

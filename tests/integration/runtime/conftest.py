@@ -1,6 +1,7 @@
 """A real nats-server with JetStream on a free port, which tests may kill and start again."""
 
 import asyncio
+import shutil
 import socket
 import subprocess
 import sys
@@ -25,8 +26,9 @@ class NatsServer:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
+        self._store, self._kept = folder / "store", folder / "kept"
         self._file = folder / "nats.conf"
-        self._file.write_text(_CONFIG.format(port=self.port, store=folder / "store"), encoding="utf-8")
+        self._file.write_text(_CONFIG.format(port=self.port, store=self._store), encoding="utf-8")
         self._log = folder / "nats.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -59,6 +61,18 @@ class NatsServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    async def keep(self) -> None:
+        """What is written until now survives `kill_and_forget`."""
+        await asyncio.sleep(0.3)  # written behind
+        shutil.rmtree(self._kept, ignore_errors=True)
+        shutil.copytree(self._store, self._kept)
+
+    def kill_and_forget(self) -> None:
+        """kill -9 of a server that had not written what came since `keep`."""
+        self.kill()
+        shutil.rmtree(self._store)
+        shutil.copytree(self._kept, self._store)
 
     async def restart(self, pause_s: float = 0.3) -> None:
         """kill -9, some time without a server, start."""

@@ -80,7 +80,26 @@ async def test_stream_made_anew_is_read_from_its_beginning(bus: Bus) -> None:
     await bus.api("STREAM.DELETE.LOG")
     await bus.ensure_stream(LOG)
     await bus.append("log.a", b"new", message_id="new")
-    assert [message.data for message in await take(tail, 1)] == [b"new"]
+    (message,) = await take(tail, 1)
+    assert (message.data, message.anew) == (b"new", True)
+    await tail.aclose()
+
+
+async def test_a_server_that_lost_the_end_of_the_log(bus: Bus, server) -> None:
+    """Its writers append again, in another order: everything is read, nothing twice."""
+    await bus.ensure_stream(LOG)
+    await fill(bus, "log.a", range(5))
+    await server.keep()
+    tail = bus.tail("LOG", ["log.>"])
+    await fill(bus, "log.a", range(5, 8))
+    assert [int(message.data) for message in await take(tail, 8)] == list(range(8))
+    server.kill_and_forget()
+    await server.start()
+    await fill(bus, "log.b", range(100, 103))  # at sequences that others had
+    await fill(bus, "log.a", range(5, 10))
+    found = await take(tail, 5)
+    assert [int(message.data) for message in found] == [100, 101, 102, 8, 9]
+    assert not any(message.anew for message in found)
     await tail.aclose()
 
 
