@@ -6,6 +6,7 @@ messages is what makes it cheap (a publish that is awaited by itself costs two t
 """
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,14 +17,15 @@ from nats.aio.msg import Msg
 from appliance.contracts.errors import NearcastError, UnavailableError, WrongSequenceError
 from appliance.runtime.bus import Bus, acknowledged_sequence, append_headers
 from appliance.runtime.logs import get_logger
-from appliance.runtime.metrics import counter, gauge
+from appliance.runtime.metrics import Tally, counter, gauge
 from appliance.runtime.pull import status_of
 from appliance.runtime.tasks import Tasks
 
 TICK_S = 0.025
+_MEASURE_TICKS = 40
 _RESEND_S = 1.0
 _FORGET_S = 300.0  # a fenced subject nobody has appended to for so long has no writer any more
-_APPENDED = counter("nearcast_log_appended_bytes_total", "Bytes acknowledged by the part log.")
+_APPENDED = Tally(counter("nearcast_log_appended_bytes_total", "Bytes acknowledged by the part log."))
 _RESENT = counter("nearcast_log_resent_total", "Appends sent again for want of an acknowledgement.")
 _PENDING = gauge("nearcast_log_pending_bytes", "Bytes not yet acknowledged by the part log.")
 
@@ -116,16 +118,22 @@ class Appender:
             self._log.error("appends_lost", bytes=self._pending_bytes)
         self._bus.remove_reconnected(self._on_reconnected)
         await self._tasks.close()
+        self._measure()
 
     def _account(self, change: int) -> None:
         self._pending_bytes += change
-        _PENDING.set(self._pending_bytes)
         if change < 0:
             self._space.set()
 
+    def _measure(self) -> None:
+        _PENDING.set(self._pending_bytes)
+        _APPENDED.flush()
+
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        while True:
+        for tick in itertools.count():
+            if tick % _MEASURE_TICKS == 0:
+                self._measure()
             now = loop.time()
             for subject, lane in list(self._lanes.items()):
                 if lane.flying and now - lane.sent_at > _RESEND_S:
@@ -207,7 +215,7 @@ class Appender:
         if item.expect_last is not None or lane.last is not None:
             lane.last = sequence
         self._account(-len(item.data))
-        _APPENDED.inc(len(item.data))
+        _APPENDED.add(len(item.data))
         if not item.done.done():
             item.done.set_result(sequence)
         if lane.queue:

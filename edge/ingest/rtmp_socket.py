@@ -6,7 +6,7 @@ import struct
 from typing import Protocol, cast
 
 from appliance.runtime.clock import now_us
-from appliance.runtime.metrics import counter
+from appliance.runtime.metrics import Tally, counter
 from edge.ingest.publisher import Gate, LinkFigures, Sink, Target
 from edge.protocols.rtmp import (
     AudioData,
@@ -25,9 +25,10 @@ from edge.protocols.rtmp import (
 _CLOSE_S = 2.0
 _PAUSE_S = 30.0  # back-pressure for longer than that: another connection may fare better
 _EARLY = 1000  # media messages of encoders that do not wait for the answer to publish
+_OFFERED = (VideoData, AudioData, Metadata)
 _TCP_INFO_SIZE, _TCP_INFO_RTT = 104, 68  # struct tcp_info of tcp(7): tcpi_rtt, microseconds
 
-_RECEIVED = counter("nearcast_ingest_received_bytes_total", "Bytes received from encoders.")
+RECEIVED = Tally(counter("nearcast_ingest_received_bytes_total", "Bytes received from encoders."))
 _QUIRKS = counter("nearcast_ingest_quirks_total", "Protocol errors of encoders that were tolerated.", ["kind"])
 _PAUSES = counter("nearcast_ingest_pauses_total", "Times a publisher was slowed down.")
 
@@ -79,7 +80,7 @@ class RtmpSocket(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.received_bytes += len(data)
-        _RECEIVED.inc(len(data))
+        RECEIVED.add(len(data))
         self._core.receive_data(data, self._loop.time())
         self._pump()
         if not self._paused and self._gate.is_full(self._sink):
@@ -194,7 +195,7 @@ class RtmpSocket(asyncio.Protocol):
             self._loop.call_later(_CLOSE_S, self._transport.abort)
 
     def _event(self, event: Event, arrived_us: int) -> None:
-        if isinstance(event, VideoData | AudioData | Metadata):
+        if isinstance(event, _OFFERED):
             self._offer(event, arrived_us)
         elif isinstance(event, Connected):
             self.encoder = event.encoder

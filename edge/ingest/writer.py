@@ -18,7 +18,7 @@ from appliance.contracts.media import (
 )
 from appliance.runtime.appender import Appender
 from appliance.runtime.logs import get_logger
-from appliance.runtime.metrics import counter
+from appliance.runtime.metrics import Tally, counter
 from appliance.runtime.settings import Settings
 from edge.ingest.broadcasts import Broadcasts, Opened
 from edge.ingest.packager import Packager, PackagerConfig
@@ -32,7 +32,7 @@ _FLUSH_S = 10.0
 _PLAYABLE_SOUND = "mp4a."  # RFC 6381; other sound is made into AAC by the transcoder
 
 _PROBLEMS = counter("nearcast_ingest_problems_total", "Problems found in publishers' streams.", ["code"])
-_CHUNKS = counter("nearcast_ingest_chunks_total", "Chunks given to the part log.")
+CHUNKS = Tally(counter("nearcast_ingest_chunks_total", "Chunks given to the part log."))
 
 
 class BroadcastWriter:
@@ -120,7 +120,7 @@ class BroadcastWriter:
             future.add_done_callback(self._acknowledged)
             self._pending[append.rendition] = future
             self._appended = True
-            _CHUNKS.inc()
+            CHUNKS.add()
 
     def _acknowledged(self, future: "asyncio.Future[int]") -> None:
         if future.cancelled() or not isinstance(future.exception(), NearcastError) or self.fenced:
