@@ -76,6 +76,7 @@ class BroadcastWriter:
         self._pending: dict[str, asyncio.Future[int]] = {}
         self._reported: set[str] = set()
         self._appended = False
+        self._revision = -1  # of the packager, when the records were brought up to date
         self._described_by: tuple[object, ...] = ()
         self._log = get_logger("ingest.writer").bind(
             channel=opened.broadcast.channel, broadcast=opened.broadcast.broadcast_id
@@ -86,13 +87,17 @@ class BroadcastWriter:
         if self.fenced:
             return
         packager = self.packager
+        appends: list[Append] = []
         if isinstance(event, VideoData):
-            self._append_all(packager.video(event.timestamp, event.body, now_us=now_us))
+            appends = packager.video(event.timestamp, event.body, now_us=now_us)
         elif isinstance(event, AudioData):
-            self._append_all(packager.audio(event.timestamp, event.body, now_us=now_us))
+            appends = packager.audio(event.timestamp, event.body, now_us=now_us)
         elif isinstance(event, Metadata):
             packager.metadata(event.values)
-        self._keep_records()
+        if appends:
+            self._append_all(appends)
+        if appends or packager.revision != self._revision:
+            self._keep_records()
 
     async def finish(self, now_us: int) -> None:
         """Ends the segments and waits until the log has everything, so that a successor can go on."""
@@ -133,6 +138,7 @@ class BroadcastWriter:
     def _keep_records(self) -> None:
         """Brings the live records up to date with what the packager has found out."""
         packager, broadcast = self.packager, self.broadcast
+        self._revision = packager.revision
         for output in packager.renditions.values():
             if output.dirty and output.inits:
                 output.dirty = False
@@ -150,7 +156,7 @@ class BroadcastWriter:
             self.broadcast = self._broadcasts.save(changed)
 
     def _found(self) -> tuple[object, ...]:
-        """What the record is made of: asked for at each frame, so it must cost nothing."""
+        """What the record is made of."""
         packager = self.packager
         return (
             self._appended,

@@ -110,15 +110,21 @@ class AudioCutter:
         out: list[Chunk] = []
         while self._held:
             held = self._held[0]
-            waited = self._held[-1].sample.dts - held.sample.dts
-            passed = held.sample.pts * VIDEO_TIMESCALE < self._watermark * self._rate
-            if not passed and not everything and waited <= HOLD_LIMIT_S * self._rate:
+            if not everything and not self._is_due(held.sample):
                 break
             self._held.popleft()
             out += self._assign(held)
         return out
 
+    def _is_due(self, sample: Sample) -> bool:
+        """Whether the video has passed the oldest held frame, or it has waited long enough."""
+        if sample.pts * VIDEO_TIMESCALE < self._watermark * self._rate:
+            return True
+        return self._held[-1].sample.dts - sample.dts > HOLD_LIMIT_S * self._rate
+
     def _assign(self, held: _Held) -> list[Chunk]:
+        if not self._boundaries and self._current is not None:
+            return self.segmenter.push(held.sample, pdt_us=held.pdt_us)
         out: list[Chunk] = []
         crossed: list[Boundary] = []
         while self._boundaries and self._is_past(held.sample, self._boundaries[0]):

@@ -24,19 +24,21 @@ class Unwrapper:
 
     def feed(self, stamp: int) -> int:
         """The stamp nearest to the one before that is equal modulo 2^32, or 2^31."""
-        if self._last is None:
+        last = self._last
+        if last is None:
             self._last = stamp % WRAP
             return self._last
-        step = self._step(stamp)
-        if self._modulus == WRAP and step < _WRAP_STEP - _HALF:
+        step = _step(stamp - last, self._modulus)
+        if step < _WRAP_STEP - _HALF and self._modulus == WRAP:
             self._modulus = _HALF
-            step = self._step(stamp)
-        self._last += step
-        return self._last
+            step = _step(stamp - last, _HALF)
+        self._last = last = last + step
+        return last
 
-    def _step(self, stamp: int) -> int:
-        half = self._modulus // 2
-        return (stamp - (self._last or 0) + half) % self._modulus - half
+
+def _step(difference: int, modulus: int) -> int:
+    half = modulus >> 1
+    return (difference + half) % modulus - half
 
 
 class Verdict(enum.Enum):
@@ -60,6 +62,15 @@ class StampGuard:
         self._step_ms = 0
         self._outliers = 0
         self._last_outlier_ms = 0
+
+    def takes(self, stamp_ms: int) -> bool:
+        """Accepts a stamp with which nothing is wrong, as nearly all are. False: `judge` has to."""
+        last_ms = self.last_ms
+        if last_ms is None or not -self._backward_ms <= stamp_ms - last_ms <= FORWARD_LIMIT_MS:
+            return False
+        self._outliers = 0
+        self.accept(stamp_ms)
+        return True
 
     def judge(self, stamp_ms: int) -> Verdict:
         """Counts the stamp; the caller then calls `accept` or `substitute`."""
