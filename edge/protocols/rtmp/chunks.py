@@ -62,6 +62,12 @@ class ChunkReader:
         self._stream = _ChunkStream()  # whose chunk that is
         self._left = 0
 
+    @property
+    def missing(self) -> int:
+        """Bytes that are still to come of the message that was read last; 0 when it is complete."""
+        partial = self._stream.partial
+        return 0 if partial is None else self._stream.length - len(partial)
+
     def feed(self, data: bytes) -> list[Message]:
         """Complete messages. ChunkError when the framing is lost; the object is dead then."""
         if self._rest:

@@ -87,6 +87,11 @@ class RtmpConnection:
         """Whether the peer has not sent a byte, as load balancers do."""
         return self._state is _State.HANDSHAKE and self._handshake.empty
 
+    @property
+    def missing(self) -> int:
+        """Nothing will happen before so many bytes have come; 0 when that is not known."""
+        return self._reader.missing
+
     def receive_data(self, data: bytes, now: float) -> None:
         """Takes what came from the peer."""
         state = self._state
