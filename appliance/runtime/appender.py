@@ -61,7 +61,7 @@ class Appender:
         self._lanes: dict[str, _Lane] = {}
         self._tokens: dict[str, _Lane] = {}
         self._count = 0
-        self._pending_bytes = 0
+        self.pending_bytes = 0  # queued or in flight
         self._space = asyncio.Event()
         self._inbox = ""
         self._tasks = Tasks()
@@ -92,20 +92,17 @@ class Appender:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[int] = loop.create_future()
         future.add_done_callback(_retrieved)
-        lane = self._lanes.setdefault(subject, _Lane(subject))
+        lane = self._lanes.get(subject)
+        if lane is None:
+            lane = self._lanes[subject] = _Lane(subject)
         lane.used_at = loop.time()
         lane.queue.append(_Append(data, message_id, headers, expect_last, future))
         self._account(len(data))
         return future
 
-    @property
-    def pending_bytes(self) -> int:
-        """Bytes queued or in flight."""
-        return self._pending_bytes
-
     async def drained(self, below_bytes: int = 0) -> None:
         """Returns once no more than `below_bytes` are pending."""
-        while self._pending_bytes > below_bytes:
+        while self.pending_bytes > below_bytes:
             self._space.clear()
             await self._space.wait()
 
@@ -115,18 +112,18 @@ class Appender:
             async with asyncio.timeout(deadline_s):
                 await self.drained()
         except TimeoutError:
-            self._log.error("appends_lost", bytes=self._pending_bytes)
+            self._log.error("appends_lost", bytes=self.pending_bytes)
         self._bus.remove_reconnected(self._on_reconnected)
         await self._tasks.close()
         self._measure()
 
     def _account(self, change: int) -> None:
-        self._pending_bytes += change
+        self.pending_bytes += change
         if change < 0:
             self._space.set()
 
     def _measure(self) -> None:
-        _PENDING.set(self._pending_bytes)
+        _PENDING.set(self.pending_bytes)
         _APPENDED.flush()
 
     async def _run(self) -> None:

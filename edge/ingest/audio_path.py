@@ -137,15 +137,13 @@ class AudioPath:
             shared.announce(target_duration(0.1, shared.config.segment_target_s + 0.5))
 
     def _push(self, timed: Timed, now_us: int) -> list[Append]:
-        leads, sample, timescale = self._video is None, timed.sample, self.output.timescale
-        media_time = sample.pts * VIDEO_TIMESCALE
-        if media_time < self._from_pts * timescale:
+        leads, sample = self._video is None, timed.sample
+        if sample.pts * VIDEO_TIMESCALE < self._from_pts * self.output.timescale:
             return []
-        pdt_us = self._shared.timeline.pdt_us(media_time // timescale)
         discontinuity = leads and (timed.discontinuity or self._shared.discontinuity)
         if leads:
             self._shared.discontinuity = False
-        chunks = self.cutter.push(sample, pdt_us=pdt_us, discontinuity=discontinuity)
+        chunks = self.cutter.push(sample, pdt_us=0, discontinuity=discontinuity)  # `_appends` finds it out
         return self._appends(chunks, now_us) if chunks else []
 
     def _appends(self, chunks: list[Chunk], now_us: int) -> list[Append]:

@@ -34,9 +34,8 @@ class Head:
 
     def note(self, event: Event) -> None:
         """An event of the publisher, in order."""
-        if _may_configure(event):
-            for key in _configures(event):
-                self._events[key] = event
+        for key in _configures(event):
+            self._events[key] = event
 
     def __iter__(self) -> Iterator[Event]:
         return iter(list(self._events.values()))
@@ -113,7 +112,7 @@ class Reel:
 
 def _configures(event: Event) -> list[tuple[str, int]]:
     """What an event sets up for those after it."""
-    if not _may_configure(event):
+    if not may_configure(event):
         return []
     if isinstance(event, Metadata):
         return [("metadata", 0)]
@@ -127,7 +126,7 @@ def _configures(event: Event) -> list[tuple[str, int]]:
     return []
 
 
-def _may_configure(event: Event) -> bool:
+def may_configure(event: Event) -> bool:
     """By the first bytes: most tags are frames, and need no closer look."""
     if not isinstance(event, _MEDIA):
         return isinstance(event, Metadata)

@@ -84,9 +84,11 @@ class RtmpSocket(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.received_bytes += len(data)
         RECEIVED.add(len(data))
-        self._core.receive_data(data, self._loop.time())
+        core = self._core
+        core.receive_data(data, self._loop.time())
         self._pump()
-        self._wait_for(self._core.missing)
+        if core.missing > _WORTH_WAITING or self._low_water > 1:
+            self._wait_for(core.missing)
         if not self._paused and self._gate.is_full(self._sink):
             self._pause()
 
@@ -203,6 +205,8 @@ class RtmpSocket(asyncio.Protocol):
         arrived_us = now_us()
         for event in self._core.events():
             self._event(event, arrived_us)
+        if self._core.has_nothing_to_say:
+            return
         data = self._core.data_to_send()
         if self._transport is None or self._transport.is_closing():
             return
@@ -214,7 +218,10 @@ class RtmpSocket(asyncio.Protocol):
 
     def _event(self, event: Event, arrived_us: int) -> None:
         if isinstance(event, _OFFERED):
-            self._offer(event, arrived_us)
+            if self._sink is not None:
+                self._sink.offer(event, arrived_us)
+            elif len(self._early) < _EARLY:
+                self._early.append((event, arrived_us))
         elif isinstance(event, Connected):
             self.encoder = event.encoder
         elif isinstance(event, PublishRequested):
@@ -226,12 +233,6 @@ class RtmpSocket(asyncio.Protocol):
         elif isinstance(event, Closed):
             self._leave(event.reason, clean=False)
             self._owner.ended(self, event)
-
-    def _offer(self, event: Event, arrived_us: int) -> None:
-        if self._sink is not None:
-            self._sink.offer(event, arrived_us)
-        elif len(self._early) < _EARLY:
-            self._early.append((event, arrived_us))
 
     def _leave(self, reason: str, *, clean: bool) -> None:
         self._early.clear()

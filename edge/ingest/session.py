@@ -28,7 +28,7 @@ from edge.ingest.diary import Diary
 from edge.ingest.health_feed import HealthFeed
 from edge.ingest.promotion import Promotion
 from edge.ingest.publisher import Publisher
-from edge.ingest.reel import Head, Reel
+from edge.ingest.reel import Head, Reel, may_configure
 from edge.ingest.site import Site
 from edge.ingest.splicing import Start, follows, from_key_frame, splice
 from edge.ingest.writer import BroadcastWriter
@@ -208,12 +208,14 @@ class PublisherSession:
                 await asyncio.sleep(0)  # a long queue must not hold up other publishers
 
     def _handle(self, event: Event, arrived_us: int) -> None:
-        self.head.note(event)
+        if may_configure(event):
+            self.head.note(event)
         writer = self._writer
         if writer is None:
             self._reel.push(event, arrived_us)
             return
-        self._site.captures.take(self.key.channel, event, arrived_us)
+        if self._site.captures.running:
+            self._site.captures.take(self.key.channel, event, arrived_us)
         writer.handle(event, arrived_us)
         if writer.packager.unusable and self._ending is None:
             self._close("unusable", next(iter(writer.packager.problems.values())).text)

@@ -108,19 +108,16 @@ class AudioCutter:
 
     def _release(self, everything: bool = False) -> list[Chunk]:
         out: list[Chunk] = []
+        passed = self._watermark * self._rate
         while self._held:
             held = self._held[0]
-            if not everything and not self._is_due(held.sample):
+            sample = held.sample
+            is_ahead = sample.pts * VIDEO_TIMESCALE >= passed
+            if is_ahead and not everything and self._held[-1].sample.dts - sample.dts <= HOLD_LIMIT_S * self._rate:
                 break
             self._held.popleft()
             out += self._assign(held)
         return out
-
-    def _is_due(self, sample: Sample) -> bool:
-        """Whether the video has passed the oldest held frame, or it has waited long enough."""
-        if sample.pts * VIDEO_TIMESCALE < self._watermark * self._rate:
-            return True
-        return self._held[-1].sample.dts - sample.dts > HOLD_LIMIT_S * self._rate
 
     def _assign(self, held: _Held) -> list[Chunk]:
         if not self._boundaries and self._current is not None:

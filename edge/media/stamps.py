@@ -20,7 +20,7 @@ class Unwrapper:
 
     def __init__(self) -> None:
         self._last: int | None = None
-        self._modulus = WRAP
+        self._half = _HALF  # of the modulus
 
     def feed(self, stamp: int) -> int:
         """The stamp nearest to the one before that is equal modulo 2^32, or 2^31."""
@@ -28,17 +28,13 @@ class Unwrapper:
         if last is None:
             self._last = stamp % WRAP
             return self._last
-        step = _step(stamp - last, self._modulus)
-        if step < _WRAP_STEP - _HALF and self._modulus == WRAP:
-            self._modulus = _HALF
-            step = _step(stamp - last, _HALF)
+        half = self._half
+        step = (stamp - last + half) % (2 * half) - half
+        if step < _WRAP_STEP - _HALF and half == _HALF:
+            half = self._half = _HALF // 2
+            step = (stamp - last + half) % (2 * half) - half
         self._last = last = last + step
         return last
-
-
-def _step(difference: int, modulus: int) -> int:
-    half = modulus >> 1
-    return (difference + half) % modulus - half
 
 
 class Verdict(enum.Enum):

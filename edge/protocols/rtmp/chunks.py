@@ -96,9 +96,12 @@ class ChunkReader:
         header_end = cursor + _HEADER_SIZE[form]
         if header_end > end:
             return 0
-        field, extended, body = _timestamp(stream, form, data, cursor, header_end)
-        if body > end:
-            return 0
+        field = int.from_bytes(data[cursor : cursor + 3], "big") if form < 3 else 0
+        extended, body = None, header_end
+        if field == _EXTENDED or (form == 3 and stream.extended is not None):
+            field, extended, body = _extended(stream, form, data, header_end)
+            if body > end:
+                return 0
         partial = stream.partial
         if form < 3 or partial is None:
             self._begin(stream, form, data, cursor, field, extended)
@@ -142,30 +145,34 @@ class ChunkReader:
         stream = self._stream
         size = min(self._left, end - at)
         stop = at + size
-        if size == stream.length and stream.partial is None:  # all of it at once: nothing to put together
-            self._in_body = False
-            self._complete(stream, data[at:stop], messages)
-            return stop
-        if stream.partial is None:
-            stream.partial = bytearray()
-        stream.partial += memoryview(data)[at:stop]
-        self._partial_bytes += size
-        if self._partial_bytes > MAX_REASSEMBLY:
-            raise ChunkError("too many unfinished messages")
-        self._left -= size
-        if not self._left:
-            self._in_body = False
-            if len(stream.partial) == stream.length:
-                payload = bytes(stream.partial)
-                self._drop(stream)
-                self._complete(stream, payload, messages)
-        return stop
-
-    def _complete(self, stream: _ChunkStream, payload: bytes, messages: list[Message]) -> None:
+        if size == stream.length and stream.partial is None:
+            payload, self._in_body = data[at:stop], False  # all of it at once: nothing to put together
+        else:
+            assembled = self._assemble(stream, memoryview(data)[at:stop])
+            if assembled is None:
+                return stop
+            payload = assembled
         message = Message(stream.kind, stream.stream_id, stream.timestamp, payload)
         if message.kind <= ABORT:
             self._obey(message)
         messages.append(message)
+        return stop
+
+    def _assemble(self, stream: _ChunkStream, piece: memoryview) -> bytes | None:
+        """Adds a piece of a chunk's body to its message. The message when that is complete."""
+        if stream.partial is None:
+            stream.partial = bytearray()
+        stream.partial += piece
+        self._partial_bytes += len(piece)
+        if self._partial_bytes > MAX_REASSEMBLY:
+            raise ChunkError("too many unfinished messages")
+        self._left -= len(piece)
+        self._in_body = self._left > 0
+        if self._in_body or len(stream.partial) < stream.length:
+            return None
+        payload = bytes(stream.partial)
+        self._drop(stream)
+        return payload
 
     def _drop(self, stream: _ChunkStream) -> None:
         if stream.partial is not None:
@@ -186,18 +193,14 @@ class ChunkReader:
         self._chunk_size = min(value, MAX_MESSAGE)
 
 
-def _timestamp(
-    stream: _ChunkStream, form: int, data: bytes, cursor: int, header_end: int
-) -> tuple[int, int | None, int]:
-    """The timestamp field, its extended form, and where the body begins: past the data when bytes are missing."""
+def _extended(stream: _ChunkStream, form: int, data: bytes, header_end: int) -> tuple[int, int | None, int]:
+    """An extended timestamp, as field and as such, and where the body begins.
+
+    That is past the data when bytes are missing.
+    """
     if form < 3:
-        field = int.from_bytes(data[cursor : cursor + 3], "big")
-        if field != _EXTENDED:
-            return field, None, header_end
         field = int.from_bytes(data[header_end : header_end + 4], "big")
         return field, field, header_end + 4
-    if stream.extended is None:
-        return 0, None, header_end
     if header_end + 4 > len(data):
         return 0, None, header_end + 4
     # Some encoders repeat the extended timestamp in format 3 and some do not: it is there when equal.

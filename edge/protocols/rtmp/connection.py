@@ -128,6 +128,11 @@ class RtmpConnection:
         self._output.clear()
         return data
 
+    @property
+    def has_nothing_to_say(self) -> bool:
+        """Whether there are no bytes for the peer, and the connection stays open."""
+        return not self._output and self._state is not _State.CLOSED
+
     def next_deadline(self) -> float | None:
         """When to call `handle_timeout`; None when closed."""
         return None if self._state is _State.CLOSED else self._deadline
