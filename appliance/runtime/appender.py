@@ -8,7 +8,7 @@ messages is what makes it cheap (a publish that is awaited by itself costs two t
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import nats.errors
@@ -63,6 +63,7 @@ class Appender:
         self._count = 0
         self.pending_bytes = 0  # queued or in flight
         self._space = asyncio.Event()
+        self._before_tick: list[Callable[[], None]] = []
         self._inbox = ""
         self._tasks = Tasks()
         self._log = get_logger("appender")
@@ -73,6 +74,13 @@ class Appender:
         await self._bus.client.subscribe(f"{self._inbox}.*", cb=self._on_ack)
         self._bus.add_reconnected(self._on_reconnected)
         self._tasks.start(self._run(), "appender")
+
+    def before_tick(self, callback: Callable[[], None]) -> None:
+        """`callback` runs before each tick: what it appends leaves with it, so putting work off until then is free.
+
+        It must not raise.
+        """
+        self._before_tick.append(callback)
 
     def append(
         self,
@@ -131,6 +139,8 @@ class Appender:
         for tick in itertools.count():
             if tick % _MEASURE_TICKS == 0:
                 self._measure()
+            for callback in self._before_tick:
+                callback()
             now = loop.time()
             for subject, lane in list(self._lanes.items()):
                 if lane.flying and now - lane.sent_at > _RESEND_S:

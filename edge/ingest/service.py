@@ -60,6 +60,7 @@ class IngestService:
         self.port = 0
         self._settings = settings
         self._local = local
+        self._appender = appender
         self._tls = tls
         self._tasks = tasks
         self._instance = new_id()
@@ -117,6 +118,7 @@ class IngestService:
         self._tasks.start(self._listener.run(), "ingest-deadlines")
         self._tasks.start(self._measure(), "ingest-measure")
         self.gate.start()
+        self._appender.before_tick(self._work)
         self._log.info("ingest_ready", port=self.port)
 
     async def drain(self) -> None:
@@ -149,6 +151,10 @@ class IngestService:
             await subscription.close()
         await self._records.flushed(3.0)
         _flush_tallies()
+
+    def _work(self) -> None:
+        for session in self.gate.sessions:
+            session.work()
 
     async def _measure(self) -> None:
         while True:
