@@ -99,7 +99,6 @@ class Appender:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[int] = loop.create_future()
-        future.add_done_callback(_retrieved)
         lane = self._lanes.get(subject)
         if lane is None:
             lane = self._lanes[subject] = _Lane(subject)
@@ -209,6 +208,7 @@ class Appender:
             self._account(-len(item.data))
             if not item.done.done():
                 item.done.set_exception(error)
+                item.done.exception()  # seen: callers that only watch `pending_bytes` need not await every future
 
     async def _stream_of(self, subject: str) -> str:
         names = (await self._bus.api("STREAM.NAMES", {"subject": subject}))["streams"]
@@ -231,9 +231,3 @@ class Appender:
     def _on_reconnected(self) -> None:
         for lane in self._lanes.values():
             lane.sent_at = 0.0
-
-
-def _retrieved(future: "asyncio.Future[int]") -> None:
-    """Marks the error as seen: callers that only watch `pending_bytes` need not await every future."""
-    if not future.cancelled():
-        future.exception()

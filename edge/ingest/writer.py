@@ -124,8 +124,9 @@ class BroadcastWriter:
             )
             future.add_done_callback(self._acknowledged)
             self._pending[append.rendition] = future
-            self._appended = True
-            CHUNKS.add()
+        CHUNKS.add(len(appends))
+        if appends and not self._appended:
+            self._appended, self._revision = True, -1
 
     def _acknowledged(self, future: "asyncio.Future[int]") -> None:
         if future.cancelled() or not isinstance(future.exception(), NearcastError) or self.fenced:
@@ -138,11 +139,13 @@ class BroadcastWriter:
     def _keep_records(self) -> None:
         """Brings the live records up to date with what the packager has found out."""
         packager, broadcast = self.packager, self.broadcast
-        self._revision = packager.revision
         for output in packager.renditions.values():
             if output.dirty and output.inits:
                 output.dirty = False
                 self._broadcasts.save_rendition(output.record(broadcast.broadcast_id))
+        if packager.revision == self._revision:
+            return
+        self._revision = packager.revision
         found = self._found()
         if found == self._described_by:
             return
