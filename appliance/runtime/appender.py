@@ -6,8 +6,9 @@ messages is what makes it cheap (a publish that is awaited by itself costs two t
 """
 
 import asyncio
+import itertools
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import nats.errors
@@ -16,14 +17,15 @@ from nats.aio.msg import Msg
 from appliance.contracts.errors import NearcastError, UnavailableError, WrongSequenceError
 from appliance.runtime.bus import Bus, acknowledged_sequence, append_headers
 from appliance.runtime.logs import get_logger
-from appliance.runtime.metrics import counter, gauge
+from appliance.runtime.metrics import Tally, counter, gauge
 from appliance.runtime.pull import status_of
 from appliance.runtime.tasks import Tasks
 
 TICK_S = 0.025
+_MEASURE_TICKS = 40
 _RESEND_S = 1.0
 _FORGET_S = 300.0  # a fenced subject nobody has appended to for so long has no writer any more
-_APPENDED = counter("nearcast_log_appended_bytes_total", "Bytes acknowledged by the part log.")
+_APPENDED = Tally(counter("nearcast_log_appended_bytes_total", "Bytes acknowledged by the part log."))
 _RESENT = counter("nearcast_log_resent_total", "Appends sent again for want of an acknowledgement.")
 _PENDING = gauge("nearcast_log_pending_bytes", "Bytes not yet acknowledged by the part log.")
 
@@ -59,8 +61,9 @@ class Appender:
         self._lanes: dict[str, _Lane] = {}
         self._tokens: dict[str, _Lane] = {}
         self._count = 0
-        self._pending_bytes = 0
+        self.pending_bytes = 0  # queued or in flight
         self._space = asyncio.Event()
+        self._before_tick: list[Callable[[], None]] = []
         self._inbox = ""
         self._tasks = Tasks()
         self._log = get_logger("appender")
@@ -71,6 +74,13 @@ class Appender:
         await self._bus.client.subscribe(f"{self._inbox}.*", cb=self._on_ack)
         self._bus.add_reconnected(self._on_reconnected)
         self._tasks.start(self._run(), "appender")
+
+    def before_tick(self, callback: Callable[[], None]) -> None:
+        """`callback` runs before each tick: what it appends leaves with it, so putting work off until then is free.
+
+        It must not raise.
+        """
+        self._before_tick.append(callback)
 
     def append(
         self,
@@ -89,21 +99,17 @@ class Appender:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[int] = loop.create_future()
-        future.add_done_callback(_retrieved)
-        lane = self._lanes.setdefault(subject, _Lane(subject))
+        lane = self._lanes.get(subject)
+        if lane is None:
+            lane = self._lanes[subject] = _Lane(subject)
         lane.used_at = loop.time()
         lane.queue.append(_Append(data, message_id, headers, expect_last, future))
         self._account(len(data))
         return future
 
-    @property
-    def pending_bytes(self) -> int:
-        """Bytes queued or in flight."""
-        return self._pending_bytes
-
     async def drained(self, below_bytes: int = 0) -> None:
         """Returns once no more than `below_bytes` are pending."""
-        while self._pending_bytes > below_bytes:
+        while self.pending_bytes > below_bytes:
             self._space.clear()
             await self._space.wait()
 
@@ -113,19 +119,27 @@ class Appender:
             async with asyncio.timeout(deadline_s):
                 await self.drained()
         except TimeoutError:
-            self._log.error("appends_lost", bytes=self._pending_bytes)
+            self._log.error("appends_lost", bytes=self.pending_bytes)
         self._bus.remove_reconnected(self._on_reconnected)
         await self._tasks.close()
+        self._measure()
 
     def _account(self, change: int) -> None:
-        self._pending_bytes += change
-        _PENDING.set(self._pending_bytes)
+        self.pending_bytes += change
         if change < 0:
             self._space.set()
 
+    def _measure(self) -> None:
+        _PENDING.set(self.pending_bytes)
+        _APPENDED.flush()
+
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        while True:
+        for tick in itertools.count():
+            if tick % _MEASURE_TICKS == 0:
+                self._measure()
+            for callback in self._before_tick:
+                callback()
             now = loop.time()
             for subject, lane in list(self._lanes.items()):
                 if lane.flying and now - lane.sent_at > _RESEND_S:
@@ -194,6 +208,7 @@ class Appender:
             self._account(-len(item.data))
             if not item.done.done():
                 item.done.set_exception(error)
+                item.done.exception()  # seen: callers that only watch `pending_bytes` need not await every future
 
     async def _stream_of(self, subject: str) -> str:
         names = (await self._bus.api("STREAM.NAMES", {"subject": subject}))["streams"]
@@ -207,7 +222,7 @@ class Appender:
         if item.expect_last is not None or lane.last is not None:
             lane.last = sequence
         self._account(-len(item.data))
-        _APPENDED.inc(len(item.data))
+        _APPENDED.add(len(item.data))
         if not item.done.done():
             item.done.set_result(sequence)
         if lane.queue:
@@ -216,9 +231,3 @@ class Appender:
     def _on_reconnected(self) -> None:
         for lane in self._lanes.values():
             lane.sent_at = 0.0
-
-
-def _retrieved(future: "asyncio.Future[int]") -> None:
-    """Marks the error as seen: callers that only watch `pending_bytes` need not await every future."""
-    if not future.cancelled():
-        future.exception()

@@ -55,16 +55,15 @@ class AudioPath:
         """A frame and the configuration that decodes it."""
         if source is None:
             return []
-        if source != self.source:
+        if source is not self.source and source != self.source:
             self.configure(source)
-        leads = self._video is None
-        timed = self._shared.timeline.audio(
-            stamp, frame.data, now_us=now_us, leads=leads, nano=frame.nano, samples=frame.samples
+        shared = self._shared
+        timed = shared.timeline.audio(
+            stamp, frame.data, now_us=now_us, leads=self._video is None, nano=frame.nano, samples=frame.samples
         )
         if timed is None:
             return []
-        sample = timed.sample
-        self._shared.health.audio(sample.pts, self.output.timescale, len(sample.data), now_us)
+        shared.health.audio(timed.sample.dts, self.output.timescale, len(frame.data), now_us)
         if self._from_msn is not None:
             self._waiting.append(_Waiting(timed, now_us))
             if len(self._waiting) > _MAX_WAITING:
@@ -82,6 +81,7 @@ class AudioPath:
             self._from_msn = follows
         described = source.described()
         self.output.use(track, follows, audio=described)
+        self._shared.revision += 1
         self._shared.health.set_audio(described.codec, described.sample_rate, described.channels)
         self._shared.timeline.set_audio(
             self.output.timescale, source.sample_rate, source.frame_samples, start=self._joins_at()
@@ -112,7 +112,8 @@ class AudioPath:
         while self._waiting and self._from_msn is None:
             waiting = self._waiting.popleft()
             out += self._push(waiting.timed, now_us)
-        return out + self._appends(self.cutter.advance(dts), now_us)
+        chunks = self.cutter.advance(dts)
+        return out + self._appends(chunks, now_us) if chunks else out
 
     def fill_hole(self, holes: list[Chunk], until: int, now_us: int) -> list[Append]:
         """GAP segments as the source's."""
@@ -133,17 +134,17 @@ class AudioPath:
             chunks = self.cutter.segmenter.gap(until, pdt_us=point.end_pdt_us, from_dts=point.end_dts)
             self.opening += shared.appends(self.output, chunks, now_us)
         if shared.target_duration_s is None:
-            shared.target_duration_s = target_duration(0.1, shared.config.segment_target_s + 0.5)
+            shared.announce(target_duration(0.1, shared.config.segment_target_s + 0.5))
 
     def _push(self, timed: Timed, now_us: int) -> list[Append]:
-        leads = self._video is None
-        if timed.sample.pts * VIDEO_TIMESCALE < self._from_pts * self.output.timescale:
+        leads, sample = self._video is None, timed.sample
+        if sample.pts * VIDEO_TIMESCALE < self._from_pts * self.output.timescale:
             return []
-        pdt_us = self._shared.timeline.pdt_us(timed.sample.pts * VIDEO_TIMESCALE // self.output.timescale)
         discontinuity = leads and (timed.discontinuity or self._shared.discontinuity)
         if leads:
             self._shared.discontinuity = False
-        return self._appends(self.cutter.push(timed.sample, pdt_us=pdt_us, discontinuity=discontinuity), now_us)
+        chunks = self.cutter.push(sample, pdt_us=0, discontinuity=discontinuity)  # `_appends` finds it out
+        return self._appends(chunks, now_us) if chunks else []
 
     def _appends(self, chunks: list[Chunk], now_us: int) -> list[Append]:
         """The wall clock is looked up here: when the frames came, the anchor was perhaps not known."""

@@ -3,7 +3,9 @@
 `source` is what the next key frame needs, None until it is known. Reading raises CodecError only.
 """
 
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, Protocol
+
+import msgspec
 
 from edge.ingest.formats import VideoSource
 from edge.protocols.codecs import av1, avc, hevc, vp8, vp9, vpx
@@ -13,7 +15,7 @@ from edge.protocols.flv import VideoTag
 from edge.protocols.flv.names import AV1, AVC, HEVC, VP8, VP9
 
 
-class AccessUnit(NamedTuple):
+class AccessUnit(msgspec.Struct, frozen=True, gc=False):
     """One picture as a sample has it."""
 
     data: bytes | memoryview
@@ -39,6 +41,7 @@ class AvcStream:
 
     _LEFT_OUT = frozenset({avc.NAL_SPS, avc.NAL_PPS, avc.NAL_FILLER})
     _SLICES = frozenset({avc.NAL_SLICE, avc.NAL_IDR, 2})
+    _PICTURE, _UNUSUAL, _KEY = avc.kind_set(_SLICES), avc.kind_set(_LEFT_OUT), avc.kind_set({avc.NAL_IDR})
 
     def __init__(self) -> None:
         self.source: VideoSource | None = None
@@ -53,6 +56,16 @@ class AvcStream:
             self._use(avc.config_from_nals((*config.sps, *config.pps)))
 
     def unit(self, tag: VideoTag) -> AccessUnit | None:
+        kinds_set = avc.prefixed_kinds(tag.data) if self._length_size == 4 else 0
+        if kinds_set & self._PICTURE and not kinds_set & self._UNUSUAL:
+            key = bool(kinds_set & self._KEY)
+            if key or not tag.key:
+                self._seen_idr = self._seen_idr or key
+                return AccessUnit(tag.data, key, tag.cts_ms, tag.nano)
+        return self._unusual(tag)
+
+    def _unusual(self, tag: VideoTag) -> AccessUnit | None:
+        """With parameter sets, filler, start codes, or a key frame without an IDR picture."""
         nals, annexb = avc.split_any(tag.data, self._length_size)
         kinds = {nal[0] & 0x1F for nal in nals}
         if avc.NAL_SPS in kinds and avc.NAL_PPS in kinds:

@@ -74,15 +74,15 @@ class Captures:
     def __init__(self, folder: Path, tasks: Tasks) -> None:
         self._folder = folder
         self._tasks = tasks
-        self._running: dict[str, Capture] = {}
+        self.running: dict[str, Capture] = {}
         self._log = get_logger("ingest.capture")
 
     def start(self, request: CaptureRequest, head: Iterable[Event]) -> CaptureAnswer:
         """Begins, for a channel that is published here. `head`: what configures the frames that will come."""
-        if len(self._running) >= _AT_ONCE or request.channel in self._running:
+        if len(self.running) >= _AT_ONCE or request.channel in self.running:
             return CaptureAnswer(detail="this channel, or enough others, is being captured already")
         file = self._folder / f"{request.channel}-{now_ms()}.flv"
-        capture = self._running[request.channel] = Capture(file, request)
+        capture = self.running[request.channel] = Capture(file, request)
         for event in head:
             capture.take(event, now_us())
         self._tasks.start(self._run(request.channel, capture), "ingest-capture")
@@ -90,10 +90,9 @@ class Captures:
 
     def take(self, channel: str, event: Event, arrived_us: int) -> None:
         """An event of a channel's session."""
-        if self._running:
-            capture = self._running.get(channel)
-            if capture is not None:
-                capture.take(event, arrived_us)
+        capture = self.running.get(channel)
+        if capture is not None:
+            capture.take(event, arrived_us)
 
     async def _run(self, channel: str, capture: Capture) -> None:
         _CAPTURES.inc()
@@ -104,7 +103,7 @@ class Captures:
         except OSError as error:
             self._log.error("capture_failed", channel=channel, error=repr(error))
         finally:
-            self._running.pop(channel, None)
+            self.running.pop(channel, None)
 
 
 def _append(file: Path, media: bytes, times: str) -> None:

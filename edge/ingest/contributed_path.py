@@ -87,6 +87,7 @@ class ContributedPath:
         self.output.bandwidth = self.output.bandwidth or hints.video_bit_rate or source.first_bandwidth
         self.output.use(track, self.segmenter.next_msn, video=source.described(rate))
         self.source = source
+        self._shared.revision += 1
 
     def _hold(self, timed: list[Timed], now_us: int) -> list[Append]:
         self._held.extend(item.sample for item in timed)

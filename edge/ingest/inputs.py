@@ -1,11 +1,15 @@
 """From FLV tags of one track to access units and audio frames, whatever the codec; others are named."""
 
+import msgspec
+
 from edge.ingest.bitstreams import STREAMS, AccessUnit, Bitstream
 from edge.ingest.formats import AudioSource, VideoSource
 from edge.ingest.sounds import SOUNDS, AudioFrame, Sound
 from edge.protocols.codecs.bits import CodecError
 from edge.protocols.flv import AudioTag, TagKind, VideoTag, spoken
 from edge.protocols.flv.names import AVC, HEVC
+
+_WITH_MEDIA = (TagKind.CONFIG, TagKind.FRAME)
 
 
 class VideoInput:
@@ -23,7 +27,9 @@ class VideoInput:
 
     def take(self, tag: VideoTag) -> AccessUnit | None:
         """The access unit of a tag, None when it has none. CodecError when it is damaged."""
-        if tag.kind not in (TagKind.CONFIG, TagKind.FRAME):
+        if self._stream is not None and tag.kind is TagKind.FRAME and tag.codec == self._codec:
+            return self._stream.unit(tag) if tag.data else None
+        if tag.kind not in _WITH_MEDIA:
             return None
         codec = tag.codec
         if codec == AVC and self._codec == HEVC and tag.kind is TagKind.FRAME:
@@ -54,12 +60,12 @@ class AudioInput:
 
     def take(self, tag: AudioTag) -> AudioFrame | None:
         """The frame of a tag, None when it has none. CodecError when it is damaged."""
-        if tag.kind not in (TagKind.CONFIG, TagKind.FRAME):
-            return None
-        if tag.codec not in SOUNDS:
-            self.unsupported = spoken(tag.codec)
+        if tag.kind not in _WITH_MEDIA:
             return None
         if tag.codec != self._codec or self._sound is None:
+            if tag.codec not in SOUNDS:
+                self.unsupported = spoken(tag.codec)
+                return None
             self._codec, self._sound = tag.codec, SOUNDS[tag.codec]()
         if tag.kind is TagKind.CONFIG:
             self._sound.configure(tag.data)
@@ -67,7 +73,9 @@ class AudioInput:
         if not tag.data:
             return None
         frame = self._sound.frame(tag.data)
-        return frame._replace(nano=tag.nano) if frame is not None else None
+        if frame is None or not tag.nano:
+            return frame
+        return msgspec.structs.replace(frame, nano=tag.nano)
 
 
 __all__ = ["AccessUnit", "AudioFrame", "AudioInput", "CodecError", "VideoInput"]

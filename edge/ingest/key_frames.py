@@ -49,11 +49,11 @@ class KeyFrames:
         if shared.config.repair:
             if elapsed_s < _ANNOUNCE_S:
                 return
-            shared.target_duration_s = announced_duration(target_s)
+            shared.announce(announced_duration(target_s))
         elif sample.key and elapsed_s >= 0.9 * target_s:
-            shared.target_duration_s = target_duration(max(self._longest_s, target_s), target_s)
+            shared.announce(target_duration(max(self._longest_s, target_s), target_s))
         elif gap_s > _TOO_LONG * target_s:
-            shared.target_duration_s = MAX_TARGET_DURATION_S
+            shared.announce(MAX_TARGET_DURATION_S)
         else:
             return
         self._set_longest()
@@ -64,6 +64,7 @@ class KeyFrames:
             shared.problem(problems.keyframe_interval(self._longest_s))
             return
         shared.needs_repair = True
+        shared.revision += 1
         shared.problem(problems.keyframes_repaired(self._longest_s))
         self._set_longest()
 

@@ -12,7 +12,7 @@ from edge.ingest import problems
 from edge.ingest.audio_path import AudioPath
 from edge.ingest.contributed_path import ContributedPath
 from edge.ingest.hints import Hints
-from edge.ingest.inputs import AudioInput, CodecError, VideoInput
+from edge.ingest.inputs import AudioFrame, AudioInput, CodecError, VideoInput
 from edge.ingest.names import track_name
 from edge.ingest.rendition import Append, RenditionOutput, ResumePoint
 from edge.ingest.shared import Join, PackagerConfig, Shared
@@ -47,15 +47,17 @@ class _Inputs:
 
     def video(self, track: int) -> VideoInput | None:
         """Made on its first use; None when there are too many."""
-        if track not in self.videos and len(self.videos) < _MAX_TRACKS:
-            self.videos[track] = VideoInput()
-        return self.videos.get(track)
+        known = self.videos.get(track)
+        if known is None and len(self.videos) < _MAX_TRACKS:
+            known = self.videos[track] = VideoInput()
+        return known
 
     def audio(self, track: int) -> AudioInput | None:
         """Made on its first use; None when there are too many."""
-        if track not in self.audios and len(self.audios) < _MAX_TRACKS:
-            self.audios[track] = AudioInput()
-        return self.audios.get(track)
+        known = self.audios.get(track)
+        if known is None and len(self.audios) < _MAX_TRACKS:
+            known = self.audios[track] = AudioInput()
+        return known
 
     def first_video(self) -> int | None:
         """The lowest track that can be shown."""
@@ -87,6 +89,7 @@ class Packager:
         told of every access unit and sound frame.
         """
         self.has_video = self.has_audio = False
+        self.unusable = False  # it is clear that nothing of this publisher can be shown
         self.contributed: list[str] = []  # renditions of further video tracks, largest first
         self._shared = Shared(
             config, epoch, resume or {}, inits or {}, target_duration_s, join, health
@@ -137,9 +140,9 @@ class Packager:
         return self._shared.renditions
 
     @property
-    def unusable(self) -> bool:
-        """Whether it is clear that nothing of this publisher can be shown."""
-        return not self._probing and not self.has_video and not self.has_audio
+    def revision(self) -> int:
+        """Grows with each change of the above and of the renditions' initialisation segments."""
+        return self._shared.revision
 
     # --- what comes in
 
@@ -149,11 +152,15 @@ class Packager:
 
     def video(self, stamp: int, body: bytes, *, now_us: int) -> list[Append]:
         """A video message."""
-        return self._take(_Tag(True, stamp, body, now_us))
+        if self._probing:
+            return self._probe(_Tag(True, stamp, body, now_us))
+        return self._run_video(stamp, body, now_us)
 
     def audio(self, stamp: int, body: bytes, *, now_us: int) -> list[Append]:
         """An audio message."""
-        return self._take(_Tag(False, stamp, body, now_us))
+        if self._probing:
+            return self._probe(_Tag(False, stamp, body, now_us))
+        return self._run_audio(stamp, body, now_us)
 
     def finish(self, *, now_us: int) -> list[Append]:
         """The publisher is gone: everything held comes out and the segments end."""
@@ -168,9 +175,7 @@ class Packager:
 
     # --- probing
 
-    def _take(self, tag: _Tag) -> list[Append]:
-        if not self._probing:
-            return self._run(tag)
+    def _probe(self, tag: _Tag) -> list[Append]:
         self._queue.append(tag)
         self._queue_bytes += len(tag.body)
         self._look(tag)
@@ -186,7 +191,7 @@ class Packager:
 
     def _look(self, tag: _Tag) -> None:
         """Learns configurations without using the frames yet."""
-        for parsed in self._parsed(tag):
+        for parsed in self._videos(tag.body) if tag.is_video else self._audios(tag.body):
             try:
                 if isinstance(parsed, VideoTag):
                     picture = self._inputs.video(parsed.track)
@@ -205,16 +210,19 @@ class Packager:
         seen, self._inputs = self._inputs, _Inputs()
         source, audio = seen.first_video(), seen.first_audio()
         self.has_video, self.has_audio = source is not None, audio is not None
+        self.unusable = not (self.has_video or self.has_audio)
+        self._shared.revision += 1
         self._source_track, self._audio_track = source or 0, audio or 0
         self._say_what_is_missing(seen)
         queue, self._queue = self._queue, []
-        if not queue or not (self.has_video or self.has_audio):
+        if not queue or self.unusable:
             return []
         now_us = queue[0].now_us
         out = self._set_up_video(seen, now_us)
         out += self._set_up_audio(seen.audios[self._audio_track], now_us) if self.has_audio else []
         for tag in queue:
-            out += self._run(tag)
+            run = self._run_video if tag.is_video else self._run_audio
+            out += run(tag.stamp, tag.body, tag.now_us)
         return out
 
     def _say_what_is_missing(self, seen: _Inputs) -> None:
@@ -270,69 +278,100 @@ class Packager:
 
     # --- running
 
-    def _parsed(self, tag: _Tag) -> Sequence[VideoTag | AudioTag]:
+    def _videos(self, body: bytes) -> Sequence[VideoTag]:
         try:
-            return parse_video(tag.body) if tag.is_video else parse_audio(tag.body)
+            return parse_video(body)
         except FlvError as error:
             self._shared.quirk(f"{error.code}_not_readable")
             return []
 
-    def _run(self, tag: _Tag) -> list[Append]:
+    def _audios(self, body: bytes) -> Sequence[AudioTag]:
+        try:
+            return parse_audio(body)
+        except FlvError as error:
+            self._shared.quirk(f"{error.code}_not_readable")
+            return []
+
+    def _run_video(self, stamp: int, body: bytes, now_us: int) -> list[Append]:
         out: list[Append] = []
-        for parsed in self._parsed(tag):
+        for tag in self._videos(body):
             try:
-                if isinstance(parsed, VideoTag):
-                    out += self._run_video(tag, parsed)
-                else:
-                    out += self._run_audio(tag, parsed)
+                out += self._picture(tag, stamp, now_us)
             except CodecError as error:
                 self._shared.quirk(f"{error.code}_not_readable")
         return out
 
-    def _run_video(self, tag: _Tag, parsed: VideoTag) -> list[Append]:
-        one = self._inputs.video(parsed.track)
+    def _run_audio(self, stamp: int, body: bytes, now_us: int) -> list[Append]:
+        out: list[Append] = []
+        for tag in self._audios(body):
+            try:
+                out += self._sound(tag, stamp, now_us)
+            except CodecError as error:
+                self._shared.quirk(f"{error.code}_not_readable")
+        return out
+
+    def _picture(self, tag: VideoTag, stamp: int, now_us: int) -> list[Append]:
+        """One track's part of a video message."""
+        one = self._inputs.video(tag.track)
         if one is None:
             return []
-        if parsed.kind is TagKind.END and parsed.track == self._source_track and self._source is not None:
-            return self._source.flush(tag.now_us)
-        before = one.source
-        unit = one.take(parsed)
-        if parsed.track in self._contributed:
-            path = self._contributed[parsed.track]
-            if one.source != before and path.source is not None and one.source != path.source:
-                self._shared.discontinuity = True  # all renditions start a segment where one has to
-            return path.unit(one.source, unit, tag.stamp, tag.now_us) if unit is not None else []
+        source = self._source
+        if tag.track in self._contributed:
+            return self._contributed_unit(self._contributed[tag.track], one, tag, stamp, now_us)
+        if tag.kind is TagKind.END and tag.track == self._source_track and source is not None:
+            return source.flush(now_us)
+        unit = one.take(tag)
         if unit is None:
-            if parsed.track == self._source_track and one.unsupported:
+            if tag.track == self._source_track and one.unsupported:
                 self._shared.problem(problems.video_codec(one.unsupported))
             return []
-        if self._source is None:
+        if source is None:
             self._shared.problem(problems.video_late())
             return []
-        if parsed.track != self._source_track:
+        if tag.track != self._source_track:
             self._shared.problem(problems.video_track_late())
             return []
-        return self._source.unit(one.source, unit, tag.stamp, tag.now_us)
+        return source.unit(one.source, unit, stamp, now_us)
 
-    def _run_audio(self, tag: _Tag, parsed: AudioTag) -> list[Append]:
-        if self._audio is not None and parsed.track != self._audio_track:
+    def _contributed_unit(
+        self, path: ContributedPath, one: VideoInput, tag: VideoTag, stamp: int, now_us: int
+    ) -> list[Append]:
+        before = one.source
+        unit = one.take(tag)
+        if one.source != before and path.source is not None and one.source != path.source:
+            self._shared.discontinuity = True  # all renditions start a segment where one has to
+        return path.unit(one.source, unit, stamp, now_us) if unit is not None else []
+
+    def _sound(self, tag: AudioTag, stamp: int, now_us: int) -> list[Append]:
+        """One track's part of an audio message."""
+        path = self._audio
+        if path is not None and tag.track != self._audio_track:
             self._shared.problem(problems.audio_tracks())
             return []
-        one = self._inputs.audio(parsed.track)
-        frame = one.take(parsed) if one is not None else None
-        if one is not None and one.unsupported:
-            self._shared.problem(problems.audio_codec(one.unsupported))
-        if one is None or one.source is None:
+        one = self._inputs.audio(tag.track)
+        if one is None:
             return []
-        out: list[Append] = []
-        if self._audio is None:
-            self.has_audio, self._audio_track = True, parsed.track
-            for code in ("no_audio", "audio_codec"):
-                self.problems.pop(code, None)
-            out += self._set_up_audio(one, tag.now_us)
-        if self._audio is not None:
-            if one.source != self._audio.source:
-                self._audio.configure(one.source)
-            if frame is not None:
-                out += self._audio.frame(one.source, frame, tag.stamp, tag.now_us)
+        frame = one.take(tag)
+        if one.unsupported:
+            self._shared.problem(problems.audio_codec(one.unsupported))
+        source = one.source
+        if source is None:
+            return []
+        if path is None:
+            return self._late_audio(one, tag, frame, stamp, now_us)
+        if source is not path.source and source != path.source:
+            path.configure(source)
+        return path.frame(source, frame, stamp, now_us) if frame is not None else []
+
+    def _late_audio(
+        self, one: AudioInput, tag: AudioTag, frame: AudioFrame | None, stamp: int, now_us: int
+    ) -> list[Append]:
+        """The first sound of a publisher that seemed to have none."""
+        self.has_audio, self.unusable, self._audio_track = True, False, tag.track
+        for code in ("no_audio", "audio_codec"):
+            self.problems.pop(code, None)
+        self._shared.revision += 1
+        out = [*self._set_up_audio(one, now_us)]
+        if self._audio is not None and frame is not None:
+            out += self._audio.frame(one.source, frame, stamp, now_us)
         return out

@@ -11,6 +11,7 @@ from edge.protocols.rtmp import AudioData, Event, Metadata, VideoData
 _KEEP_US = 12_000_000
 _KEEP_BYTES = 32 << 20
 _EX_AUDIO = 9
+_MEDIA = (VideoData, AudioData)
 _SETS_UP = (0, 5, 6, 7)  # packet types: sequence start, and those with another one inside
 
 
@@ -111,24 +112,30 @@ class Reel:
 
 def _configures(event: Event) -> list[tuple[str, int]]:
     """What an event sets up for those after it."""
+    if not may_configure(event):
+        return []
     if isinstance(event, Metadata):
         return [("metadata", 0)]
-    if not isinstance(event, VideoData | AudioData) or not _may_configure(event):
-        return []
     try:
         if isinstance(event, VideoData):
             return [("video", tag.track) for tag in parse_video(event.body) if tag.kind is TagKind.CONFIG]
-        return [("audio", tag.track) for tag in parse_audio(event.body) if tag.kind is TagKind.CONFIG]
+        if isinstance(event, AudioData):
+            return [("audio", tag.track) for tag in parse_audio(event.body) if tag.kind is TagKind.CONFIG]
     except FlvError:
         return []
+    return []
 
 
-def _may_configure(event: VideoData | AudioData) -> bool:
+def may_configure(event: Event) -> bool:
     """By the first bytes: most tags are frames, and need no closer look."""
-    first, second = (*event.body[:2], 1, 1)[:2]
-    if isinstance(event, VideoData):
-        return first & 0x0F in _SETS_UP if first & 0x80 else second == 0
-    return first & 0x0F in _SETS_UP if first >> 4 == _EX_AUDIO else second == 0
+    if not isinstance(event, _MEDIA):
+        return isinstance(event, Metadata)
+    body = event.body
+    if len(body) < 2:
+        return False
+    first = body[0]
+    has_packet_type = first & 0x80 if isinstance(event, VideoData) else first >> 4 == _EX_AUDIO
+    return first & 0x0F in _SETS_UP if has_packet_type else body[1] == 0
 
 
 def _size(event: Event) -> int:

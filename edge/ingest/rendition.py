@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import msgspec
-
 from appliance.contracts.media import AudioFormat, ChunkFlag, ChunkHeader, Init, Rendition, VideoFormat
 from edge.media.segmenter import Chunk
 from edge.protocols.fmp4 import AudioTrack, VideoTrack, fragment, init_segment
 
 _HEADROOM = 1.25
 _GROWTH = 1.2
+_LAST_OF_SEGMENT, _DISCONTINUITY = int(ChunkFlag.LAST_OF_SEGMENT), int(ChunkFlag.DISCONTINUITY)
 _CLOSING = ChunkFlag.LAST_OF_PART | ChunkFlag.LAST_OF_SEGMENT
 
 
@@ -118,12 +117,13 @@ class RenditionOutput:
         if chunk.samples:
             self._sequence += 1
             data = fragment(1, self._sequence, chunk.dts, chunk.samples)
-        self._measure(chunk, len(data))
-        if chunk.flags & ChunkFlag.DISCONTINUITY:
+        flags = int(chunk.flags)
+        self._measure(len(data), chunk.duration, ends_segment=bool(flags & _LAST_OF_SEGMENT))
+        if flags & _DISCONTINUITY:
             self.dsn += 1
-        header = chunk.header(epoch=self._epoch, init=self._init_of(chunk.msn), late_us=late_us, dsn=self.dsn)
-        if pdt_us is not None:
-            header = msgspec.structs.replace(header, pdt_us=pdt_us)
+        header = chunk.header(
+            epoch=self._epoch, init=self._init_of(chunk.msn), late_us=late_us, dsn=self.dsn, pdt_us=pdt_us
+        )
         return Append(self.name, header, data)
 
     def closing(self, point: ResumePoint, *, late_us: int) -> Append | None:
@@ -154,11 +154,11 @@ class RenditionOutput:
                 chosen = init
         return chosen
 
-    def _measure(self, chunk: Chunk, size: int) -> None:
+    def _measure(self, size: int, duration: int, *, ends_segment: bool) -> None:
         """Peak of a segment; the record follows growth by more than a fifth."""
         self._bytes += size
-        self._ticks += chunk.duration
-        if not chunk.flags & ChunkFlag.LAST_OF_SEGMENT:
+        self._ticks += duration
+        if not ends_segment:
             return
         if self._bytes and self._ticks >= self.timescale // 2:
             peak = int(self._bytes * 8 * self.timescale * _HEADROOM / self._ticks)

@@ -1,12 +1,13 @@
 """One RTMP connection: a thin shell that moves bytes between a transport and its RtmpConnection."""
 
 import asyncio
+import contextlib
 import socket
 import struct
 from typing import Protocol, cast
 
 from appliance.runtime.clock import now_us
-from appliance.runtime.metrics import counter
+from appliance.runtime.metrics import Tally, counter
 from edge.ingest.publisher import Gate, LinkFigures, Sink, Target
 from edge.protocols.rtmp import (
     AudioData,
@@ -25,9 +26,11 @@ from edge.protocols.rtmp import (
 _CLOSE_S = 2.0
 _PAUSE_S = 30.0  # back-pressure for longer than that: another connection may fare better
 _EARLY = 1000  # media messages of encoders that do not wait for the answer to publish
+_WORTH_WAITING, _AT_ONCE = 4096, 1 << 16  # bytes of a message that are waited for
+_OFFERED = (VideoData, AudioData, Metadata)
 _TCP_INFO_SIZE, _TCP_INFO_RTT = 104, 68  # struct tcp_info of tcp(7): tcpi_rtt, microseconds
 
-_RECEIVED = counter("nearcast_ingest_received_bytes_total", "Bytes received from encoders.")
+RECEIVED = Tally(counter("nearcast_ingest_received_bytes_total", "Bytes received from encoders."))
 _QUIRKS = counter("nearcast_ingest_quirks_total", "Protocol errors of encoders that were tolerated.", ["kind"])
 _PAUSES = counter("nearcast_ingest_pauses_total", "Times a publisher was slowed down.")
 
@@ -66,6 +69,7 @@ class RtmpSocket(asyncio.Protocol):
         self._early: list[tuple[Event, int]] = []
         self._paused = False
         self._paused_at = 0.0
+        self._low_water = 1
 
     # --- the transport's calls
 
@@ -79,11 +83,28 @@ class RtmpSocket(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.received_bytes += len(data)
-        _RECEIVED.inc(len(data))
-        self._core.receive_data(data, self._loop.time())
+        RECEIVED.add(len(data))
+        core = self._core
+        core.receive_data(data, self._loop.time())
         self._pump()
+        if core.missing > _WORTH_WAITING or self._low_water > 1:
+            self._wait_for(core.missing)
         if not self._paused and self._gate.is_full(self._sink):
             self._pause()
+
+    def _wait_for(self, missing: int) -> None:
+        """Has the kernel wake this process when the rest of a large message is there, not for each packet of it.
+
+        Of a stream of 6 Mbit/s that comes over a line of 10 Mbit/s it saves half the processor's time. In TLS
+        the bytes on the wire are others.
+        """
+        low_water = min(missing, _AT_ONCE) if missing > _WORTH_WAITING else 1
+        if low_water != self._low_water and self.kind == "rtmp":
+            self._low_water = low_water
+            wire = self._transport.get_extra_info("socket") if self._transport is not None else None
+            if wire is not None:
+                with contextlib.suppress(OSError):  # it has gone
+                    wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, low_water)
 
     def eof_received(self) -> bool:
         self._core.receive_eof()
@@ -160,6 +181,7 @@ class RtmpSocket(asyncio.Protocol):
     def tick(self) -> None:
         """Deadlines, and the end of back-pressure. Time spent paused is not the publisher's."""
         if not self._paused:
+            self._wait_for(0)  # what comes slowly is to be seen too
             self._core.handle_timeout(self._loop.time())
             self._pump()
         elif self._loop.time() - self._paused_at > _PAUSE_S:
@@ -184,6 +206,8 @@ class RtmpSocket(asyncio.Protocol):
         arrived_us = now_us()
         for event in self._core.events():
             self._event(event, arrived_us)
+        if self._core.has_nothing_to_say:
+            return
         data = self._core.data_to_send()
         if self._transport is None or self._transport.is_closing():
             return
@@ -194,8 +218,11 @@ class RtmpSocket(asyncio.Protocol):
             self._loop.call_later(_CLOSE_S, self._transport.abort)
 
     def _event(self, event: Event, arrived_us: int) -> None:
-        if isinstance(event, VideoData | AudioData | Metadata):
-            self._offer(event, arrived_us)
+        if isinstance(event, _OFFERED):
+            if self._sink is not None:
+                self._sink.offer(event, arrived_us)
+            elif len(self._early) < _EARLY:
+                self._early.append((event, arrived_us))
         elif isinstance(event, Connected):
             self.encoder = event.encoder
         elif isinstance(event, PublishRequested):
@@ -207,12 +234,6 @@ class RtmpSocket(asyncio.Protocol):
         elif isinstance(event, Closed):
             self._leave(event.reason, clean=False)
             self._owner.ended(self, event)
-
-    def _offer(self, event: Event, arrived_us: int) -> None:
-        if self._sink is not None:
-            self._sink.offer(event, arrived_us)
-        elif len(self._early) < _EARLY:
-            self._early.append((event, arrived_us))
 
     def _leave(self, reason: str, *, clean: bool) -> None:
         self._early.clear()

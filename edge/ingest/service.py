@@ -23,14 +23,17 @@ from edge.ingest.gate import IngestGate
 from edge.ingest.listener import RtmpListener
 from edge.ingest.publisher import Publisher
 from edge.ingest.records import Records
+from edge.ingest.rtmp_socket import RECEIVED
 from edge.ingest.session import PRIMARY, STANDBY, PublisherSession
 from edge.ingest.site import Site
 from edge.ingest.whip.access import Access
 from edge.ingest.whip.config import WhipConfig
 from edge.ingest.whip.server import WhipServer
+from edge.ingest.writer import CHUNKS
 from edge.protocols.rtmp import RtmpLimits
 
 _STOP_S = 12.0
+_MEASURE_S = 1.0
 
 
 class IngestService:
@@ -57,6 +60,7 @@ class IngestService:
         self.port = 0
         self._settings = settings
         self._local = local
+        self._appender = appender
         self._tls = tls
         self._tasks = tasks
         self._instance = new_id()
@@ -112,7 +116,9 @@ class IngestService:
         if self._whip is not None:
             await self._whip.start()
         self._tasks.start(self._listener.run(), "ingest-deadlines")
+        self._tasks.start(self._measure(), "ingest-measure")
         self.gate.start()
+        self._appender.before_tick(self._work)
         self._log.info("ingest_ready", port=self.port)
 
     async def drain(self) -> None:
@@ -144,6 +150,16 @@ class IngestService:
         for subscription in self._subscriptions:
             await subscription.close()
         await self._records.flushed(3.0)
+        _flush_tallies()
+
+    def _work(self) -> None:
+        for session in self.gate.sessions:
+            session.work()
+
+    async def _measure(self) -> None:
+        while True:
+            await asyncio.sleep(_MEASURE_S)
+            _flush_tallies()
 
     def _new_session(
         self, key: KeyRecord, key_hash: str, publisher: Publisher, predecessor: PublisherSession | None
@@ -183,6 +199,11 @@ class IngestService:
             if session.key.channel == wanted.channel and session.is_active:
                 await message.reply(msgspec.json.encode(self._site.captures.start(wanted, session.head)))
                 return
+
+
+def _flush_tallies() -> None:
+    RECEIVED.flush()
+    CHUNKS.flush()
 
 
 async def _all_done(sessions: Sequence[PublisherSession], limit_s: float) -> None:

@@ -1,4 +1,4 @@
-"""One publisher from its accepted key to its departure: a task that turns events into the part log.
+"""One publisher from its accepted key to its departure: its events become messages of the part log.
 
     WAITING -> ACTIVE -> ENDED        ACTIVE -> WAITING        WAITING -> ENDED
 
@@ -28,7 +28,7 @@ from edge.ingest.diary import Diary
 from edge.ingest.health_feed import HealthFeed
 from edge.ingest.promotion import Promotion
 from edge.ingest.publisher import Publisher
-from edge.ingest.reel import Head, Reel
+from edge.ingest.reel import Head, Reel, may_configure
 from edge.ingest.site import Site
 from edge.ingest.splicing import Start, follows, from_key_frame, splice
 from edge.ingest.writer import BroadcastWriter
@@ -40,6 +40,7 @@ _OPEN_S = 20.0
 _PREDECESSOR_S = 12.0
 _STEP_BACK_POLL_S = 0.005
 _SPLICE_TRIES = 100  # of 10 ms
+_MEDIA = (VideoData, AudioData)
 _ITEM_BYTES = 200  # what a queued event costs besides its body
 _WAITING_TICK_S, _ACTIVE_TICK_S = 0.05, 1.0
 
@@ -93,22 +94,37 @@ class PublisherSession:
     # --- the publisher's calls
 
     def offer(self, event: Event, now_us: int) -> None:
-        """Takes an event: at once while it is on the air, which costs least, else by the queue.
+        """Takes an event into the queue, which the caller bounds by not reading on.
 
-        The caller bounds the queue by not reading on.
+        While it is on the air `work` empties it, else the task.
         """
         if self._ending is not None:
             return
-        if self._writer is None or self._queue or self._stepping is not None:
-            self._queue.append((event, now_us))
-            self.queued_bytes += _size(event)
+        self._queue.append((event, now_us))
+        self.queued_bytes += _size(event)
+        if not self._works_at_ticks:
             self._wake.set()
+
+    def work(self) -> None:
+        """Handles what came since the last tick of the log, whose messages leave with this one.
+
+        The frames of all publishers one after the other cost less than each at the time it comes: the
+        processor has forgotten nothing in between. Measured, a seventh of what this process takes.
+        """
+        if not self._queue or not self._works_at_ticks or self._ending is not None:
             return
         try:
-            self._handle(event, now_us)
+            while self._queue:
+                self._handle_next()
         except Exception as error:  # noqa: BLE001 - the session's task ends with it
             self._failure = error
+            self._queue.clear()
+            self.queued_bytes = 0
             self.end("internal error")
+
+    @property
+    def _works_at_ticks(self) -> bool:
+        return self._writer is not None and self._stepping is None
 
     def end(self, reason: str, *, clean: bool = False) -> None:
         """The publisher is gone or must go. `clean`: the encoder said that it stops."""
@@ -201,19 +217,21 @@ class PublisherSession:
 
     async def _take_queue(self) -> None:
         while self._queue:
-            event, arrived_us = self._queue.popleft()
-            self.queued_bytes -= _size(event)
-            self._handle(event, arrived_us)
+            self._handle_next()
             if len(self._queue) % 64 == 63:
                 await asyncio.sleep(0)  # a long queue must not hold up other publishers
 
-    def _handle(self, event: Event, arrived_us: int) -> None:
-        self.head.note(event)
+    def _handle_next(self) -> None:
+        event, arrived_us = self._queue.popleft()
+        self.queued_bytes -= _size(event)
+        if may_configure(event):
+            self.head.note(event)
         writer = self._writer
         if writer is None:
             self._reel.push(event, arrived_us)
             return
-        self._site.captures.take(self.key.channel, event, arrived_us)
+        if self._site.captures.running:
+            self._site.captures.take(self.key.channel, event, arrived_us)
         writer.handle(event, arrived_us)
         if writer.packager.unusable and self._ending is None:
             self._close("unusable", next(iter(writer.packager.problems.values())).text)
@@ -373,5 +391,5 @@ class PublisherSession:
 
 
 def _size(event: Event) -> int:
-    body = len(event.body) if isinstance(event, VideoData | AudioData) else 0
+    body = len(event.body) if isinstance(event, _MEDIA) else 0
     return body + _ITEM_BYTES

@@ -51,6 +51,7 @@ class Shared:
         self.resume = dict(resume)
         self.inits = dict(inits)
         self.target_duration_s = target_duration_s
+        self.revision = 0  # grows with each change of what the broadcast's records are made of
         self.join = join
         self.health = health or Health()
         self.needs_repair = False
@@ -63,7 +64,14 @@ class Shared:
 
     def problem(self, problem: Problem) -> None:
         """Each code once; the first text stays."""
-        self.problems.setdefault(problem.code, problem)
+        if problem.code not in self.problems:
+            self.problems[problem.code] = problem
+            self.revision += 1
+
+    def announce(self, target_duration_s: int) -> None:
+        """The target duration is known from now on."""
+        self.target_duration_s = target_duration_s
+        self.revision += 1
 
     def quirk(self, kind: str) -> None:
         """Something tolerated, each kind once."""
@@ -132,4 +140,4 @@ class Shared:
 
     def appends(self, output: RenditionOutput, chunks: list[Chunk], now_us: int) -> list[Append]:
         """Log messages of chunks that know their wall clock."""
-        return [output.append(chunk, late_us=now_us) for chunk in chunks]
+        return [output.append(chunk, late_us=now_us) for chunk in chunks] if chunks else []

@@ -3,14 +3,16 @@
 `source` is what the next frame needs, None until it is known. Reading raises CodecError only.
 """
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+import msgspec
 
 from edge.ingest.formats import AudioSource
 from edge.protocols.codecs import aac, ac3, flac, opus
 from edge.protocols.flv.names import AAC, AC3, EAC3, FLAC, OPUS
 
 
-class AudioFrame(NamedTuple):
+class AudioFrame(msgspec.Struct, frozen=True, gc=False):
     """One frame and how many samples it lasts, counted at its source's sample rate."""
 
     data: bytes

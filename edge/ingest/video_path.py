@@ -49,7 +49,7 @@ class VideoPath:
     def unit(self, source: VideoSource | None, unit: AccessUnit, stamp: int, now_us: int) -> list[Append]:
         """An access unit and the configuration that decodes it."""
         out: list[Append] = []
-        if source != self.source:
+        if source is not self.source and source != self.source:
             if source is None or not (unit.key or self._continues(source)):
                 return []  # nothing decodes before a key frame of the new configuration
             out += self._configure(source, now_us)
@@ -90,6 +90,7 @@ class VideoPath:
         self.output.bandwidth = self.output.bandwidth or source.first_bandwidth
         described = source.described(rate)
         self.output.use(track, self.segmenter.next_msn, video=described)
+        shared.revision += 1
         shared.health.set_video(described.codec, described.width, described.height, described.frame_rate)
         return out
 
@@ -109,14 +110,15 @@ class VideoPath:
         self._keys.watch(sample)
         shared.health.video(sample.dts, sample.key, len(sample.data), now_us, sample.cts)
         before = segmenter.msn
-        chunks = segmenter.push(
-            sample, pdt_us=shared.timeline.pdt_us(sample.pts), discontinuity=discontinuity
-        )  # fmt: skip
-        if segmenter.msn is not None and segmenter.msn != before:
-            boundary = Boundary(segmenter.msn, sample.pts, discontinuity, sample.dts, not sample.key)
+        pts = sample.pts
+        chunks = segmenter.push(sample, pdt_us=shared.timeline.pdt_us(pts), discontinuity=discontinuity)
+        msn = segmenter.msn
+        if msn is not None and msn != before:
+            boundary = Boundary(msn, pts, discontinuity, sample.dts, not sample.key)
             for follower in self.followers:
                 follower.boundary(boundary)
-        out += shared.appends(self.output, chunks, now_us)
+        if chunks:
+            out += shared.appends(self.output, chunks, now_us)
         for follower in self.followers:
             out += follower.advance(sample.dts, now_us)
         return out

@@ -18,7 +18,7 @@ from appliance.contracts.media import (
 )
 from appliance.runtime.appender import Appender
 from appliance.runtime.logs import get_logger
-from appliance.runtime.metrics import counter
+from appliance.runtime.metrics import Tally, counter
 from appliance.runtime.settings import Settings
 from edge.ingest.broadcasts import Broadcasts, Opened
 from edge.ingest.packager import Packager, PackagerConfig
@@ -32,7 +32,7 @@ _FLUSH_S = 10.0
 _PLAYABLE_SOUND = "mp4a."  # RFC 6381; other sound is made into AAC by the transcoder
 
 _PROBLEMS = counter("nearcast_ingest_problems_total", "Problems found in publishers' streams.", ["code"])
-_CHUNKS = counter("nearcast_ingest_chunks_total", "Chunks given to the part log.")
+CHUNKS = Tally(counter("nearcast_ingest_chunks_total", "Chunks given to the part log."))
 
 
 class BroadcastWriter:
@@ -76,6 +76,7 @@ class BroadcastWriter:
         self._pending: dict[str, asyncio.Future[int]] = {}
         self._reported: set[str] = set()
         self._appended = False
+        self._revision = -1  # of the packager, when the records were brought up to date
         self._described_by: tuple[object, ...] = ()
         self._log = get_logger("ingest.writer").bind(
             channel=opened.broadcast.channel, broadcast=opened.broadcast.broadcast_id
@@ -86,13 +87,17 @@ class BroadcastWriter:
         if self.fenced:
             return
         packager = self.packager
+        appends: list[Append] = []
         if isinstance(event, VideoData):
-            self._append_all(packager.video(event.timestamp, event.body, now_us=now_us))
+            appends = packager.video(event.timestamp, event.body, now_us=now_us)
         elif isinstance(event, AudioData):
-            self._append_all(packager.audio(event.timestamp, event.body, now_us=now_us))
+            appends = packager.audio(event.timestamp, event.body, now_us=now_us)
         elif isinstance(event, Metadata):
             packager.metadata(event.values)
-        self._keep_records()
+        if appends:
+            self._append_all(appends)
+        if appends or packager.revision != self._revision:
+            self._keep_records()
 
     async def finish(self, now_us: int) -> None:
         """Ends the segments and waits until the log has everything, so that a successor can go on."""
@@ -119,8 +124,9 @@ class BroadcastWriter:
             )
             future.add_done_callback(self._acknowledged)
             self._pending[append.rendition] = future
-            self._appended = True
-            _CHUNKS.inc()
+        CHUNKS.add(len(appends))
+        if appends and not self._appended:
+            self._appended, self._revision = True, -1
 
     def _acknowledged(self, future: "asyncio.Future[int]") -> None:
         if future.cancelled() or not isinstance(future.exception(), NearcastError) or self.fenced:
@@ -137,6 +143,9 @@ class BroadcastWriter:
             if output.dirty and output.inits:
                 output.dirty = False
                 self._broadcasts.save_rendition(output.record(broadcast.broadcast_id))
+        if packager.revision == self._revision:
+            return
+        self._revision = packager.revision
         found = self._found()
         if found == self._described_by:
             return
@@ -150,7 +159,7 @@ class BroadcastWriter:
             self.broadcast = self._broadcasts.save(changed)
 
     def _found(self) -> tuple[object, ...]:
-        """What the record is made of: asked for at each frame, so it must cost nothing."""
+        """What the record is made of."""
         packager = self.packager
         return (
             self._appended,

@@ -25,6 +25,7 @@ class AudioClock:
         self.resyncs = 0
         self.dropped = 0
         self._timescale = timescale
+        self._near = DRIFT_S * timescale
         self._rate = sample_rate or timescale
         self._frame_samples = frame_samples
         self._anchor: int | None = None
@@ -37,11 +38,13 @@ class AudioClock:
         if self._anchor is None:
             near = self._start is not None and abs(time - self._start) * 100 <= self._timescale
             self._anchor = self._start if near else time
-        self._watch(time - self._next())
-        if self._dropping:
-            self.dropped += 1
-            return None
         dts = self._next()
+        if self._away or self._dropping or abs(time - dts) > self._near:
+            self._watch(time - dts)
+            if self._dropping:
+                self.dropped += 1
+                return None
+            dts = self._next()
         self._samples += samples or self._frame_samples
         return Sample(dts, self._next() - dts, 0, True, data)
 
@@ -50,7 +53,7 @@ class AudioClock:
         return (self._anchor or 0) + self._samples * self._timescale // self._rate
 
     def _watch(self, deviation: int) -> None:
-        if abs(deviation) <= DRIFT_S * self._timescale:
+        if abs(deviation) <= self._near:
             self._away = 0
             self._dropping = self._dropping and deviation < -self._timescale // 50
             return

@@ -108,17 +108,20 @@ class AudioCutter:
 
     def _release(self, everything: bool = False) -> list[Chunk]:
         out: list[Chunk] = []
+        passed = self._watermark * self._rate
         while self._held:
             held = self._held[0]
-            waited = self._held[-1].sample.dts - held.sample.dts
-            passed = held.sample.pts * VIDEO_TIMESCALE < self._watermark * self._rate
-            if not passed and not everything and waited <= HOLD_LIMIT_S * self._rate:
+            sample = held.sample
+            is_ahead = sample.pts * VIDEO_TIMESCALE >= passed
+            if is_ahead and not everything and self._held[-1].sample.dts - sample.dts <= HOLD_LIMIT_S * self._rate:
                 break
             self._held.popleft()
             out += self._assign(held)
         return out
 
     def _assign(self, held: _Held) -> list[Chunk]:
+        if not self._boundaries and self._current is not None:
+            return self.segmenter.push(held.sample, pdt_us=held.pdt_us)
         out: list[Chunk] = []
         crossed: list[Boundary] = []
         while self._boundaries and self._is_past(held.sample, self._boundaries[0]):

@@ -24,6 +24,9 @@ from appliance.contracts.media import ChunkFlag, ChunkHeader
 from edge.protocols.fmp4 import Sample
 
 _CLOSING = ChunkFlag.LAST_OF_PART | ChunkFlag.LAST_OF_SEGMENT
+# As plain numbers: each operation on an enum.IntFlag costs a microsecond.
+_NONE, _INDEPENDENT, _LAST_OF_PART = int(ChunkFlag.NONE), int(ChunkFlag.INDEPENDENT), int(ChunkFlag.LAST_OF_PART)
+_LAST_OF_SEGMENT, _DISCONTINUITY = int(ChunkFlag.LAST_OF_SEGMENT), int(ChunkFlag.DISCONTINUITY)
 
 
 class Chunk(NamedTuple):
@@ -39,11 +42,13 @@ class Chunk(NamedTuple):
     pdt_us: int
     samples: list[Sample]
 
-    def header(self, *, epoch: int, init: int, late_us: int = 0, dsn: int = -1) -> ChunkHeader:
-        """The header of its message."""
+    def header(
+        self, *, epoch: int, init: int, late_us: int = 0, dsn: int = -1, pdt_us: int | None = None
+    ) -> ChunkHeader:
+        """The header of its message. `pdt_us` where it is known better than when the chunk was made."""
         return ChunkHeader(
-            epoch, self.msn, self.part, self.chunk, self.serial, self.flags,
-            self.dts, self.duration, self.pdt_us, init, late_us, dsn,
+            epoch, self.msn, self.part, self.chunk, self.serial, self.flags, self.dts, self.duration,
+            self.pdt_us if pdt_us is None else pdt_us, init, late_us, dsn,
         )  # fmt: skip
 
 
@@ -61,7 +66,7 @@ class SegmenterConfig(msgspec.Struct, frozen=True, kw_only=True):
 class _Open:
     """The segment and part being filled."""
 
-    def __init__(self, msn: int, dts: int, flags: ChunkFlag) -> None:
+    def __init__(self, msn: int, dts: int, flags: int) -> None:
         self.msn = msn
         self.start_dts = dts
         self.first_flags = flags  # for the first chunk of the segment
@@ -83,7 +88,7 @@ class Segmenter:
         self.forced_cuts = 0  # segments that could not start on a key frame
         self._open: _Open | None = None
         self._pending: list[Sample] = []
-        self._pending_pdt_us = 0
+        self._pending_dts = self._pending_pdt_us = 0  # of the first of them
         self._end_dts = 0
         self._end_pdt_us = 0
 
@@ -106,25 +111,31 @@ class Segmenter:
     ) -> list[Chunk]:
         """Chunks that `sample` completes. `msn` starts that segment here (given boundaries only)."""
         out: list[Chunk] = []
-        current = self._open
+        current, config = self._open, self.config
+        dts, end = sample.dts, sample.end
         if current is None or self._starts_segment(current, sample, msn, discontinuity):
             if current is not None:
                 self._close_segment(current, out)
             current = self._start_segment(sample, msn, discontinuity)
-        elif self._leaves_part(current, sample):
+        elif end - current.part_dts > config.part_target and not (current.part_is_new or current.part_closed):
             self._close_part(current, out)
-        self._mend_hole(sample)
+        if self._pending and self._end_dts != dts:
+            self._mend_hole(sample)
         if current.part_closed:
             self._next_part(current)
         if current.part_is_new:
             current.part_is_new = False
-            current.part_dts = sample.dts
+            current.part_dts = dts
         if not self._pending:
-            self._pending_pdt_us = pdt_us
+            self._pending_dts, self._pending_pdt_us = dts, pdt_us
         self._pending.append(sample)
-        self._end_dts = sample.end
-        self._end_pdt_us = pdt_us + sample.duration * 1_000_000 // self.config.timescale
-        self._close_eagerly(current, sample, out)
+        self._end_dts = end
+        self._end_pdt_us = pdt_us + sample.duration * 1_000_000 // config.timescale
+        next_end = end + sample.duration
+        if next_end - current.part_dts > config.part_target:
+            self._close_part(current, out)
+        elif config.chunk_target and next_end - self._pending_dts > config.chunk_target + sample.duration // 2:
+            self._emit(current, _NONE, out)
         return out
 
     def finish(self) -> list[Chunk]:
@@ -170,36 +181,22 @@ class Segmenter:
             msn = self.next_msn
         if not sample.key:
             self.forced_cuts += 1
-        flags = ChunkFlag.DISCONTINUITY if discontinuity else ChunkFlag.NONE
+        flags = _DISCONTINUITY if discontinuity else _NONE
         self.next_msn = msn + 1
         self._open = _Open(msn, sample.dts, flags)
         return self._open
 
-    def _leaves_part(self, current: _Open, sample: Sample) -> bool:
-        if current.part_is_new or current.part_closed:
-            return False
-        return sample.end - current.part_dts > self.config.part_target
-
     def _mend_hole(self, sample: Sample) -> None:
         """In a fragment times follow from durations: the sample before a hole lasts until its end."""
-        if self._pending and self._end_dts != sample.dts:
-            last = self._pending[-1]
-            self._pending[-1] = last._replace(duration=max(1, sample.dts - last.dts))
-
-    def _close_eagerly(self, current: _Open, sample: Sample, out: list[Chunk]) -> None:
-        config = self.config
-        next_end = sample.end + sample.duration
-        if next_end - current.part_dts > config.part_target:
-            self._close_part(current, out)
-        elif config.chunk_target and next_end - self._pending[0].dts > config.chunk_target + sample.duration // 2:
-            self._emit(current, ChunkFlag.NONE, out)
+        last = self._pending[-1]
+        self._pending[-1] = last._replace(duration=max(1, sample.dts - last.dts))
 
     def _close_part(self, current: _Open, out: list[Chunk]) -> None:
-        self._emit(current, ChunkFlag.LAST_OF_PART, out)
+        self._emit(current, _LAST_OF_PART, out)
         current.part_closed = True
 
     def _close_segment(self, current: _Open, out: list[Chunk]) -> None:
-        self._emit(current, _CLOSING, out)
+        self._emit(current, int(_CLOSING), out)
 
     def _next_part(self, current: _Open) -> None:
         current.part += 1
@@ -208,21 +205,20 @@ class Segmenter:
         current.part_is_new = True
         self.next_serial += 1
 
-    def _emit(self, current: _Open, flags: ChunkFlag, out: list[Chunk]) -> None:
-        """The pending samples as a chunk, or an empty closing chunk when there are none."""
+    def _emit(self, current: _Open, flags: int, out: list[Chunk]) -> None:
+        """The pending samples as a chunk, or an empty closing chunk when there are none. `flags` of ChunkFlag."""
         samples, self._pending = self._pending, []
-        dts = samples[0].dts if samples else self._end_dts
-        duration = sum(sample.duration for sample in samples)
-        pdt_us = self._pending_pdt_us if samples else self._end_pdt_us
-        if samples and samples[0].key:
-            flags |= ChunkFlag.INDEPENDENT
+        dts, duration, pdt_us = self._end_dts, 0, self._end_pdt_us
         if samples:
-            flags |= current.first_flags
-            current.first_flags = ChunkFlag.NONE
-        serial = self.next_serial
+            dts, duration, pdt_us = samples[0].dts, sum([one.duration for one in samples]), self._pending_pdt_us
+            flags |= current.first_flags | (_INDEPENDENT if samples[0].key else 0)
+            current.first_flags = _NONE
         out.append(
-            Chunk(current.msn, current.part, current.part_chunks, serial, flags, dts, duration, pdt_us, samples)
-        )
+            Chunk(
+                current.msn, current.part, current.part_chunks, self.next_serial, ChunkFlag(flags),
+                dts, duration, pdt_us, samples,
+            )
+        )  # fmt: skip
         current.part_chunks += 1
-        if flags & ChunkFlag.LAST_OF_SEGMENT:
+        if flags & _LAST_OF_SEGMENT:
             self.next_serial += 1

@@ -20,23 +20,21 @@ class Unwrapper:
 
     def __init__(self) -> None:
         self._last: int | None = None
-        self._modulus = WRAP
+        self._half = _HALF  # of the modulus
 
     def feed(self, stamp: int) -> int:
         """The stamp nearest to the one before that is equal modulo 2^32, or 2^31."""
-        if self._last is None:
+        last = self._last
+        if last is None:
             self._last = stamp % WRAP
             return self._last
-        step = self._step(stamp)
-        if self._modulus == WRAP and step < _WRAP_STEP - _HALF:
-            self._modulus = _HALF
-            step = self._step(stamp)
-        self._last += step
-        return self._last
-
-    def _step(self, stamp: int) -> int:
-        half = self._modulus // 2
-        return (stamp - (self._last or 0) + half) % self._modulus - half
+        half = self._half
+        step = (stamp - last + half) % (2 * half) - half
+        if step < _WRAP_STEP - _HALF and half == _HALF:
+            half = self._half = _HALF // 2
+            step = (stamp - last + half) % (2 * half) - half
+        self._last = last = last + step
+        return last
 
 
 class Verdict(enum.Enum):
@@ -60,6 +58,15 @@ class StampGuard:
         self._step_ms = 0
         self._outliers = 0
         self._last_outlier_ms = 0
+
+    def takes(self, stamp_ms: int) -> bool:
+        """Accepts a stamp with which nothing is wrong, as nearly all are. False: `judge` has to."""
+        last_ms = self.last_ms
+        if last_ms is None or not -self._backward_ms <= stamp_ms - last_ms <= FORWARD_LIMIT_MS:
+            return False
+        self._outliers = 0
+        self.accept(stamp_ms)
+        return True
 
     def judge(self, stamp_ms: int) -> Verdict:
         """Counts the stamp; the caller then calls `accept` or `substitute`."""

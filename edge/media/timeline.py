@@ -1,6 +1,6 @@
 """From a publisher's 32-bit millisecond stamps to exact media time and wall clock, both tracks together."""
 
-from typing import NamedTuple
+import msgspec
 
 from appliance.contracts.media import VIDEO_TIMESCALE
 from edge.media.audio_clock import AudioClock
@@ -19,7 +19,7 @@ def nano_ticks(nano: int) -> int:
     return (nano * TICKS_PER_MS + 500_000) // 1_000_000
 
 
-class Timed(NamedTuple):
+class Timed(msgspec.Struct, frozen=True):
     """A sample with its final times. `discontinuity`: the timeline section that it starts is new."""
 
     sample: Sample
@@ -105,15 +105,16 @@ class Timeline:
 
         `nano` (0 to 999999) belongs to the presentation time: with a composition offset it is part of that.
         """
-        state = self._track(track)
+        state = self._track(track) if track else self._video
         time = self._media_time(state, stamp)
-        cts_ms = max(-_MAX_CTS_MS, min(cts_ms, _MAX_CTS_MS))
-        if cts_ms + self._cts_shift < 0:
-            self._cts_shift = -cts_ms
-        cts = (cts_ms + self._cts_shift) * TICKS_PER_MS
         if cts_ms:
+            cts_ms = max(-_MAX_CTS_MS, min(cts_ms, _MAX_CTS_MS))
+            if cts_ms + self._cts_shift < 0:
+                self._cts_shift = -cts_ms
+        cts = (cts_ms + self._cts_shift) * TICKS_PER_MS
+        if nano and cts_ms:
             cts += nano_ticks(nano)
-        else:
+        elif nano:
             time += nano_ticks(nano)
         samples = self._clock(state).push(time, cts, key, data)
         return [self._timed(sample, now_us) if track == 0 else Timed(sample, False) for sample in samples]
@@ -127,7 +128,9 @@ class Timeline:
         """
         if self.audio_clock is None:
             return None
-        time = self._media_time(self._audio, stamp) + nano_ticks(nano)
+        time = self._media_time(self._audio, stamp)
+        if nano:
+            time += nano_ticks(nano)
         sample = self.audio_clock.push(time * self._audio_rate // VIDEO_TIMESCALE, data, samples)
         if sample is None:
             return None
@@ -179,15 +182,21 @@ class Timeline:
 
     def _media_time(self, track: _Track, stamp: int) -> int:
         """Media time of a stamp, 90 kHz, with outliers replaced."""
-        other = self._audio if track is self._video else self._video
         stamp_ms = track.unwrap.feed(stamp)
-        if track.offset is None:
-            track.offset = self._first_offset(track, stamp_ms)
+        offset = track.offset
+        if offset is None:
+            offset = track.offset = self._first_offset(track, stamp_ms)
+        if track.guard.takes(stamp_ms):
+            return stamp_ms * TICKS_PER_MS + offset
+        return self._judged_time(track, stamp_ms, offset)
+
+    def _judged_time(self, track: _Track, stamp_ms: int, offset: int) -> int:
+        other = self._audio if track is self._video else self._video
         verdict = track.guard.judge(stamp_ms)
         if verdict is Verdict.GOOD:
             track.guard.accept(stamp_ms)
-            return stamp_ms * TICKS_PER_MS + track.offset
-        expected = track.guard.expected_ms() * TICKS_PER_MS + track.offset
+            return stamp_ms * TICKS_PER_MS + offset
+        expected = track.guard.expected_ms() * TICKS_PER_MS + offset
         if self._follows(track, other, stamp_ms, expected):
             return stamp_ms * TICKS_PER_MS + (track.offset or 0)
         may_lead = track is self._video or track is self._audio

@@ -36,7 +36,9 @@ class VideoClock:
     def __init__(self, frame_rate: tuple[int, int] = (0, 1), *, start: int = -1) -> None:
         """`frame_rate` is a hint, (0, 1) for none; the stamps decide. No sample begins before `start`."""
         self.snapped = 0  # frames whose stamp was off the grid
-        self._rate = _usable(frame_rate)
+        self._rate: Fraction | None = None
+        self._scaled = self._numerator = 1  # `index * scaled // numerator` ticks are `index` frames
+        self._set_rate(_usable(frame_rate))
         self._anchor: int | None = None
         self._index = 0
         self._average = 0
@@ -73,9 +75,13 @@ class VideoClock:
         self._end = held.end
         return [held]
 
+    def _set_rate(self, rate: Fraction | None) -> None:
+        self._rate = rate
+        if rate is not None:
+            self._scaled, self._numerator = VIDEO_TIMESCALE * rate.denominator, rate.numerator
+
     def _at(self, index: int) -> int:
-        rate = self._rate or _RATES[0]
-        return (self._anchor or 0) + index * VIDEO_TIMESCALE * rate.denominator // rate.numerator
+        return (self._anchor or 0) + index * self._scaled // self._numerator
 
     def _fits(self, time: int) -> bool:
         """Finds the grid index of a stamp. False when the source is not regular any more."""
@@ -83,7 +89,7 @@ class VideoClock:
         step = self._at(self._index + 1) - expected
         deviation = time - expected
         missed = max(0, (deviation + step // 2) // step)
-        rest = deviation - (self._at(self._index + missed) - expected)
+        rest = deviation - (self._at(self._index + missed) - expected) if missed else deviation
         if abs(rest) <= TOLERANCE:
             self._index += missed
             self._average += (rest * _SCALE - self._average) // _AVERAGING
@@ -95,11 +101,11 @@ class VideoClock:
 
     def _on_grid(self, cts: int, key: bool, data: Payload) -> Sample:
         dts = self._at(self._index)
-        step = self._at(self._index + 1) - dts
-        frames = (cts + step // 2) // step
-        exact = self._at(self._index + frames) - dts
-        if abs(cts - exact) <= TOLERANCE:
-            cts = exact
+        if cts:
+            step = self._at(self._index + 1) - dts
+            exact = self._at(self._index + (cts + step // 2) // step) - dts
+            if abs(cts - exact) <= TOLERANCE:
+                cts = exact
         self._index += 1
         drift = self._average // _SCALE
         if abs(drift) > _SLIP_FROM and self._anchor is not None:
@@ -133,7 +139,8 @@ class VideoClock:
             self._held = Sample(dts, last, cts, key, data)
             return out
         self._held = None
-        self._rate, self._anchor, self._index = rate, dts, 0
+        self._set_rate(rate)
+        self._anchor, self._index = dts, 0
         out.append(self._on_grid(cts, key, data))
         return out
 

@@ -102,6 +102,27 @@ def iter_nals(data: bytes | memoryview, length_size: int) -> Iterator[memoryview
         at += size
 
 
+def kind_set(kinds: Iterable[int]) -> int:
+    """NAL unit types as the bits of a number."""
+    return sum(1 << kind for kind in set(kinds))
+
+
+def prefixed_kinds(data: bytes | memoryview) -> int:
+    """The types of an access unit's NAL units as `kind_set` has them; 0 when it has no 4 byte lengths.
+
+    Told from the lengths alone, without taking the access unit apart.
+    """
+    at, end, kinds = 0, len(data), 0
+    if data[:4] == b"\0\0\0\1":
+        return 0
+    while at < end:
+        start = at + 4
+        at = start + int.from_bytes(data[at:start], "big")
+        if start < at <= end:
+            kinds |= 1 << (data[start] & 0x1F)
+    return kinds if at == end else 0
+
+
 def split_annexb(data: bytes | memoryview) -> list[memoryview]:
     """NAL units of a byte stream (ITU-T H.264, B.1), trailing zeros removed."""
     view = memoryview(data)

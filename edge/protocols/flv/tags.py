@@ -3,6 +3,8 @@
 import enum
 from typing import NamedTuple
 
+import msgspec
+
 from appliance.contracts.errors import BadInputError
 from edge.protocols.flv.names import (
     AAC,
@@ -42,7 +44,10 @@ class TagKind(enum.Enum):
     OTHER = "other"
 
 
-class VideoTag(NamedTuple):
+_PACKET_KINDS = (TagKind.CONFIG, TagKind.FRAME, TagKind.END)
+
+
+class VideoTag(msgspec.Struct, frozen=True, gc=False):
     """`codec` is a FourCC, or the name of a codec that has none. `cts_ms` is signed, `nano` 0 to 999999."""
 
     codec: str
@@ -54,7 +59,7 @@ class VideoTag(NamedTuple):
     nano: int = 0
 
 
-class AudioTag(NamedTuple):
+class AudioTag(msgspec.Struct, frozen=True, gc=False):
     """`codec` is a FourCC, or the name of a codec that has none."""
 
     codec: str
@@ -74,17 +79,19 @@ class _Body(NamedTuple):
 
 def parse_video(body: bytes) -> list[VideoTag]:
     """The tracks of a video tag body, in its order. FlvError when it is cut off."""
-    if _byte(body, 0) & 0x80:
-        return _enhanced_video(body)
-    return [_legacy_video(body)]
+    if not body:
+        raise FlvError("a tag is cut off")
+    return _enhanced_video(body) if body[0] & 0x80 else [_legacy_video(body)]
 
 
 def parse_audio(body: bytes) -> list[AudioTag]:
     """The tracks of an audio tag body, in its order. FlvError when it is cut off."""
-    sound_format = _byte(body, 0) >> 4
+    if not body:
+        raise FlvError("a tag is cut off")
+    sound_format = body[0] >> 4
     if sound_format == _EX_AUDIO:
         return _enhanced_audio(body)
-    codec = LEGACY_AUDIO.get(sound_format, f"codec {sound_format}")
+    codec = LEGACY_AUDIO.get(sound_format) or f"codec {sound_format}"
     if codec != AAC:
         return [AudioTag(codec, TagKind.FRAME, body[1:])]
     return [AudioTag(codec, _packet_kind(_byte(body, 1)), body[2:])]
@@ -92,7 +99,7 @@ def parse_audio(body: bytes) -> list[AudioTag]:
 
 def _legacy_video(body: bytes) -> VideoTag:
     frame_type, codec_id = body[0] >> 4, body[0] & 0x0F
-    codec = LEGACY_VIDEO.get(codec_id, f"codec {codec_id}")
+    codec = LEGACY_VIDEO.get(codec_id) or f"codec {codec_id}"
     if frame_type == _COMMAND_FRAME:
         return VideoTag(codec, TagKind.OTHER, False, 0, b"")
     if codec_id not in _LEGACY_WITH_TIME:
@@ -188,7 +195,7 @@ def _mod_ex(body: bytes, packet: int) -> tuple[int, int, int]:
 
 
 def _packet_kind(packet: int) -> TagKind:
-    return (TagKind.CONFIG, TagKind.FRAME, TagKind.END)[packet] if packet < 3 else TagKind.OTHER
+    return _PACKET_KINDS[packet] if packet < 3 else TagKind.OTHER
 
 
 def _fourcc(body: bytes, at: int) -> str:

@@ -1,5 +1,6 @@
 """Fragments: one moof + mdat of one track (ISO/IEC 14496-12, 8.8; ISO/IEC 23000-19, 7.3.2.3)."""
 
+import itertools
 import struct
 from collections.abc import Sequence
 
@@ -22,66 +23,57 @@ def fragment(track_id: int, sequence: int, base_dts: int, samples: Sequence[Samp
     if not samples:
         raise ValueError("a fragment has at least one sample")
     sizes = [len(sample.data) for sample in samples]
-    tfhd, trun_flags, first_flags = _defaults(track_id, samples, sizes)
-    rows = _rows(samples, sizes, trun_flags)
-    trun_size = 20 + (4 if trun_flags & _FIRST_FLAGS else 0) + len(rows)
+    count = len(sizes)
+    tfhd, trun_flags, first_flags, columns = _layout(track_id, samples, sizes)
+    rows = struct.pack(f">{len(columns) * count}I", *itertools.chain.from_iterable(zip(*columns, strict=True)))
+    trun_size = 20 + len(first_flags) + len(rows)
     moof_size = 8 + 16 + 8 + len(tfhd) + 20 + trun_size
     pieces = [
         struct.pack(">I4sI4sII", moof_size, b"moof", 16, b"mfhd", 0, sequence & 0xFFFFFFFF),
         struct.pack(">I4s", 8 + len(tfhd) + 20 + trun_size, b"traf"),
         tfhd,
         struct.pack(">I4sIQ", 20, b"tfdt", 1 << 24, base_dts),
-        struct.pack(">I4sIIi", trun_size, b"trun", 1 << 24 | trun_flags, len(samples), moof_size + 8),
-        struct.pack(">I", first_flags) if trun_flags & _FIRST_FLAGS else b"",
+        struct.pack(">I4sIIi", trun_size, b"trun", 1 << 24 | trun_flags, count, moof_size + 8),
+        first_flags,
         rows,
         struct.pack(">I4s", 8 + sum(sizes), b"mdat"),
     ]
-    pieces.extend(sample.data for sample in samples)  # type: ignore[misc]  # join takes any buffer
+    pieces += [sample.data for sample in samples]  # type: ignore[misc]  # join takes any buffer
     return b"".join(pieces)
 
 
-def _defaults(track_id: int, samples: Sequence[Sample], sizes: list[int]) -> tuple[bytes, int, int]:
-    """tfhd, the flags of trun and first_sample_flags."""
+def _layout(
+    track_id: int, samples: Sequence[Sample], sizes: list[int]
+) -> tuple[bytes, int, bytes, list[Sequence[int]]]:
+    """tfhd, the flags of trun, first_sample_flags, and the columns of trun: a field of every sample each."""
     tfhd_flags, values = _BASE_IS_MOOF, [track_id]
-    trun_flags, first_flags = _DATA_OFFSET, 0
-    if all(sample.duration == samples[0].duration for sample in samples):
-        tfhd_flags |= _DEFAULT_DURATION
-        values.append(samples[0].duration)
-    else:
-        trun_flags |= _DURATION
-    if all(size == sizes[0] for size in sizes):
-        tfhd_flags |= _DEFAULT_SIZE
-        values.append(sizes[0])
-    else:
-        trun_flags |= _SIZE
-    rest_key = samples[-1].key
-    if all(sample.key == rest_key for sample in samples[1:]):
+    trun_flags, first_flags = _DATA_OFFSET, b""
+    columns: list[Sequence[int]] = []
+    durations = [sample.duration for sample in samples]
+    for field, default, column in ((_DURATION, _DEFAULT_DURATION, durations), (_SIZE, _DEFAULT_SIZE, sizes)):
+        if column.count(column[0]) == len(column):
+            tfhd_flags |= default
+            values.append(column[0])
+        else:
+            trun_flags |= field
+            columns.append(column)
+    keys = [sample.key for sample in samples]
+    if keys[1:].count(keys[-1]) == len(keys) - 1:
         tfhd_flags |= _DEFAULT_FLAGS
-        values.append(_flags_of(rest_key))
-        if samples[0].key != rest_key:
+        values.append(_flags_of(keys[-1]))
+        if keys[0] != keys[-1]:
             trun_flags |= _FIRST_FLAGS
-            first_flags = _flags_of(samples[0].key)
+            first_flags = struct.pack(">I", _flags_of(keys[0]))
     else:
         trun_flags |= _FLAGS
-    if any(sample.cts for sample in samples):
+        columns.append([_flags_of(key) for key in keys])
+    offsets = [sample.cts for sample in samples]
+    if any(offsets):
         trun_flags |= _CTS
+        columns.append(offsets)
     size = 12 + 4 * len(values)
-    return struct.pack(f">I4sI{len(values)}I", size, b"tfhd", tfhd_flags, *values), trun_flags, first_flags
+    return struct.pack(f">I4sI{len(values)}I", size, b"tfhd", tfhd_flags, *values), trun_flags, first_flags, columns
 
 
 def _flags_of(key: bool) -> int:
     return SYNC_FLAGS if key else DELTA_FLAGS
-
-
-def _rows(samples: Sequence[Sample], sizes: list[int], trun_flags: int) -> bytes:
-    words: list[int] = []
-    for sample, size in zip(samples, sizes, strict=True):
-        if trun_flags & _DURATION:
-            words.append(sample.duration)
-        if trun_flags & _SIZE:
-            words.append(size)
-        if trun_flags & _FLAGS:
-            words.append(_flags_of(sample.key))
-        if trun_flags & _CTS:
-            words.append(sample.cts)
-    return struct.pack(f">{len(words)}I", *words)

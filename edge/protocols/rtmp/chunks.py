@@ -1,6 +1,6 @@
 """The chunk layer (RTMP 1.0, 5.3): messages out of a byte stream and back into it."""
 
-from typing import NamedTuple
+import msgspec
 
 from appliance.contracts.errors import BadInputError
 
@@ -22,7 +22,7 @@ class ChunkError(BadInputError):
     code = "chunk"
 
 
-class Message(NamedTuple):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """An RTMP message. `timestamp` in milliseconds modulo 2^32."""
 
     kind: int
@@ -47,76 +47,71 @@ class _ChunkStream:
 
 
 class ChunkReader:
-    """Feed bytes, get messages. Set Chunk Size and Abort are obeyed here and passed on as well."""
+    """Feed bytes, get messages. Set Chunk Size and Abort are obeyed here and passed on as well.
+
+    Bodies are taken as they come: only a header that was cut off is kept and looked at twice.
+    """
 
     def __init__(self) -> None:
         self.quirks: list[str] = []  # what was tolerated since the owner last emptied the list
-        self._buffer = bytearray()
+        self._rest = b""  # of a header that was cut off
         self._chunk_size = DEFAULT_CHUNK_SIZE
         self._streams: dict[int, _ChunkStream] = {}
         self._partial_bytes = 0
+        self._in_body = False  # of a chunk: `_left` bytes of it have not come yet
+        self._stream = _ChunkStream()  # whose chunk that is
+        self._left = 0
+
+    @property
+    def missing(self) -> int:
+        """Bytes that are still to come of the message that was read last; 0 when it is complete."""
+        partial = self._stream.partial
+        return 0 if partial is None else self._stream.length - len(partial)
 
     def feed(self, data: bytes) -> list[Message]:
         """Complete messages. ChunkError when the framing is lost; the object is dead then."""
-        self._buffer += data
+        if self._rest:
+            data, self._rest = self._rest + data, b""
         messages: list[Message] = []
-        at = 0
-        while True:
-            consumed, message = self._chunk(at)
-            if not consumed:
-                break
-            at += consumed
-            if message is not None:
-                self._obey(message)
-                messages.append(message)
-        del self._buffer[:at]
+        at, end = 0, len(data)
+        while at < end:
+            if not self._in_body:
+                body = self._header(data, at, end)
+                if not body:
+                    self._rest = data[at:]
+                    break
+                at = body
+            at = self._body(data, at, end, messages)
         return messages
 
-    def _chunk(self, at: int) -> tuple[int, Message | None]:
-        """Reads one chunk at an offset: bytes consumed (0: more are needed) and the message it completes."""
-        basic = self._basic_header(at)
-        if basic is None:
-            return 0, None
-        form, chunk_stream_id, cursor = basic
-        stream = self._stream(chunk_stream_id, form)
+    def _header(self, data: bytes, at: int, end: int) -> int:
+        """Reads a chunk's headers at an offset. Where its body begins; 0: more bytes are needed."""
+        form, chunk_stream_id, cursor = data[at] >> 6, data[at] & 0x3F, at + 1
+        if chunk_stream_id < 2:
+            if at + 2 + chunk_stream_id > end:
+                return 0
+            cursor += 1 + chunk_stream_id
+            chunk_stream_id = 64 + int.from_bytes(data[at + 1 : cursor], "little")
+        stream = self._streams.get(chunk_stream_id) or self._new_stream(chunk_stream_id, form)
         header_end = cursor + _HEADER_SIZE[form]
-        if header_end > len(self._buffer):
-            return 0, None
-        field, extended, body = self._timestamp(stream, form, cursor, header_end)
-        if body is None:
-            return 0, None
-        length = int.from_bytes(self._buffer[cursor + 3 : cursor + 6], "big") if form < 2 else stream.length
-        continues = form == 3 and stream.partial is not None
-        have = len(stream.partial) if continues and stream.partial is not None else 0
-        size = min(self._chunk_size, length - have)
-        if length > MAX_MESSAGE:
-            raise ChunkError("a message is larger than 10 MiB")
-        if body + size > len(self._buffer):
-            return 0, None
-        if not continues:
-            self._begin(stream, form, cursor, field, extended)
-        return body + size - at, self._append(stream, body, size)
+        if header_end > end:
+            return 0
+        field = int.from_bytes(data[cursor : cursor + 3], "big") if form < 3 else 0
+        extended, body = None, header_end
+        if field == _EXTENDED or (form == 3 and stream.extended is not None):
+            field, extended, body = _extended(stream, form, data, header_end)
+            if body > end:
+                return 0
+        partial = stream.partial
+        if form < 3 or partial is None:
+            self._begin(stream, form, data, cursor, field, extended)
+            self._left = min(self._chunk_size, stream.length)
+        else:
+            self._left = min(self._chunk_size, stream.length - len(partial))
+        self._stream, self._in_body = stream, True
+        return body
 
-    def _basic_header(self, at: int) -> tuple[int, int, int] | None:
-        """Format, chunk stream id and where the message header begins."""
-        left = len(self._buffer) - at
-        if left < 1:
-            return None
-        first = self._buffer[at]
-        form, low = first >> 6, first & 0x3F
-        if low > 1:
-            return form, low, at + 1
-        if left < 2 + low:
-            return None
-        chunk_stream_id = 64 + self._buffer[at + 1]
-        if low:
-            chunk_stream_id += self._buffer[at + 2] << 8
-        return form, chunk_stream_id, at + 2 + low
-
-    def _stream(self, chunk_stream_id: int, form: int) -> _ChunkStream:
-        stream = self._streams.get(chunk_stream_id)
-        if stream is not None:
-            return stream
+    def _new_stream(self, chunk_stream_id: int, form: int) -> _ChunkStream:
         if len(self._streams) >= MAX_CHUNK_STREAMS:
             raise ChunkError("too many chunk streams")
         if form:  # without a length (2 and 3) the message counts as empty
@@ -124,56 +119,60 @@ class ChunkReader:
         stream = self._streams[chunk_stream_id] = _ChunkStream()
         return stream
 
-    def _timestamp(
-        self, stream: _ChunkStream, form: int, cursor: int, header_end: int
-    ) -> tuple[int, int | None, int | None]:
-        """The timestamp field, its extended form, and where the body begins (None: more bytes are needed)."""
-        buffer = self._buffer
-        if form < 3:
-            field = int.from_bytes(buffer[cursor : cursor + 3], "big")
-            if field != _EXTENDED:
-                return field, None, header_end
-            if header_end + 4 > len(buffer):
-                return 0, None, None
-            field = int.from_bytes(buffer[header_end : header_end + 4], "big")
-            return field, field, header_end + 4
-        if stream.extended is None:
-            return 0, None, header_end
-        if header_end + 4 > len(buffer):
-            return 0, None, None
-        # Some encoders repeat the extended timestamp in format 3 and some do not: it is there when equal.
-        repeated = int.from_bytes(buffer[header_end : header_end + 4], "big") == stream.extended
-        return 0, stream.extended, header_end + 4 if repeated else header_end
-
-    def _begin(self, stream: _ChunkStream, form: int, cursor: int, field: int, extended: int | None) -> None:
+    def _begin(
+        self, stream: _ChunkStream, form: int, data: bytes, cursor: int, field: int, extended: int | None
+    ) -> None:
         """Takes the header of a new message."""
         if stream.partial is not None:
             self._drop(stream)
             self.quirks.append("message_cut_by_new_header")
-        buffer = self._buffer
         if form < 2:
-            stream.length = int.from_bytes(buffer[cursor + 3 : cursor + 6], "big")
-            stream.kind = buffer[cursor + 6]
+            stream.length = int.from_bytes(data[cursor + 3 : cursor + 6], "big")
+            stream.kind = data[cursor + 6]
+            if stream.length > MAX_MESSAGE:
+                raise ChunkError("a message is larger than 10 MiB")
         if form == 0:
-            stream.stream_id = int.from_bytes(buffer[cursor + 7 : cursor + 11], "little")
+            stream.stream_id = int.from_bytes(data[cursor + 7 : cursor + 11], "little")
             stream.timestamp, stream.delta = field, 0
         else:
             if form < 3:
                 stream.delta = field
             stream.timestamp = (stream.timestamp + stream.delta) % _MODULUS
         stream.extended = extended
-        stream.partial = bytearray()
 
-    def _append(self, stream: _ChunkStream, body: int, size: int) -> Message | None:
-        partial = stream.partial if stream.partial is not None else bytearray()
-        partial += self._buffer[body : body + size]
-        self._partial_bytes += size
+    def _body(self, data: bytes, at: int, end: int, messages: list[Message]) -> int:
+        """Takes what is there of a chunk's body and returns where that ends."""
+        stream = self._stream
+        size = min(self._left, end - at)
+        stop = at + size
+        if size == stream.length and stream.partial is None:
+            payload, self._in_body = data[at:stop], False  # all of it at once: nothing to put together
+        else:
+            assembled = self._assemble(stream, memoryview(data)[at:stop])
+            if assembled is None:
+                return stop
+            payload = assembled
+        message = Message(stream.kind, stream.stream_id, stream.timestamp, payload)
+        if message.kind <= ABORT:
+            self._obey(message)
+        messages.append(message)
+        return stop
+
+    def _assemble(self, stream: _ChunkStream, piece: memoryview) -> bytes | None:
+        """Adds a piece of a chunk's body to its message. The message when that is complete."""
+        if stream.partial is None:
+            stream.partial = bytearray()
+        stream.partial += piece
+        self._partial_bytes += len(piece)
         if self._partial_bytes > MAX_REASSEMBLY:
             raise ChunkError("too many unfinished messages")
-        if len(partial) < stream.length:
+        self._left -= len(piece)
+        self._in_body = self._left > 0
+        if self._in_body or len(stream.partial) < stream.length:
             return None
+        payload = bytes(stream.partial)
         self._drop(stream)
-        return Message(stream.kind, stream.stream_id, stream.timestamp, bytes(partial))
+        return payload
 
     def _drop(self, stream: _ChunkStream) -> None:
         if stream.partial is not None:
@@ -192,6 +191,21 @@ class ChunkReader:
         if not 1 <= value <= 0x7FFFFFFF:
             raise ChunkError("a chunk size out of range")
         self._chunk_size = min(value, MAX_MESSAGE)
+
+
+def _extended(stream: _ChunkStream, form: int, data: bytes, header_end: int) -> tuple[int, int | None, int]:
+    """An extended timestamp, as field and as such, and where the body begins.
+
+    That is past the data when bytes are missing.
+    """
+    if form < 3:
+        field = int.from_bytes(data[header_end : header_end + 4], "big")
+        return field, field, header_end + 4
+    if header_end + 4 > len(data):
+        return 0, None, header_end + 4
+    # Some encoders repeat the extended timestamp in format 3 and some do not: it is there when equal.
+    repeated = int.from_bytes(data[header_end : header_end + 4], "big") == stream.extended
+    return 0, stream.extended, header_end + 4 if repeated else header_end
 
 
 class ChunkWriter:

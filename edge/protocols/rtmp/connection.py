@@ -35,6 +35,7 @@ _CHUNK_SIZE = 4096
 _STREAM_ID = 1
 _CONTROL, _COMMAND, _STATUS = 2, 3, 5  # chunk streams
 _MAX_QUIRK_KINDS = 64
+_MEDIA = (wire.VIDEO, wire.AUDIO)
 
 
 class RtmpLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,13 +87,19 @@ class RtmpConnection:
         """Whether the peer has not sent a byte, as load balancers do."""
         return self._state is _State.HANDSHAKE and self._handshake.empty
 
+    @property
+    def missing(self) -> int:
+        """Nothing will happen before so many bytes have come; 0 when that is not known."""
+        return self._reader.missing
+
     def receive_data(self, data: bytes, now: float) -> None:
         """Takes what came from the peer."""
-        if self._state is _State.CLOSED or not data:
+        state = self._state
+        if state is _State.CLOSED or not data:
             return
         self._received += len(data)
         try:
-            if self._state is _State.HANDSHAKE:
+            if state is _State.HANDSHAKE:
                 data = self._shake_hands(data)
             if data:
                 self._read(data, now)
@@ -115,9 +122,16 @@ class RtmpConnection:
 
     def data_to_send(self) -> bytes:
         """Bytes for the peer."""
+        if not self._output:
+            return b""
         data = bytes(self._output)
         self._output.clear()
         return data
+
+    @property
+    def has_nothing_to_say(self) -> bool:
+        """Whether there are no bytes for the peer, and the connection stays open."""
+        return not self._output and self._state is not _State.CLOSED
 
     def next_deadline(self) -> float | None:
         """When to call `handle_timeout`; None when closed."""
@@ -192,13 +206,14 @@ class RtmpConnection:
             self._message(message, now)
             if self._state is _State.CLOSED:
                 break
-        for kind in self._reader.quirks:
-            self._quirk(kind)
-        self._reader.quirks.clear()
+        if self._reader.quirks:
+            for kind in self._reader.quirks:
+                self._quirk(kind)
+            self._reader.quirks.clear()
 
     def _message(self, message: Message, now: float) -> None:
         kind = message.kind
-        if kind in (wire.VIDEO, wire.AUDIO):
+        if kind in _MEDIA:
             self._media(message)
         elif kind in (wire.COMMAND_AMF0, wire.COMMAND_AMF3):
             self._command(message, now)
@@ -216,7 +231,7 @@ class RtmpConnection:
             self._quirk("unknown_message_type")
 
     def _media(self, message: Message) -> None:
-        if self._state not in (_State.REQUESTED, _State.PUBLISHING):
+        if self._state not in _ACTIVE:
             self._quirk("media_without_publish")
             return
         if not message.payload:

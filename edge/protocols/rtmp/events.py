@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple, TypeAlias
 
+import msgspec
+
 from edge.protocols.amf import AmfValue
 
 
@@ -36,14 +38,14 @@ class Metadata(NamedTuple):
     values: Mapping[str, AmfValue]
 
 
-class VideoData(NamedTuple):
+class VideoData(msgspec.Struct, frozen=True, gc=False):
     """A video message: FLV video tag body and its 32-bit millisecond stamp."""
 
     timestamp: int
     body: bytes
 
 
-class AudioData(NamedTuple):
+class AudioData(msgspec.Struct, frozen=True, gc=False):
     """An audio message: FLV audio tag body and its 32-bit millisecond stamp."""
 
     timestamp: int

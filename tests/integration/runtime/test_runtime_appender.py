@@ -125,3 +125,20 @@ async def test_a_fenced_subject_without_a_writer_is_forgotten(
         while appender._lanes:
             await asyncio.sleep(0.02)
     assert not appender._tokens
+
+
+async def test_what_is_appended_before_a_tick_leaves_with_it(appender: Appender, bus: Bus) -> None:
+    waiting = [b"0", b"1"]
+    futures: list[asyncio.Future[int]] = []
+
+    def work() -> None:
+        while waiting:
+            data = waiting.pop(0)
+            futures.append(appender.append(f"log.{data.decode()}", data, message_id=data.decode(), headers={}))
+
+    appender.before_tick(work)
+    async with asyncio.timeout(3):
+        while not futures:
+            await asyncio.sleep(0)
+        assert all(lane.flying for lane in appender._lanes.values())
+        assert sorted(await asyncio.gather(*futures)) == [1, 2]

@@ -129,6 +129,10 @@ class FakeAppender:
         self.pending_bytes = 0
         self.lanes: dict[str, int] = {}
 
+    def before_tick(self, callback: Callable[[], None]) -> None:
+        callback()
+        asyncio.get_running_loop().call_later(0.005, self.before_tick, callback)
+
     def append(
         self,
         subject: str,

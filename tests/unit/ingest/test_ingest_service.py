@@ -421,6 +421,28 @@ async def test_too_many_connections(site: Site) -> None:
     await until(lambda: len(service._listener._sockets) == 2)
 
 
+async def test_a_large_frame_comes_packet_by_packet(site: Site) -> None:
+    service = await site.ingest()
+    client = await site.client(service)
+    client.send(broadcast(2))
+    await until(lambda: site.state() is BroadcastState.LIVE)
+    nal = b"\x65" + bytes(60_000)
+    frame = client.encoder.video(2000, b"\x17\1\0\0\0" + len(nal).to_bytes(4, "big") + nal)
+    (connection,) = service._listener._sockets
+    client.writer.write(frame[:9_000])
+    await until(lambda: connection._low_water > 9_000)
+    received = connection.received_bytes
+    client.writer.write(frame[9_000:9_500])
+    connection.tick()
+    await until(lambda: connection.received_bytes == received + 500)
+    client.writer.write(frame[9_500:])
+    await until(lambda: connection._low_water == 1)
+    client.send(media(1, start_ms=2034))
+    chunks = site.log.chunks(site.log.broadcasts()[0].broadcast_id, SOURCE)
+    await until(lambda: any(nal in message.data for message in site.log.messages))
+    assert len(chunks) < len(site.log.chunks(site.log.broadcasts()[0].broadcast_id, SOURCE))
+
+
 async def test_silent_connections_make_place_for_an_encoder(site: Site) -> None:
     service = await site.ingest(connections_per_address=5)
     silent = [await asyncio.open_connection("127.0.0.1", service.port) for _ in range(20)]

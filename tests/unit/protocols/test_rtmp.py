@@ -327,6 +327,18 @@ def test_chunk_size_changes_inside_a_message() -> None:
     assert [message.kind for message in ChunkReader().feed(data)] == [1, 9]
 
 
+def test_what_is_missing_of_a_message() -> None:
+    encoder, reader = Encoder(), ChunkReader()
+    reader.feed(encoder.chunk_size(4096))
+    data = encoder.video(0, bytes(10_000))
+    assert reader.feed(data[:20]) == []
+    assert reader.missing == 10_000 - 8
+    assert reader.feed(data[20:8_000]) == []
+    assert reader.missing == 10_000 - (8_000 - 12 - 1)
+    assert len(reader.feed(data[8_000:])) == 1
+    assert reader.missing == 0
+
+
 @pytest.mark.parametrize("size", [0, 0x80000000])
 def test_bad_chunk_size(size: int) -> None:
     with pytest.raises(ChunkError):
