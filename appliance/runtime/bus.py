@@ -175,8 +175,8 @@ class Bus:
 
     async def _request(self, subject: str, data: bytes, timeout_s: float, headers: Mapping[str, str] | None) -> Msg:
         try:
-            return await self.client.request(
-                subject, data, timeout=timeout_s, headers=dict(headers) if headers else None
+            return await _cancellable(
+                self.client.request(subject, data, timeout=timeout_s, headers=dict(headers) if headers else None)
             )
         except (TimeoutError, nats.errors.Error, OSError) as error:
             raise UnavailableError(f"no answer on {subject.rsplit('.', 1)[0]}: {error!r}") from error
@@ -296,6 +296,20 @@ class Bus:
         self._log.info("bus_reconnected")
         for callback in list(self._reconnected):
             callback()
+
+
+async def _cancellable(work: Awaitable[Msg]) -> Msg:
+    """`work`, cancelled whenever its task is.
+
+    The library waits with wait_for, which in Python 3.11 takes no notice of a cancellation that comes together
+    with the answer: who cancelled would then wait for ever.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    answer = await work
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError
+    return answer
 
 
 @dataclass(frozen=True, slots=True)

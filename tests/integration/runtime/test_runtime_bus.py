@@ -1,6 +1,7 @@
 """Core messages, durable appends and buckets, against a real server that is also killed."""
 
 import asyncio
+import random
 
 import pytest
 
@@ -138,6 +139,23 @@ async def test_the_mark_of_a_removal_is_dropped_when_that_is_wanted(bus: Bus) ->
     async with asyncio.timeout(10):
         while await marks() != ["$KV.things.kept"]:
             await asyncio.sleep(0.1)
+
+
+async def test_a_cancellation_that_comes_with_the_answer_is_not_lost(bus: Bus) -> None:
+    await bus.ensure_bucket(BucketSpec("things"))
+    things = bus.bucket("things")
+
+    async def work() -> None:
+        while True:
+            await things.put("a", b"1")
+
+    for _ in range(100):
+        task = asyncio.ensure_future(work())
+        await asyncio.sleep(random.uniform(0.0, 0.004))
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=3)
+        assert done, "it goes on"
+        assert task.cancelled()
 
 
 async def test_one_of_many_creators_wins(bus: Bus) -> None:
