@@ -3,6 +3,9 @@
 Each subject has at most one append in flight, so that order holds through re-sends and every append can be
 fenced by the sequence of the one before; subjects do not wait for each other. One wake-up for many
 messages is what makes it cheap (a publish that is awaited by itself costs two to six times as much).
+
+A server that is killed may lose the last messages of a log that it writes behind (`StreamSpec.synced`), although
+it acknowledged them. So what was acknowledged is kept for a moment, and appended again where the log ends with it.
 """
 
 import asyncio
@@ -15,7 +18,7 @@ import nats.errors
 from nats.aio.msg import Msg
 
 from appliance.contracts.errors import NearcastError, UnavailableError, WrongSequenceError
-from appliance.runtime.bus import Bus, acknowledged_sequence, append_headers
+from appliance.runtime.bus import Bus, LogMessage, acknowledged_sequence, append_headers
 from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import Tally, counter, gauge
 from appliance.runtime.pull import status_of
@@ -24,8 +27,11 @@ from appliance.runtime.tasks import Tasks
 TICK_S = 0.015  # longer ticks cost less; but a message waits for one, and for the work that was put off until then
 _MEASURE_TICKS = 40
 _RESEND_S = 1.0
+_KEEP_S, _KEEP = 2.0, 256  # acknowledged appends of a subject that are kept: far more than is written behind
+_DOUBT_S = 30.0  # what was acknowledged so long ago is on the disk, and perhaps no longer in the log
 _FORGET_S = 300.0  # a fenced subject nobody has appended to for so long has no writer any more
 _APPENDED = Tally(counter("nearcast_log_appended_bytes_total", "Bytes acknowledged by the part log."))
+_RESTORED = counter("nearcast_log_restored_total", "Appends that a killed server had acknowledged and lost.")
 _RESENT = counter("nearcast_log_resent_total", "Appends sent again for want of an acknowledgement.")
 _PENDING = gauge("nearcast_log_pending_bytes", "Bytes not yet acknowledged by the part log.")
 
@@ -37,6 +43,8 @@ class _Append:
     headers: Mapping[str, str]
     expect_last: int | None
     done: asyncio.Future[int]
+    sequence: int = 0  # once it is acknowledged
+    at: float = 0.0  # when that was
 
 
 @dataclass(slots=True)
@@ -51,6 +59,8 @@ class _Lane:
     used_at: float = 0.0  # when something was appended last
     tries: int = 0
     last: int | None = None
+    kept: deque[_Append] = field(default_factory=deque)  # acknowledged lately, oldest first
+    in_doubt: bool = False  # the server came back: the log may end before what it acknowledged
 
 
 class Appender:
@@ -145,9 +155,11 @@ class Appender:
                 if lane.flying and now - lane.sent_at > _RESEND_S:
                     _RESENT.inc()
                     await self._send(lane)
+                elif not lane.flying and lane.in_doubt:
+                    await self._look(lane)
                 elif not lane.flying and lane.queue:
                     await self._send(lane)
-                elif not lane.flying and (lane.last is None or now - lane.used_at > _FORGET_S):
+                elif not lane.flying and _is_forgotten(lane, now):
                     self._tokens.pop(str(lane.token), None)
                     del self._lanes[subject]
             await asyncio.sleep(TICK_S)
@@ -190,17 +202,17 @@ class Appender:
             await self._finish(lane, sequence)
 
     async def _on_wrong_sequence(self, lane: _Lane, error: NearcastError) -> None:
-        """Either somebody else wrote, or our own first try did and its acknowledgement was lost."""
-        if lane.tries > 1:
-            stream = ""
-            with_id = lane.queue[0].message_id
+        """Somebody else wrote, or our own first try did, or the log has lost its end."""
+        if lane.tries > 1 or lane.kept:
             try:
-                stream = await self._stream_of(lane.subject)
-                last = await self._bus.last_message(stream, lane.subject)
+                last = await self._last_of(lane)
             except UnavailableError:
                 return
-            if last is not None and last.headers.get("Nats-Msg-Id") == with_id:
+            if last is not None and last.headers.get("Nats-Msg-Id") == lane.queue[0].message_id:
                 await self._finish(lane, last.seq)
+                return
+            if self._restore(lane, last):
+                await self._send(lane)
                 return
         items, lane.queue = list(lane.queue), deque()
         lane.flying, lane.last, lane.tries = False, None, 0
@@ -209,6 +221,42 @@ class Appender:
             if not item.done.done():
                 item.done.set_exception(error)
                 item.done.exception()  # seen: callers that only watch `pending_bytes` need not await every future
+
+    async def _look(self, lane: _Lane) -> None:
+        """Whether the log still ends with what was acknowledged last; sends again what it lacks."""
+        try:
+            last = await self._last_of(lane)
+        except UnavailableError:
+            return
+        lane.in_doubt = False
+        self._restore(lane, last)
+        if lane.queue:
+            await self._send(lane)
+
+    def _restore(self, lane: _Lane, last: LogMessage | None) -> bool:
+        """Puts what was acknowledged behind `last` before what waits; False when nothing was lost."""
+        if not lane.kept or (last is not None and last.seq >= lane.kept[-1].sequence):
+            return False
+        identity = last.headers.get("Nats-Msg-Id", "") if last is not None else ""
+        known = [item.message_id for item in lane.kept]
+        if identity and identity not in known and last is not None and last.seq >= lane.kept[0].sequence:
+            return False  # somebody else's stands where ours did
+        lost = list(lane.kept)[known.index(identity) + 1 if identity in known else 0 :]
+        if not lost:
+            return False
+        self._log.warning("acknowledged_appends_lost", subject=lane.subject, count=len(lost))
+        _RESTORED.inc(len(lost))
+        for item in lost:
+            lane.kept.pop()
+            item.expect_last = None
+            self._account(len(item.data))
+        lane.queue.extendleft(reversed(lost))
+        lost[0].expect_last = last.seq if last is not None else 0
+        lane.flying, lane.tries = False, 0
+        return True
+
+    async def _last_of(self, lane: _Lane) -> LogMessage | None:
+        return await self._bus.last_message(await self._stream_of(lane.subject), lane.subject)
 
     async def _stream_of(self, subject: str) -> str:
         names = (await self._bus.api("STREAM.NAMES", {"subject": subject}))["streams"]
@@ -221,6 +269,7 @@ class Appender:
         lane.flying, lane.tries = False, 0
         if item.expect_last is not None or lane.last is not None:
             lane.last = sequence
+        self._keep(lane, item, sequence)
         self._account(-len(item.data))
         _APPENDED.add(len(item.data))
         if not item.done.done():
@@ -228,6 +277,22 @@ class Appender:
         if lane.queue:
             await self._send(lane)
 
+    def _keep(self, lane: _Lane, item: _Append, sequence: int) -> None:
+        item.sequence, item.at = sequence, lane.sent_at
+        lane.kept.append(item)
+        while len(lane.kept) > _KEEP or item.at - lane.kept[0].at > _KEEP_S:
+            lane.kept.popleft()
+
     def _on_reconnected(self) -> None:
+        now = asyncio.get_running_loop().time()
         for lane in self._lanes.values():
             lane.sent_at = 0.0
+            if lane.kept and now - lane.kept[-1].at > _DOUBT_S:
+                lane.kept.clear()
+            if lane.kept:  # looked at before anything else is sent, what was in flight as well
+                lane.in_doubt, lane.flying = True, False
+
+
+def _is_forgotten(lane: _Lane, now: float) -> bool:
+    """Whether nothing of the lane is needed any more; one that is fenced is, while its writer may live."""
+    return now - lane.used_at > (_KEEP_S if lane.last is None else _FORGET_S)

@@ -67,6 +67,36 @@ async def test_nothing_is_lost_or_doubled_when_the_server_is_killed(
     assert found == {subject: list(range(300)) for subject in SUBJECTS}
 
 
+@pytest.mark.parametrize("fenced", [False, True])
+@pytest.mark.parametrize("goes_on", [False, True])
+async def test_what_a_killed_server_acknowledged_and_lost_is_appended_again(
+    appender: Appender, bus: Bus, server, fenced: bool, goes_on: bool
+) -> None:
+    await asyncio.gather(*await feed(appender, range(5), 0.0, fenced=fenced))
+    await server.keep()
+    await asyncio.gather(*await feed(appender, range(5, 9), 0.0, fenced=fenced))
+    server.kill_and_forget()
+    count = 9
+    if goes_on:
+        later = await feed(appender, range(9, 12), 0.0, fenced=fenced)
+        count = 12
+    await server.start()
+    assert await stored(bus, count * len(SUBJECTS)) == {subject: list(range(count)) for subject in SUBJECTS}
+    if goes_on:
+        await asyncio.gather(*later)
+    assert appender.pending_bytes == 0
+
+
+async def test_another_writer_is_not_taken_for_a_loss(appender: Appender, bus: Bus, server) -> None:
+    await asyncio.gather(*await feed(appender, range(3), 0.0, fenced=True))
+    await bus.append("log.a", b"99", message_id="somebody else's")
+    await server.restart(0.1)
+    (theirs, *_) = await feed(appender, range(3, 4), 0.0, fenced=True)
+    with pytest.raises(WrongSequenceError):
+        await asyncio.wait_for(theirs, 10)
+    assert (await stored(bus, 12))["log.a"] == [0, 1, 2, 99]
+
+
 async def test_acknowledged_means_durable(appender: Appender, bus: Bus, server) -> None:
     acknowledged: set[str] = set()
     for number in range(200):
