@@ -63,7 +63,12 @@ def reference_speeds(preset: str) -> Speeds:
 
 
 def ladder_cost(speeds: Speeds, source: VideoFormat, rungs: Sequence[Rung]) -> LadderCost:
-    """The model: decoding by the source's size and rate, each rung by scaling and encoding at its own."""
+    """The model: decoding by the source's size and rate, each rung by scaling and encoding at its own.
+
+    Without rungs nothing is decoded but a picture now and then.
+    """
+    if not rungs:
+        return LadderCost(0.0, ())
     rate = _rate(source.frame_rate, _FALLBACK_RATE)
     pixels = source.width * source.height
     decode = rate * pixels * speeds.decode * _DECODE.get(source.codec.partition(".")[0], 1.0) / 1e9

@@ -11,6 +11,7 @@ from appliance.runtime.bus import Bucket, Bus
 from appliance.runtime.logs import get_logger
 from edge.transcode.audio import AudioLane
 from edge.transcode.control import RungControl, Usage
+from edge.transcode.pictures.lane import PictureLane
 from edge.transcode.source import BroadcastView
 from edge.transcode.video import JobConfig, VideoLane, rungs_to_make
 from edge.transcode.writer import RenditionWriter
@@ -18,9 +19,13 @@ from edge.transcode.writer import RenditionWriter
 SOURCES = (SOURCE, AUDIO)  # the renditions that a job reads
 
 
-def wants_transcoding(broadcast: Broadcast, source: Rendition | None, audio: Rendition | None) -> bool:
-    """Whether there is something to make and to make it from."""
-    return bool(rungs_to_make(broadcast, source)) or (broadcast.audio == AUDIO_AAC and audio is not None)
+def wants_transcoding(
+    broadcast: Broadcast, source: Rendition | None, audio: Rendition | None, *, pictures: bool = False
+) -> bool:
+    """Whether there is something to make and to make it from. `pictures`: those of the source count."""
+    if rungs_to_make(broadcast, source) or (broadcast.audio == AUDIO_AAC and audio is not None):
+        return True
+    return pictures and source is not None and bool(source.inits) and source.inits[0].video is not None
 
 
 class Job:
@@ -44,6 +49,7 @@ class Job:
         self._writer = RenditionWriter(appender, live, broadcast.broadcast_id, self._fail)
         common = config, local, self.view, self._writer, self._on_failure
         self._video, self._audio = VideoLane(*common, self.control), AudioLane(*common)
+        self._pictures = PictureLane(config.pictures, local, self.view)
         self._picture: asyncio.Future[None] | None = None
         self._log = get_logger("job").bind(broadcast=broadcast.broadcast_id)
 
@@ -71,6 +77,7 @@ class Job:
         """
         self._picture = asyncio.ensure_future(self._video.run())
         sound = asyncio.ensure_future(self._audio.run())
+        pictures = asyncio.ensure_future(self._pictures.run())
         work = asyncio.ensure_future(_both(self._picture, sound))
         self._log.info("transcoding", ladder=self.view.broadcast.ladder, audio=self.view.broadcast.audio)
         try:
@@ -79,9 +86,10 @@ class Job:
                 if done.done():
                     done.result()
         finally:
-            for task in (work, self._picture, sound):
+            tasks = work, self._picture, sound, pictures
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(work, self._picture, sound, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.sleep(0)  # what the threads emitted last is appended
             self._writer.shut()
             if not self._over.done() or self._over.exception() is None:

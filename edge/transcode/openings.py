@@ -17,8 +17,12 @@ LOOK_S = 0.25  # how often free broadcasts are looked for: part of the time a ta
 class Openings:
     """One worker's. `now` in monotonic seconds."""
 
-    def __init__(self, live: Replica, site: Site, governor: Governor, me: str) -> None:
-        """`live` of the live bucket, whose changes are told by `changed`; `me` is this worker's name."""
+    def __init__(self, live: Replica, site: Site, governor: Governor, me: str, *, pictures: bool = False) -> None:
+        """`live` of the live bucket, whose changes are told by `changed`; `me` is this worker's name.
+
+        `pictures`: broadcasts of which only pictures are made count as well.
+        """
+        self._pictures = pictures
         self._live = live
         self._site = site
         self._governor = governor
@@ -60,7 +64,7 @@ class Openings:
             if broadcast.state is BroadcastState.STARTING or self._resting.get(broadcast_id, now) > now:
                 continue
             source, audio = (self.rendition(broadcast_id, name) for name in (SOURCE, AUDIO))
-            if wants_transcoding(broadcast, source, audio):
+            if wants_transcoding(broadcast, source, audio, pictures=self._pictures):
                 found.append(broadcast)
         return found
 

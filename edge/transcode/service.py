@@ -68,7 +68,7 @@ class TranscodeService:
         self._site = Site(self._name, self._holder.machine, settings.lease_ttl_s)
         self._live = Replica(local, LIVE_BUCKET, self._on_change)
         self._leases = Replica(local, LEASE_BUCKET, self._on_lease)
-        self._openings = Openings(self._live, self._site, self._governor, self._name)
+        self._openings = Openings(self._live, self._site, self._governor, self._name, pictures=pictures.makes_any)
         self._jobs: dict[str, Job] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._draining = False

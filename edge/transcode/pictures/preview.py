@@ -28,6 +28,7 @@ T = TypeVar("T")
 _MADE = counter("nearcast_transcode_pictures_total", "Frames of which pictures were made, by what for.", ["kind"])
 _SKIPPED = counter("nearcast_transcode_pictures_skipped_total", "Frames left out: a newer one was due first.")
 _FAILED = counter("nearcast_transcode_pictures_failed_total", "Pictures not made or not stored.", ["why"])
+UNDECODABLE = _FAILED.labels("decode")
 _TOOK = histogram(
     "nearcast_transcode_picture_seconds",
     "CPU time of the pictures of one frame.",
@@ -46,6 +47,11 @@ class PictureRules:
     preview_s: float = 0.0
     storyboard_s: float = 0.0
     window_s: float = 180.0  # of the storyboard
+
+    @property
+    def makes_any(self) -> bool:
+        """Whether pictures are made at all."""
+        return self.preview_s > 0 or self.storyboard_s > 0
 
 
 NO_PICTURES = PictureRules()
@@ -70,7 +76,7 @@ class Pictures:
 
     def start(self) -> None:
         """Begins, going on with the storyboard that another worker left."""
-        if self._rules.preview_s > 0 or self._rules.storyboard_s > 0:
+        if self._rules.makes_any:
             self._thread = threading.Thread(target=self._run, name="pictures", daemon=True)
             self._thread.start()
 
@@ -89,14 +95,18 @@ class Pictures:
         """A frame that starts a segment, and its wall clock; from the decoding thread. Never waits."""
         if self._thread is None or frame.pts is None:
             return
-        still = Still(frame, sample_aspect, frame.pts, pdt_us // 1000)
-        if not self._wants_preview(time.monotonic()) and not self._wants_tile(still.pts):
+        if not self.wants(frame.pts):
             return
+        still = Still(frame, sample_aspect, frame.pts, pdt_us // 1000)
         with self._ready:
             if self._waiting is not None:
                 _SKIPPED.inc()
             self._waiting = still
             self._ready.notify()
+
+    def wants(self, pts: int) -> bool:
+        """Whether a frame at `pts`, 90 kHz ticks, would be used."""
+        return self._wants_preview(time.monotonic()) or self._wants_tile(pts)
 
     def _wants_preview(self, now: float) -> bool:
         interval = self._rules.preview_s

@@ -109,7 +109,8 @@ async def test_contributed_renditions_are_not_made(site: Site) -> None:
     source = await asyncio.to_thread(picture_source, "libvpx", GOP, GOP)
     await site.put(vp8_record())
     await site.put(live(ladder=["180p"], contributed=["180p"]))
-    service = TranscodeService(SETTINGS, MediaSettings(), site.bus, 0)
+    settings = replace(SETTINGS, preview_s=0.0, storyboard_s=0.0)
+    service = TranscodeService(settings, MediaSettings(), site.bus, 0)
     await service.start()
     await site.append("source", chunks_of(source.samples, source.form, segments=[0]))
     await asyncio.sleep(0.6)
@@ -146,6 +147,23 @@ async def test_pictures_lie_in_the_bucket_and_a_successor_goes_on_with_the_story
     assert entry is not None
     picture = msgspec.msgpack.decode(entry.value, type=StoredPicture)
     assert picture.data[:2] == b"\xff\xd8"
+
+
+async def test_pictures_of_a_source_of_which_nothing_else_is_made(site: Site) -> None:
+    source = await asyncio.to_thread(picture_source, "libx264", 3 * GOP, GOP)
+    await site.put(h264_record(source, 320, 180))
+    await site.put(live(ladder=["source"]))
+    service = TranscodeService(replace(SETTINGS, preview_s=10.0, storyboard_s=1.0), MediaSettings(), site.bus, 0)
+    await service.start()
+    for chunk in chunks_of(source.samples, source.form, segments=[0, GOP, 2 * GOP]):
+        await site.append("source", [chunk])
+        await asyncio.sleep(0.02)
+    cues = await _cues(site, 2)
+    await service.stop()
+    assert [cue.start_ms for cue in cues][:2] in ([0, 1000], [1000, 2000])
+    picture = await site.bus.bucket(PICTURES_BUCKET).get(preview_key(BROADCAST, 320, "webp"))
+    assert picture is not None
+    assert await site.bus.last_sequence(MEDIA_STREAM) == 3 * GOP // 3, "no rendition is made"
 
 
 async def _cues(site: Site, count: int) -> list[Cue]:
