@@ -4,7 +4,7 @@ import importlib
 import sys
 
 BENCHES = {
-    "transcode": "CPU of the ladder against ffmpeg doing the same ladder",
+    "transcode": "CPU and picture of the ladder against ffmpeg, lateness, memory and take-over of a node",
     "latency": "picture to picture in Chromium with hls.js, against the part target's limit",
     "ingest": "CPU, memory and lateness of the way in against nginx-rtmp writing HLS",
     "footprint": "start-up time and idle memory of a whole node",

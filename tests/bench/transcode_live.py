@@ -1,0 +1,130 @@
+"""A whole node with one 1080p30 publisher of 6 Mbit/s and three rungs: lateness, memory, take-over.
+
+Lateness is the time from the arrival of a part's last frame at ingest until a reader of the log has that part of
+the last rung. Memory is what the transcoder's process takes beyond idle. The take-over is a kill -9.
+"""
+
+import asyncio
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from appliance.commands.place import running_settings
+from appliance.contracts import subjects
+from appliance.contracts.media import CHUNK_HEADER, ChunkFlag, ChunkHeader
+from appliance.runtime.bus import Bus, Endpoint
+from appliance.runtime.clock import now_us
+from tests.bench.footprint import memory_mb
+from tests.bench.ingest_publishers import Publishers, make_clip
+from tests.e2e.e2e_node import Node
+
+RUNGS = ("720p", "480p", "360p")
+MEDIAN_S, P95_S = 0.020, 0.040
+MEMORY_MB = 70.0
+TAKE_OVER_S = 2.0
+BUSY = 0.7  # of the machine: beyond it the lateness is that of a machine without room
+SECONDS = 30.0
+_SETTLE_S = 8.0
+
+
+class _Arrivals(NamedTuple):
+    """Parts as the log has them: by rung, (msn, part) to arrival and lateness, in seconds."""
+
+    at: dict[str, dict[tuple[int, int], float]]
+    late: dict[tuple[int, int], float]
+
+
+def main() -> int:
+    """Prints the figures; 1 when one misses its target."""
+    node = Node()
+    node.start()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            clip = make_clip(Path(folder), "6 Mbit/s")
+            channel = node.channel("bench")
+            idle = _memory(node)
+            with Publishers(clip, [channel.publish_url]) as publishers:
+                publishers.settle(_SETTLE_S)
+                busy, arrivals = _busy(lambda: asyncio.run(_parts(node, SECONDS)))
+                memory = _memory(node) - idle
+                killed = node.kill("transcode")
+                after = asyncio.run(_parts(node, 8.0))
+        return _report(busy, arrivals, memory, killed, after)
+    finally:
+        node.remove()
+
+
+def _report(busy: float, arrivals: _Arrivals, memory: float, killed: float, after: _Arrivals) -> int:
+    late = sorted(arrivals.late.values())
+    median, p95 = statistics.median(late), late[int(len(late) * 0.95)]
+    counts = busy <= BUSY
+    good = median <= MEDIAN_S and p95 <= P95_S
+    words = "" if counts else f", the machine was {busy:.0%} busy: does not count"
+    print(
+        f"transcode: last rung late by {1000 * median:.0f} ms median, {1000 * p95:.0f} ms p95, {len(late)} parts, "
+        f"targets {1000 * MEDIAN_S:.0f} and {1000 * P95_S:.0f} {_verdict(good)}{words}"
+    )
+    print(f"transcode: memory of a ladder {memory:.0f} MB, target {MEMORY_MB:.0f} {_verdict(memory < MEMORY_MB)}")
+    firsts = [min(at.values()) - killed for at in after.at.values() if at]
+    took = max(firsts) if len(firsts) == len(RUNGS) else float("inf")
+    print(f"transcode: {took:.2f} s from kill -9 to a new part of every rung, target {TAKE_OVER_S} "
+          f"{_verdict(took < TAKE_OVER_S)}")  # fmt: skip
+    return 0 if (good or not counts) and memory < MEMORY_MB and took < TAKE_OVER_S else 1
+
+
+def _verdict(good: bool) -> str:
+    return "PASS" if good else "FAIL"
+
+
+def _memory(node: Node) -> float:
+    pid = node.roles()["transcode"].pid
+    assert pid is not None
+    return memory_mb([pid])
+
+
+def _busy(work):  # type: ignore[no-untyped-def]  # whatever `work` gives
+    """The share of the machine that was busy meanwhile, and what `work` gives."""
+    before = _ticks()
+    found = work()
+    after = _ticks()
+    return 1 - (after[0] - before[0]) / (after[1] - before[1]), found
+
+
+def _ticks() -> tuple[int, int]:
+    fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return fields[3] + fields[4], sum(fields)
+
+
+async def _parts(node: Node, seconds: float) -> _Arrivals:
+    """Every part of the rungs that comes in so many seconds."""
+    bus = await Bus.connect(Endpoint(running_settings(node.data).bus.local_url), name="bench")
+    try:
+        broadcast = await _broadcast(bus)
+        filters = [subjects.media(broadcast, rung) for rung in RUNGS]
+        last = [await bus.last_message(subjects.MEDIA_STREAM, subject) for subject in filters]
+        start = max((message.seq for message in last if message is not None), default=0) + 1
+        found = _Arrivals({rung: {} for rung in RUNGS}, {})
+        try:
+            async with asyncio.timeout(seconds):
+                async for message in bus.tail(subjects.MEDIA_STREAM, filters, start):
+                    header = ChunkHeader.decode(message.headers[CHUNK_HEADER])
+                    if message.data and header.flags & ChunkFlag.LAST_OF_PART:
+                        place = header.msn, header.part
+                        found.at[message.subject.rpartition(".")[2]][place] = time.monotonic()
+                        late = (now_us() - header.late_us) / 1e6
+                        found.late[place] = max(late, found.late.get(place, 0.0))
+        except TimeoutError:
+            pass
+        return found
+    finally:
+        await bus.close()
+
+
+async def _broadcast(bus: Bus) -> str:
+    for key, value in await bus.bucket(subjects.LIVE_BUCKET).items():
+        if key.startswith("broadcast.") and json.loads(value)["state"] == "live":
+            return str(json.loads(value)["broadcast_id"])
+    raise AssertionError("nothing is live")
