@@ -11,8 +11,14 @@ from edge.protocols import amf
 from edge.protocols.codecs import aac, ac3, av1, avc, flac, hevc, opus, vp8, vp9, vpx
 from edge.protocols.flv import TagKind, audio_tag, parse_audio, parse_video, video_tag
 from edge.protocols.fmp4 import AudioTrack, Sample, VideoTrack, fragment, init_segment, read_fragments, read_init
+from edge.protocols.proxy import parse_header
 from edge.protocols.rtmp import RtmpConnection
 from edge.protocols.rtmp.chunks import ChunkWriter, Message
+from edge.protocols.webrtc import rtcp, stun
+from edge.protocols.webrtc.answer import LocalDescription, negotiate, write_answer
+from edge.protocols.webrtc.depayload import DEPAYLOADERS
+from edge.protocols.webrtc.rtp import header_extension, parse_packet
+from edge.protocols.webrtc.sdp import parse_fragment, parse_offer
 
 FOUND = Path(__file__).parent / "found"
 _HANDSHAKE = b"\3" + bytes(3072)
@@ -70,6 +76,41 @@ def _packager(data: bytes) -> None:
                 raise AssertionError("a fragment does not say what its header says")
 
 
+def _offer(data: bytes) -> None:
+    """An offer that is understood is answered."""
+    text = data.decode("utf-8", "replace")
+    with contextlib.suppress(BadInputError):
+        parse_fragment(text)
+    with contextlib.suppress(BadInputError):
+        offer = parse_offer(text)
+        negotiated = negotiate(offer)
+        local = LocalDescription("u", "p" * 24, "AA:BB", 1, ("1 1 udp 1 192.0.2.1 8189 typ host",))
+        write_answer(offer, negotiated, local)
+
+
+def _packets(data: bytes) -> None:
+    """Datagrams behind two bytes of length, to the depayloader of every codec."""
+    makers = [make() for make in DEPAYLOADERS.values()]
+    at = 0
+    while at + 2 <= len(data):
+        size = int.from_bytes(data[at : at + 2], "big")
+        with contextlib.suppress(BadInputError):
+            packet = parse_packet(data[at + 2 : at + 2 + size], 0.0)
+            header_extension(packet, 1)
+            for one in makers:
+                one.push(packet, after_loss=bool(at & 1))
+        at += 2 + size
+
+
+def _control(data: bytes) -> None:
+    with contextlib.suppress(BadInputError):
+        list(rtcp.parse_compound(data))
+    if stun.is_stun(data):
+        with contextlib.suppress(BadInputError):
+            stun.local_fragment(data)
+            stun.authenticate(data, b"password")
+
+
 def _messages(*bodies: bytes) -> bytes:
     """A seed for the packager; audio bodies begin with a sound format."""
     out = b""
@@ -89,6 +130,51 @@ _CODECS = _each(
     vp8.parse_key_frame, opus.parse_config, opus.packet_samples, flac.parse_config, flac.frame_samples,
     ac3.packet_samples, aac.parse_config, aac.split_adts,
 )  # fmt: skip
+_OFFER = """v=0
+o=- 1 2 IN IP4 127.0.0.1
+s=-
+t=0 0
+a=group:BUNDLE 0 1
+m=audio 9 UDP/TLS/RTP/SAVPF 111
+a=ice-ufrag:frag
+a=ice-pwd:0123456789abcdefghijklmn
+a=fingerprint:sha-256 AA:BB
+a=setup:actpass
+a=mid:0
+a=sendonly
+a=rtcp-mux
+a=rtpmap:111 opus/48000/2
+m=video 9 UDP/TLS/RTP/SAVPF 96 97
+a=mid:1
+a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id
+a=sendonly
+a=rtcp-mux
+a=rtpmap:96 H264/90000
+a=rtcp-fb:96 nack pli
+a=fmtp:96 packetization-mode=1;profile-level-id=42e01f
+a=rtpmap:97 rtx/90000
+a=fmtp:97 apt=96
+a=rid:h send
+a=rid:l send
+a=simulcast:send h;l
+"""
+_PAYLOADS = (
+    b"\x65key",
+    b"\x78\0\3\x65ab\0\2\x41c",
+    b"\x7c\x85start",
+    b"\x7c\x45end",
+    b"\x90\x80\1frame",
+    b"\x10\x0a\1x",
+)
+_CHECK = b"\0\1\0\x08\x21\x12\xa4\x42" + bytes(12) + b"\0\6\0\3a:b\0"
+
+
+def _datagram(number: int, payload: bytes) -> bytes:
+    """An RTP packet behind its length."""
+    packet = b"\x80\xe0" + number.to_bytes(2, "big") + bytes(4) + b"\0\0\0\1" + payload
+    return len(packet).to_bytes(2, "big") + packet
+
+
 _KEY = b"\x17\1\0\0\0" + avc.join_avcc([b"\x65picture"])
 _TRACKS = video_tag("avc1", TagKind.CONFIG, key=True, track=1, data=_AVC)
 _OPUS = audio_tag("Opus", TagKind.CONFIG, data=opus.config(2))
@@ -113,6 +199,19 @@ TARGETS: dict[str, Target] = {
             + _command("publish", 2, None, "key", "live"),
             ChunkWriter().write(2, Message(1, 0, 0, b"\0\0\x10\0"))
             + ChunkWriter().write(6, Message(9, 1, 0, _KEY)),
+        ],
+    ),
+    "offer": Target(_offer, [_OFFER.encode(), b"a=ice-ufrag:u\r\na=ice-pwd:p\r\nm=audio 9 UDP 0\r\na=mid:0\r\n"]),
+    "packets": Target(_packets, [b"".join(_datagram(number, body) for number, body in enumerate(_PAYLOADS))]),
+    "control": Target(
+        _control,
+        [rtcp.receiver_report(1) + rtcp.picture_loss(1, 2), rtcp.transport_feedback(1, 2, bytes(8)), _CHECK],
+    ),
+    "proxy": Target(
+        _each(parse_header),
+        [
+            b"PROXY TCP4 192.0.2.1 192.0.2.2 4000 1935\r\nrest",
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(range(12)),
         ],
     ),
     "packager": Target(
