@@ -248,6 +248,10 @@ class Bus:
         """Sequence of the newest message of a stream, 0 when it is empty."""
         return int((await self.api(f"STREAM.INFO.{stream}", domain=domain))["state"]["last_seq"])
 
+    async def is_empty(self, stream: str, *, domain: str = "") -> bool:
+        """Whether a stream holds nothing now; it may have, and all of it has expired."""
+        return not (await self.api(f"STREAM.INFO.{stream}", domain=domain))["state"]["messages"]
+
     async def last_message(self, stream: str, subject: str) -> LogMessage | None:
         """The newest message of a subject, or None."""
         message = await self._request(

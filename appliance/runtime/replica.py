@@ -1,6 +1,7 @@
 """An in-memory copy of a bucket, kept fresh: reads cost nothing and go on while the server is away."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 from appliance.contracts.errors import UnavailableError
@@ -8,6 +9,7 @@ from appliance.runtime.bus import Bus, LogMessage
 from appliance.runtime.tasks import Tasks
 
 _READY_S = 30.0
+_LOOK_S = 0.2
 
 
 class Replica:
@@ -38,9 +40,20 @@ class Replica:
                 self._target = await self._last()
                 self._tasks.start(self._follow(), f"replica-{self._stream}")
                 if self._target:
-                    await self._complete.wait()
+                    await self._completed()
         except TimeoutError:
             raise UnavailableError(f"no copy of {self._stream}") from None
+
+    async def _completed(self) -> None:
+        """Waits for the last message, or until there is none any more: values may have a time to live."""
+        waiting = asyncio.ensure_future(self._complete.wait())
+        try:
+            while not (await asyncio.wait({waiting}, timeout=_LOOK_S))[0]:
+                with contextlib.suppress(UnavailableError):
+                    if await self._bus.is_empty(self._stream, domain=self._domain):
+                        return
+        finally:
+            waiting.cancel()
 
     async def _last(self) -> int:
         while True:

@@ -33,6 +33,19 @@ async def test_complete_when_started_and_fresh_afterwards(bus: Bus) -> None:
     await replica.close()
 
 
+async def test_bucket_of_which_all_has_expired_is_complete(bus: Bus) -> None:
+    await bus.ensure_bucket(BucketSpec("lease", ttl_s=0.5))
+    await bus.bucket("lease").put("a", b"1")
+    replica = Replica(bus, "lease")
+    await asyncio.sleep(1.0)
+    async with asyncio.timeout(3):
+        await replica.start()
+    assert replica.get("a") is None
+    await bus.bucket("lease").put("b", b"2")
+    await until(lambda: replica.get("b") == b"2")
+    await replica.close()
+
+
 async def test_empty_bucket_is_complete(bus: Bus) -> None:
     await bus.ensure_bucket(BucketSpec("live"))
     replica = Replica(bus, "live")
