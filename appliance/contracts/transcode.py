@@ -73,6 +73,8 @@ class WorkerRecord(msgspec.Struct, frozen=True, kw_only=True):
     machine: str
     budget: float  # of the whole machine, shared with its other workers
     load: float
+    pid: int = 0  # on its machine, and when that process began, in clock ticks since boot
+    started: int = 0
     draining: bool = False  # takes nothing more
     jobs: dict[str, JobLoad] = {}  # by broadcast
 

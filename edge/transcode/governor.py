@@ -66,7 +66,7 @@ class Governor:
         """About once a second, and when demand or jobs change."""
         accounts = list(self._accounts.values())
         behind = [account for account in accounts if account.measure(now, self.speeds)]
-        neighbours = site.neighbours(now)
+        neighbours = site.neighbours(now, self._accounts.keys())
         share = share_of(self.budget, neighbours)
         loads = [one.load(now, site.watchers(one.broadcast_id, now), self._demand) for one in accounts]
         least = sum(one.decode + one.rungs[-1].full for one in loads if one.rungs)

@@ -259,6 +259,8 @@ class TranscodeService:
             machine=self._holder.machine,
             budget=round(self._governor.budget, 3),
             load=round(self._governor.load, 3),
+            pid=self._holder.pid,
+            started=self._holder.started,
             draining=self._draining,
             jobs=self._governor.job_loads(),
         )

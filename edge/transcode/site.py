@@ -5,6 +5,7 @@ heard again in time is forgotten here. `now` in monotonic seconds.
 """
 
 from collections import defaultdict
+from collections.abc import Collection
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -68,14 +69,22 @@ class Site:
 
     def others(self, now: float) -> list[WorkerRecord]:
         """The other workers that live and take broadcasts."""
-        self._workers = {name: one for name, one in self._workers.items() if now - one[1] < self._ttl_s}
+        self._workers = {
+            name: one
+            for name, one in self._workers.items()
+            if now - one[1] < self._ttl_s and not is_dead(Holder(one[0].machine, one[0].pid, one[0].started, ""))
+        }
         return [one for one, _ in self._workers.values() if one.name != self._me and not one.draining]
 
-    def neighbours(self, now: float) -> list[float]:
-        """Loads of the other workers of this machine."""
+    def neighbours(self, now: float, mine: Collection[str] = ()) -> list[float]:
+        """Loads of the other workers of this machine.
+
+        Without what a worker still tells of a broadcast that is `mine` by now: it has lost it, and may hang.
+        """
         self.others(now)
-        here = [one for one, _ in self._workers.values() if one.machine == self._machine]
-        return [one.load for one in here if one.name != self._me]
+        here = [one for one, _ in self._workers.values() if one.machine == self._machine and one.name != self._me]
+        lost = [sum(job.cores for name, job in one.jobs.items() if name in mine) for one in here]
+        return [max(0.0, one.load - taken) for one, taken in zip(here, lost, strict=True)]
 
     def candidates(self, now: float, room: float) -> list[Candidate]:
         """The others with what their machines have left; `room` is left of this one."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from appliance.contracts.transcode import DemandRecord, WorkerRecord
+from appliance.contracts.transcode import DemandRecord, JobLoad, WorkerRecord
 from appliance.runtime.lease import Holder, this_holder
 from edge.transcode.calibration import known_speeds, measure_speeds
 from edge.transcode.machine import usable_cores
@@ -52,6 +52,23 @@ def test_workers_of_the_same_machine_share_its_room(site: Site) -> None:
     assert [one.name for one in site.others(2.0)] == ["n.c"]
     assert site.neighbours(2.0) == [1.0], "it still takes what it takes"
     assert site.others(2.6) == [], "silent for longer than its record lives"
+
+
+def test_a_dead_worker_takes_nothing() -> None:
+    here = this_holder("t")
+    site = Site("m.me", here.machine, 2.0)
+    site.heard(*worker("b", 1.0, here.machine, pid=here.pid, started=here.started), 0.0)
+    assert site.neighbours(0.1) == [1.0]
+    site.heard(*worker("b", 1.0, here.machine, pid=here.pid, started=here.started - 1), 0.2)
+    assert site.neighbours(0.3) == [], "its number was given to another process"
+
+
+def test_what_a_worker_tells_of_a_broadcast_it_has_lost_does_not_count(site: Site) -> None:
+    jobs = {"b1": JobLoad(cores=0.75, late_s=0.0), "b2": JobLoad(cores=0.25, late_s=0.0)}
+    site.heard(*worker("m.b", 1.0, jobs=jobs), 0.0)
+    assert site.neighbours(0.1) == [1.0]
+    assert site.neighbours(0.1, {"b1"}) == [0.25]
+    assert site.neighbours(0.1, {"b1", "b2"}) == [0.0]
 
 
 def test_demand_is_the_sum_of_the_origins_that_live(site: Site) -> None:
