@@ -102,11 +102,8 @@ def ours(clip: str, target: str = "") -> None:
         msn = part = serial = -1
         began = time.monotonic()
         for packet in source.demux(stream):
-            if packet.pts is None:
-                continue
-            scale = 90_000 * packet.time_base
-            sample = Sample(int(packet.dts * scale), 3000, 0, packet.is_keyframe, bytes(packet))
-            if samples and (len(samples) == 3 or sample.key):
+            is_over = packet.dts is None
+            if samples and (len(samples) == 3 or is_over or packet.is_keyframe):
                 room.acquire()
                 first = samples[0]
                 time.sleep(0.0 if target else max(0.0, began + first.dts / 90_000 - time.monotonic()))
@@ -117,7 +114,9 @@ def ours(clip: str, target: str = "") -> None:
                 header = ChunkHeader(1, msn, part, 0, serial, ChunkFlag.NONE, first.dts, 9000, 0, 0)
                 pipeline.put(SourceChunk(serial + 1, header, data, source_form))
                 samples = []
-            samples.append(sample)
+            if not is_over:
+                dts = int(packet.dts * 90_000 * packet.time_base)
+                samples.append(Sample(dts, 3000, 0, packet.is_keyframe, bytes(packet)))
     pipeline.drain()
     pipeline.stop()
     assert not errors, errors
