@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import threading
 import time
@@ -55,6 +56,12 @@ class PictureRules:
 
 
 NO_PICTURES = PictureRules()
+
+
+def _give_memory_back() -> None:
+    """The C library keeps what was freed for this thread, 20 MB for pictures that are made every ten seconds."""
+    with contextlib.suppress(AttributeError):  # only glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class Pictures:
@@ -170,6 +177,7 @@ class Pictures:
             self._log.debug("no_picture", error=repr(error))
         if files:
             _TOOK.observe(time.thread_time() - began)
+            _give_memory_back()
             self._in_loop(self._store(files, still.at_ms))
 
     def _previews(self, still: Still) -> dict[str, bytes]:
