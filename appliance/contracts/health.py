@@ -43,6 +43,7 @@ class VideoHealth(msgspec.Struct, frozen=True, kw_only=True):
     gop_longest_s: float = 0.0  # of the last eight, and of the one being sent
     gop_regular: bool = True
     b_frames: bool = False
+    interlaced: bool = False
 
 
 class AudioHealth(msgspec.Struct, frozen=True, kw_only=True):

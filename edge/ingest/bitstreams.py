@@ -83,7 +83,14 @@ class AvcStream:
         if config == self._config:
             return
         sps = config.picture()
-        picture = Picture(sps.width, sps.height, sps.sample_aspect, sps.frame_rate, sps.fixed_frame_rate)
+        picture = Picture(
+            sps.width,
+            sps.height,
+            sps.sample_aspect,
+            sps.frame_rate,
+            sps.fixed_frame_rate,
+            interlaced=sps.interlaced,
+        )
         self.source = VideoSource(AVC, config.encode(), config.rfc6381(), picture)
         self._config = config
 

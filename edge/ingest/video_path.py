@@ -91,7 +91,13 @@ class VideoPath:
         described = source.described(rate)
         self.output.use(track, self.segmenter.next_msn, video=described)
         shared.revision += 1
-        shared.health.set_video(described.codec, described.width, described.height, described.frame_rate)
+        shared.health.set_video(
+            described.codec,
+            described.width,
+            described.height,
+            described.frame_rate,
+            interlaced=source.picture.interlaced,
+        )
         return out
 
     def _push(self, timed: Timed, now_us: int) -> list[Append]:

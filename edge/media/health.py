@@ -95,7 +95,14 @@ class Health:
         self._delays: deque[tuple[int, int]] = deque(maxlen=_DRIFT_S)  # (media, least delay), microseconds
 
     def set_video(
-        self, codec: str, width: int, height: int, frame_rate: tuple[int, int] = (0, 1), *, profile: str = ""
+        self,
+        codec: str,
+        width: int,
+        height: int,
+        frame_rate: tuple[int, int] = (0, 1),
+        *,
+        profile: str = "",
+        interlaced: bool = False,
     ) -> None:
         """The configuration of the pictures that follow. `codec` as RFC 6381 has it; `profile` is read from it."""
         numerator, denominator = frame_rate
@@ -106,6 +113,7 @@ class Health:
             width=width,
             height=height,
             expected_frame_rate=expected,
+            interlaced=interlaced,
         )
         self._fastest = 0.0
         self._first_cts, self._reordered = None, False

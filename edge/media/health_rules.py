@@ -35,7 +35,7 @@ _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTICE: 2}
 
 
 def _of_video(video: VideoHealth) -> Iterator[Advice]:
-    for rule in (_profile, _size, _frame_rate, _key_frames, _bit_rate, _b_frames):
+    for rule in (_profile, _size, _scan, _frame_rate, _key_frames, _bit_rate, _b_frames):
         yield from rule(video)
 
 
@@ -56,6 +56,16 @@ def _size(video: VideoHealth) -> Iterator[Advice]:
             severity=Severity.WARNING,
             text=f"The picture is {video.width}x{video.height}: odd sizes are cut or blurred by many players.",
             setting="Output (Scaled) Resolution: set 1920x1080 or 1280x720",
+        )
+
+
+def _scan(video: VideoHealth) -> Iterator[Advice]:
+    if video.interlaced:
+        yield Advice(
+            code="interlaced",
+            severity=Severity.WARNING,
+            text="The picture is interlaced: moving edges look like combs on most screens.",
+            setting="Video source, Deinterlacing: set Yadif 2x or Blend",
         )
 
 

@@ -25,6 +25,7 @@ from edge.transcode.engines.base import EngineError
 from edge.transcode.engines.lineup import Lineup
 from edge.transcode.resume import RungPosition
 
+_MOST_STEP = 16
 _QUEUE = 8  # frames between decoder and rung: beyond it the decoder waits
 _MISSING = counter("nearcast_transcode_frames_missing_total", "Frames left out until another engine can go on.")
 
@@ -86,7 +87,7 @@ class RungWorker:
         self._encoding = False
         self._last_pts = 0  # of the frame encoded last
         self._msn = 0  # of the segment that the frame at hand belongs to
-        self._index = 0  # of the frame in its segment: which ones a halved rate drops
+        self._index = 0  # of the frame in its segment: which ones a slower rung leaves out
         self._source_sequence = 1
         self._sequence = 0
         self._late_us = 0
@@ -163,11 +164,12 @@ class RungWorker:
         elif self._segmenter is None:
             return
         self._begin(boundary)
-        halved = self._is_halved(picture)
-        if halved and self._index % 2 == 0:
+        step, index = self._step(picture), self._index
+        self._index += 1
+        if index % step:
             return
-        if halved:
-            picture = picture._replace(duration=2 * picture.duration)
+        if step > 1:
+            picture = picture._replace(duration=step * picture.duration)
         if self._is_left_out(picture):
             self._push(Done(picture, None))
             return
@@ -213,11 +215,13 @@ class RungWorker:
             self._segmenter = Segmenter(self._config, msn=msn, serial=serial)
         return self._segmenter
 
-    def _is_halved(self, picture: Picture) -> bool:
-        """Whether every second frame is left out, counted from the segment: the source is faster than the rung."""
-        self._index += 1
+    def _step(self, picture: Picture) -> int:
+        """One of so many frames is encoded, counted from the segment: the source is faster than the rung."""
         (numerator, denominator), (slow, per) = picture.frame_rate, self.rung.frame_rate
-        return 0 < 4 * slow * denominator < 3 * numerator * per
+        step = 1
+        while step < _MOST_STEP and 0 < 4 * slow * denominator * step < 3 * numerator * per:
+            step *= 2
+        return step
 
     def _drain(self) -> None:
         for done in self._encoder.drain():

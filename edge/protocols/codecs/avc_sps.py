@@ -25,6 +25,7 @@ class Sps(NamedTuple):
     sample_aspect: tuple[int, int]
     frame_rate: tuple[int, int]
     fixed_frame_rate: bool
+    interlaced: bool = False  # pictures may be fields
 
 
 def unescape(nal: bytes) -> bytes:
@@ -51,11 +52,11 @@ def parse_sps(nal: bytes) -> Sps:
     _picture_order(reader)
     reader.ue()  # max_num_ref_frames
     reader.flag()  # gaps_in_frame_num_value_allowed_flag
-    width, height = _size(reader, chroma)
+    width, height, interlaced = _size(reader, chroma)
     aspect, rate, fixed = (1, 1), (0, 1), False
     if reader.flag():
         aspect, rate, fixed = _vui(reader)
-    return Sps(profile, compatibility, level, width, height, aspect, rate, fixed)
+    return Sps(profile, compatibility, level, width, height, aspect, rate, fixed, interlaced)
 
 
 def _chroma(reader: BitReader, profile: int) -> int:
@@ -97,8 +98,8 @@ def _picture_order(reader: BitReader) -> None:
             reader.se()
 
 
-def _size(reader: BitReader, chroma: int) -> tuple[int, int]:
-    """Width and height after cropping (7-18 to 7-22)."""
+def _size(reader: BitReader, chroma: int) -> tuple[int, int, bool]:
+    """Width and height after cropping (7-18 to 7-22), and whether pictures may be fields."""
     width = 16 * (reader.ue() + 1)
     map_units = reader.ue() + 1
     frames_only = reader.flag()
@@ -114,7 +115,7 @@ def _size(reader: BitReader, chroma: int) -> tuple[int, int]:
         height -= unit_y * (top + bottom)
     if not (0 < width <= _MAX_SIDE and 0 < height <= _MAX_SIDE):
         raise CodecError("a picture size out of range")
-    return width, height
+    return width, height, not frames_only
 
 
 def _vui(reader: BitReader) -> tuple[tuple[int, int], tuple[int, int], bool]:

@@ -30,6 +30,7 @@ class Picture(NamedTuple):
     frame_rate: tuple[int, int] = UNKNOWN_RATE
     fixed_frame_rate: bool = False
     colour: Colour = UNSPECIFIED
+    interlaced: bool = False
 
 
 def check_size(width: int, height: int) -> None:

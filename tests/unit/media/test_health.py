@@ -118,6 +118,14 @@ def test_bit_rate_too_high_and_swinging() -> None:
     assert encoder.advice() == ["bit_rate_varies"]
 
 
+def test_an_interlaced_picture_is_said() -> None:
+    encoder = Encoder()
+    encoder.health.set_video("avc1.640015", 1280, 720, (FPS, 1), interlaced=True)
+    encoder.send(10)
+    assert encoder.advice() == ["interlaced"]
+    assert "Deinterlacing" in encoder.last.advice[0].setting
+
+
 def test_b_frames() -> None:
     encoder = Encoder()
     encoder.send(10, cts=True)

@@ -109,3 +109,11 @@ def test_he_aac_counts_in_core_samples() -> None:
 def test_aac_refused(data: bytes) -> None:
     with pytest.raises(CodecError):
         aac.parse_config(data)
+
+
+def test_whether_pictures_may_be_fields() -> None:
+    fields = "01640015ffe1001a67640015acd941410fcb808800000300080000030190f8a14cb001000668fba3cb22c0fdf8f800"
+    frames = "01640028ffe1001967640028acb403c0113f2e0220000003002000000781e3065401000468ef3cb0fdf8f800"
+    found = avc.parse_config(bytes.fromhex(fields)).picture()
+    assert (found.interlaced, found.width, found.height) == (True, 320, 240)
+    assert not avc.parse_config(bytes.fromhex(frames)).picture().interlaced

@@ -145,6 +145,15 @@ def test_half_the_frame_rate_drops_every_second_frame(source: list[SourceChunk])
     assert {sample.duration for sample in samples} == {2 * FRAME}
 
 
+@pytest.mark.parametrize(("rate", "step"), [((30, 1), 1), ((25, 1), 1), ((15, 1), 2), ((7, 1), 4), ((0, 1), 1)])
+def test_a_slower_rung_takes_one_of_so_many_frames(
+    source: list[SourceChunk], rate: tuple[int, int], step: int
+) -> None:
+    outputs, _ = transcode(source, rung=Rung("90p", 160, 90, 100_000, rate))
+    taken = [number for number in range(GOP * SEGMENTS) if number % GOP % step == 0]
+    assert [sample.dts for sample in frames(outputs)] == [number * FRAME for number in taken]
+
+
 def test_a_gap_in_the_source_is_a_gap_in_the_rung(source: list[SourceChunk]) -> None:
     header = ChunkHeader(2, 1, 0, 0, 30, ChunkFlag.GAP | ChunkFlag(6), SEGMENT, SEGMENT, 5, 0)
     gap = SourceChunk(500, header, b"", None)
