@@ -19,6 +19,7 @@ from tests.bench import newest_ffmpeg, transcode_live
 if TYPE_CHECKING:
     from edge.media.ladder import Rung
     from edge.transcode.engines.lineup import Lineup
+    from edge.transcode.rung import RungWorker
 
 TARGET = 1.0
 PSNR_DB = 0.1  # ours may be worse by so much
@@ -69,7 +70,7 @@ def ours(clip: str, target: str = "") -> None:
     from appliance.contracts.media import ChunkFlag, ChunkHeader
     from edge.media.ladder import plan_ladder
     from edge.media.segmenter import SegmenterConfig
-    from edge.protocols.fmp4 import Sample, VideoTrack, fragment, init_segment
+    from edge.protocols.fmp4 import Sample, fragment
     from edge.transcode.chunks import SourceChunk
     from edge.transcode.forms import VideoForm
     from edge.transcode.pipeline import Pipeline
@@ -92,8 +93,7 @@ def ours(clip: str, target: str = "") -> None:
         )
         for rung in plan_ladder(1920, 1080, (30, 1))
     ]
-    room = threading.Semaphore(16)
-    pipeline = Pipeline(rungs, room.release, errors.append)
+    pipeline = Pipeline(rungs, (room := threading.Semaphore(16)).release, errors.append)
     pipeline.start()
     with av.open(clip) as source:
         stream = source.streams.video[0]
@@ -121,9 +121,16 @@ def ours(clip: str, target: str = "") -> None:
     pipeline.stop()
     assert not errors, errors
     assert sum(len(parts) for parts in made.values()) > SECONDS * 8
-    for rung in rungs if target else []:
-        init = init_segment(VideoTrack(config=rung.config, width=rung.rung.width, height=rung.rung.height))
-        Path(target, f"ours-{rung.rung.height}.mp4").write_bytes(init + b"".join(made[rung.rung.name]))
+    for worker in rungs if target else []:
+        _write(worker, made[worker.rung.name], target)
+
+
+def _write(worker: "RungWorker", parts: list[bytes], target: str) -> None:
+    from edge.protocols.fmp4 import VideoTrack, init_segment
+
+    rung = worker.rung
+    init = init_segment(VideoTrack(config=worker.config, width=rung.width, height=rung.height))
+    Path(target, f"ours-{rung.height}.mp4").write_bytes(init + b"".join(parts))
 
 
 def psnr(program: str, clip: Path, made: Path, size: tuple[int, int]) -> float:
