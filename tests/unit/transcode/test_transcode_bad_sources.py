@@ -103,7 +103,7 @@ def test_240_frames_a_second() -> None:
     fast = [s._replace(dts=index * 375, duration=375) for index, s in enumerate(source.samples)]
     form = source.form._replace(frame_rate=(240, 1))
     chunks = chunks_of(fast, form, segments=[0, 24], per_chunk=12)
-    assert assert_in_order(transcode(chunks)[0]) == [index * 750 for index in range(24)]
+    assert assert_in_order(transcode(chunks)[0]) == [index * 3000 for index in range(6)], "a rung of 30"
     slow = RUNG.__class__("90p", 160, 90, 200_000, (240, 1))
     assert assert_in_order(transcode(chunks, rung=slow)[0]) == [index * 375 for index in range(48)]
 
