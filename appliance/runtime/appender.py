@@ -75,6 +75,7 @@ class Appender:
         self._space = asyncio.Event()
         self._before_tick: list[Callable[[], None]] = []
         self._inbox = ""
+        self._returns = 0  # of the connection, as far as was acted upon
         self._tasks = Tasks()
         self._log = get_logger("appender")
 
@@ -82,7 +83,7 @@ class Appender:
         """Begins to send."""
         self._inbox = self._bus.client.new_inbox()
         await self._bus.client.subscribe(f"{self._inbox}.*", cb=self._on_ack)
-        self._bus.add_reconnected(self._on_reconnected)
+        self._returns = self._bus.reconnects
         self._tasks.start(self._run(), "appender")
 
     def before_tick(self, callback: Callable[[], None]) -> None:
@@ -130,7 +131,6 @@ class Appender:
                 await self.drained()
         except TimeoutError:
             self._log.error("appends_lost", bytes=self.pending_bytes)
-        self._bus.remove_reconnected(self._on_reconnected)
         await self._tasks.close()
         self._measure()
 
@@ -151,6 +151,7 @@ class Appender:
             for callback in self._before_tick:
                 callback()
             now = loop.time()
+            self._doubt_after_a_return()
             for subject, lane in list(self._lanes.items()):
                 if lane.flying and now - lane.sent_at > _RESEND_S:
                     _RESENT.inc()
@@ -166,6 +167,9 @@ class Appender:
 
     async def _send(self, lane: _Lane) -> None:
         if not self._bus.connected:  # the library would take it and throw it away at the reconnect
+            return
+        self._doubt_after_a_return()
+        if lane.in_doubt:  # the next tick looks first
             return
         item = lane.queue[0]
         expect = item.expect_last if item.expect_last is not None else lane.last
@@ -283,13 +287,17 @@ class Appender:
         while len(lane.kept) > _KEEP or item.at - lane.kept[0].at > _KEEP_S:
             lane.kept.popleft()
 
-    def _on_reconnected(self) -> None:
+    def _doubt_after_a_return(self) -> None:
+        """The server may be another one than before: what it acknowledged is looked at before more is sent."""
+        if self._returns == self._bus.reconnects:
+            return
+        self._returns = self._bus.reconnects
         now = asyncio.get_running_loop().time()
         for lane in self._lanes.values():
             lane.sent_at = 0.0
             if lane.kept and now - lane.kept[-1].at > _DOUBT_S:
                 lane.kept.clear()
-            if lane.kept:  # looked at before anything else is sent, what was in flight as well
+            if lane.kept:  # what was in flight waits as well
                 lane.in_doubt, lane.flying = True, False
 
 

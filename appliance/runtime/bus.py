@@ -139,6 +139,11 @@ class Bus:
         return bool(self.client.is_connected)
 
     @property
+    def reconnects(self) -> int:
+        """How often the connection came back, counted before anything is sent on it."""
+        return int(self.client.stats["reconnects"])
+
+    @property
     def closed(self) -> bool:
         """Whether this connection was closed for good."""
         return bool(self.client.is_closed)
