@@ -60,6 +60,19 @@ async def _transcode(context: RoleContext) -> Service:
         await context.local(),
         context.worker,
         folder=settings.data_dir,
+        rewind_s=settings.rewind_s,
+        on_failure=context.fail,
+    )
+
+
+async def _recorder(context: RoleContext) -> Service:
+    from edge.recorder.service import RecorderService
+
+    settings = context.settings
+    return RecorderService(
+        settings.recorder,
+        local=await context.local(),
+        folder=settings.spool_dir,
         on_failure=context.fail,
     )
 
@@ -75,6 +88,8 @@ async def _origin(context: RoleContext) -> Service:
         rtmp_port=settings.ports.rtmp,
         pages=PAGES,
         window_s=settings.origin.window_s,
+        spool=settings.spool_dir if settings.recorder.enabled else None,
+        rewind_s=settings.recorder.window_s if settings.recorder.enabled else 0.0,
         idle_s=settings.origin.idle_s,
         store_bytes=settings.origin.store_bytes,
         connections=settings.origin.connections,
@@ -121,6 +136,7 @@ ROLES: dict[str, Build] = {
     "agent": _agent,
     "ingest": _ingest,
     "transcode": _transcode,
+    "recorder": _recorder,
     "origin": _origin,
     "chat": _chat,
 }

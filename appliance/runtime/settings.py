@@ -118,9 +118,17 @@ class TranscodeSettings:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class RecorderSettings:
+    enabled: bool = _leaf(True, "yes/no", "Whether this node keeps broadcasts on disk, so that viewers can rewind.")
+    window_s: float = _leaf(7200.0, "s", "How far viewers can rewind; twice as much is kept.")
+    most_bytes: int = _leaf(64 << 30, "bytes", "Most that may take on disk; the oldest goes first.")
+    spare_bytes: int = _leaf(2 << 30, "bytes", "So much of the disk is left to others.")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class OriginSettings:
     workers: int = _leaf(1, "processes", "Origin processes sharing the viewer port.")
-    window_s: float = _leaf(60.0, "s", "Length of the live playlist.")
+    window_s: float = _leaf(60.0, "s", "Media kept in memory, and the live playlist where there is no recorder.")
     idle_s: float = _leaf(60.0, "s", "A broadcast nobody asked for in so long is no longer followed.")
     store_bytes: int = _leaf(1 << 30, "bytes", "Parts held in memory by one origin process.")
     connections: int = _leaf(20_000, "connections", "Most viewer connections of one process.")
@@ -166,6 +174,7 @@ class Settings:
     media: MediaSettings = dataclasses.field(default_factory=MediaSettings)
     ingest: IngestSettings = dataclasses.field(default_factory=IngestSettings)
     transcode: TranscodeSettings = dataclasses.field(default_factory=TranscodeSettings)
+    recorder: RecorderSettings = dataclasses.field(default_factory=RecorderSettings)
     origin: OriginSettings = dataclasses.field(default_factory=OriginSettings)
     chat: ChatSettings = dataclasses.field(default_factory=ChatSettings)
     coordinator: CoordinatorSettings = dataclasses.field(default_factory=CoordinatorSettings)
@@ -181,6 +190,16 @@ class Settings:
     @property
     def data_dir(self) -> Path:
         return Path(self.node.data_dir)
+
+    @property
+    def spool_dir(self) -> Path:
+        """Where the recorder keeps finished segments."""
+        return self.data_dir / "spool"
+
+    @property
+    def rewind_s(self) -> float:
+        """How far back viewers can go: as far as the recorder keeps media, or the part log where there is none."""
+        return max(self.media.log_age_s, self.recorder.window_s if self.recorder.enabled else 0.0)
 
 
 def load(file: Path | None, environ: Mapping[str, str]) -> Settings:

@@ -7,7 +7,7 @@ from appliance.runtime.streams import BucketSpec, StreamSpec
 
 OUTBOX_DUPLICATES_S = 600.0
 MEDIA_DUPLICATES_S = 120.0
-PICTURES_STAY_S = 180.0  # beyond the part log: a sheet is written last when its last tile comes
+PICTURES_STAY_S = 180.0  # beyond what viewers can rewind: a sheet is written last when its last tile comes
 
 
 async def prepare_hub(settings: Settings) -> None:
@@ -37,7 +37,7 @@ async def prepare_edge(settings: Settings) -> None:
         await local.ensure_bucket(BucketSpec(subjects.LIVE_BUCKET))
         lease_ttl = settings.transcode.lease_ttl_s
         await local.ensure_bucket(BucketSpec(subjects.LEASE_BUCKET, ttl_s=lease_ttl, synced=False))
-        pictures_ttl = settings.media.log_age_s + PICTURES_STAY_S
+        pictures_ttl = settings.rewind_s + PICTURES_STAY_S
         await local.ensure_bucket(
             BucketSpec(
                 subjects.PICTURES_BUCKET,

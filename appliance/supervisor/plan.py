@@ -96,6 +96,8 @@ def _roles(settings: Settings, file: Path) -> list[Child]:
     children += [_role("edge", "ingest", file, n) for n in range(settings.ingest.workers)]
     if settings.transcode.enabled:
         children += [_role("edge", "transcode", file, n) for n in range(settings.transcode.workers)]
+    if settings.recorder.enabled:
+        children.append(_role("edge", "recorder", file))
     children += [_role("edge", "origin", file, n) for n in range(settings.origin.workers)]
     children += [_role("edge", "chat", file, n) for n in range(settings.chat.workers)]
     if settings.coordinator.enabled:

@@ -45,7 +45,7 @@ _Record = TypeVar("_Record")
 _DEAD_AFTER_S = 3.0  # a part log that does not grow for so long has no living writer
 _RELEASE_S = 12.0
 _FORGET_EVERY_S = 60.0
-_FORGET_AFTER_S = 120.0  # beyond the life of media in the log: a player may have its last playlist so long
+_FORGET_AFTER_S = 120.0  # beyond the life of its media: a player may have its last playlist so long
 _DEFAULT_AUDIO_RATE = 48_000
 
 
@@ -101,8 +101,8 @@ class Broadcasts:
             self.forget_ended(now_ms())
 
     def forget_ended(self, at_ms: int) -> None:
-        """Removes the records of broadcasts whose media the log no longer has."""
-        limit_ms = at_ms - int(1000 * (self._settings.media.log_age_s + _FORGET_AFTER_S))
+        """Removes the records of broadcasts that viewers can no longer rewind in."""
+        limit_ms = at_ms - int(1000 * (self._settings.rewind_s + _FORGET_AFTER_S))
         for key, data in self._live.items("broadcast."):
             broadcast = _decode(data, Broadcast)
             if broadcast is None or broadcast.edge_id != self._edge_id:

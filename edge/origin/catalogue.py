@@ -4,7 +4,9 @@ Records come from the live bucket (by `live_changed`) and from `Channels`; a bro
 first request until nobody has asked for it for a while. All of it can be made again from log and bucket.
 """
 
+import asyncio
 import json
+import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Protocol, TypeVar
 
@@ -18,13 +20,16 @@ from appliance.contracts.subjects import MEDIA_STREAM, media_of
 from appliance.contracts.transcode import RungsRecord
 from appliance.runtime.bus import LogMessage
 from appliance.runtime.tasks import Tasks
+from edge.origin.archive import Archive, Followed, News
 from edge.origin.channels import Channels
 from edge.origin.config import OriginConfig
-from edge.origin.feed import BroadcastFeed, Deliver
+from edge.origin.feed import BroadcastFeed
+from edge.origin.held import Deliver
 from edge.origin.metrics import FOLLOWED, STORED, Tally
 from edge.origin.part_store import PartStore
 
 T = TypeVar("T")
+_LOCATE_S = 2.0
 
 
 class Log(Protocol):
@@ -53,9 +58,11 @@ class Catalogue:
         tally: Tally,
         deliver: Deliver,
         clock: Callable[[], float],
+        archive: Archive | None = None,
         on_failure: Callable[[BaseException], None] | None = None,
     ) -> None:
         self._config = config
+        self._archive = archive
         self._log = log
         self._channels = channels
         self._store = store
@@ -197,11 +204,14 @@ class Catalogue:
         followed = self._followed.get(broadcast_id)
         if followed is None:
             record = self._broadcasts.get(broadcast_id)
-            if record is None or record.state is BroadcastState.ENDED:
+            if record is None or (record.state is BroadcastState.ENDED and not self._keeps(broadcast_id)):
                 return None
             followed = self._follow(record)
         followed.feed.last_request = self._clock()
         return followed.feed
+
+    def _keeps(self, broadcast_id: str) -> bool:
+        return self._archive is not None and self._archive.has(broadcast_id)
 
     def _follow(self, record: Broadcast) -> _Followed:
         now = self._clock()
@@ -209,14 +219,39 @@ class Catalogue:
         for rendition in self._renditions.get(record.broadcast_id, {}).values():
             feed.set_rendition(rendition, now)
         feed.set_rungs(self._rungs.get(record.broadcast_id), now)
+        if record.state is BroadcastState.ENDED:
+            feed.end_soon(now)
         followed = self._followed[record.broadcast_id] = _Followed(feed, Tasks(self._on_failure))
         followed.tasks.start(self._tail(feed), f"follow-{record.broadcast_id}")
         return followed
 
     async def _tail(self, feed: BroadcastFeed) -> None:
+        await self._recall(feed)
         subjects = [media_of(feed.record.broadcast_id)]
         async for message in self._log.tail(MEDIA_STREAM, subjects, 1):
             feed.take(message.subject, message.headers, message.data, message.pending, self._clock())
+
+    async def _recall(self, feed: BroadcastFeed) -> None:
+        """Lists what the spool has, then keeps looking what it gets."""
+        if self._archive is None:
+            return
+        kept = self._archive.follow(feed.record.broadcast_id)
+        feed.recall(await self._news(kept))
+        followed = self._followed.get(feed.record.broadcast_id)
+        if followed is not None and followed.feed is feed:
+            followed.tasks.start(self._keep_locating(feed, kept), f"locate-{feed.record.broadcast_id}")
+
+    async def _keep_locating(self, feed: BroadcastFeed, kept: Followed) -> None:
+        while True:
+            await asyncio.sleep(_LOCATE_S * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+            feed.locate(await self._news(kept), self._clock())
+
+    async def _news(self, kept: Followed) -> dict[str, News]:
+        try:
+            return await kept.news()
+        except OSError:
+            self._tally.event("spool_unreadable")
+            return {}
 
     def tick(self) -> None:
         """Several times a second: time passes for every feed; the unwanted ones are dropped."""
@@ -224,7 +259,8 @@ class Catalogue:
         for broadcast_id, followed in list(self._followed.items()):
             feed = followed.feed
             feed.tick(now)
-            if feed.over(now) or (now - feed.last_request >= self._config.idle_s and not feed.ended):
+            idle = now - feed.last_request >= self._config.idle_s
+            if feed.over(now) or (idle and (not feed.ended or self._keeps(broadcast_id))):
                 del self._followed[broadcast_id]
                 feed.close()
                 self._closing.start(followed.tasks.close(), f"unfollow-{broadcast_id}")

@@ -13,7 +13,10 @@ class OriginConfig:
     rtmp_port: int = 1935  # told to streamers
     reuse_port: bool = True
     pages: Path | None = None  # folder of the built web pages
-    window_s: float = 60.0  # length of the live playlist
+    window_s: float = 60.0  # media kept in memory, and the length of the live playlist where there is no spool
+    spool: Path | None = None  # where the site's recorder keeps finished segments
+    rewind_s: float = 0.0  # length of the live playlist where there is a spool
+    archive_bytes: int = 64 << 20  # segments of the spool kept for a moment
     min_segments: int = 6  # whatever the window says [Apple 8.11]
     idle_s: float = 60.0  # a broadcast nobody asked for in so long is no longer followed
     store_bytes: int = 1 << 30  # chunks held by this process

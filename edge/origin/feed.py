@@ -19,22 +19,25 @@ from appliance.contracts.media import (
 )
 from appliance.contracts.transcode import RungsRecord
 from edge.origin import playlists
+from edge.origin.archive import News
 from edge.origin.config import OriginConfig
 from edge.origin.demand import RenditionDemand
-from edge.origin.held import HeldRequests, Waiter
+from edge.origin.held import Deliver, HeldRequests, Waiter
 from edge.origin.metrics import Tally
 from edge.origin.part_store import PartStore, RenditionStore
+from edge.origin.playlists import Face
 from edge.origin.rendition import RenditionFeed
 from edge.origin.responses import PLAYLIST_TYPE, Response, error, text
+from edge.origin.stored import Discontinuities, WindowRules
 from edge.origin.viewers import ViewerCount
-from edge.origin.window import Discontinuities, RenditionWindow, WindowRules
+from edge.origin.window import RenditionWindow
 from edge.protocols.hls import multivariant
 
-Deliver = Callable[[list[Waiter], Response], None]
 _CATCH_UP_S = 2.0  # a log that is never quiet counts as caught up after this
 _SETTLE_S = 1.0  # record and log travel apart: the last chunks may come after the end was announced
 _SETTLE_AT_MOST_S = 5.0
 _RENDITIONS_AT_MOST = 16
+_NO_SOUND = error("multivariant", 404, "This broadcast has no sound of its own.")
 
 
 class BroadcastFeed:
@@ -58,14 +61,14 @@ class BroadcastFeed:
         self.last_request = now
         self.caught_up = False
         self.ended = False
-        self._rules = WindowRules(record.target_duration_s, config.window_s, config.min_segments)
+        self._rules = WindowRules(record.target_duration_s, config.window_s, config.min_segments, config.rewind_s)
         self._complete_s = config.complete_s
         self._store = store
         self._tally = tally
         self._deliver = deliver
         self._discontinuities = Discontinuities()
-        self._held: HeldRequests[bool] = HeldRequests()
-        self._multivariant: dict[bool, Response] = {}
+        self._held: HeldRequests[tuple[Face, bool]] = HeldRequests()
+        self._multivariant: dict[tuple[Face, bool], Response] = {}
         self._built_at = 0.0
         self._built_of: tuple[object, ...] = ()
         self._started = now
@@ -126,6 +129,21 @@ class BroadcastFeed:
             self._changed(rendition, now)
         if pending == 0:
             self._catch_up(now)
+
+    def recall(self, kept: Mapping[str, News]) -> None:
+        """What the spool has of each rendition, before anything came of the log."""
+        for name, news in kept.items():
+            rendition = self.rendition(name)
+            if rendition is not None and news.segments:
+                rendition.store.recall(news.segments)
+                rendition.forget_answers()
+
+    def locate(self, kept: Mapping[str, News], now: float) -> None:
+        """What the spool has got since, and lost."""
+        for name, news in kept.items():
+            rendition = self.renditions.get(name)
+            if rendition is not None and rendition.store.locate(news.segments, news.first_msn, now):
+                rendition.forget_answers()
 
     def tick(self, now: float) -> None:
         """Several times a second: whatever depends on time alone."""
@@ -198,7 +216,7 @@ class BroadcastFeed:
         if self.record.ladder:
             self.demand.asked(self.record.ladder[-1], now)
 
-    def multivariant(self, *, gzip: bool, now: float) -> Response | None:
+    def multivariant(self, face: Face, *, gzip: bool, now: float) -> Response | None:
         """The multivariant playlist, or None while it is not complete: then hold."""
         if not self._complete(now):
             return None
@@ -207,16 +225,20 @@ class BroadcastFeed:
         if made_of != self._built_of or now - self._built_at >= self.record.target_duration_s:
             self._multivariant = {}
             self._built_of, self._built_at = made_of, now
-        response = self._multivariant.get(gzip)
+        response = self._multivariant.get((face, gzip))
         if response is None:
-            body = multivariant.render(playlists.multivariant(self.record, ready, self._resting))
-            response = text("multivariant", PLAYLIST_TYPE, "public, max-age=1", body, gzip=gzip)
-            self._multivariant[gzip] = response
+            playlist = playlists.multivariant(self.record, ready, self._resting, face)
+            if playlist.variants:
+                body = multivariant.render(playlist)
+                response = text("multivariant", PLAYLIST_TYPE, "public, max-age=1", body, gzip=gzip)
+            else:
+                response = _NO_SOUND
+            self._multivariant[face, gzip] = response
         return response
 
-    def hold_multivariant(self, gzip: bool, waiter: Waiter) -> Callable[[], None]:
+    def hold_multivariant(self, face: Face, gzip: bool, waiter: Waiter) -> Callable[[], None]:
         """Holds a request until the multivariant playlist is complete."""
-        return self._held.add(gzip, waiter)
+        return self._held.add((face, gzip), waiter)
 
     def _ready(self) -> list[tuple[Rendition, RenditionWindow]]:
         """Renditions with media, and those the transcoder has announced: theirs comes in a moment.
@@ -259,8 +281,8 @@ class BroadcastFeed:
     def _release_multivariant(self, now: float) -> None:
         if not self._held.keys() or not self._complete(now):
             return
-        for gzip, waiters in self._held.take(lambda _: True):
-            response = self.multivariant(gzip=gzip, now=now)
+        for (face, gzip), waiters in self._held.take(lambda _: True):
+            response = self.multivariant(face, gzip=gzip, now=now)
             if response is not None:
                 self._deliver(waiters, response)
 

@@ -18,6 +18,9 @@ class Waiter(Protocol):
         """Writes the answer and goes on with what was pipelined; nothing when the client has left."""
 
 
+Deliver = Callable[[list[Waiter], Response], None]  # writes one answer to many
+
+
 class HeldRequests(Generic[K]):
     """Waiters by what they wait for, in the order they came."""
 

@@ -4,8 +4,10 @@ import collections
 from collections.abc import Iterable
 
 from appliance.contracts.media import ChunkHeader, Rendition
+from appliance.contracts.spool import SpooledSegment
 from edge.origin.metrics import Tally
-from edge.origin.window import Discontinuities, RenditionWindow, WindowRules
+from edge.origin.stored import Discontinuities, WindowRules
+from edge.origin.window import RenditionWindow
 
 _PENDING_CHUNKS = 512
 _PENDING_BYTES = 32 << 20
@@ -28,6 +30,7 @@ class RenditionStore:
         self._pending: collections.deque[tuple[ChunkHeader, bytes]] = collections.deque()
         self._pending_bytes = 0
         self._inits: frozenset[int] = frozenset()
+        self._recalled: list[SpooledSegment] = []
 
     @property
     def held_bytes(self) -> int:
@@ -46,7 +49,26 @@ class RenditionStore:
                 self._discontinuities.announce(init.from_msn)
         if self.window is None:
             self.window = RenditionWindow(record.timescale, self._rules, self._discontinuities)
+        self._recall()
         return self._drain(now)
+
+    def recall(self, places: list[SpooledSegment]) -> None:
+        """What the spool has, before anything of the log."""
+        self._recalled = places
+        self._recall()
+
+    def _recall(self) -> None:
+        if self.window is not None and self._recalled and not self.window.segments:
+            self.window.recall(self._recalled)
+            self._recalled = []
+
+    def locate(self, places: list[SpooledSegment], first_msn: int, now: float) -> bool:
+        """What the spool has got since, and its oldest segment. True when the playlist changed."""
+        if self.window is None:
+            self._recalled += places
+            return False
+        changed = self.window.forget_before(first_msn, now)
+        return self.window.locate(places, now) or changed
 
     def accept(self, header: ChunkHeader, data: bytes, now: float) -> bool:
         """Takes the next chunk of the log. True when the playlist changed."""
@@ -93,9 +115,9 @@ class PartStore:
         return sum(store.held_bytes for store in self._stores)
 
     def enforce(self, now: float) -> list[RenditionStore]:
-        """Evicts until the budget holds: retired segments first, then heads of playlists by their age.
+        """Evicts until the budget holds: retired segments first, then the oldest media in memory.
 
-        Returns the stores whose playlist changed. One segment of each rendition always stays.
+        Returns the stores whose playlist may have changed. One segment of each rendition always stays.
         """
         changed: list[RenditionStore] = []
         over = self.held_bytes - self._budget
@@ -112,17 +134,16 @@ class PartStore:
                 if victim is None or victim.window is None:
                     break
                 before = victim.window.bytes
-                victim.window.retire_head(now)
-                victim.window.forget_oldest()
+                victim.window.make_room(now)
                 self._tally.event("evicted_segment")
                 changed.append(victim)
                 over -= before - victim.window.bytes
         return changed
 
     def _oldest(self) -> RenditionStore | None:
-        ages = {
-            store: store.window.segments[0].pdt_us
+        ages = [
+            (oldest, store.name, store)
             for store in self._stores
-            if store.window is not None and len(store.window.segments) > 1
-        }
-        return min(ages, key=ages.__getitem__, default=None)
+            if store.window is not None and (oldest := store.window.oldest_us) is not None
+        ]
+        return min(ages, key=lambda one: one[:2])[2] if ages else None

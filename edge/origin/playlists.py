@@ -1,16 +1,35 @@
 """Playlists of what is stored: from windows and records to the values that `edge.protocols.hls` renders."""
 
+import dataclasses
+import enum
 import math
 from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
 
 from appliance.contracts.media import Broadcast, Init, Rendition
-from edge.origin.window import MICRO, RenditionWindow, StoredPart, StoredSegment
+from edge.origin.stored import MICRO, StoredPart, StoredSegment
+from edge.origin.window import RenditionWindow
 from edge.protocols.hls.media import MediaPlaylist, Part, RenditionReport, Segment, ServerControl
-from edge.protocols.hls.multivariant import AudioRendition, MultivariantPlaylist, Variant
+from edge.protocols.hls.multivariant import AudioRendition, IFrameVariant, MultivariantPlaylist, Variant
 from edge.protocols.hls.reload import WHOLE
 
 _FIRST_BANDWIDTH = 2_000_000  # what a player starts with is near this [Apple 1.32]
 _GROUP = "audio"
+_CLASSIC_SEGMENTS = 12  # of a broadcast that is only on disk any more
+
+
+class Face(enum.Enum):
+    """What a presentation offers whom: the file below /live/CHANNEL/, and its media playlists' file."""
+
+    LIVE = "index.m3u8"
+    CLASSIC = "classic.m3u8"  # neither low latency nor a long playlist
+    AUDIO = "audio.m3u8"  # the sound alone
+    I_FRAMES = "iframes.m3u8"  # only among the media playlists
+
+    @property
+    def playlist(self) -> str:
+        """File name of its media playlists."""
+        return Face.LIVE.value if self is Face.AUDIO else self.value
 
 
 def server_control(broadcast: Broadcast) -> ServerControl:
@@ -24,40 +43,86 @@ def part_target_us(broadcast: Broadcast) -> int:
     return round(broadcast.part_target_s * MICRO)
 
 
+def skippable(window: RenditionWindow, broadcast: Broadcast) -> int:
+    """How many segments a delta update leaves out (6.2.5.1). Their lines never change any more."""
+    if window.ended:
+        return 0
+    return window.ended_before(server_control(broadcast).can_skip_until_us)
+
+
 def media_playlist(
-    window: RenditionWindow, broadcast: Broadcast, others: Mapping[str, RenditionWindow]
+    window: RenditionWindow, broadcast: Broadcast, others: Mapping[str, RenditionWindow], first: int = 0
 ) -> MediaPlaylist:
-    """The full playlist of a rendition. `others`: the windows to report on, by rendition name.
+    """The playlist of a rendition, with the segments from index `first` on. `others`: the windows to report on.
 
     The line of a finished segment appears with the first part of the next one: a playlist that ends in
     a whole segment makes players ask for a whole segment and wait for all of it.
     """
-    stored = [segment for segment in window.segments if segment.gap or _closed(segment)]
+    stored = list(window.listed(first))
     segments: list[Segment] = []
     age_us = -sum(window.micros(segment.ticks) for segment in stored)
-    init = None
+    init = window.segments[first - 1].init if first else None
     for index, segment in enumerate(stored):
         age_us += window.micros(segment.ticks)
         with_parts = -age_us < 3 * broadcast.target_duration_s * MICRO
-        late = index == len(stored) - 1 and not window.ended and not segment.gap
+        late = index == len(stored) - 1 and not (window.ended or segment.gap or segment.released)
         finished = segment.complete and not late
         segments.append(_segment(window, segment, finished, with_parts, segment.init != init))
+        init = segment.init
+    return dataclasses.replace(
+        _frame(window, broadcast),
+        segments=tuple(segments),
+        part_target_us=part_target_us(broadcast),
+        hint_uri="" if window.ended else f"p{window.next_serial}.m4s",
+        reports=() if window.ended else _reports(others),
+    )
+
+
+def i_frame_playlist(window: RenditionWindow, broadcast: Broadcast, first: int = 0) -> MediaPlaylist:
+    """The first picture of each finished segment, for trick play: byte ranges of the segments (4.4.3.6)."""
+    init = window.segments[first - 1].init if first else None
+    segments: list[Segment] = []
+    for segment in window.listed(first):
+        if segment.complete:
+            segments.append(i_frame(window, segment, segment.init != init))
+            init = segment.init
+    return dataclasses.replace(_frame(window, broadcast), segments=tuple(segments), i_frames_only=True)
+
+
+def classic_playlist(window: RenditionWindow, broadcast: Broadcast) -> MediaPlaylist:
+    """Finished segments of the last minute, for players that know nothing of low latency or long playlists."""
+    stored = [segment for segment in window.in_memory() if segment.complete]
+    if not stored:
+        stored = list(window.listed(max(0, len(window.segments) - _CLASSIC_SEGMENTS)))
+    segments: list[Segment] = []
+    init = None
+    for segment in stored:
+        segments.append(_segment(window, segment, True, False, segment.init != init))
         init = segment.init
     return MediaPlaylist(
         target_duration_s=broadcast.target_duration_s,
         segments=tuple(segments),
         media_sequence=stored[0].msn if stored else 0,
-        discontinuity_sequence=window.discontinuity_sequence(),
-        part_target_us=part_target_us(broadcast),
-        server_control=server_control(broadcast),
-        hint_uri="" if window.ended else f"p{window.next_serial}.m4s",
-        reports=() if window.ended else _reports(others),
+        discontinuity_sequence=window.discontinuity_sequence(stored[0].msn) if stored else 0,
         ended=window.ended,
     )
 
 
-def _closed(segment: StoredSegment) -> bool:
-    return bool(segment.parts) and segment.parts[0].closed
+def _frame(window: RenditionWindow, broadcast: Broadcast) -> MediaPlaylist:
+    """What every playlist of a rendition says besides its segments."""
+    head = next(window.listed(), None)
+    return MediaPlaylist(
+        target_duration_s=broadcast.target_duration_s,
+        media_sequence=head.msn if head is not None else 0,
+        discontinuity_sequence=window.discontinuity_sequence(head.msn) if head is not None else 0,
+        server_control=server_control(broadcast),
+        ended=window.ended,
+    )
+
+
+def settled_segment(window: RenditionWindow, stored: StoredSegment, new_map: bool) -> Segment:
+    """A segment that is behind the skip boundary, in the media playlist."""
+    return _segment(window, stored, True, False, new_map)
 
 
 def _segment(
@@ -72,6 +137,13 @@ def _segment(
         map_uri=f"i{stored.init}.mp4" if new_map else "",
         parts=tuple(_part(window, part) for part in stored.parts if part.closed) if with_parts else (),
     )
+
+
+def i_frame(window: RenditionWindow, stored: StoredSegment, new_map: bool) -> Segment:
+    """A segment's line in the I-frame playlist; a gap where it does not begin with a picture of its own."""
+    size = stored.key_size()
+    line = _segment(window, stored, True, False, new_map)
+    return dataclasses.replace(line, byte_range=(size, 0) if size else None, gap=line.gap or not size)
 
 
 def _part(window: RenditionWindow, part: StoredPart) -> Part:
@@ -92,6 +164,7 @@ def multivariant(
     broadcast: Broadcast,
     renditions: Iterable[tuple[Rendition, RenditionWindow]],
     resting: Collection[str] = (),
+    face: Face = Face.LIVE,
 ) -> MultivariantPlaylist:
     """The multivariant playlist of the listed renditions that have media. URIs are relative to /live/CHANNEL/.
 
@@ -103,18 +176,58 @@ def multivariant(
     names = listed(broadcast)
     ready = {record.name: (record, window) for record, window in renditions if record.name in names}
     sound = ready.pop(broadcast.audio, None)
-    base = f"../../media/{broadcast.broadcast_id}"
-    asleep = {_uri(base, name) for name in resting}
+    if face is Face.AUDIO:
+        ready.clear()
+    place = _Place(f"../../media/{broadcast.broadcast_id}", face.playlist)
+    asleep = {place.uri(name) for name in resting}
+    pictures = tuple(_i_frames(place, record, window) for record, window in ready.values() if _is_picture(record))
     if sound is None:
-        variants = [_variant(base, record, window, None) for record, window in ready.values()]
-        return MultivariantPlaylist(_ordered(variants, asleep))
+        variants = [_variant(place, record, window, None) for record, window in ready.values()]
+        return MultivariantPlaylist(_ordered(variants, asleep), i_frames=pictures)
     if not ready:
-        return MultivariantPlaylist((_variant(base, sound[0], sound[1], None),))
-    variants = [_variant(base, record, window, sound) for record, window in ready.values()]
+        return MultivariantPlaylist((_variant(place, sound[0], sound[1], None),))
+    variants = [_variant(place, record, window, sound) for record, window in ready.values()]
     audio_format = sound[0].inits[-1].audio
     channels = audio_format.channels if audio_format is not None else 2
-    media = AudioRendition(_uri(base, broadcast.audio), _GROUP, "Main", channels=channels)
-    return MultivariantPlaylist(_ordered(variants, asleep), (media,))
+    media = AudioRendition(place.uri(broadcast.audio), _GROUP, "Main", channels=channels)
+    return MultivariantPlaylist(_ordered(variants, asleep), (media,), i_frames=pictures)
+
+
+class _Place(NamedTuple):
+    """Where media playlists lie, relative to the multivariant playlist."""
+
+    base: str
+    playlist: str
+
+    def uri(self, name: str, playlist: str = "") -> str:
+        return f"{self.base}/{name}/{playlist or self.playlist}"
+
+
+def _is_picture(record: Rendition) -> bool:
+    return record.inits[-1].video is not None
+
+
+def _i_frames(place: _Place, record: Rendition, window: RenditionWindow) -> IFrameVariant:
+    init = record.inits[-1]
+    known = [(8 * size, segment.ticks) for segment in window.in_memory() if (size := segment.key_size())]
+    peak = max((bits * record.timescale // ticks for bits, ticks in known if ticks), default=record.bandwidth)
+    ticks = sum(ticks for _, ticks in known)
+    average = sum(bits for bits, _ in known) * record.timescale // ticks if ticks else peak
+    return IFrameVariant(
+        place.uri(record.name, Face.I_FRAMES.playlist),
+        max(1, peak),
+        max(1, average),
+        init.video.codec if init.video is not None else "",
+        _resolution(init),
+    )
+
+
+def _resolution(init: Init) -> tuple[int, int] | None:
+    if init.video is None:
+        return None
+    across, down = init.video.sample_aspect
+    width = round(init.video.width * across / down) if across > 0 < down else init.video.width
+    return width, init.video.height
 
 
 def listed(broadcast: Broadcast) -> set[str]:
@@ -123,7 +236,7 @@ def listed(broadcast: Broadcast) -> set[str]:
 
 
 def _variant(
-    base: str, record: Rendition, window: RenditionWindow, sound: tuple[Rendition, RenditionWindow] | None
+    place: _Place, record: Rendition, window: RenditionWindow, sound: tuple[Rendition, RenditionWindow] | None
 ) -> Variant:
     init = record.inits[-1]
     codecs = _codecs(init)
@@ -133,26 +246,19 @@ def _variant(
         codecs += _codecs(sound[0].inits[-1])
         bandwidth += sound[0].bandwidth
         average += average_bandwidth(*sound)
-    resolution, rate = None, 0
+    rate = 0
     if init.video is not None:
-        across, down = init.video.sample_aspect
-        width = round(init.video.width * across / down) if across > 0 < down else init.video.width
-        resolution = width, init.video.height
         frames, per = init.video.frame_rate
         rate = round(1000 * frames / per) if per else 0
     return Variant(
-        uri=_uri(base, record.name),
+        uri=place.uri(record.name),
         bandwidth=bandwidth,
         average_bandwidth=min(average, bandwidth),
         codecs=",".join(codecs),
-        resolution=resolution,
+        resolution=_resolution(init),
         frame_rate_milli=rate,
         audio=_GROUP if sound is not None else "",
     )
-
-
-def _uri(base: str, name: str) -> str:
-    return f"{base}/{name}/index.m3u8"
 
 
 def _codecs(init: Init) -> list[str]:
@@ -161,8 +267,8 @@ def _codecs(init: Init) -> list[str]:
 
 
 def average_bandwidth(record: Rendition, window: RenditionWindow) -> int:
-    """Bit/s over the finished segments that are listed; the declared bandwidth before there is one."""
-    whole = [segment for segment in window.segments if segment.complete and not (segment.gap or segment.holed)]
+    """Bit/s over the finished segments in memory; the declared bandwidth before there is one."""
+    whole = [segment for segment in window.in_memory() if segment.has_media]
     ticks = sum(segment.ticks for segment in whole)
     if not ticks:
         return record.bandwidth

@@ -3,23 +3,24 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from edge.origin import playlists
+from appliance.contracts.spool import SpooledSegment
 from edge.origin.held import HeldRequests, Waiter
 from edge.origin.part_store import RenditionStore
-from edge.origin.responses import PLAYLIST_TYPE, Response, error, media, text
+from edge.origin.playlist_answers import LONG_S, PlaylistAnswers
+from edge.origin.playlists import Face
+from edge.origin.responses import Response, error, media
 from edge.origin.window import RenditionWindow
-from edge.protocols.hls.media import delta, render
 from edge.protocols.hls.reload import Directives, Position, Refuse, Wait, decide
 
 if TYPE_CHECKING:
     from edge.origin.feed import BroadcastFeed
 
-_LONG_S = 3600
 UNKNOWN_MEDIA = error("media", 404, "There is no such part or segment.")
 UNKNOWN_RENDITION = error("playlist", 404, "There is no such rendition.")
 
-Kind = tuple[bool, bool, bool]  # blocking, skip, gzip
-PlaylistKey = tuple[Directives, bool, bool]
+_NOTHING_ASKED = Directives()
+
+PlaylistKey = tuple[Face, Directives, bool, bool]
 
 
 class RenditionFeed:
@@ -31,7 +32,7 @@ class RenditionFeed:
         self.name = name
         self.store = store
         self._feed = feed
-        self._answers: dict[Kind, Response] = {}
+        self._answers = PlaylistAnswers(lambda: feed.windows_except(name))
         self._media: dict[str, Response] = {}
         self._playlists: HeldRequests[PlaylistKey] = HeldRequests()
         self._parts: HeldRequests[int] = HeldRequests()
@@ -42,85 +43,71 @@ class RenditionFeed:
         return self.store.window
 
     @property
-    def _position(self) -> Position | None:
-        window = self.store.window
-        return window.position if window is not None and self._feed.caught_up else None
-
-    @property
     def _lists_whole_segment(self) -> bool:
         window = self.store.window
         return window is not None and window.lists_whole_segment
 
     def forget_answers(self) -> None:
         """The playlist changed: what was built of it is old."""
-        self._answers.clear()
+        self._answers.forget()
         self._media.clear()
 
     # -- playlists
 
-    def playlist(self, asked: Directives, *, gzip: bool, whole: bool = False) -> Response | None:
+    def playlist(self, face: Face, asked: Directives, *, gzip: bool, whole: bool = False) -> Response | None:
         """The answer to a playlist request, or None: hold it.
 
         `whole`: the player knows no parts, and gives up on a playlist that lists no whole segment.
         """
-        record = self._feed.record
-        if whole and not self._feed.ended and not self._lists_whole_segment:
+        record, window = self._feed.record, self.store.window
+        position = self._position(face)
+        if face is Face.CLASSIC:  # knows no directives
+            asked = _NOTHING_ASKED
+        elif whole and not self._feed.ended and not self._lists_whole_segment:
             return None
-        answer = decide(asked, self._position, ended=self._feed.ended, part_target_s=record.part_target_s)
+        answer = decide(asked, position, ended=self._feed.ended, part_target_s=record.part_target_s)
         if isinstance(answer, Wait):
             return None
         if isinstance(answer, Refuse):
             return error("playlist", answer.status, answer.reason)
-        if self.store.window is None or self.store.window.position is None:
+        if window is None or window.position is None or (face is Face.I_FRAMES and self._is_sound):
             return UNKNOWN_RENDITION
-        return self._built((asked.msn is not None, asked.skip, gzip))
+        return self._answers.get(window, record, (face, asked.msn is not None, asked.skip, gzip))
 
-    def hold_playlist(self, asked: Directives, gzip: bool, whole: bool, waiter: Waiter) -> Callable[[], None]:
+    def hold_playlist(
+        self, face: Face, asked: Directives, gzip: bool, whole: bool, waiter: Waiter
+    ) -> Callable[[], None]:
         """Holds a playlist request."""
-        return self._playlists.add((asked, gzip, whole), waiter)
+        return self._playlists.add((face, asked, gzip, whole), waiter)
 
-    def _built(self, kind: Kind) -> Response:
-        response = self._answers.get(kind)
-        if response is None:
-            response = self._answers[kind] = self._build(*kind)
-        return response
-
-    def _build(self, blocking: bool, skip: bool, gzip: bool) -> Response:
+    def _position(self, face: Face) -> Position | None:
         window = self.store.window
-        assert window is not None  # asked only for what has a position
-        record = self._feed.record
-        playlist = playlists.media_playlist(window, record, self._feed.windows_except(self.name))
-        if skip:
-            playlist = delta(playlist)
-        target = record.target_duration_s
-        if self._feed.ended:
-            cache = f"public, max-age={_LONG_S}"
-        elif blocking:
-            # Long lifetimes only for shared caches: a browser's own cache would answer a repeated question
-            # with the old playlist.
-            cache = f"public, max-age=0, s-maxage={6 * target}"
-        else:
-            cache = f"public, max-age=0, s-maxage={max(1, target // 2)}"
-        return text("playlist", PLAYLIST_TYPE, cache, render(playlist), gzip=gzip)
+        if window is None or not self._feed.caught_up:
+            return None
+        return window.position if face is Face.LIVE else window.complete_position
 
     # -- media
 
-    def media(self, file: str) -> Response | int | None:
-        """The answer for a file name; a part's serial when it must be held; None: no such thing."""
+    def media(self, file: str) -> Response | SpooledSegment | int | None:
+        """The answer for a file name; where it lies in the spool; a part's serial when it must be held.
+
+        None: there is no such thing.
+        """
         known = self._media.get(file)
         if known is not None:
             return known
         kind, number, window = file[:1], _number(file), self.store.window
         if number is None:
             return None
-        found: Response | int | None = None
+        found: Response | SpooledSegment | int | None = None
         if kind == "i":
             found = self._init(number)
         elif kind == "p":
             found = self._part(number)
         elif kind == "s" and window is not None:
             segment = window.segment(number)
-            found = self._media_response("segment", segment.body()) if segment is not None else None
+            if segment is not None:
+                found = segment.place if segment.released else self.media_response("segment", segment.body())
         if isinstance(found, Response):
             self._media[file] = found
         return found
@@ -129,7 +116,7 @@ class RenditionFeed:
         window, feed = self.store.window, self._feed
         part = window.part(serial) if window is not None else None
         if part is not None:
-            return self._media_response("part", tuple(part.chunks))
+            return self.media_response("part", tuple(part.chunks))
         if feed.ended or (window is None and feed.caught_up and self.store.record is None):
             return None
         next_serial = window.next_serial if window is not None else 0
@@ -140,14 +127,18 @@ class RenditionFeed:
         record = self.store.record
         for init in record.inits if record is not None else ():
             if init.init == number:
-                return self._media_response("init", (init.data,))
+                return self.media_response("init", (init.data,))
         return None
 
-    def _media_response(self, resource: str, body: tuple[bytes, ...]) -> Response:
+    @property
+    def _is_sound(self) -> bool:
         record = self.store.record
-        sound = record is not None and all(init.video is None for init in record.inits)
-        age_s = 6 * self._feed.record.target_duration_s if resource == "part" else _LONG_S
-        return media(resource, "audio" if sound else "video", age_s, body)
+        return record is not None and all(init.video is None for init in record.inits)
+
+    def media_response(self, resource: str, body: tuple[bytes, ...]) -> Response:
+        """The answer with media of this rendition."""
+        age_s = 6 * self._feed.record.target_duration_s if resource == "part" else LONG_S
+        return media(resource, "audio" if self._is_sound else "video", age_s, body)
 
     def hold_part(self, serial: int, waiter: Waiter) -> Callable[[], None]:
         """Holds a request for the part that comes next."""
@@ -159,7 +150,7 @@ class RenditionFeed:
         """Removes and yields who can be answered now, with the one answer for all of them."""
         answers: dict[PlaylistKey, Response] = {}
         for key in self._playlists.keys():  # noqa: SIM118 - a method of ours, not a dict's
-            response = self.playlist(key[0], gzip=key[1], whole=key[2])
+            response = self.playlist(key[0], key[1], gzip=key[2], whole=key[3])
             if response is not None:
                 answers[key] = response
         for key, waiters in self._playlists.take(answers.__contains__):
@@ -167,7 +158,7 @@ class RenditionFeed:
         for serial in self._parts.keys():  # noqa: SIM118 - a method of ours, not a dict's
             found = self.media(f"p{serial}.m4s")
             if not isinstance(found, int):
-                response = UNKNOWN_MEDIA if found is None else found
+                response = found if isinstance(found, Response) else UNKNOWN_MEDIA
                 for _, waiters in self._parts.take(serial.__eq__):
                     yield waiters, response
 

@@ -1,8 +1,10 @@
 """Answers, built once and written to many: status, header block and body pieces that are never copied."""
 
 import zlib
+from collections.abc import Iterable
 
 from edge.protocols.http.errors import RangeNotSatisfiableError
+from edge.protocols.http.gzip import Piece, joined
 from edge.protocols.http.ranges import parse_range, slice_pieces
 from edge.protocols.http.response import Field, field_block, status_line
 
@@ -94,12 +96,23 @@ def text(
     resource: str, content_type: str, cache: str, body: bytes, *, gzip: bool, extra: tuple[Field, ...] = CORS
 ) -> Response:
     """Text that is the same for everybody, compressed here when `gzip`."""
+    return _text(resource, content_type, cache, (compress(body) if gzip else body,), gzip, extra)
+
+
+def _text(
+    resource: str, content_type: str, cache: str, body: tuple[bytes, ...], gzip: bool, extra: tuple[Field, ...]
+) -> Response:
     fields: list[Field] = [("Content-Type", content_type), ("Cache-Control", cache)]
     if gzip:
         fields.append(("Content-Encoding", "gzip"))
-        body = compress(body)
     fields += [("Vary", "Accept-Encoding"), _NO_SNIFF, *extra]
-    return Response(resource, 200, tuple(fields), (body,))
+    return Response(resource, 200, tuple(fields), body)
+
+
+def long_text(resource: str, content_type: str, cache: str, pieces: Iterable[Piece], *, gzip: bool) -> Response:
+    """The same of pieces, some of which were compressed before."""
+    body = (joined(pieces),) if gzip else tuple(piece.text for piece in pieces)
+    return _text(resource, content_type, cache, body, gzip, CORS)
 
 
 def compress(body: bytes, level: int = 6) -> bytes:

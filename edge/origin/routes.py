@@ -7,12 +7,15 @@ from typing import Protocol
 
 from appliance.contracts.directory import CHANNEL_NAME
 from appliance.contracts.media import AUDIO
+from appliance.contracts.spool import SpooledSegment
+from edge.origin.archive import Archive
 from edge.origin.catalogue import Catalogue
 from edge.origin.events import EventStream
 from edge.origin.feed import BroadcastFeed
 from edge.origin.health_stream import HealthStream
 from edge.origin.held import Waiter
 from edge.origin.metrics import Tally
+from edge.origin.playlists import Face
 from edge.origin.rendition import UNKNOWN_MEDIA, UNKNOWN_RENDITION, RenditionFeed
 from edge.origin.responses import PREFLIGHT, SHORT, Response, error, ranged, text
 from edge.origin.static import Pages
@@ -30,6 +33,8 @@ _NOT_LIVE = error("multivariant", 410, "This channel is not live now.")
 _UNKNOWN_BROADCAST = error("media", 404, "There is no such broadcast.")
 _OVER = error("media", 410, "This broadcast is over.")
 _NOT_FOUND = error("page", 404, "There is nothing here.")
+_PRESENTATIONS = {face.value: face for face in (Face.LIVE, Face.CLASSIC, Face.AUDIO)}
+_PLAYLISTS = {face.value: face for face in (Face.LIVE, Face.CLASSIC, Face.I_FRAMES)}
 _READING = frozenset({"GET", "HEAD"})
 _METHOD = error("request", 405, "This can only be read.")
 _FULL = error("held", 503, "Too many requests are waiting here.")
@@ -93,6 +98,7 @@ class Routes:
         events: EventStream,
         health: HealthStream,
         thumbs: Thumbs,
+        archive: Archive | None = None,
         tally: Tally,
         clock: Callable[[], float],
         is_ready: Callable[[], bool],
@@ -105,6 +111,7 @@ class Routes:
         self._events = events
         self._health = health
         self._thumbs = thumbs
+        self._archive = archive
         self._tally = tally
         self._clock = clock
         self._is_ready = is_ready
@@ -172,15 +179,31 @@ class Routes:
         rendition = feed.renditions.get(name) or self._expected(feed, name)
         if rendition is None:
             return UNKNOWN_RENDITION
-        if file == "index.m3u8":
-            return self._playlist(caller, request, feed, rendition)
+        face = _PLAYLISTS.get(file)
+        if face is not None:
+            return self._playlist(caller, request, feed, rendition, face)
         found = rendition.media(file)
         if isinstance(found, int):
             return self._hold(caller, feed, lambda: rendition.hold_part(found, caller))
         if found is None:
             return UNKNOWN_MEDIA
-        asked = request.headers.get("range")
-        return ranged(found, asked) if asked and request.method == "GET" else found
+        asked = request.headers.get("range") if request.method == "GET" else ""
+        if isinstance(found, SpooledSegment):
+            return self._rewound(caller, feed, rendition, found, asked)
+        return ranged(found, asked) if asked else found
+
+    def _rewound(
+        self, caller: Caller, feed: BroadcastFeed, rendition: RenditionFeed, place: SpooledSegment, asked: str
+    ) -> Response | None:
+        archive, broadcast_id = self._archive, feed.record.broadcast_id
+        if archive is None:
+            return UNKNOWN_MEDIA
+        found = archive.get(broadcast_id, rendition, place)
+        if found is not None:
+            return ranged(found, asked) if asked else found
+        if archive.is_busy(broadcast_id, rendition, place):
+            return _FULL
+        return self._hold(caller, feed, lambda: archive.hold(broadcast_id, rendition, place, asked, caller))
 
     def _expected(self, feed: BroadcastFeed, name: str) -> RenditionFeed | None:
         """A rendition that will come: promised by the broadcast's record."""
@@ -190,20 +213,20 @@ class Routes:
         return None
 
     def _playlist(
-        self, caller: Caller, request: RequestHead, feed: BroadcastFeed, rendition: RenditionFeed
+        self, caller: Caller, request: RequestHead, feed: BroadcastFeed, rendition: RenditionFeed, face: Face
     ) -> Response | None:
         try:
             asked = parse_directives(request.query)
         except DirectiveError as failure:
             return error("playlist", 400, failure.detail)
-        if feed.counts_viewers(rendition.name):
+        if face is not Face.I_FRAMES and feed.counts_viewers(rendition.name):
             feed.demand.asked(rendition.name, self._clock())
             self._count(caller, request, feed, rendition.name, asked)
         gzip = request.headers.gzip
         whole = asked.msn is None and _KNOWS_NO_PARTS.search(request.headers.get("user-agent")) is not None
-        response = rendition.playlist(asked, gzip=gzip, whole=whole)
+        response = rendition.playlist(face, asked, gzip=gzip, whole=whole)
         if response is None:
-            return self._hold(caller, feed, lambda: rendition.hold_playlist(asked, gzip, whole, caller))
+            return self._hold(caller, feed, lambda: rendition.hold_playlist(face, asked, gzip, whole, caller))
         return response
 
     def _count(
@@ -243,11 +266,12 @@ class Routes:
             return _UNKNOWN_CHANNEL if document is None else text("document", JSON, SHORT, document, gzip=gzip)
         if rest[1] == "health":
             return self._health.join(caller, request, rest[0]) if request.method == "GET" else _METHOD
-        if rest[1] == "index.m3u8":
-            return self._multivariant(caller, rest[0], gzip)
+        face = _PRESENTATIONS.get(rest[1])
+        if face is not None:
+            return self._multivariant(caller, rest[0], face, gzip)
         return _NOT_FOUND
 
-    def _multivariant(self, caller: Caller, channel: str, gzip: bool) -> Response | None:
+    def _multivariant(self, caller: Caller, channel: str, face: Face, gzip: bool) -> Response | None:
         record = self._catalogue.live(channel)
         if record is None:
             return _NOT_LIVE if self._catalogue.channel(channel) is not None else _UNKNOWN_CHANNEL
@@ -255,7 +279,7 @@ class Routes:
         if feed is None:
             return _NOT_LIVE
         feed.expect_viewer(self._clock())
-        response = feed.multivariant(gzip=gzip, now=self._clock())
+        response = feed.multivariant(face, gzip=gzip, now=self._clock())
         if response is None:
-            return self._hold(caller, feed, lambda: feed.hold_multivariant(gzip, caller))
+            return self._hold(caller, feed, lambda: feed.hold_multivariant(face, gzip, caller))
         return response

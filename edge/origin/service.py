@@ -8,6 +8,7 @@ from appliance.runtime.bus import Bus
 from appliance.runtime.clock import now_ms
 from appliance.runtime.ids import new_id
 from appliance.runtime.replica import Replica
+from edge.origin.archive import Archive
 from edge.origin.catalogue import Catalogue
 from edge.origin.channels import Channels
 from edge.origin.config import OriginConfig
@@ -43,6 +44,7 @@ class OriginService:
         self.tally = Tally()
         store = PartStore(config.store_bytes, self.tally)
         channels = Channels(self.tally)
+        self._archive = self._open_archive(config, on_failure)
         self.catalogue = Catalogue(
             config=config,
             log=local,
@@ -51,6 +53,7 @@ class OriginService:
             tally=self.tally,
             deliver=deliverer(loop),
             clock=loop.time,
+            archive=self._archive,
             on_failure=on_failure,
         )
         self._directory = Replica(fed, DIRECTORY_BUCKET, channels.directory_changed)
@@ -75,6 +78,7 @@ class OriginService:
             events=self._events,
             health=self._health,
             thumbs=self._thumbs,
+            archive=self._archive,
             tally=self.tally,
             clock=loop.time,
             is_ready=lambda: self._ready,
@@ -83,6 +87,19 @@ class OriginService:
         )
         self.server = OriginServer(
             config=config, routes=routes, tally=self.tally, on_tick=self._tick, on_failure=on_failure
+        )
+
+    def _open_archive(
+        self, config: OriginConfig, on_failure: Callable[[BaseException], None] | None
+    ) -> Archive | None:
+        if config.spool is None:
+            return None
+        return Archive(
+            config.spool,
+            tally=self.tally,
+            deliver=deliverer(asyncio.get_running_loop()),
+            most_bytes=config.archive_bytes,
+            on_failure=on_failure,
         )
 
     def _tick(self) -> None:
@@ -110,6 +127,8 @@ class OriginService:
         await self._demand.close()
         await self.catalogue.close()
         await self._thumbs.close()
+        if self._archive is not None:
+            await self._archive.close()
         await self.server.stop()
         await self._live.close()
         await self._directory.close()

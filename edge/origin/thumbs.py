@@ -23,8 +23,7 @@ from appliance.contracts.pictures import PREVIEW_SIZES, StoredPicture
 from appliance.contracts.subjects import preview_key, sheet_key, storyboard_key
 from appliance.runtime.bus import Entry
 from appliance.runtime.tasks import Tasks
-from edge.origin.feed import Deliver
-from edge.origin.held import HeldRequests, Waiter
+from edge.origin.held import Deliver, HeldRequests, Waiter
 from edge.origin.metrics import Tally
 from edge.origin.responses import CORS, Response, error
 from edge.protocols.http.conditional import http_date, is_unchanged

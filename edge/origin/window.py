@@ -4,96 +4,25 @@ Sans-I/O: chunks and `now` (monotonic seconds) in. Chunks come in log order; a r
 Durations are kept in ticks of the rendition's timescale, so nothing is rounded twice.
 """
 
-import bisect
 import collections
-import dataclasses
+import itertools
+from collections.abc import Iterable, Iterator
 
 from appliance.contracts.media import ChunkFlag, ChunkHeader
+from appliance.contracts.spool import SpooledSegment
+from edge.origin.stored import MICRO, Discontinuities, StoredPart, StoredSegment, WindowRules, recalled
 from edge.protocols.hls.reload import WHOLE, Position
 
-MICRO = 1_000_000
 _FILL_AT_MOST = 64  # segments; a longer hole starts the window anew
-
-
-@dataclasses.dataclass(slots=True)
-class StoredPart:
-    """A run of chunks. `closed` when the last one is there; `gap` when its media is missing."""
-
-    serial: int
-    index: int
-    independent: bool
-    chunks: list[bytes] = dataclasses.field(default_factory=list)
-    ticks: int = 0
-    closed: bool = False
-    gap: bool = False
-
-
-@dataclasses.dataclass(slots=True)
-class StoredSegment:
-    """A run of parts; a gap has none. `ticks` counts closed parts only. `holed` when one of them is missing."""
-
-    msn: int
-    init: int
-    pdt_us: int
-    discontinuity: bool
-    gap: bool = False
-    parts: list[StoredPart] = dataclasses.field(default_factory=list)
-    ticks: int = 0
-    size: int = 0
-    complete: bool = False
-    holed: bool = False
-
-    def body(self) -> tuple[bytes, ...]:
-        """The segment: its parts' chunks, one after the other, not copied."""
-        return tuple(chunk for part in self.parts for chunk in part.chunks)
-
-
-class Discontinuities:
-    """Where a broadcast is discontinuous: shared by its renditions, so that they agree segment by segment.
-
-    Ingest counts its own in the log. The transcoder repeats them, and adds those of its renditions' records.
-    """
-
-    def __init__(self) -> None:
-        self._msns: list[int] = []
-        self._announced: list[int] = []
-        self._forgotten = 0  # those that came before what the log still holds
-
-    def add(self, msn: int) -> None:
-        at = bisect.bisect_left(self._msns, msn)
-        if at == len(self._msns) or self._msns[at] != msn:
-            self._msns.insert(at, msn)
-
-    def announce(self, msn: int) -> None:
-        """The transcoder says that there is one at segment `msn`."""
-        if msn not in self._announced:
-            bisect.insort(self._announced, msn)
-
-    def __contains__(self, msn: int) -> bool:
-        at = bisect.bisect_left(self._msns, msn)
-        return (at < len(self._msns) and self._msns[at] == msn) or msn in self._announced
-
-    def learn(self, msn: int, count: int) -> None:
-        """Ingest counted `count` up to segment `msn`, that one's own included."""
-        self._forgotten = max(self._forgotten, count - bisect.bisect_right(self._msns, msn))
-
-    def before(self, msn: int) -> int:
-        """How many there were before segment `msn`: its playlist's EXT-X-DISCONTINUITY-SEQUENCE."""
-        announced = sum(1 for other in self._announced if other < msn and other not in self._msns)
-        return self._forgotten + bisect.bisect_left(self._msns, msn) + announced
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class WindowRules:
-    """How much a playlist lists and how long media outlives its line."""
-
-    target_duration_s: int
-    window_s: float
-    min_segments: int
+_SPOOL_LATE_S = 30.0  # how much longer segments stay in memory for a recorder that is late
+_PLACES_AHEAD = 64  # places known before their segments: the recorder reads the same log
 
 
 class RenditionWindow:
-    """Segments of a rendition: the oldest listed to the one in progress, and retired ones still served."""
+    """Segments of a rendition: the oldest listed to the one in progress, and retired ones still served.
+
+    The older ones may be released: they are listed, and their bytes lie in the spool.
+    """
 
     def __init__(self, timescale: int, rules: WindowRules, discontinuities: Discontinuities) -> None:
         self.timescale = timescale
@@ -107,6 +36,10 @@ class RenditionWindow:
         self._rules = rules
         self._discontinuities = discontinuities
         self._retired: collections.deque[tuple[float, StoredSegment]] = collections.deque()
+        self._ticks = 0  # of all that is listed
+        self._released = 0  # how many at the head are released
+        self._released_ticks = 0
+        self._places: dict[int, SpooledSegment] = {}  # of segments that are not here yet
         self._parts: dict[int, StoredPart] = {}
         self._by_msn: dict[int, StoredSegment] = {}
         self._last: tuple[int, int, int] = (-1, -1, -1)
@@ -130,7 +63,7 @@ class RenditionWindow:
 
     def _find_position(self) -> Position | None:
         for segment in reversed(self.segments):
-            if segment.gap or (self.ended and segment.complete):
+            if segment.gap or segment.released or (self.ended and segment.complete):
                 return Position(segment.msn, WHOLE)
             closed = len(segment.parts) - (1 if segment.parts and not segment.parts[-1].closed else 0)
             if closed:
@@ -145,11 +78,11 @@ class RenditionWindow:
     def segment(self, msn: int) -> StoredSegment | None:
         """A finished segment, listed or retired not long ago, that has media."""
         segment = self._by_msn.get(msn)
-        return segment if segment is not None and segment.complete and not (segment.gap or segment.holed) else None
+        return segment if segment is not None and segment.has_media else None
 
-    def discontinuity_sequence(self) -> int:
-        """Of the first listed segment."""
-        return self._discontinuities.before(self.segments[0].msn) if self.segments else 0
+    def discontinuity_sequence(self, msn: int) -> int:
+        """EXT-X-DISCONTINUITY-SEQUENCE of a playlist that begins with segment `msn`."""
+        return self._discontinuities.before(msn)
 
     def micros(self, ticks: int) -> int:
         """Ticks in microseconds, rounded down: a part is never declared longer than it is."""
@@ -157,7 +90,102 @@ class RenditionWindow:
 
     def listed_s(self) -> float:
         """The playlist's duration."""
-        return sum(segment.ticks for segment in self.segments) / self.timescale
+        return self._ticks / self.timescale
+
+    @property
+    def complete_position(self) -> Position | None:
+        """The last finished segment, for playlists that list nothing else; None while there is none."""
+        for segment in reversed(self.segments):
+            if segment.complete:
+                return Position(segment.msn, WHOLE)
+        return None
+
+    def listed(self, first: int = 0) -> Iterator[StoredSegment]:
+        """The listed segments from index `first` on: only the newest may not be listed yet."""
+        count = len(self.segments) - (1 if self.segments and not self.segments[-1].listed else 0)
+        return itertools.islice(self.segments, first, count)
+
+    def in_memory(self) -> Iterator[StoredSegment]:
+        """The segments whose bytes are here."""
+        return itertools.islice(self.segments, self._released, None)
+
+    def ended_before(self, edge_us: int) -> int:
+        """How many listed segments ended at least `edge_us` before the end of the playlist."""
+        left = self.micros(self._ticks) - edge_us
+        if left <= 0:
+            return 0
+        count = len(self.segments)
+        behind = 0  # what follows on segment `count`
+        for segment in reversed(self.segments):
+            if behind >= edge_us:
+                break
+            behind += self.micros(segment.ticks)
+            count -= 1
+        return count
+
+    # -- the spool
+
+    def recall(self, places: Iterable[SpooledSegment]) -> None:
+        """Lists what the spool has, before anything came of the log. What the log repeats takes its place."""
+        for place in places:
+            self._discontinuities.note(place.msn, place.dsn, discontinuity=place.is_discontinuity)
+            segment = recalled(place, discontinuity=place.msn in self._discontinuities)
+            self._fill(place.msn, place.pdt_us)
+            self._put(segment)
+            self.next_serial = max(self.next_serial, place.next_serial)
+        for segment in self.segments:  # what was filled in lies before what is recalled
+            segment.released = True
+        self._released, self._released_ticks = len(self.segments), self._ticks
+        self.version += 1
+
+    def locate(self, places: Iterable[SpooledSegment], now: float) -> bool:
+        """Where newer segments lie in the spool. Those that have been here for long enough are released.
+
+        True when the playlist changed.
+        """
+        before = self.version
+        for place in places:
+            segment = self._by_msn.get(place.msn)
+            if segment is not None:
+                segment.place = segment.place or place
+            elif not self.segments or place.msn > self.segments[-1].msn:
+                self._places[place.msn] = place
+                if len(self._places) > _PLACES_AHEAD:
+                    del self._places[next(iter(self._places))]
+        self._prune(now)
+        return self.version != before
+
+    def forget_before(self, msn: int, now: float) -> bool:
+        """The spool no longer has what lies before `msn`. True when the playlist changed."""
+        before = self.version
+        while self._released and self.segments[0].msn < msn:
+            self._retire(now)
+        return self.version != before
+
+    def _release(self, segment: StoredSegment) -> None:
+        """The head of what is in memory: from now on its bytes are only in the spool."""
+        self._drop_bytes(segment)
+        segment.released = True
+        self._released += 1
+        self._released_ticks += segment.ticks
+
+    def _drop_bytes(self, segment: StoredSegment) -> None:
+        self.bytes -= segment.size
+        segment.size = 0
+        for part in segment.parts:
+            self._parts.pop(part.serial, None)
+        segment.parts = []
+
+    def _replace_released(self, msn: int) -> None:
+        """The log repeats what was recalled, from segment `msn` on."""
+        while self._released and self._released == len(self.segments) and self.segments[-1].msn >= msn:
+            segment = self.segments.pop()
+            self._by_msn.pop(segment.msn, None)
+            self._released -= 1
+            self._released_ticks -= segment.ticks
+            self._ticks -= segment.ticks
+            if segment.place is not None:
+                self._places[segment.msn] = segment.place
 
     # -- what comes
 
@@ -168,12 +196,8 @@ class RenditionWindow:
             self.repeated += 1
             return False
         self._last = key
-        if header.flags & ChunkFlag.DISCONTINUITY and header.dsn >= 0:
-            self._discontinuities.add(header.msn)
-        elif header.flags & ChunkFlag.DISCONTINUITY:
-            self._discontinuities.announce(header.msn)
-        if header.dsn >= 0:
-            self._discontinuities.learn(header.msn, header.dsn)
+        discontinuity = bool(header.flags & ChunkFlag.DISCONTINUITY)
+        self._discontinuities.note(header.msn, header.dsn, discontinuity=discontinuity)
         before = self.version
         if header.is_gap_segment:
             self._gap(header)
@@ -222,6 +246,7 @@ class RenditionWindow:
         part = segment.parts[-1]
         part.closed = True
         segment.ticks += part.ticks
+        self._ticks += part.ticks
         self.next_serial = max(self.next_serial, part.serial + 1)
         self.version += 1
 
@@ -236,6 +261,7 @@ class RenditionWindow:
         segment = self._begin(header)
         segment.gap = segment.complete = True
         segment.ticks = header.duration
+        self._ticks += segment.ticks
         self.next_serial = max(self.next_serial, header.serial)
         self.version += 1
 
@@ -244,7 +270,8 @@ class RenditionWindow:
 
     def _begin(self, header: ChunkHeader) -> StoredSegment:
         self._finish_open()
-        self._fill(header)
+        self._replace_released(header.msn)
+        self._fill(header.msn, header.pdt_us)
         discontinuous = header.msn in self._discontinuities
         segment = StoredSegment(header.msn, header.init, header.pdt_us, discontinuous)
         self._put(segment)
@@ -258,14 +285,14 @@ class RenditionWindow:
             if not segment.parts:
                 segment.gap = True
 
-    def _fill(self, header: ChunkHeader) -> None:
+    def _fill(self, msn: int, pdt_us: int) -> None:
         """Numbers that never came are listed as gaps, because a playlist's numbers have no holes."""
-        if not self.segments or self.segments[-1].msn + 1 == header.msn:
+        if not self.segments or self.segments[-1].msn + 1 == msn:
             return
         last = self.segments[-1]
-        missing = header.msn - last.msn - 1
+        missing = msn - last.msn - 1
         end_us = last.pdt_us + self.micros(last.ticks)
-        each_us = max(0, header.pdt_us - end_us) // missing
+        each_us = max(0, pdt_us - end_us) // missing
         self.filled += missing
         if missing > _FILL_AT_MOST or each_us > (self._rules.target_duration_s + 0.49) * MICRO:
             self._start_anew()
@@ -281,11 +308,14 @@ class RenditionWindow:
     def _start_anew(self) -> None:
         while self.segments:
             self._forget(self.segments.popleft())
+        self._released = self._released_ticks = self._ticks = 0
         self.version += 1
 
     def _put(self, segment: StoredSegment) -> None:
         self.segments.append(segment)
         self._by_msn[segment.msn] = segment
+        self._ticks += segment.ticks
+        segment.place = segment.place or self._places.pop(segment.msn, None)
 
     # -- what goes
 
@@ -306,19 +336,54 @@ class RenditionWindow:
     def _prune(self, now: float) -> None:
         rules = self._rules
         shortest = max(rules.window_s, 3.0 * rules.target_duration_s)
-        listed = self.listed_s()
-        while len(self.segments) > rules.min_segments + 1:
-            head = self.segments[0]
-            if listed - head.ticks / self.timescale < shortest:
+        while len(self.segments) - self._released > rules.min_segments + 1:
+            head = self.segments[self._released]
+            left_s = (self._ticks - self._released_ticks - head.ticks) / self.timescale
+            if left_s < shortest:
                 break
-            listed -= head.ticks / self.timescale
-            self.retire_head(now)
+            if rules.rewind_s and (head.place is not None or head.gap):
+                self._release(head)
+            elif rules.rewind_s and left_s < shortest + _SPOOL_LATE_S:
+                break
+            else:  # nothing older can be listed either: numbers have no holes
+                self.retire_head(now)
+        while self._released and (self._ticks - self.segments[0].ticks) / self.timescale >= max(
+            rules.rewind_s, shortest
+        ):
+            self._retire(now)
         self.expire(now)
 
+    @property
+    def oldest_us(self) -> int | None:
+        """Wall clock of the oldest segment in memory that may go; None: only the newest is left."""
+        if len(self.segments) - self._released < 2:
+            return None
+        return self.segments[self._released].pdt_us
+
     def retire_head(self, now: float) -> None:
-        """Takes the oldest segment off the playlist; its media is served for one playlist duration more."""
-        served_s = self.listed_s() + self.segments[0].ticks / self.timescale
+        """Takes the oldest segment in memory, and all before it, off the playlist.
+
+        What was listed is served for one playlist duration more.
+        """
+        for _ in range(self._released + 1):
+            self._retire(now)
+
+    def make_room(self, now: float) -> None:
+        """Frees the memory of the oldest segment: it stays listed when it lies in the spool."""
+        head = self.segments[self._released]
+        if self._rules.rewind_s and (head.place is not None or head.gap):
+            self._release(head)
+            return
+        self.retire_head(now)
+        self._forget(self._retired.pop()[1])
+
+    def _retire(self, now: float) -> None:
+        served_s = self.listed_s()
         segment = self.segments.popleft()
+        self._ticks -= segment.ticks
+        if self._released:
+            self._released -= 1
+            self._released_ticks -= segment.ticks
         self._retired.append((now + served_s, segment))
         self.version += 1
 
@@ -328,14 +393,14 @@ class RenditionWindow:
             self._forget(self._retired.popleft()[1])
 
     def forget_oldest(self) -> bool:
-        """Frees the oldest retired segment before its time. False when there is none."""
-        if not self._retired:
-            return False
-        self._forget(self._retired.popleft()[1])
-        return True
+        """Frees the oldest retired segment that takes memory before its time. False when there is none."""
+        for index, (_, segment) in enumerate(self._retired):
+            if segment.size:
+                del self._retired[index]
+                self._forget(segment)
+                return True
+        return False
 
     def _forget(self, segment: StoredSegment) -> None:
-        self.bytes -= segment.size
+        self._drop_bytes(segment)
         self._by_msn.pop(segment.msn, None)
-        for part in segment.parts:
-            self._parts.pop(part.serial, None)

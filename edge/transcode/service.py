@@ -52,11 +52,15 @@ class TranscodeService:
         worker: int,
         *,
         folder: Path | None = None,
+        rewind_s: float = 0.0,
         on_failure: Callable[[BaseException], None] | None = None,
     ) -> None:
-        """`folder`: where what was measured of this machine is kept; None: it counts as the reference."""
+        """`folder`: where what was measured of this machine is kept; None: it counts as the reference.
+
+        `rewind_s`: how far viewers can go back, if that is further than in the log; so far goes the storyboard.
+        """
         self._settings = settings
-        pictures = PictureRules(settings.preview_s, settings.storyboard_s, media.log_age_s)
+        pictures = PictureRules(settings.preview_s, settings.storyboard_s, max(media.log_age_s, rewind_s))
         self._config = JobConfig(settings.preset, media.segment_target_s, pictures=pictures)
         self._local = local
         self._folder = folder

@@ -71,6 +71,21 @@ def read_fragments(data: bytes | memoryview) -> list[Fragment]:
     return fragments
 
 
+def first_sample_end(data: bytes | memoryview) -> int:
+    """Bytes from the beginning of a fragment to the end of its first sample, when that is a sync sample; else 0.
+
+    So much of a segment shows its first picture: what EXT-X-BYTERANGE of an I-frame playlist names
+    (draft-pantos-hls-rfc8216bis, 4.4.3.6). FragmentError when the data does not begin with moof and mdat.
+    """
+    view = memoryview(data)
+    ends = [end for _, (_, _, _, end) in zip(range(2), boxes(view, 0, len(view)), strict=False)]
+    fragments = read_fragments(view[: ends[1]]) if len(ends) == 2 else []
+    if not fragments or not fragments[0].samples:
+        raise FragmentError("not a fragment with a sample")
+    first = fragments[0].samples[0]
+    return ends[0] + 8 + len(first.data) if first.key else 0
+
+
 def boxes(view: memoryview, start: int, end: int) -> Iterator[tuple[bytes, int, int, int]]:
     """Type, start, start of the body and end of each box in a range."""
     while start < end:

@@ -1,6 +1,7 @@
 """A media playlist as a value (section 4.4.3 to 4.4.5) and its rendering, tags in one fixed order."""
 
 import dataclasses
+from collections.abc import Iterable
 
 from edge.protocols.hls.tags import MICRO, date, quoted, seconds
 
@@ -33,6 +34,7 @@ class Segment:
     gap: bool = False
     map_uri: str = ""
     parts: tuple[Part, ...] = ()
+    byte_range: tuple[int, int] | None = None  # length and offset of what is meant of the resource
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -69,10 +71,16 @@ class MediaPlaylist:
     hint_uri: str = ""
     reports: tuple[RenditionReport, ...] = ()
     ended: bool = False
+    i_frames_only: bool = False
 
 
 def render(playlist: MediaPlaylist) -> bytes:
     """The playlist's text in UTF-8. Header tags stand before EXT-X-SKIP, which stands before segments."""
+    return b"".join((render_head(playlist), render_tail(playlist)))
+
+
+def render_head(playlist: MediaPlaylist) -> bytes:
+    """The text as far as the first segment. What may follow before `render_tail` is `render_segments`."""
     out = ["#EXTM3U", f"#EXT-X-VERSION:{playlist.version}"]
     out.append(f"#EXT-X-TARGETDURATION:{playlist.target_duration_s}")
     if playlist.server_control is not None:
@@ -81,8 +89,24 @@ def render(playlist: MediaPlaylist) -> bytes:
         out.append(f"#EXT-X-PART-INF:PART-TARGET={seconds(playlist.part_target_us)}")
     out.append(f"#EXT-X-MEDIA-SEQUENCE:{playlist.media_sequence}")
     out.append(f"#EXT-X-DISCONTINUITY-SEQUENCE:{playlist.discontinuity_sequence}")
+    if playlist.i_frames_only:
+        out.append("#EXT-X-I-FRAMES-ONLY")
     if playlist.skipped:
         out.append(f"#EXT-X-SKIP:SKIPPED-SEGMENTS={playlist.skipped}")
+    return _joined(out)
+
+
+def render_segments(segments: Iterable[Segment]) -> bytes:
+    """The lines of segments. They are the same in every playlist that has the same segment before them."""
+    out: list[str] = []
+    for segment in segments:
+        _segment(segment, out)
+    return _joined(out)
+
+
+def render_tail(playlist: MediaPlaylist) -> bytes:
+    """The text from the first segment on."""
+    out: list[str] = []
     for segment in playlist.segments:
         _segment(segment, out)
     if playlist.hint_uri:
@@ -92,8 +116,11 @@ def render(playlist: MediaPlaylist) -> bytes:
         out.append(f"#EXT-X-RENDITION-REPORT:URI={quoted(report.uri)},LAST-MSN={report.last_msn}{last_part}")
     if playlist.ended:
         out.append("#EXT-X-ENDLIST")
-    out.append("")
-    return "\n".join(out).encode()
+    return _joined(out)
+
+
+def _joined(lines: list[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def _server_control(control: ServerControl) -> str:
@@ -123,6 +150,8 @@ def _segment(segment: Segment, out: list[str]) -> None:
         out.append(f"#EXT-X-PART:DURATION={seconds(part.duration_us)},URI={quoted(part.uri)}{independent}{gap}")
     if segment.duration_us is not None:
         out.append(f"#EXTINF:{seconds(segment.duration_us)},")
+        if segment.byte_range is not None:
+            out.append(f"#EXT-X-BYTERANGE:{segment.byte_range[0]}@{segment.byte_range[1]}")
         out.append(segment.uri)
 
 
@@ -155,9 +184,12 @@ def delta(playlist: MediaPlaylist) -> MediaPlaylist:
         skipped += 1
     if not skipped:
         return playlist
-    return dataclasses.replace(
-        playlist, version=SKIP_VERSION, skipped=skipped, segments=playlist.segments[skipped:]
-    )
+    return skipping(dataclasses.replace(playlist, segments=playlist.segments[skipped:]), skipped)
+
+
+def skipping(playlist: MediaPlaylist, skipped: int) -> MediaPlaylist:
+    """A playlist whose `segments` begin behind `skipped` others, as a delta update."""
+    return dataclasses.replace(playlist, version=SKIP_VERSION, skipped=skipped)
 
 
 def merge(known: MediaPlaylist, update: MediaPlaylist) -> MediaPlaylist:

@@ -36,12 +36,24 @@ class Variant:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class IFrameVariant:
+    """EXT-X-I-FRAME-STREAM-INF."""
+
+    uri: str
+    bandwidth: int
+    average_bandwidth: int
+    codecs: str
+    resolution: tuple[int, int] | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class MultivariantPlaylist:
     """A multivariant playlist; the first variant is what a player starts with."""
 
     variants: tuple[Variant, ...]
     audio: tuple[AudioRendition, ...] = ()
     version: int = 6
+    i_frames: tuple[IFrameVariant, ...] = ()
 
 
 def render(playlist: MultivariantPlaylist) -> bytes:
@@ -57,6 +69,7 @@ def render(playlist: MultivariantPlaylist) -> bytes:
     for variant in playlist.variants:
         out.append(_stream_inf(variant))
         out.append(variant.uri)
+    out += [_i_frame_stream_inf(variant) for variant in playlist.i_frames]
     out.append("")
     return "\n".join(out).encode()
 
@@ -66,8 +79,7 @@ def _stream_inf(variant: Variant) -> str:
         f"#EXT-X-STREAM-INF:BANDWIDTH={variant.bandwidth},AVERAGE-BANDWIDTH={variant.average_bandwidth},"
         f"CODECS={quoted(variant.codecs)}"
     )
-    if variant.resolution is not None:
-        line += f",RESOLUTION={variant.resolution[0]}x{variant.resolution[1]}"
+    line += _size(variant.resolution)
     if variant.frame_rate_milli:
         line += f",FRAME-RATE={variant.frame_rate_milli // 1000}.{variant.frame_rate_milli % 1000:03d}"
     if variant.audio:
@@ -75,10 +87,22 @@ def _stream_inf(variant: Variant) -> str:
     return line + ",CLOSED-CAPTIONS=NONE"
 
 
+def _i_frame_stream_inf(variant: IFrameVariant) -> str:
+    return (
+        f"#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={variant.bandwidth},AVERAGE-BANDWIDTH={variant.average_bandwidth},"
+        f"CODECS={quoted(variant.codecs)}{_size(variant.resolution)},URI={quoted(variant.uri)}"
+    )
+
+
+def _size(resolution: tuple[int, int] | None) -> str:
+    return f",RESOLUTION={resolution[0]}x{resolution[1]}" if resolution is not None else ""
+
+
 def parse(data: bytes) -> MultivariantPlaylist:
     """Reads a multivariant playlist; unknown tags are ignored. Raises PlaylistError when malformed."""
     variants: list[Variant] = []
     audio: list[AudioRendition] = []
+    i_frames: list[IFrameVariant] = []
     version = 1
     pending: dict[str, str] | None = None
     for line in lines_of(data):
@@ -96,18 +120,34 @@ def parse(data: bytes) -> MultivariantPlaylist:
             pending = parse_attributes(value)
         elif name == "#EXT-X-MEDIA":
             audio.extend(_audio(parse_attributes(value)))
+        elif name == "#EXT-X-I-FRAME-STREAM-INF":
+            i_frames.append(_i_frames(parse_attributes(value)))
     if pending is not None:
         raise PlaylistError("EXT-X-STREAM-INF without a URI")
-    return MultivariantPlaylist(tuple(variants), tuple(audio), version)
+    return MultivariantPlaylist(tuple(variants), tuple(audio), version, tuple(i_frames))
+
+
+def _i_frames(attributes: dict[str, str]) -> IFrameVariant:
+    bandwidth = parse_integer(need(attributes, "BANDWIDTH"))
+    return IFrameVariant(
+        need(attributes, "URI"),
+        bandwidth,
+        parse_integer(attributes.get("AVERAGE-BANDWIDTH", str(bandwidth))),
+        attributes.get("CODECS", ""),
+        _resolution(attributes),
+    )
+
+
+def _resolution(attributes: dict[str, str]) -> tuple[int, int] | None:
+    if "RESOLUTION" not in attributes:
+        return None
+    size = _SIZE.match(attributes["RESOLUTION"])
+    if size is None:
+        raise PlaylistError("malformed RESOLUTION")
+    return int(size[1]), int(size[2])
 
 
 def _variant(uri: str, attributes: dict[str, str]) -> Variant:
-    resolution = None
-    if "RESOLUTION" in attributes:
-        size = _SIZE.match(attributes["RESOLUTION"])
-        if size is None:
-            raise PlaylistError("malformed RESOLUTION")
-        resolution = int(size[1]), int(size[2])
     rate = attributes.get("FRAME-RATE", "0.000")
     if not _RATE.match(rate):
         raise PlaylistError("FRAME-RATE without three decimals")
@@ -117,7 +157,7 @@ def _variant(uri: str, attributes: dict[str, str]) -> Variant:
         bandwidth,
         parse_integer(attributes.get("AVERAGE-BANDWIDTH", str(bandwidth))),
         attributes.get("CODECS", ""),
-        resolution,
+        _resolution(attributes),
         int(rate.replace(".", "")),
         attributes.get("AUDIO", ""),
     )

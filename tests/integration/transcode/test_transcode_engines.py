@@ -10,7 +10,7 @@ import pytest
 from appliance.contracts.errors import ConfigError
 from appliance.contracts.media import ChunkFlag, ChunkHeader, Init, Rendition, VideoFormat
 from appliance.runtime.settings import MediaSettings, TranscodeSettings
-from edge.origin.window import Discontinuities
+from edge.origin.stored import Discontinuities
 from edge.protocols.fmp4 import Sample, VideoTrack, init_segment, read_init
 from edge.transcode.chunks import SourceChunk
 from edge.transcode.engines import catalogue

@@ -167,7 +167,7 @@ async def test_what_is_left_of_a_broadcast_is_removed_after_its_media(site: Site
     other = await site.client(service, "other-key")
     other.send(broadcast(3))
     await until(lambda: site.state() is BroadcastState.LIVE)
-    kept = Settings().media.log_age_s
+    kept = Settings().rewind_s
     service._broadcasts.forget_ended(record.changed_at_ms + int(1000 * kept))
     await asyncio.sleep(0.02)
     assert len(site.log.broadcasts()) == 2, "a player may still be at its end"

@@ -7,6 +7,7 @@ from appliance.contracts.media import CHUNK_HEADER, ChunkFlag, ChunkHeader, Init
 from appliance.contracts.subjects import media
 from edge.origin.config import OriginConfig
 from edge.origin.feed import BroadcastFeed
+from edge.origin.playlists import Face
 from edge.origin.metrics import Tally
 from edge.origin.part_store import PartStore
 from edge.protocols.hls import media_parser
@@ -60,7 +61,7 @@ class Viewer:
         return msgspec.structs.replace(header, flags=flags)
 
     def playlist(self, name) -> MediaPlaylist:
-        response = self.feed.renditions[name].playlist(Directives(), gzip=False)
+        response = self.feed.renditions[name].playlist(Face.LIVE, Directives(), gzip=False)
         return media_parser.parse(b"".join(response.body))
 
 

@@ -12,7 +12,8 @@ from appliance.contracts.media import ChunkFlag, ChunkHeader
 from edge.origin.metrics import Tally
 from edge.origin.part_store import PartStore, RenditionStore
 from edge.origin.playlists import media_playlist
-from edge.origin.window import Discontinuities, RenditionWindow, WindowRules
+from edge.origin.stored import Discontinuities, WindowRules
+from edge.origin.window import RenditionWindow
 from edge.protocols.hls import media, media_parser
 from edge.protocols.hls.reload import WHOLE, Position
 from edge.protocols.hls.tags import MICRO

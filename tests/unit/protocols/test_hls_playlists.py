@@ -230,6 +230,7 @@ segment_values = st.builds(
     st.booleans(),
     st.just("") | names,
     st.lists(part_values, max_size=3).map(tuple),
+    st.none() | st.tuples(st.integers(0, 10**9), st.integers(0, 10**9)),
 )
 open_values = st.builds(
     Segment,
@@ -255,6 +256,7 @@ playlists = st.builds(
     st.lists(st.builds(RenditionReport, names, st.integers(0, 99), st.none() | st.integers(0, 9)), max_size=2).map(
         tuple
     ),
+    st.booleans(),
     st.booleans(),
 )
 
