@@ -17,6 +17,8 @@ from edge.origin.held import Deliver, HeldRequests, Waiter
 from edge.origin.metrics import Tally
 from edge.origin.rendition import UNKNOWN_MEDIA, RenditionFeed
 from edge.origin.responses import Response, error, ranged
+from edge.origin.stored import Kept
+from edge.protocols.fmp4 import FragmentError, key_fragment
 
 _READING_AT_MOST = 64  # segments
 _INDEX_AT_MOST = 64 << 20
@@ -123,40 +125,40 @@ class Archive:
         """Its indexes, to be read again and again."""
         return Followed(self._folder / broadcast_id)
 
-    def get(self, broadcast_id: str, rendition: RenditionFeed, place: SpooledSegment) -> Response | None:
+    def get(self, broadcast_id: str, rendition: RenditionFeed, kept: Kept) -> Response | None:
         """A segment that was read not long ago."""
-        key = self._key(broadcast_id, rendition.name, place)
+        key = self._key(broadcast_id, rendition.name, kept)
         response = self._kept.get(key)
         if response is not None:
             self._kept.move_to_end(key)
         return response
 
-    def is_busy(self, broadcast_id: str, rendition: RenditionFeed, place: SpooledSegment) -> bool:
+    def is_busy(self, broadcast_id: str, rendition: RenditionFeed, kept: Kept) -> bool:
         """Whether the disk has enough to do without this segment."""
-        new = self._key(broadcast_id, rendition.name, place) not in self._reading
+        new = self._key(broadcast_id, rendition.name, kept) not in self._reading
         return new and len(self._reading) >= _READING_AT_MOST
 
     def hold(
-        self, broadcast_id: str, rendition: RenditionFeed, place: SpooledSegment, asked: str, caller: Waiter
+        self, broadcast_id: str, rendition: RenditionFeed, kept: Kept, asked: str, caller: Waiter
     ) -> Callable[[], None]:
         """Reads the segment for a request, of which `asked` is the Range field; the function lets it go."""
-        key = self._key(broadcast_id, rendition.name, place)
+        key = self._key(broadcast_id, rendition.name, kept)
         held = self._reading.get(key)
         if held is None:
             held = self._reading[key] = HeldRequests()
-            self._tasks.start(self._read(key, rendition, place), f"archive-{broadcast_id}-{place.msn}")
+            self._tasks.start(self._read(key, rendition, kept), f"archive-{broadcast_id}-{kept.file}")
         return held.add(None, _Ranged(caller, asked))
 
-    def _key(self, broadcast_id: str, rendition: str, place: SpooledSegment) -> Path:
-        return self._folder / broadcast_id / rendition / f"s{place.msn}"
+    def _key(self, broadcast_id: str, rendition: str, kept: Kept) -> Path:
+        return self._folder / broadcast_id / rendition / kept.file
 
-    async def _read(self, key: Path, rendition: RenditionFeed, place: SpooledSegment) -> None:
+    async def _read(self, key: Path, rendition: RenditionFeed, kept: Kept) -> None:
         response = UNKNOWN_MEDIA
         try:
-            data = await asyncio.to_thread(_bytes_of, key.parent / volume_name(place.volume), place)
+            data = await asyncio.to_thread(_bytes_of, key.parent / volume_name(kept.place.volume), kept)
             response = rendition.media_response("segment", (data,))
             self._keep(key, response)
-        except OSError:
+        except (OSError, FragmentError):
             self._tally.event("spool_unreadable")
         finally:
             for _, waiters in self._reading.pop(key).take(lambda _: True):
@@ -174,12 +176,14 @@ class Archive:
         await self._tasks.close()
 
 
-def _bytes_of(volume: Path, place: SpooledSegment) -> bytes:
+def _bytes_of(volume: Path, kept: Kept) -> bytes:
+    place = kept.place
+    size = place.key_size if kept.picture else place.size
     fd = os.open(volume, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        data = os.pread(fd, place.size, place.offset)
+        data = os.pread(fd, size, place.offset)
     finally:
         os.close(fd)
-    if len(data) != place.size:
+    if len(data) != size:
         raise OSError(f"{volume} is shorter than its index says")
-    return data
+    return key_fragment(data, place.ticks) if kept.picture else data

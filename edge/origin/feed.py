@@ -68,6 +68,7 @@ class BroadcastFeed:
         self._deliver = deliver
         self._discontinuities = Discontinuities()
         self._held: HeldRequests[tuple[Face, bool]] = HeldRequests()
+        self._early: dict[Callable[[], None], None] = {}
         self._multivariant: dict[tuple[Face, bool], Response] = {}
         self._built_at = 0.0
         self._built_of: tuple[object, ...] = ()
@@ -204,6 +205,18 @@ class BroadcastFeed:
         for rendition in self.renditions.values():
             self._release(rendition)
         self._release_multivariant(now)
+        early, self._early = self._early, {}
+        for again in early:
+            again()
+
+    def hold_early(self, again: Callable[[], None]) -> Callable[[], None]:
+        """Calls `again` once the feed has caught up; the returned function lets it go."""
+        self._early[again] = None
+
+        def release() -> None:
+            self._early.pop(again, None)
+
+        return release
 
     def _release(self, rendition: RenditionFeed) -> None:
         for waiters, response in rendition.ready():

@@ -79,7 +79,7 @@ def media_playlist(
 
 
 def i_frame_playlist(window: RenditionWindow, broadcast: Broadcast, first: int = 0) -> MediaPlaylist:
-    """The first picture of each finished segment, for trick play: byte ranges of the segments (4.4.3.6)."""
+    """The first picture of each finished segment, for trick play (4.4.3.6)."""
     init = window.segments[first - 1].init if first else None
     segments: list[Segment] = []
     for segment in window.listed(first):
@@ -141,9 +141,9 @@ def _segment(
 
 def i_frame(window: RenditionWindow, stored: StoredSegment, new_map: bool) -> Segment:
     """A segment's line in the I-frame playlist; a gap where it does not begin with a picture of its own."""
-    size = stored.key_size()
     line = _segment(window, stored, True, False, new_map)
-    return dataclasses.replace(line, byte_range=(size, 0) if size else None, gap=line.gap or not size)
+    is_key = stored.key_size() > 0
+    return dataclasses.replace(line, uri=f"k{stored.msn}.m4s", gap=line.gap or not is_key)
 
 
 def _part(window: RenditionWindow, part: StoredPart) -> Part:

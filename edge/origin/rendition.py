@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from appliance.contracts.spool import SpooledSegment
 from edge.origin.held import HeldRequests, Waiter
 from edge.origin.part_store import RenditionStore
 from edge.origin.playlist_answers import LONG_S, PlaylistAnswers
 from edge.origin.playlists import Face
 from edge.origin.responses import Response, error, media
+from edge.origin.stored import Kept, StoredSegment
 from edge.origin.window import RenditionWindow
+from edge.protocols.fmp4 import key_fragment
 from edge.protocols.hls.reload import Directives, Position, Refuse, Wait, decide
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class RenditionFeed:
 
     # -- media
 
-    def media(self, file: str) -> Response | SpooledSegment | int | None:
+    def media(self, file: str) -> Response | Kept | int | None:
         """The answer for a file name; where it lies in the spool; a part's serial when it must be held.
 
         None: there is no such thing.
@@ -99,18 +100,26 @@ class RenditionFeed:
         kind, number, window = file[:1], _number(file), self.store.window
         if number is None:
             return None
-        found: Response | SpooledSegment | int | None = None
+        found: Response | Kept | int | None = None
         if kind == "i":
             found = self._init(number)
         elif kind == "p":
             found = self._part(number)
-        elif kind == "s" and window is not None:
+        elif kind in "sk" and window is not None:
             segment = window.segment(number)
-            if segment is not None:
-                found = segment.place if segment.released else self.media_response("segment", segment.body())
+            found = self._segment(segment, picture=kind == "k") if segment is not None else None
         if isinstance(found, Response):
             self._media[file] = found
         return found
+
+    def _segment(self, segment: StoredSegment, *, picture: bool) -> Response | Kept | None:
+        """A segment, or the fragment that shows its first picture."""
+        if picture and (self._is_sound or not segment.key_size()):
+            return None
+        if segment.released:
+            return Kept(segment.place, picture) if segment.place is not None else None
+        body = (key_fragment(segment.parts[0].chunks[0], segment.ticks),) if picture else segment.body()
+        return self.media_response("segment", body)
 
     def _part(self, serial: int) -> Response | int | None:
         window, feed = self.store.window, self._feed

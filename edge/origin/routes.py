@@ -7,7 +7,6 @@ from typing import Protocol
 
 from appliance.contracts.directory import CHANNEL_NAME
 from appliance.contracts.media import AUDIO
-from appliance.contracts.spool import SpooledSegment
 from edge.origin.archive import Archive
 from edge.origin.catalogue import Catalogue
 from edge.origin.events import EventStream
@@ -19,6 +18,7 @@ from edge.origin.playlists import Face
 from edge.origin.rendition import UNKNOWN_MEDIA, UNKNOWN_RENDITION, RenditionFeed
 from edge.origin.responses import PREFLIGHT, SHORT, Response, error, ranged, text
 from edge.origin.static import Pages
+from edge.origin.stored import Kept
 from edge.origin.thumbs import Thumbs
 from edge.protocols.hls.errors import DirectiveError
 from edge.protocols.hls.reload import Directives, parse_directives
@@ -185,25 +185,35 @@ class Routes:
         found = rendition.media(file)
         if isinstance(found, int):
             return self._hold(caller, feed, lambda: rendition.hold_part(found, caller))
+        if found is None and not feed.caught_up:  # a process that has just begun to follow does not know yet
+            return self._hold(caller, feed, lambda: feed.hold_early(self._again(caller, request)))
         if found is None:
             return UNKNOWN_MEDIA
         asked = request.headers.get("range") if request.method == "GET" else ""
-        if isinstance(found, SpooledSegment):
+        if isinstance(found, Kept):
             return self._rewound(caller, feed, rendition, found, asked)
         return ranged(found, asked) if asked else found
 
+    def _again(self, caller: Caller, request: RequestHead) -> Callable[[], None]:
+        def serve() -> None:
+            response = self.serve(caller, request)
+            if response is not None:
+                caller.answer(response)
+
+        return serve
+
     def _rewound(
-        self, caller: Caller, feed: BroadcastFeed, rendition: RenditionFeed, place: SpooledSegment, asked: str
+        self, caller: Caller, feed: BroadcastFeed, rendition: RenditionFeed, kept: Kept, asked: str
     ) -> Response | None:
         archive, broadcast_id = self._archive, feed.record.broadcast_id
         if archive is None:
             return UNKNOWN_MEDIA
-        found = archive.get(broadcast_id, rendition, place)
+        found = archive.get(broadcast_id, rendition, kept)
         if found is not None:
             return ranged(found, asked) if asked else found
-        if archive.is_busy(broadcast_id, rendition, place):
+        if archive.is_busy(broadcast_id, rendition, kept):
             return _FULL
-        return self._hold(caller, feed, lambda: archive.hold(broadcast_id, rendition, place, asked, caller))
+        return self._hold(caller, feed, lambda: archive.hold(broadcast_id, rendition, kept, asked, caller))
 
     def _expected(self, feed: BroadcastFeed, name: str) -> RenditionFeed | None:
         """A rendition that will come: promised by the broadcast's record."""

@@ -2,9 +2,10 @@
 
 import bisect
 import dataclasses
+from typing import NamedTuple
 
 from appliance.contracts.spool import SegmentFlag, SpooledSegment
-from edge.protocols.fmp4 import FragmentError, first_sample_end
+from edge.protocols.fmp4 import FragmentError, key_frame_end
 
 MICRO = 1_000_000
 
@@ -65,7 +66,7 @@ class StoredSegment:
             if not self.has_media or not self.parts or not self.parts[0].chunks:
                 return 0
             try:
-                self.first_key = first_sample_end(self.parts[0].chunks[0])
+                self.first_key = key_frame_end(self.parts[0].chunks[0])
             except FragmentError:
                 self.first_key = 0
         return self.first_key
@@ -85,6 +86,18 @@ def recalled(place: SpooledSegment, *, discontinuity: bool) -> StoredSegment:
         released=True,
         place=place,
     )
+
+
+class Kept(NamedTuple):
+    """Something of the spool that is asked for: a segment, or only its first picture."""
+
+    place: SpooledSegment
+    picture: bool = False
+
+    @property
+    def file(self) -> str:
+        """Its name in URIs."""
+        return f"{'k' if self.picture else 's'}{self.place.msn}.m4s"
 
 
 class Discontinuities:

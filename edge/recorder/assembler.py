@@ -4,7 +4,7 @@ import dataclasses
 
 from appliance.contracts.media import ChunkFlag, ChunkHeader
 from appliance.contracts.spool import SegmentFlag
-from edge.protocols.fmp4 import FragmentError, first_sample_end
+from edge.protocols.fmp4 import FragmentError, key_frame_end
 
 
 @dataclasses.dataclass(slots=True)
@@ -85,6 +85,6 @@ def _begin(header: ChunkHeader) -> FinishedSegment:
 
 def _key_size(chunk: bytes) -> int:
     try:
-        return first_sample_end(chunk)
+        return key_frame_end(chunk)
     except FragmentError:
         return 0

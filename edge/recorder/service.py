@@ -27,8 +27,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _EVERY_S = 1.0
-_TRIM_EVERY_S = 5.0
-_SETTLE_S = 5.0  # record and log travel apart: the last chunks may come after the end was announced
+_TRIM_EVERY = 5  # writings
+_SETTLE = 5  # writings; record and log travel apart: the last chunks may come after the end was announced
 _WAITING_BYTES = 128 << 20  # beyond it the log is not read on: it keeps what is not read for some minutes
 _SEGMENTS = counter("nearcast_recorder_segments_total", "Segments written to the spool.")
 _BYTES = counter("nearcast_recorder_bytes_total", "Bytes written to the spool.")
@@ -41,8 +41,16 @@ class RecorderService:
     """Built, started and stopped by `edge.app`. Events counted: bad_chunk, disk_failed, dropped_early."""
 
     def __init__(
-        self, settings: RecorderSettings, *, local: Bus, folder: Path, on_failure: Callable[[BaseException], None]
+        self,
+        settings: RecorderSettings,
+        *,
+        local: Bus,
+        folder: Path,
+        on_failure: Callable[[BaseException], None],
+        every_s: float = _EVERY_S,
     ) -> None:
+        """`every_s`: how often what is finished is written, all of it at once."""
+        self._every_s = every_s
         self._local = local
         self._live = Replica(local, LIVE_BUCKET, self._live_changed)
         # A segment must be readable for a window's length after it has left the playlist (6.2.2).
@@ -131,16 +139,16 @@ class RecorderService:
 
     async def _write_for_ever(self) -> None:
         loop = asyncio.get_running_loop()
-        backoff = Backoff(1.0, 15.0)
+        backoff = Backoff(self._every_s, 15.0)
         trim_at = 0.0
         while True:
-            await asyncio.sleep(_EVERY_S)
+            await asyncio.sleep(self._every_s)
             self._end_broadcasts(loop.time())
             try:
                 await self._write()
                 if loop.time() >= trim_at:
                     await self._trim()
-                    trim_at = loop.time() + _TRIM_EVERY_S
+                    trim_at = loop.time() + _TRIM_EVERY * self._every_s
                 backoff.reset()
             except OSError as error:
                 _EVENTS.labels("disk_failed").inc()
@@ -150,7 +158,7 @@ class RecorderService:
 
     def _end_broadcasts(self, now: float) -> None:
         """The last segment of a broadcast that is over may never be closed by its publisher."""
-        over = {name for name, since in self._ended.items() if now - since >= _SETTLE_S}
+        over = {name for name, since in self._ended.items() if now - since >= _SETTLE * self._every_s}
         for place, assembler in list(self._assemblers.items()):
             if place[0] in over:
                 self._queue(place, assembler.finish())

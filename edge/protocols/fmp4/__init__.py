@@ -8,7 +8,8 @@ no edit lists. Reading never raises anything but FragmentError.
 from edge.protocols.fmp4.fragment import fragment
 from edge.protocols.fmp4.init import init_segment
 from edge.protocols.fmp4.init_reader import read_init
-from edge.protocols.fmp4.reader import Fragment, FragmentError, first_sample_end, read_fragments
+from edge.protocols.fmp4.key_frame import key_fragment, key_frame_end
+from edge.protocols.fmp4.reader import Fragment, FragmentError, read_fragments
 from edge.protocols.fmp4.track import AudioTrack, InitTrack, Payload, Sample, VideoTrack
 
 __all__ = [
@@ -19,9 +20,10 @@ __all__ = [
     "Payload",
     "Sample",
     "VideoTrack",
-    "first_sample_end",
     "fragment",
     "init_segment",
+    "key_fragment",
+    "key_frame_end",
     "read_fragments",
     "read_init",
 ]

@@ -71,19 +71,19 @@ def read_fragments(data: bytes | memoryview) -> list[Fragment]:
     return fragments
 
 
-def first_sample_end(data: bytes | memoryview) -> int:
-    """Bytes from the beginning of a fragment to the end of its first sample, when that is a sync sample; else 0.
+def read_first_sample(data: bytes | memoryview) -> Fragment:
+    """The fragment that `data` begins with, with its first sample only: what follows that may be missing.
 
-    So much of a segment shows its first picture: what EXT-X-BYTERANGE of an I-frame playlist names
-    (draft-pantos-hls-rfc8216bis, 4.4.3.6). FragmentError when the data does not begin with moof and mdat.
+    FragmentError when the data does not begin with a moof, or ends before the sample does.
     """
     view = memoryview(data)
-    ends = [end for _, (_, _, _, end) in zip(range(2), boxes(view, 0, len(view)), strict=False)]
-    fragments = read_fragments(view[: ends[1]]) if len(ends) == 2 else []
-    if not fragments or not fragments[0].samples:
-        raise FragmentError("not a fragment with a sample")
-    first = fragments[0].samples[0]
-    return ends[0] + 8 + len(first.data) if first.key else 0
+    size = int.from_bytes(view[:4], "big")
+    for kind, start, body_start, end in boxes(view, 0, min(size, len(view))):
+        if kind == b"moof":
+            found = _moof(view, start, body_start, end, 1, first_only=True)
+            if found.samples:
+                return found
+    raise FragmentError("not the beginning of a fragment with a sample")
 
 
 def boxes(view: memoryview, start: int, end: int) -> Iterator[tuple[bytes, int, int, int]]:
@@ -104,7 +104,9 @@ def boxes(view: memoryview, start: int, end: int) -> Iterator[tuple[bytes, int, 
         start += size
 
 
-def _moof(view: memoryview, moof_start: int, start: int, end: int, limit: int) -> Fragment:
+def _moof(
+    view: memoryview, moof_start: int, start: int, end: int, limit: int, *, first_only: bool = False
+) -> Fragment:
     sequence = 0
     traf: tuple[int, int] | None = None
     for kind, _, body, stop in boxes(view, start, end):
@@ -116,10 +118,12 @@ def _moof(view: memoryview, moof_start: int, start: int, end: int, limit: int) -
             traf = (body, stop)
     if traf is None:
         raise FragmentError("a moof without a track fragment")
-    return _traf(view, moof_start, traf, sequence, limit)
+    return _traf(view, moof_start, traf, sequence, limit, first_only=first_only)
 
 
-def _traf(view: memoryview, moof_start: int, traf: tuple[int, int], sequence: int, limit: int) -> Fragment:
+def _traf(
+    view: memoryview, moof_start: int, traf: tuple[int, int], sequence: int, limit: int, *, first_only: bool
+) -> Fragment:
     defaults = _Defaults(0, 0, 0, 0)
     dts = base_dts = 0
     samples: list[Sample] = []
@@ -129,8 +133,10 @@ def _traf(view: memoryview, moof_start: int, traf: tuple[int, int], sequence: in
         elif kind == b"tfdt":
             words = _Words(view[body:stop])
             base_dts = dts = words.u64() if words.u32() >> 24 else words.u32()
-        elif kind == b"trun":
-            run = _trun(view, moof_start, view[body:stop], defaults, dts, limit - len(samples))
+        elif kind == b"trun" and not (first_only and samples):
+            run = _trun(
+                view, moof_start, view[body:stop], defaults, dts, limit - len(samples), first_only=first_only
+            )
             samples.extend(run)
             dts = samples[-1].end if samples else dts
     return Fragment(defaults.track_id, sequence, base_dts, samples)
@@ -150,11 +156,18 @@ def _tfhd(words: _Words) -> _Defaults:
 
 
 def _trun(
-    view: memoryview, moof_start: int, body: memoryview, defaults: _Defaults, dts: int, limit: int
+    view: memoryview,
+    moof_start: int,
+    body: memoryview,
+    defaults: _Defaults,
+    dts: int,
+    limit: int,
+    *,
+    first_only: bool,
 ) -> list[Sample]:
     words = _Words(body)
     flags = words.u32() & 0xFFFFFF
-    count = words.u32()
+    count = min(words.u32(), 1) if first_only else words.u32()
     if count > limit:
         raise FragmentError("too many samples")
     at = moof_start + (words.u32() if flags & _DATA_OFFSET else 0)

@@ -34,7 +34,6 @@ class Segment:
     gap: bool = False
     map_uri: str = ""
     parts: tuple[Part, ...] = ()
-    byte_range: tuple[int, int] | None = None  # length and offset of what is meant of the resource
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -150,8 +149,6 @@ def _segment(segment: Segment, out: list[str]) -> None:
         out.append(f"#EXT-X-PART:DURATION={seconds(part.duration_us)},URI={quoted(part.uri)}{independent}{gap}")
     if segment.duration_us is not None:
         out.append(f"#EXTINF:{seconds(segment.duration_us)},")
-        if segment.byte_range is not None:
-            out.append(f"#EXT-X-BYTERANGE:{segment.byte_range[0]}@{segment.byte_range[1]}")
         out.append(segment.uri)
 
 

@@ -39,7 +39,6 @@ class _Reader:
             "#EXT-X-GAP": lambda _: self._apply(gap=True),
             "#EXT-X-MAP": lambda value: self._apply(map_uri=need(parse_attributes(value), "URI")),
             "#EXT-X-PROGRAM-DATE-TIME": lambda value: self._apply(pdt_ms=parse_date(value)),
-            "#EXT-X-BYTERANGE": self._byte_range,
             "#EXT-X-PART": self._part,
             "#EXTINF": self._extinf,
             "#EXT-X-PRELOAD-HINT": self._hint,
@@ -67,13 +66,6 @@ class _Reader:
         if self.parts:
             raise PlaylistError("a tag of a segment stands after its first part")
         self.pending = dataclasses.replace(self.pending, **changes)  # type: ignore[arg-type] # names are ours
-        self.touched = True
-
-    def _byte_range(self, value: str) -> None:
-        length, _, offset = value.partition("@")
-        self.pending = dataclasses.replace(
-            self.pending, byte_range=(parse_integer(length), parse_integer(offset or "0"))
-        )
         self.touched = True
 
     def _part(self, value: str) -> None:

@@ -21,6 +21,7 @@ from appliance.contracts.media import (
 from appliance.contracts.pictures import StoredPicture
 from appliance.contracts.subjects import broadcast_key, media, rendition_key, token_key
 from appliance.runtime.bus import Entry, LogMessage
+from edge.origin.archive import Archive
 from edge.origin.catalogue import Catalogue
 from edge.origin.channels import Channels
 from edge.origin.config import OriginConfig
@@ -268,9 +269,14 @@ class Origin:
         self.store = PartStore(config.store_bytes, self.tally)
         self.skew = 0.0
         clock = loop.time
+        self.archive = None
+        if config.spool is not None:
+            self.archive = Archive(
+                config.spool, tally=self.tally, deliver=deliverer(loop), most_bytes=config.archive_bytes
+            )
         self.catalogue = Catalogue(
-            config=config, log=self.log, channels=channels, store=self.store, tally=self.tally,
-            deliver=deliverer(loop), clock=lambda: clock() + self.skew,
+            archive=self.archive, config=config, log=self.log, channels=channels, store=self.store,
+            tally=self.tally, deliver=deliverer(loop), clock=lambda: clock() + self.skew,
         )  # fmt: skip
         self.events = EventStream(self.catalogue.channels_document, config.event_clients)
         self.health = HealthStream(
@@ -288,7 +294,8 @@ class Origin:
         self.ready = True
         routes = Routes(
             catalogue=self.catalogue, pages=Pages(config.pages), events=self.events, health=self.health,
-            thumbs=self.thumbs, tally=self.tally, clock=clock, is_ready=lambda: self.ready, handoffs=handoffs or {},
+            thumbs=self.thumbs, archive=self.archive, tally=self.tally, clock=clock,
+            is_ready=lambda: self.ready, handoffs=handoffs or {},
         )  # fmt: skip
         self.server = OriginServer(config=config, routes=routes, tally=self.tally, on_tick=self._tick)
         self.video, self.audio = Chunks(), Chunks()
@@ -324,6 +331,8 @@ class Origin:
     async def close(self):
         await self.catalogue.close()
         await self.thumbs.close()
+        if self.archive is not None:
+            await self.archive.close()
         await self.server.stop()
         for client in self._clients:
             client.writer.close()

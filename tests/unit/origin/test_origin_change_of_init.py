@@ -7,9 +7,9 @@ from appliance.contracts.media import CHUNK_HEADER, ChunkFlag, ChunkHeader, Init
 from appliance.contracts.subjects import media
 from edge.origin.config import OriginConfig
 from edge.origin.feed import BroadcastFeed
-from edge.origin.playlists import Face
 from edge.origin.metrics import Tally
 from edge.origin.part_store import PartStore
+from edge.origin.playlists import Face
 from edge.protocols.hls import media_parser
 from edge.protocols.hls.media import MediaPlaylist
 from edge.protocols.hls.reload import Directives

@@ -230,7 +230,6 @@ segment_values = st.builds(
     st.booleans(),
     st.just("") | names,
     st.lists(part_values, max_size=3).map(tuple),
-    st.none() | st.tuples(st.integers(0, 10**9), st.integers(0, 10**9)),
 )
 open_values = st.builds(
     Segment,

@@ -112,9 +112,9 @@ def test_what_is_too_old_goes(tmp_path):
     kept = spool(tmp_path, keep_s=60)
     kept.write({("b1", "source"): finished(*range(80))})
     assert kept.trim(PDT_US + 31 * 2_000_000 + 60_000_000) == 0
-    assert list(stored(tmp_path / "b1/source"))[0] == 0
+    assert next(iter(stored(tmp_path / "b1/source"))) == 0
     assert kept.trim(PDT_US + 31 * 2_000_000 + 60_000_001) == 0
-    assert list(stored(tmp_path / "b1/source"))[0] == 32
+    assert next(iter(stored(tmp_path / "b1/source"))) == 32
 
 
 def test_the_oldest_of_all_goes_when_it_is_too_much(tmp_path):
@@ -123,8 +123,8 @@ def test_the_oldest_of_all_goes_when_it_is_too_much(tmp_path):
     before = kept.held_bytes
     assert kept.trim(PDT_US) == 1
     assert kept.held_bytes < before
-    assert list(stored(tmp_path / "b1/source"))[0] == 32, "the older one"
-    assert list(stored(tmp_path / "b2/source"))[0] == 20
+    assert next(iter(stored(tmp_path / "b1/source"))) == 32, "the older one"
+    assert next(iter(stored(tmp_path / "b2/source"))) == 20
 
 
 def test_room_is_left_on_the_disk(tmp_path):
