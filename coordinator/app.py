@@ -29,6 +29,8 @@ from coordinator.directory import Directory
 from coordinator.endpoints import Endpoints
 from coordinator.keys import routes as key_routes
 from coordinator.keys.service import Keys
+from coordinator.markers import routes as marker_routes
+from coordinator.markers.service import Markers
 from coordinator.playback import routes as playback_routes
 from coordinator.playback.service import PlaybackService
 from coordinator.ports import Hub, PullConsumer
@@ -75,6 +77,7 @@ def build(
         *broadcast_routes.routes(broadcasts),
         *playback_routes.routes(PlaybackService(broadcasts, endpoints)),
         *chat_routes.routes(chat),
+        *marker_routes.routes(Markers(units, broadcasts, endpoints, hub, config.chat_timeout_s)),
         *configuration_routes.routes(ClientConfigurations(endpoints, now_ms)),
     ]
     app = _application(config, units, accounts, routes)

@@ -75,6 +75,11 @@ def ingest_capture(edge_id: str) -> str:
     return f"ctl.{edge_id}.ingest.capture"
 
 
+def ingest_moment(edge_id: str) -> str:
+    """Request subject in FED of every ingest process; the one that writes the broadcast marks the moment."""
+    return f"ctl.{edge_id}.ingest.moment"
+
+
 def room_changed(edge_id: str) -> str:
     """Core subject: room state made on this edge, for its own gateways (moderation, modes)."""
     return f"room.{edge_id}"
@@ -87,6 +92,11 @@ def broadcast_key(broadcast_id: str) -> str:
 
 def rendition_key(broadcast_id: str, rendition: str) -> str:
     return f"rendition.{broadcast_id}.{rendition}"
+
+
+def moments_key(broadcast_id: str) -> str:
+    """What happened in a broadcast (appliance.contracts.moments)."""
+    return f"moments.{broadcast_id}"
 
 
 def notice_key(channel_id: str) -> str:

@@ -37,6 +37,7 @@ from appliance.runtime.replica import Replica
 from appliance.runtime.settings import Settings
 from appliance.runtime.tasks import Tasks
 from edge.ingest.keys import channel_of
+from edge.ingest.moments import MomentBook
 from edge.ingest.records import Records
 from edge.ingest.rendition import ResumePoint
 
@@ -83,6 +84,7 @@ class Broadcasts:
         self._by_channel: dict[str, Broadcast] = {}
         self._renditions: dict[tuple[str, str], Rendition] = {}
         self._graces: dict[str, asyncio.Task[None]] = {}
+        self.moments = MomentBook(live, records)
         self._log = get_logger("ingest.broadcasts")
 
     def recover(self) -> None:
@@ -109,6 +111,8 @@ class Broadcasts:
                 continue
             if broadcast.state is BroadcastState.ENDED and broadcast.changed_at_ms < limit_ms:
                 self._records.delete(key)
+                if self._live.get(subjects.moments_key(broadcast.broadcast_id)) is not None:
+                    self._records.delete(subjects.moments_key(broadcast.broadcast_id))
                 for rendition, _ in self._live.items(f"rendition.{broadcast.broadcast_id}."):
                     self._records.delete(rendition)
 
@@ -196,9 +200,14 @@ class Broadcasts:
         self._by_channel.pop(broadcast.channel_id, None)
         for name in (SOURCE, AUDIO):
             self._renditions.pop((broadcast.broadcast_id, name), None)
+        self.moments.forget(broadcast.broadcast_id)
         if was_live:
             self._emit(broadcast, BroadcastEventKind.ENDED, detail)
         self._log.info("broadcast_ended", broadcast=broadcast.broadcast_id, detail=detail)
+
+    def look(self, broadcast: Broadcast) -> None:
+        """What its channel says of it may have changed."""
+        self.moments.look(broadcast, channel_of(self._directory, broadcast.channel_id))
 
     # --- choosing
 

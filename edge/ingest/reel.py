@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from edge.ingest.inputs import CodecError, VideoInput
 from edge.protocols.flv import FlvError, TagKind, parse_audio, parse_video
-from edge.protocols.rtmp import AudioData, Event, Metadata, VideoData
+from edge.protocols.rtmp import AudioData, Cue, Event, Metadata, VideoData
 
 _KEEP_US = 12_000_000
 _KEEP_BYTES = 32 << 20
@@ -64,7 +64,7 @@ class Reel:
         held = Held(event, arrived_us, digest, is_key, self._number, bool(_configures(event)))
         self._held.append(held)
         self._bytes += _size(event)
-        if not isinstance(event, Metadata):
+        if not isinstance(event, Metadata | Cue):
             self.last_us = arrived_us
         if is_key:
             self.key_us = arrived_us

@@ -13,6 +13,7 @@ from edge.protocols.rtmp import (
     AudioData,
     Closed,
     Connected,
+    Cue,
     Event,
     Metadata,
     PublishRequested,
@@ -27,7 +28,7 @@ _CLOSE_S = 2.0
 _PAUSE_S = 30.0  # back-pressure for longer than that: another connection may fare better
 _EARLY = 1000  # media messages of encoders that do not wait for the answer to publish
 _WORTH_WAITING, _AT_ONCE = 4096, 1 << 16  # bytes of a message that are waited for
-_OFFERED = (VideoData, AudioData, Metadata)
+_OFFERED = (VideoData, AudioData, Metadata, Cue)
 _TCP_INFO_SIZE, _TCP_INFO_RTT = 104, 68  # struct tcp_info of tcp(7): tcpi_rtt, microseconds
 
 RECEIVED = Tally(counter("nearcast_ingest_received_bytes_total", "Bytes received from encoders."))

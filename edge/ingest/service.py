@@ -8,6 +8,8 @@ import msgspec
 
 from appliance.contracts import subjects
 from appliance.contracts.directory import KeyRecord
+from appliance.contracts.media import Broadcast
+from appliance.contracts.moments import MomentKind, MomentRequest, plain
 from appliance.contracts.session import CaptureRequest, ReleaseRequest
 from appliance.runtime.appender import Appender
 from appliance.runtime.bus import Bus, BusMessage, Subscription
@@ -60,6 +62,7 @@ class IngestService:
         self.port = 0
         self._settings = settings
         self._local = local
+        self._fed = fed
         self._appender = appender
         self._tls = tls
         self._tasks = tasks
@@ -109,6 +112,8 @@ class IngestService:
             (subjects.ingest_capture(node.edge_id), self._on_capture),
         ):
             self._subscriptions.append(await self._local.subscribe(subject, handler))
+        moment = subjects.ingest_moment(node.edge_id)
+        self._subscriptions.append(await self._fed.subscribe(moment, self._on_moment))
         self.port = await self._listener.listen(node.host, ports.rtmp)
         if self._tls is not None:
             await self._listener.listen(node.host, ports.rtmps, self._tls.context)
@@ -160,6 +165,11 @@ class IngestService:
         while True:
             await asyncio.sleep(_MEASURE_S)
             _flush_tallies()
+            for broadcast in self._on_air():
+                self._broadcasts.look(broadcast)
+
+    def _on_air(self) -> list[Broadcast]:
+        return [session.broadcast for session in self.gate.sessions if session.broadcast is not None]
 
     def _new_session(
         self, key: KeyRecord, key_hash: str, publisher: Publisher, predecessor: PublisherSession | None
@@ -188,6 +198,17 @@ class IngestService:
         if rival is not None and rival.is_active:
             await rival.step_back()
         await message.reply(b"done")
+
+    async def _on_moment(self, message: BusMessage) -> None:
+        """The streamer marks what is on the air. Only who writes the broadcast answers."""
+        try:
+            wanted = msgspec.json.decode(message.data, type=MomentRequest)
+        except msgspec.DecodeError:
+            return
+        for broadcast in self._on_air():
+            if broadcast.broadcast_id == wanted.broadcast_id and plain(wanted.text):
+                moment = self._broadcasts.moments.add(broadcast, MomentKind.MARKER, wanted.text)
+                await message.reply(msgspec.json.encode(moment))
 
     async def _on_capture(self, message: BusMessage) -> None:
         """A supporter wants to see what an encoder sends. Only who has it answers."""

@@ -16,7 +16,7 @@ from appliance.contracts import subjects
 from appliance.contracts.directory import KeyRecord
 from appliance.contracts.errors import UnavailableError
 from appliance.contracts.events import PublisherReport
-from appliance.contracts.media import Problem
+from appliance.contracts.media import Broadcast, Problem
 from appliance.contracts.session import SessionRecord
 from appliance.runtime.backoff import Backoff
 from appliance.runtime.clock import now_ms
@@ -90,6 +90,11 @@ class PublisherSession:
     def is_active(self) -> bool:
         """Whether its media goes into the log."""
         return self._writer is not None
+
+    @property
+    def broadcast(self) -> Broadcast | None:
+        """What it writes, while it does."""
+        return self._writer.broadcast if self._writer is not None else None
 
     # --- the publisher's calls
 

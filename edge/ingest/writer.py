@@ -26,7 +26,7 @@ from edge.ingest.rendition import Append
 from edge.ingest.shared import Join
 from edge.media.health import Health
 from edge.media.ladder import Contribution, SourceDescription, ladder_of
-from edge.protocols.rtmp import AudioData, Event, Metadata, VideoData
+from edge.protocols.rtmp import AudioData, Cue, Event, Metadata, VideoData
 
 _FLUSH_S = 10.0
 _PLAYABLE_SOUND = "mp4a."  # RFC 6381; other sound is made into AAC by the transcoder
@@ -94,6 +94,8 @@ class BroadcastWriter:
             appends = packager.audio(event.timestamp, event.body, now_us=now_us)
         elif isinstance(event, Metadata):
             packager.metadata(event.values)
+        elif isinstance(event, Cue):
+            self._broadcasts.moments.cue(self.broadcast, event.text, now_us // 1000)
         if appends:
             self._append_all(appends)
         if appends or packager.revision != self._revision:

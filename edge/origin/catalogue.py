@@ -15,6 +15,7 @@ import msgspec
 from appliance.contracts.directory import ChannelRecord
 from appliance.contracts.health import HealthReport
 from appliance.contracts.media import Broadcast, BroadcastState, Rendition
+from appliance.contracts.moments import Moment, Moments
 from appliance.contracts.session import SessionRecord
 from appliance.contracts.subjects import MEDIA_STREAM, media_of
 from appliance.contracts.transcode import RungsRecord
@@ -72,6 +73,7 @@ class Catalogue:
         self._on_failure = on_failure
         self._broadcasts: dict[str, Broadcast] = {}
         self._renditions: dict[str, dict[str, Rendition]] = {}
+        self._moments: dict[str, list[Moment]] = {}  # what happened in a broadcast
         self._rungs: dict[str, RungsRecord] = {}  # how those of a broadcast run
         self._sessions: dict[str, SessionRecord] = {}  # of publishers that are connected, by channel and slot
         self._health: dict[str, bytes] = {}  # newest report as JSON, by channel id
@@ -94,6 +96,8 @@ class Catalogue:
                 self._rendition_changed(broadcast_id, name, None if value is None else _read(value, Rendition))
             elif kind == "rungs":
                 self._rungs_changed(rest, None if value is None else _read(value, RungsRecord))
+            elif kind == "moments":
+                self._moments_changed(rest, None if value is None else _read(value, Moments))
             elif kind == "health":
                 self._health_changed(rest, value)
             elif kind == "session":
@@ -147,6 +151,15 @@ class Catalogue:
         followed = self._followed.get(broadcast_id)
         if followed is not None:
             followed.feed.set_rungs(record, self._clock())
+
+    def _moments_changed(self, broadcast_id: str, record: Moments | None) -> None:
+        if record is None:
+            self._moments.pop(broadcast_id, None)
+            return
+        self._moments[broadcast_id] = record.moments
+        followed = self._followed.get(broadcast_id)
+        if followed is not None:
+            followed.feed.set_moments(record.moments)
 
     def _health_changed(self, channel_id: str, value: bytes | None) -> None:
         if value is None:
@@ -219,6 +232,7 @@ class Catalogue:
         for rendition in self._renditions.get(record.broadcast_id, {}).values():
             feed.set_rendition(rendition, now)
         feed.set_rungs(self._rungs.get(record.broadcast_id), now)
+        feed.set_moments(self._moments.get(record.broadcast_id, []))
         if record.state is BroadcastState.ENDED:
             feed.end_soon(now)
         followed = self._followed[record.broadcast_id] = _Followed(feed, Tasks(self._on_failure))

@@ -17,6 +17,7 @@ from appliance.contracts.media import (
     ChunkHeader,
     Rendition,
 )
+from appliance.contracts.moments import Moment
 from appliance.contracts.transcode import RungsRecord
 from edge.origin import playlists
 from edge.origin.archive import News
@@ -56,6 +57,7 @@ class BroadcastFeed:
         self.renditions: dict[str, RenditionFeed] = {}
         self.viewers = ViewerCount()
         self.demand = RenditionDemand()
+        self.moments: list[Moment] = []
         self._withdrawn: frozenset[str] = frozenset()  # rungs that are gaps for now: not offered
         self._resting: frozenset[str] = frozenset()  # rungs that are gaps until they are asked for
         self.last_request = now
@@ -107,6 +109,10 @@ class BroadcastFeed:
         self._withdrawn = record.withdrawn() if record is not None else frozenset()
         self._resting = record.resting() if record is not None else frozenset()
         self._release_multivariant(now)
+
+    def set_moments(self, moments: list[Moment]) -> None:
+        """What happened in the broadcast: told with the next update of each playlist."""
+        self.moments = moments
 
     def rendition(self, name: str) -> RenditionFeed | None:
         """The rendition of that name, begun when it is new; None when there are too many."""

@@ -1,8 +1,10 @@
 """The playlists of one rendition as answers: built once per update and kind of question, however many ask."""
 
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 
 from appliance.contracts.media import Broadcast
+from appliance.contracts.moments import Moment
 from edge.origin import playlists
 from edge.origin.playlists import Face
 from edge.origin.responses import PLAYLIST_TYPE, Response, long_text
@@ -17,10 +19,11 @@ Others = Callable[[], Mapping[str, RenditionWindow]]
 
 
 class PlaylistAnswers:
-    """`others`: the windows of the renditions to report on."""
+    """`others`: the windows of the renditions to report on; `moments`: what happened in the broadcast."""
 
-    def __init__(self, others: Others) -> None:
+    def __init__(self, others: Others, moments: Callable[[], Sequence[Moment]] = tuple) -> None:
         self._others = others
+        self._moments = moments
         self._built: dict[Kind, Response] = {}
         self._settled = {
             Face.LIVE: SettledLines(playlists.settled_segment),
@@ -42,12 +45,20 @@ class PlaylistAnswers:
         face, blocking, skip, gzip = kind
         first = 0 if face is Face.CLASSIC else playlists.skippable(window, broadcast)
         playlist = self._playlist(window, broadcast, face, first)
+        moments = self._moments()
+        if moments:
+            head_ms = self._head_ms(window, playlist)
+            playlist = dataclasses.replace(playlist, date_ranges=playlists.date_ranges(moments, head_ms))
         if skip and first:
             playlist = skipping(playlist, first)
         settled = [] if skip or not first else self._settled[face].pieces(window, first)
         pieces = [Piece(render_head(playlist)), *settled, Piece(render_tail(playlist))]
         cache = _cache(broadcast, blocking=blocking, ended=window.ended)
         return long_text("playlist", PLAYLIST_TYPE, cache, pieces, gzip=gzip)
+
+    def _head_ms(self, window: RenditionWindow, playlist: MediaPlaylist) -> int:
+        head = window.segments[playlist.media_sequence - window.segments[0].msn]
+        return head.pdt_us // 1000
 
     def _playlist(self, window: RenditionWindow, broadcast: Broadcast, face: Face, first: int) -> MediaPlaylist:
         if face is Face.CLASSIC:

@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from appliance.contracts.media import Broadcast, Init, Rendition
+from appliance.contracts.moments import Moment
 from edge.origin.stored import MICRO, StoredPart, StoredSegment
 from edge.origin.window import RenditionWindow
-from edge.protocols.hls.media import MediaPlaylist, Part, RenditionReport, Segment, ServerControl
+from edge.protocols.hls.media import DateRange, MediaPlaylist, Part, RenditionReport, Segment, ServerControl
 from edge.protocols.hls.multivariant import AudioRendition, IFrameVariant, MultivariantPlaylist, Variant
 from edge.protocols.hls.reload import WHOLE
 
@@ -48,6 +49,15 @@ def skippable(window: RenditionWindow, broadcast: Broadcast) -> int:
     if window.ended:
         return 0
     return window.ended_before(server_control(broadcast).can_skip_until_us)
+
+
+def date_ranges(moments: Iterable[Moment], head_ms: int) -> tuple[DateRange, ...]:
+    """What happened since `head_ms`, the date of a playlist's first segment (4.4.5.1)."""
+    return tuple(
+        DateRange(moment.moment_id, f"nearcast.{moment.kind}", moment.at_ms, (("X-TEXT", moment.text),))
+        for moment in moments
+        if moment.at_ms >= head_ms
+    )
 
 
 def media_playlist(

@@ -33,7 +33,7 @@ class RenditionFeed:
         self.name = name
         self.store = store
         self._feed = feed
-        self._answers = PlaylistAnswers(lambda: feed.windows_except(name))
+        self._answers = PlaylistAnswers(lambda: feed.windows_except(name), lambda: feed.moments)
         self._media: dict[str, Response] = {}
         self._playlists: HeldRequests[PlaylistKey] = HeldRequests()
         self._parts: HeldRequests[int] = HeldRequests()

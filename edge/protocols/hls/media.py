@@ -56,6 +56,16 @@ class RenditionReport:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class DateRange:
+    """EXT-X-DATERANGE. `values` are further attributes by their names, which begin with X-; all are strings."""
+
+    id: str
+    class_name: str
+    start_ms: int
+    values: tuple[tuple[str, str], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class MediaPlaylist:
     """A media playlist. `skipped` > 0 makes it a delta update whose first segments are left out."""
 
@@ -71,6 +81,7 @@ class MediaPlaylist:
     reports: tuple[RenditionReport, ...] = ()
     ended: bool = False
     i_frames_only: bool = False
+    date_ranges: tuple[DateRange, ...] = ()
 
 
 def render(playlist: MediaPlaylist) -> bytes:
@@ -108,6 +119,7 @@ def render_tail(playlist: MediaPlaylist) -> bytes:
     out: list[str] = []
     for segment in playlist.segments:
         _segment(segment, out)
+    out += [_date_range(one) for one in playlist.date_ranges]
     if playlist.hint_uri:
         out.append(f"#EXT-X-PRELOAD-HINT:TYPE=PART,URI={quoted(playlist.hint_uri)}")
     for report in playlist.reports:
@@ -150,6 +162,14 @@ def _segment(segment: Segment, out: list[str]) -> None:
     if segment.duration_us is not None:
         out.append(f"#EXTINF:{seconds(segment.duration_us)},")
         out.append(segment.uri)
+
+
+def _date_range(one: DateRange) -> str:
+    values = "".join(f",{name}={quoted(value)}" for name, value in one.values)
+    return (
+        f"#EXT-X-DATERANGE:ID={quoted(one.id)},CLASS={quoted(one.class_name)},"
+        f"START-DATE={quoted(date(one.start_ms))}{values}"
+    )
 
 
 def length_us(playlist: MediaPlaylist) -> int:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable
 
 from edge.protocols.hls.errors import PlaylistError
-from edge.protocols.hls.media import MediaPlaylist, Part, RenditionReport, Segment, ServerControl
+from edge.protocols.hls.media import DateRange, MediaPlaylist, Part, RenditionReport, Segment, ServerControl
 from edge.protocols.hls.tags import lines_of, need, parse_attributes, parse_date, parse_integer, parse_seconds
 
 _ONCE = frozenset(
@@ -33,6 +33,7 @@ class _Reader:
         self.duration_us: int | None = None
         self.hint_uri = ""
         self.reports: list[RenditionReport] = []
+        self.date_ranges: list[DateRange] = []
         self.ended = False
         self._handlers: dict[str, Callable[[str], None]] = {
             "#EXT-X-DISCONTINUITY": lambda _: self._apply(discontinuity=True),
@@ -43,6 +44,7 @@ class _Reader:
             "#EXTINF": self._extinf,
             "#EXT-X-PRELOAD-HINT": self._hint,
             "#EXT-X-RENDITION-REPORT": self._report,
+            "#EXT-X-DATERANGE": self._date_range,
             "#EXT-X-ENDLIST": self._endlist,
         }
 
@@ -108,6 +110,17 @@ class _Reader:
             )
         )
 
+    def _date_range(self, value: str) -> None:
+        attributes = parse_attributes(value)
+        self.date_ranges.append(
+            DateRange(
+                need(attributes, "ID"),
+                attributes.get("CLASS", ""),
+                parse_date(need(attributes, "START-DATE")),
+                tuple((name, text) for name, text in attributes.items() if name.startswith("X-")),
+            )
+        )
+
     def _endlist(self, _: str) -> None:
         self.ended = True
 
@@ -156,5 +169,6 @@ def parse(data: bytes) -> MediaPlaylist:
         hint_uri=reader.hint_uri,
         reports=tuple(reader.reports),
         ended=reader.ended,
+        date_ranges=tuple(reader.date_ranges),
         i_frames_only="#EXT-X-I-FRAMES-ONLY" in reader.head,
     )

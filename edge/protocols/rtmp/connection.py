@@ -20,6 +20,7 @@ from edge.protocols.rtmp.events import (
     AudioData,
     Closed,
     Connected,
+    Cue,
     Event,
     Metadata,
     PublishRequested,
@@ -35,6 +36,8 @@ _CHUNK_SIZE = 4096
 _STREAM_ID = 1
 _CONTROL, _COMMAND, _STATUS = 2, 3, 5  # chunk streams
 _MAX_QUIRK_KINDS = 64
+_CUE_NAMES = ("onCuePoint", "onTextData")
+_CUE_AT_MOST = 1000  # characters
 _MEDIA = (wire.VIDEO, wire.AUDIO)
 
 
@@ -256,12 +259,22 @@ class RtmpConnection:
         if not complete:
             self._quirk("metadata_not_readable")
         if "onMetaData" not in values:
+            self._cue(values)
             return
         if values[0] not in ("@setDataFrame", "onMetaData"):
             self._quirk("metadata_with_prefix")
         for value in values:
             if isinstance(value, dict):
                 self._events.append(Metadata(value))
+                return
+
+    def _cue(self, values: list[amf.AmfValue]) -> None:
+        """onCuePoint and onTextData as encoders send them: a string, or an object with a text or name."""
+        at = next((index for index, value in enumerate(values) if value in _CUE_NAMES), None)
+        for value in values[at + 1 :] if at is not None else []:
+            text = value.get("text") or value.get("name") if isinstance(value, dict) else value
+            if isinstance(text, str) and text:
+                self._events.append(Cue(text[:_CUE_AT_MOST]))
                 return
 
     # --- commands

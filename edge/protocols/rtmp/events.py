@@ -38,6 +38,12 @@ class Metadata(NamedTuple):
     values: Mapping[str, AmfValue]
 
 
+class Cue(NamedTuple):
+    """onCuePoint or onTextData: something that happens at this moment of the stream, in words."""
+
+    text: str
+
+
 class VideoData(msgspec.Struct, frozen=True, gc=False):
     """A video message: FLV video tag body and its 32-bit millisecond stamp."""
 
@@ -69,4 +75,6 @@ class Closed(NamedTuple):
     reason: str
 
 
-Event: TypeAlias = Connected | PublishRequested | Metadata | VideoData | AudioData | Unpublished | Quirk | Closed
+Event: TypeAlias = (
+    Connected | PublishRequested | Metadata | Cue | VideoData | AudioData | Unpublished | Quirk | Closed
+)

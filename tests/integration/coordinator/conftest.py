@@ -118,8 +118,11 @@ class FakeHub:
         self.consumers: dict[str, FakeConsumer] = {}
         self.posts: list[tuple[str, ChatPost]] = []
         self.answer: ChatPosted | None = None
+        self.answers: dict[str, bytes] = {}  # of other subjects
 
     async def request(self, subject: str, data: bytes, timeout_s: float = 2.0) -> bytes:
+        if subject in self.answers:
+            return self.answers[subject]
         self.posts.append((subject, msgspec.json.decode(data, type=ChatPost)))
         if self.answer is None:
             raise UnavailableError("nobody answered")

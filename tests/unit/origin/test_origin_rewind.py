@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from origin_fakes import BROADCAST, START_US, Chunks, broadcast, put_broadcast, put_rendition, rendition
 
 from appliance.contracts.media import BroadcastState, ChunkFlag, ChunkHeader
+from appliance.contracts.moments import Moment, MomentKind
 from appliance.contracts.spool import INDEX, SegmentFlag, SpooledSegment, volume_name
 from edge.origin import playlists
 from edge.origin.metrics import Tally
@@ -242,6 +243,24 @@ def test_a_rung_without_key_frames_has_no_i_frames_to_offer():
     target.recall(places(4))
     sound = playlists.multivariant(broadcast(), [(rendition("audio"), target)])
     assert sound.i_frames == ()
+
+
+def test_what_happened_is_in_every_playlist_that_begins_before_it():
+    target = window()
+    target.recall(places(20))
+    head_ms = START_US // 1000
+    moments = [
+        Moment(moment_id=str(second), kind=MomentKind.MARKER, at_ms=head_ms + 1000 * second, text=f"at {second}")
+        for second in (-1, 0, 30)
+    ]
+    builder = PlaylistAnswers(dict, lambda: moments)
+    for face in (Face.LIVE, Face.I_FRAMES, Face.CLASSIC):
+        text = b"".join(builder.get(target, broadcast(), (face, False, False, False)).body)
+        found = media_parser.parse(text).date_ranges
+        assert [one.id for one in found] == (["30"] if face is Face.CLASSIC else ["0", "30"])
+        assert (found[-1].class_name, found[-1].values) == ("nearcast.marker", (("X-TEXT", "at 30"),))
+    update = b"".join(builder.get(target, broadcast(), (Face.LIVE, True, True, False)).body)
+    assert [one.id for one in media_parser.parse(update).date_ranges] == ["0", "30"], "an update has all of them"
 
 
 # -- over HTTP

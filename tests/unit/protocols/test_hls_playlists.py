@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from edge.protocols.hls import media_parser, multivariant
 from edge.protocols.hls.errors import PlaylistError
 from edge.protocols.hls.media import (
+    DateRange,
     MediaPlaylist,
     Part,
     RenditionReport,
@@ -238,6 +239,8 @@ open_values = st.builds(
     st.none() | st.integers(0, 4 * 10**12),
     parts=st.lists(part_values, min_size=1, max_size=3).map(tuple),
 )
+extra = st.just(()) | st.tuples(st.tuples(st.just("X-A"), names))
+date_ranges = st.builds(DateRange, names, names, st.integers(0, 4 * 10**12), extra)
 controls = st.builds(ServerControl, st.just(True), durations, durations, durations)
 playlists = st.builds(
     MediaPlaylist,
@@ -257,6 +260,7 @@ playlists = st.builds(
     ),
     st.booleans(),
     st.booleans(),
+    st.lists(date_ranges, max_size=2).map(tuple),
 )
 
 

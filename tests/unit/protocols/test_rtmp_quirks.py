@@ -10,6 +10,7 @@ from edge.protocols.rtmp import (
     CapsEx,
     Closed,
     Connected,
+    Cue,
     Metadata,
     PublishRequested,
     Quirk,
@@ -364,6 +365,30 @@ def test_metadata_behind_any_prefix(values: tuple[amf.AmfValue, ...]) -> None:
     connection, encoder = publishing()
     connection.receive_data(encoder.metadata(*values), 0.0)
     assert Metadata({"width": 1.0}) in connection.events()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ("onTextData", {"text": "goal", "language": "en"}),
+        ("@setDataFrame", "onTextData", {"text": "goal"}),
+        ("onCuePoint", {"name": "goal", "time": 3.0, "type": "event"}),
+        ("onCuePoint", "goal"),
+    ],
+)
+def test_cues_of_encoders(values: tuple[amf.AmfValue, ...]) -> None:
+    connection, encoder = publishing()
+    connection.receive_data(encoder.metadata(*values), 0.0)
+    assert connection.events() == [Cue("goal")]
+
+
+@pytest.mark.parametrize(
+    "values", [("onTextData",), ("onCuePoint", {"time": 3.0}), ("onFI", {"text": "x"}), (3.0,)]
+)
+def test_data_that_says_nothing_is_passed_over(values: tuple[amf.AmfValue, ...]) -> None:
+    connection, encoder = publishing()
+    connection.receive_data(encoder.metadata(*values), 0.0)
+    assert connection.events() == []
 
 
 def test_metadata_with_wrong_count_and_no_end() -> None:
