@@ -11,12 +11,18 @@ from tests.media_tools.clips import Clip
 _STOP_S = 5.0
 
 
-def ffmpeg_command(clip: Clip, url: str, *, skip_s: float = 0.0, first_stamp_s: float = 0.0) -> list[str]:
-    """The command line that publishes `clip` from `skip_s` on, with stamps from `first_stamp_s` on."""
+def ffmpeg_command(
+    clip: Clip, url: str, *, skip_s: float = 0.0, first_stamp_s: float = 0.0, loop: bool = False
+) -> list[str]:
+    """The command line that publishes `clip` from `skip_s` on, with stamps from `first_stamp_s` on.
+
+    `loop`: again and again, with stamps that go on.
+    """
+    again = ["-stream_loop", "-1"] if loop else []
     seek = ["-ss", f"{skip_s:.3f}"] if skip_s else []
     shift = ["-output_ts_offset", f"{first_stamp_s:.3f}"] if first_stamp_s else []
     return [
-        *("ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "warning", "-re", *seek),
+        *("ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "warning", "-re", *again, *seek),
         *("-i", str(clip.path), "-c", "copy", *shift, "-f", "flv", "-flvflags", "no_duration_filesize", url),
     ]
 
@@ -24,10 +30,12 @@ def ffmpeg_command(clip: Clip, url: str, *, skip_s: float = 0.0, first_stamp_s: 
 class Publisher:
     """One run of ffmpeg. As a context manager it is stopped at the end of the block."""
 
-    def __init__(self, clip: Clip, url: str, *, skip_s: float = 0.0, first_stamp_s: float = 0.0) -> None:
+    def __init__(
+        self, clip: Clip, url: str, *, skip_s: float = 0.0, first_stamp_s: float = 0.0, loop: bool = False
+    ) -> None:
         self.started = time.monotonic()
         self._process = subprocess.Popen(
-            ffmpeg_command(clip, url, skip_s=skip_s, first_stamp_s=first_stamp_s),
+            ffmpeg_command(clip, url, skip_s=skip_s, first_stamp_s=first_stamp_s, loop=loop),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
