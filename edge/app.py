@@ -9,6 +9,7 @@ from appliance.runtime.bus import Bus
 from appliance.runtime.handoff import HandoffSender
 from appliance.runtime.replica import Replica
 from appliance.runtime.role import Build, RoleContext, Service, run_role
+from appliance.runtime.settings import TlsSettings
 from appliance.runtime.tasks import Tasks
 from appliance.runtime.tls import ServerTls
 
@@ -34,7 +35,6 @@ async def _ingest(context: RoleContext) -> Service:
     from edge.ingest.service import IngestService
 
     local, fed = await context.local(), await context.fed()
-    tls = context.settings.tls
     appender = Appender(local)
     await appender.start()
     return IngestService(
@@ -45,7 +45,7 @@ async def _ingest(context: RoleContext) -> Service:
         directory=await _replica(fed, DIRECTORY_BUCKET),
         live=await _replica(local, LIVE_BUCKET),
         tasks=Tasks(context.fail),
-        tls=ServerTls(Path(tls.certificate), Path(tls.key)) if tls.enabled else None,
+        tls=_server_tls(context.settings.tls),
         whip_socket=_whip_socket(context) if context.worker == 0 else None,  # there is one port for media
     )
 
@@ -85,8 +85,10 @@ async def _origin(context: RoleContext) -> Service:
     config = OriginConfig(
         host=settings.node.host,
         port=settings.ports.http,
+        https_port=settings.ports.https,
         rtmp_port=settings.ports.rtmp,
         pages=PAGES,
+        acme_dir=Path(settings.tls.acme_dir) if settings.tls.acme_dir else None,
         window_s=settings.origin.window_s,
         spool=settings.spool_dir if settings.recorder.enabled else None,
         rewind_s=settings.recorder.window_s if settings.recorder.enabled else 0.0,
@@ -99,7 +101,9 @@ async def _origin(context: RoleContext) -> Service:
     local, fed = await context.local(), await context.fed()
     whip = HandoffSender(_whip_socket(context))
     handoffs = {"/chat/": chat, "/streams/": chat, "/irc": chat, "/whip": whip}
-    return OriginService(config, local=local, fed=fed, handoffs=handoffs, on_failure=context.fail)
+    return OriginService(
+        config, local=local, fed=fed, handoffs=handoffs, on_failure=context.fail, tls=_server_tls(settings.tls)
+    )
 
 
 async def _chat(context: RoleContext) -> Service:
@@ -122,6 +126,10 @@ async def _chat(context: RoleContext) -> Service:
         socket_path=_chat_socket(context, context.worker),
         on_failure=context.fail,
     )
+
+
+def _server_tls(tls: TlsSettings) -> ServerTls | None:
+    return ServerTls(Path(tls.certificate), Path(tls.key)) if tls.enabled else None
 
 
 def _whip_socket(context: RoleContext) -> Path:

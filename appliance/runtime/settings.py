@@ -57,6 +57,7 @@ class TlsSettings:
     enabled: bool = _leaf(True, "yes/no", "Whether the TLS ports are opened.")
     certificate: str = _leaf("", "path", "PEM chain, leaf first; empty: a self-signed one is made.")
     key: str = _leaf("", "path", "PEM key of the certificate.")
+    acme_dir: str = _leaf("", "path", "Folder of ACME challenges, as certbot's webroot; empty: none are answered.")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -32,10 +32,12 @@ def endpoints(settings: Settings) -> dict[str, str]:
     host, ports = settings.public_host, settings.ports
     web = f"http://{host}:{ports.http}"
     rtmps = {"rtmps": f"rtmps://{host}:{ports.rtmps}/live"} if settings.tls.enabled else {}
+    web_tls = {"web_tls": f"https://{host}:{ports.https}/"} if settings.tls.enabled else {}
     return {
         "rtmp": f"rtmp://{host}:{ports.rtmp}/live",
         **rtmps,
         "web": f"{web}/",
+        **web_tls,
         "hls": f"{web}/live/{{channel}}/index.m3u8",
         "whip": f"{web}/whip",
         "chat": f"ws://{host}:{ports.http}/streams/{{stream_id}}/chat/subscribe",

@@ -10,9 +10,11 @@ class OriginConfig:
 
     host: str = "127.0.0.1"
     port: int = 8080
+    https_port: int = 8443
     rtmp_port: int = 1935  # told to streamers
     reuse_port: bool = True
     pages: Path | None = None  # folder of the built web pages
+    acme_dir: Path | None = None  # folder of answers to ACME's challenges
     window_s: float = 60.0  # media kept in memory, and the length of the live playlist where there is no spool
     spool: Path | None = None  # where the site's recorder keeps finished segments
     rewind_s: float = 0.0  # length of the live playlist where there is a spool
@@ -25,6 +27,8 @@ class OriginConfig:
     waiters: int = 20_000  # held requests
     event_clients: int = 5_000  # of /live/events
     health_clients: int = 500  # of /live/CHANNEL/health
+    handshakes: int = 1000  # TLS connections that have not said hello completely
+    handshake_s: float = 10.0
     head_s: float = 10.0  # from the first byte of a request to its last
     idle_connection_s: float = 75.0  # between requests
     stall_s: float = 20.0  # a client that takes no byte for so long is cut

@@ -5,14 +5,17 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
+from edge.origin.http2 import Http2Connection
 from edge.origin.responses import Response, error
-from edge.protocols.http.errors import HttpError
+from edge.protocols.http.errors import HttpError, OtherVersionError
 from edge.protocols.http.request import RequestHead, RequestReader
+from edge.protocols.http2.frames import PREFACE
 
 if TYPE_CHECKING:
     from edge.origin.server import OriginServer
 
 _AHEAD = 16 * 1024  # bytes a client may send while it waits for an answer
+_PREFACE_HEAD = PREFACE[: -len(b"SM\r\n\r\n")]  # what reads as the head of a request
 _NEVER = float("inf")
 
 
@@ -23,9 +26,9 @@ class ViewerConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_head_only", "_keep", "_paused", "_pumping", "_reader", "_reading", "_release", "_server",
-        "_stalled_size", "address", "closed", "deadline", "held_until", "port", "stalled_since", "streaming",
-        "transport",
+        "_head_only", "_keep", "_paused", "_pumping", "_reader", "_reading", "_release", "_served",
+        "_server", "_stalled_size", "address", "closed", "deadline", "held_until", "port", "stalled_since",
+        "streaming", "transport",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -34,6 +37,7 @@ class ViewerConnection(asyncio.Protocol):
         self._server = server
         self._reader = RequestReader(server.memo)
         self._release: Callable[[], None] | None = None
+        self._served = False
         self._head_only = False
         self._keep = True
         self._paused = False
@@ -114,6 +118,8 @@ class ViewerConnection(asyncio.Protocol):
                     self._await_request()
                     break
                 self._serve(request)
+        except OtherVersionError as failure:
+            self._change_version(failure)
         except HttpError as failure:
             self._refuse(failure)
         finally:
@@ -128,6 +134,7 @@ class ViewerConnection(asyncio.Protocol):
 
     def _serve(self, request: RequestHead) -> None:
         self.deadline = _NEVER
+        self._served = True
         self._head_only = request.method == "HEAD"
         self._keep = request.keep_alive and not request.headers.chunked
         response = self._server.routes.serve(self, request)
@@ -192,6 +199,18 @@ class ViewerConnection(asyncio.Protocol):
             return
         self._head_only = False
         self._write(error("request", failure.status, failure.detail, close=True))
+
+    def _change_version(self, failure: HttpError) -> None:
+        """Goes on in HTTP/2 when that is what the connection began with."""
+        if self._served:
+            self._refuse(failure)
+            return
+        self.closed = True
+        other = Http2Connection(self._server)
+        self.transport.set_protocol(other)
+        self._server.lost(self)
+        other.connection_made(self.transport)
+        other.data_received(_PREFACE_HEAD + self._reader.rest)
 
     def refuse(self, response: Response) -> None:
         """Answers before any request came, and closes."""

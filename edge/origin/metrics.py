@@ -18,7 +18,8 @@ class Tally:
 
     Event names: stalled_cut, idle_cut, head_timeout, over_connections, over_waiters, evicted_segment,
     bad_request, bad_chunk, bad_record, pending_dropped, late_part, log_gap, handed_off, handoff_refused,
-    pictures_busy, pictures_away, spool_unreadable.
+    pictures_busy, pictures_away, spool_unreadable, handshake_failed, handshake_dropped,
+    accept_paused, relay_failed.
     """
 
     def __init__(self) -> None:

@@ -7,6 +7,8 @@ from edge.protocols.http.errors import RangeNotSatisfiableError
 from edge.protocols.http.gzip import Piece, joined
 from edge.protocols.http.ranges import parse_range, slice_pieces
 from edge.protocols.http.response import Field, field_block, status_line
+from edge.protocols.http2.answer import Answer
+from edge.protocols.http2.hpack import encode_field, encode_fields, encode_status
 
 PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
 SHORT = "public, max-age=0, s-maxage=1"
@@ -24,8 +26,8 @@ class Response:
     """An answer without its Date. `resource` names its class in the counters; `close` ends the connection."""
 
     __slots__ = (
-        "_date", "_head", "_wire", "block", "body", "close", "fields", "key", "resource", "size",
-        "status", "unsized",
+        "_answer", "_answer_date", "_date", "_head", "_wire", "block", "body", "close", "fields", "key", "resource",
+        "size", "status", "unsized",
     )  # fmt: skip
 
     def __init__(
@@ -51,6 +53,8 @@ class Response:
         self._head = status_line(status)
         self._date = b""
         self._wire: tuple[bytes, ...] = ()
+        self._answer_date = b""
+        self._answer: Answer | None = None
 
     def head(self, date: bytes) -> bytes:
         """Status line and fields; `date` is the whole Date line of this second."""
@@ -63,6 +67,22 @@ class Response:
             head = self.head(date)
             self._wire = (b"".join((head, *self.body)),) if self.size < _JOIN_BELOW else (head, *self.body)
         return self._wire
+
+    def answer(self, date: bytes) -> Answer:
+        """The same as frames of HTTP/2, made once a second however many ask; `date` as for `head`."""
+        if self._answer is None or date is not self._answer_date:
+            self._answer_date = date
+            self._answer = Answer(self.field_frame(date), self.body)
+        return self._answer
+
+    def field_frame(self, date: bytes) -> bytes:
+        """The header block of HTTP/2; what concerns one connection is not in it."""
+        sized = not self.unsized and self.status not in (204, 304)
+        fields = [(name.lower().encode(), value.encode("latin-1")) for name, value in self.fields]
+        if sized:
+            fields.append((b"content-length", b"%d" % self.size))
+        dated = encode_field(b"date", date[6:-2])  # without "Date: " and the end of the line
+        return encode_status(self.status) + dated + encode_fields(fields)
 
 
 def ranged(response: Response, value: str) -> Response:

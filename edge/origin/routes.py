@@ -7,6 +7,7 @@ from typing import Protocol
 
 from appliance.contracts.directory import CHANNEL_NAME
 from appliance.contracts.media import AUDIO
+from edge.origin.acme import Challenges
 from edge.origin.archive import Archive
 from edge.origin.catalogue import Catalogue
 from edge.origin.events import EventStream
@@ -54,8 +55,13 @@ class Handoff(Protocol):
 class Caller(Waiter, Protocol):
     """The connection a request came on."""
 
-    address: str
-    port: int
+    @property
+    def address(self) -> str:
+        """The client's."""
+
+    @property
+    def port(self) -> int:
+        """The client's."""
 
     @property
     def rest(self) -> bytes:
@@ -104,8 +110,10 @@ class Routes:
         is_ready: Callable[[], bool],
         handoffs: Mapping[str, Handoff],
         rtmp_port: int = 1935,
+        challenges: Challenges | None = None,
     ) -> None:
         self._ingest = b'{"rtmp_port":%d}' % rtmp_port
+        self._challenges = challenges or Challenges(None)
         self._catalogue = catalogue
         self._pages = pages
         self._events = events
@@ -143,7 +151,7 @@ class Routes:
             return _ALIVE
         if path == "/readyz":
             return _READY if self._is_ready() else _NOT_READY
-        return None
+        return self._challenges.find(path)
 
     # -- other roles
 

@@ -2,16 +2,21 @@
 
 import asyncio
 import email.utils
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 from appliance.runtime.tasks import Tasks
+from appliance.runtime.tls import ServerTls
 from edge.origin.config import OriginConfig
 from edge.origin.connection import ViewerConnection
 from edge.origin.held import Waiter
+from edge.origin.http2 import Http2Connection
 from edge.origin.metrics import CONNECTIONS, WAITERS, Tally
 from edge.origin.responses import Response, error
 from edge.origin.routes import Routes
+from edge.origin.secure import SecureListener
 from edge.protocols.http.request import HeadMemo
+from edge.protocols.http2.requests import BlockMemo
 
 _SLICE = 1024  # answers written in one turn of the loop
 _TICK_S = 0.25
@@ -37,8 +42,30 @@ def deliverer(loop: asyncio.AbstractEventLoop) -> Callable[[list[Waiter], Respon
     return deliver
 
 
+class Held(Waiter, Protocol):
+    """A request that waits, and until when."""
+
+    held_until: float
+
+
+class Connected(Protocol):
+    """A connection of whatever kind."""
+
+    transport: asyncio.Transport
+
+    def check(self, now: float) -> str:
+        """The reason for which it must be cut, or nothing."""
+
+
+class Arriving(Connected, Protocol):
+    """One that has just been accepted."""
+
+    def refuse(self, response: Response) -> None:
+        """Answers whatever is asked with this, and ends."""
+
+
 class OriginServer:
-    """Owns the listening socket and every connection. `on_tick` runs several times a second."""
+    """Owns the listening sockets and every connection. `on_tick` runs several times a second."""
 
     def __init__(
         self,
@@ -48,17 +75,21 @@ class OriginServer:
         tally: Tally,
         on_tick: Callable[[], None],
         on_failure: Callable[[BaseException], None] | None = None,
+        tls: ServerTls | None = None,
     ) -> None:
+        """`tls`: the certificate of a second port, on which the same is said over TLS."""
         self.config = config
         self.routes = routes
         self.tally = tally
         self.memo = HeadMemo()
+        self.blocks = BlockMemo()
         self.date = b""
-        self.held: set[ViewerConnection] = set()
+        self.held: set[Held] = set()
         self._on_tick = on_tick
-        self._connections: set[ViewerConnection] = set()
+        self._connections: set[Connected] = set()
         self._tasks = Tasks(on_failure)
         self._listener: asyncio.Server | None = None
+        self._secure = SecureListener(self, tls) if tls is not None else None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._second = -1.0
 
@@ -73,6 +104,12 @@ class OriginServer:
         assert self._listener is not None
         return int(self._listener.sockets[0].getsockname()[1])
 
+    @property
+    def secure_port(self) -> int:
+        """The port for TLS."""
+        assert self._secure is not None
+        return self._secure.port
+
     async def start(self) -> None:
         """Returns when listening. OSError when the address cannot be had."""
         self._loop = asyncio.get_running_loop()
@@ -84,37 +121,62 @@ class OriginServer:
             backlog=_BACKLOG,
             reuse_port=self.config.reuse_port or None,
         )
+        if self._secure is not None:
+            await self._secure.start()
         self._tasks.start(self._tick(), "origin-tick")
 
     async def drain(self) -> None:
         """Takes no new connections; gives those who hold a request or read an answer a bounded time."""
-        if self._listener is not None:
-            self._listener.close()
+        self._close_listeners()
+        for connection in list(self._connections):
+            if isinstance(connection, Http2Connection):
+                connection.drain()
         limit = self.now() + self.config.drain_s
         while self.held and self.now() < limit:  # noqa: ASYNC110 - bounded, and only when leaving
             await asyncio.sleep(0.05)
 
     async def stop(self) -> None:
         """Closes everything."""
-        if self._listener is not None:
-            self._listener.close()
+        self._close_listeners()
+        if self._secure is not None:
+            await self._secure.close()
         await self._tasks.close()
         for connection in list(self._connections):
             connection.transport.abort()
         await asyncio.sleep(0)
         self.tally.flush()
 
+    def _close_listeners(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+        if self._secure is not None:
+            self._secure.close_listener()
+
     # -- the connections' calls
 
-    def opened(self, connection: ViewerConnection) -> None:
+    @property
+    def count(self) -> int:
+        """Open connections."""
+        return len(self._connections)
+
+    def start_task(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """A child of the server."""
+        self._tasks.start(work, name)
+
+    def opened(self, connection: Arriving) -> None:
         """A connection was accepted: kept, or refused when there are too many."""
         self._connections.add(connection)
         if len(self._connections) > self.config.connections:
             self.tally.event("over_connections")
             connection.refuse(_FULL)
 
-    def lost(self, connection: ViewerConnection) -> None:
+    def lost(self, connection: Connected) -> None:
         self._connections.discard(connection)
+
+    def replace(self, connection: Connected, other: Connected) -> None:
+        """A connection goes on as another kind."""
+        self._connections.discard(connection)
+        self._connections.add(other)
 
     def has_room(self) -> bool:
         """Whether one more request may be held."""

@@ -8,6 +8,8 @@ from appliance.runtime.bus import Bus
 from appliance.runtime.clock import now_ms
 from appliance.runtime.ids import new_id
 from appliance.runtime.replica import Replica
+from appliance.runtime.tls import ServerTls
+from edge.origin.acme import Challenges
 from edge.origin.archive import Archive
 from edge.origin.catalogue import Catalogue
 from edge.origin.channels import Channels
@@ -28,6 +30,7 @@ class OriginService:
 
     `local`: the site's own account (part log, live bucket). `fed`: the account with the directory.
     `handoffs`: who takes requests below a path prefix, such as {"/chat/": sender, "/streams/": sender}.
+    `tls`: the certificate of the port for TLS, which is not opened without.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class OriginService:
         fed: Bus,
         handoffs: Mapping[str, Handoff],
         on_failure: Callable[[BaseException], None] | None = None,
+        tls: ServerTls | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self._ready = False
@@ -84,9 +88,10 @@ class OriginService:
             is_ready=lambda: self._ready,
             handoffs=handoffs,
             rtmp_port=config.rtmp_port,
+            challenges=Challenges(config.acme_dir),
         )
         self.server = OriginServer(
-            config=config, routes=routes, tally=self.tally, on_tick=self._tick, on_failure=on_failure
+            config=config, routes=routes, tally=self.tally, on_tick=self._tick, on_failure=on_failure, tls=tls
         )
 
     def _open_archive(

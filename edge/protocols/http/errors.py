@@ -13,6 +13,13 @@ class HttpError(BadInputError):
         self.status = status
 
 
+class OtherVersionError(HttpError):
+    """The client speaks HTTP/2 from its first byte on (RFC 9113, 3.3)."""
+
+    def __init__(self) -> None:
+        super().__init__(505, "HTTP/2")
+
+
 class RangeNotSatisfiableError(BadInputError):
     """No byte of the asked range exists (RFC 9110, 15.5.17)."""
 

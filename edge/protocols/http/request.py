@@ -4,13 +4,14 @@ import dataclasses
 import re
 import urllib.parse
 
-from edge.protocols.http.errors import HttpError
+from edge.protocols.http.errors import HttpError, OtherVersionError
 from edge.protocols.http.headers import HeaderMemo, Headers
 
 MAX_HEAD = 8 * 1024
 MAX_BUFFER = 72 * 1024  # a head and the largest body of a request that is handed on
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _END = b"\r\n\r\n"
+_HTTP2 = b"PRI * HTTP/2.0\r\n\r\n"
 _LINE = re.compile(rb"([A-Z]{1,16}) ([!-~]+) HTTP/1\.([01])\Z")
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})|%2[Ff]|%5[Cc]|%00")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
@@ -94,11 +95,14 @@ class HeadMemo:
 def parse_head(raw: bytes, memo: HeaderMemo) -> RequestHead:
     """Reads one head, CRLFCRLF included.
 
-    Raises HttpError: 400 malformed, 405 a method we do not serve, 414 or 431 too long, 505 not HTTP/1.x.
+    Raises HttpError: 400 malformed, 405 a method we do not serve, 431 too long, 505 not HTTP/1.x; of these
+    OtherVersionError for the preface of HTTP/2.
     """
     line, _, block = raw.partition(b"\r\n")
     match = _LINE.match(line)
     if match is None:
+        if raw == _HTTP2:
+            raise OtherVersionError
         status = 505 if re.search(rb" HTTP/[2-9]", line) else 400
         raise HttpError(status, "malformed request line")
     method = match[1].decode()

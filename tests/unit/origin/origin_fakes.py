@@ -258,7 +258,7 @@ class Client:
 class Origin:
     """A whole origin over a fake log, on a real loopback port."""
 
-    def __init__(self, config, handoffs=None):
+    def __init__(self, config, handoffs=None, tls=None):
         loop = asyncio.get_running_loop()
         self.log = FakeLog()
         self.tally = Tally()
@@ -297,7 +297,7 @@ class Origin:
             thumbs=self.thumbs, archive=self.archive, tally=self.tally, clock=clock,
             is_ready=lambda: self.ready, handoffs=handoffs or {},
         )  # fmt: skip
-        self.server = OriginServer(config=config, routes=routes, tally=self.tally, on_tick=self._tick)
+        self.server = OriginServer(config=config, routes=routes, tally=self.tally, on_tick=self._tick, tls=tls)
         self.video, self.audio = Chunks(), Chunks()
         self._clients = []
 
@@ -339,9 +339,9 @@ class Origin:
         await asyncio.sleep(0)
 
 
-async def start_origin(handoffs=None, **changes):
+async def start_origin(handoffs=None, tls=None, **changes):
     """A listening origin on a free port."""
-    config = dataclasses.replace(OriginConfig(port=0, reuse_port=False, drain_s=0.2), **changes)
-    origin = Origin(config, handoffs)
+    config = dataclasses.replace(OriginConfig(port=0, https_port=0, reuse_port=False, drain_s=0.2), **changes)
+    origin = Origin(config, handoffs, tls)
     await origin.server.start()
     return origin
