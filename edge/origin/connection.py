@@ -118,6 +118,9 @@ class ViewerConnection(asyncio.Protocol):
                     self._await_request()
                     break
                 self._serve(request)
+                if not self._reader.waiting:
+                    self._await_request()
+                    break
         except OtherVersionError as failure:
             self._change_version(failure)
         except HttpError as failure:
@@ -126,6 +129,8 @@ class ViewerConnection(asyncio.Protocol):
             self._pumping = False
 
     def _await_request(self) -> None:
+        if self.closed or self._busy:
+            return
         config, now = self._server.config, self._server.now()
         if not self._reader.waiting:
             self.deadline = now + config.idle_connection_s

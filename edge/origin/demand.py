@@ -37,7 +37,10 @@ class RenditionDemand:
 
     def note(self, rendition: str, group: Group, port: int, question: int, now: float) -> None:
         """A request by which viewers are counted, as in `ViewerCount`."""
-        self._viewers.setdefault(rendition, ViewerCount()).note(group, port, question, now)
+        count = self._viewers.get(rendition)
+        if count is None:
+            count = self._viewers[rendition] = ViewerCount()
+        count.note(group, port, question, now)
 
     def watchers(self, now: float) -> dict[str, int]:
         """Viewers of each rendition that was asked for lately, one at least."""

@@ -13,6 +13,7 @@ from edge.protocols.http.errors import HttpError
 from edge.protocols.http.request import RequestHead
 from edge.protocols.http2.errors import ErrorCode
 from edge.protocols.http2.hpack import encode_fields, encode_status
+from edge.protocols.http2.requests import Head
 from edge.protocols.http2.stream import Stream
 
 if TYPE_CHECKING:
@@ -27,15 +28,14 @@ _BAD_ANSWER = error("handoff", 502, "What answers here said something odd.")
 class Exchange(Stream):
     """Caller of the routes. States: being served, held, streaming, relayed, closed."""
 
-    __slots__ = ("_connection", "_far", "_near", "_release", "held_until", "relay", "streaming")
+    __slots__ = ("_connection", "_near", "_release", "held_until", "relay")
 
-    def __init__(self, number: int, connection: "Http2Connection") -> None:
-        super().__init__(number)
+    def __init__(self, number: int, head: Head, window: int, connection: "Http2Connection") -> None:
+        super().__init__(number, head, window)
         self._connection = connection
         self._release: Callable[[], None] | None = None
         self._near: socket.socket | None = None
         self.held_until = _NEVER
-        self.streaming = False
         self.relay: StreamRelay | None = None
 
     @property
@@ -104,12 +104,11 @@ class Exchange(Stream):
 
     def stream(self, response: Response) -> None:
         """Answers with a body that goes on: the caller sends its pieces with `push`."""
-        self.streaming = True
         self._connection.begin(self, response)
 
     def push(self, data: bytes) -> None:
         """The next piece; a client that has not taken the last ones misses it."""
-        if not self.closed and self.is_empty:
+        if not self.closed and not self.waiting:
             self._connection.core.send(self, data)
             self._connection.flush()
 
@@ -180,7 +179,7 @@ class StreamRelay(asyncio.Protocol):
             self._near.close()
             return
         if self._exchange.body:
-            self._near.write(bytes(self._exchange.body))
+            self._near.write(self._exchange.body)
             self._exchange.body = b""
 
     def data_received(self, data: bytes) -> None:

@@ -9,6 +9,7 @@ from edge.protocols.http.errors import HttpError
 from edge.protocols.http.request import RequestHead
 from edge.protocols.http2.connection import Connection
 from edge.protocols.http2.errors import ErrorCode
+from edge.protocols.http2.requests import Head
 
 if TYPE_CHECKING:
     from edge.origin.server import OriginServer
@@ -50,8 +51,8 @@ class Http2Connection(asyncio.Protocol):
         self._sent = 0
         self.waiting: set[StreamRelay] = set()  # whose client has to take bytes first
 
-    def _make(self, number: int) -> Exchange:
-        return Exchange(number, self)
+    def _make(self, number: int, head: Head, window: int) -> Exchange:
+        return Exchange(number, head, window, self)
 
     # -- the transport's calls
 
@@ -224,7 +225,7 @@ class Http2Connection(asyncio.Protocol):
 
     def _check(self, exchange: Exchange, now: float) -> None:
         config = self.server.config
-        if exchange.receiving and now - exchange.started_at >= config.head_s:
+        if exchange.incoming is not None and now - exchange.incoming.started_at >= config.head_s:
             self.server.tally.event("head_timeout")
             self.core.reset(exchange, ErrorCode.CANCEL)
         elif exchange.relay is not None:

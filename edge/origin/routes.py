@@ -1,5 +1,6 @@
 """From a request to its answer: media, playlists, documents, pages, and what belongs to other roles."""
 
+import functools
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -28,6 +29,13 @@ from edge.protocols.http.request import RequestHead
 # Asked at the very start of a broadcast, these give up on a playlist that has only parts yet. The answer is
 # the same for everybody, theirs only comes a moment later.
 _KNOWS_NO_PARTS = re.compile(r"Lavf|VLC|libmpv|mpv|GStreamer", re.IGNORECASE)
+
+
+@functools.lru_cache(maxsize=1024)
+def _knows_no_parts(agent: str) -> bool:
+    return _KNOWS_NO_PARTS.search(agent) is not None
+
+
 JSON = "application/json; charset=utf-8"
 _UNKNOWN_CHANNEL = error("multivariant", 404, "There is no such channel.")
 _NOT_LIVE = error("multivariant", 410, "This channel is not live now.")
@@ -241,7 +249,7 @@ class Routes:
             feed.demand.asked(rendition.name, self._clock())
             self._count(caller, request, feed, rendition.name, asked)
         gzip = request.headers.gzip
-        whole = asked.msn is None and _KNOWS_NO_PARTS.search(request.headers.get("user-agent")) is not None
+        whole = asked.msn is None and _knows_no_parts(request.headers.get("user-agent"))
         response = rendition.playlist(face, asked, gzip=gzip, whole=whole)
         if response is None:
             return self._hold(caller, feed, lambda: rendition.hold_playlist(face, asked, gzip, whole, caller))

@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiofastnet
 
@@ -67,8 +67,24 @@ class SecureListener:
             raise
         listener.setblocking(False)
         self._listener = listener
+        self._quieten(loop)
         self._read()
         self._tasks.start(self._tls.watch(), "origin-certificate")
+
+    def _quieten(self, loop: asyncio.AbstractEventLoop) -> None:
+        """A client that leaves in the middle of its handshake is counted, not told to the operator."""
+        before = loop.get_exception_handler()
+
+        def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            failure = context.get("exception")
+            if failure is ConnectionResetError:  # the class: how aiofastnet says so
+                return
+            if before is not None:
+                before(loop, context)
+            else:
+                loop.default_exception_handler(context)
+
+        loop.set_exception_handler(handle)
 
     def _read(self) -> None:
         if self._listener is not None and not self._reading:

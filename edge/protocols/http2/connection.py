@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import ClassVar, Generic, TypeVar
 
 from edge.protocols.http.errors import HttpError
+from edge.protocols.http.request import RequestHead
 from edge.protocols.http2 import frames
 from edge.protocols.http2.answer import Answer
 from edge.protocols.http2.errors import ErrorCode, Http2Error, StreamError
@@ -20,9 +21,9 @@ from edge.protocols.http2.frames import (
 )
 from edge.protocols.http2.hpack import decode
 from edge.protocols.http2.limits import Allowance
-from edge.protocols.http2.requests import MAX_LIST, BlockMemo, State, check_trailers
+from edge.protocols.http2.requests import MAX_LIST, BlockMemo, Head, State, check_trailers
 from edge.protocols.http2.sender import Piece, Sender
-from edge.protocols.http2.stream import Stream
+from edge.protocols.http2.stream import Incoming, Stream
 
 S = TypeVar("S", bound=Stream)
 
@@ -35,6 +36,7 @@ _REMEMBERED = 256  # streams reset here, of which frames may still be on their w
 _HELLO = frames.settings(
     ((Setting.MAX_CONCURRENT_STREAMS, MAX_STREAMS), (Setting.MAX_HEADER_LIST_SIZE, MAX_LIST))
 )  # everything else stays as RFC 9113 has it
+_PLAIN = Flag.END_HEADERS | Flag.PADDED | Flag.PRIORITY
 _TOO_LARGE = HttpError(413, "request body too large")
 
 
@@ -51,7 +53,7 @@ class Connection(Generic[S]):
         "_size", "_state", "_useless", "dead", "ended", "partial_since", "requests", "streams",
     )  # fmt: skip
 
-    def __init__(self, memo: BlockMemo, make_stream: Callable[[int], S], now: float) -> None:
+    def __init__(self, memo: BlockMemo, make_stream: Callable[[int, Head, int], S], now: float) -> None:
         self.streams: dict[int, S] = {}
         self.requests: list[S] = []
         self.ended: list[S] = []
@@ -143,6 +145,9 @@ class Connection(Generic[S]):
             self._reset(number, failure.reason)
 
     def _headers(self, flags: int, number: int, payload: bytes) -> None:
+        if flags & _PLAIN == Flag.END_HEADERS and number > self._last_id and number & 1:  # nearly all are so
+            self._request(number, flags, payload)
+            return
         if not number & 1:
             raise Http2Error(ErrorCode.PROTOCOL_ERROR, "HEADERS on no stream of a client")
         if flags & Flag.PADDED:
@@ -187,19 +192,18 @@ class Connection(Generic[S]):
             raise StreamError(head.reason, head.detail)
         if len(self.streams) >= MAX_STREAMS or self._leaving:
             raise StreamError(ErrorCode.REFUSED_STREAM, "too many streams")
-        stream = self._make(number)
-        stream.head = head
-        stream.started_at = self._now
-        self._sender.open(stream)
-        self.streams[number] = stream
-        if not isinstance(head, HttpError) and "content-length" in head.headers.fields:
-            stream.expected = head.headers.body_length
+        stream = self.streams[number] = self._make(number, head, self._sender.stream_window)
         if flags & Flag.END_STREAM:
-            self._complete(stream)
-        else:
-            stream.body = bytearray()
-            if isinstance(head, HttpError):
-                self.requests.append(stream)
+            if isinstance(head, RequestHead) and head.headers.body_length:
+                raise StreamError(ErrorCode.PROTOCOL_ERROR, "another length than announced")
+            self.requests.append(stream)
+            return
+        expected = -1
+        if isinstance(head, HttpError):
+            self.requests.append(stream)
+        elif "content-length" in head.headers.fields:
+            expected = head.headers.body_length
+        stream.incoming = Incoming(expected, self._now)
 
     def _trailers(self, number: int, flags: int, block: bytes) -> None:
         fields, table = decode(self._state.table, block, MAX_LIST)
@@ -221,7 +225,7 @@ class Connection(Generic[S]):
                 self._useless.take(self._now)
                 return None
             raise Http2Error(ErrorCode.STREAM_CLOSED, "frame on a closed stream")
-        if not stream.receiving:
+        if stream.incoming is None:
             raise StreamError(ErrorCode.STREAM_CLOSED, "frame after the end of the request")
         return stream
 
@@ -235,29 +239,32 @@ class Connection(Generic[S]):
         if size < _SMALL and not flags & Flag.END_STREAM:
             self._useless.take(self._now)
         stream = self.streams.get(number)
-        if stream is None or not stream.receiving:
+        incoming = stream.incoming if stream is not None else None
+        if stream is None or incoming is None:
             self._credit(size)
             self._open_stream(number)
             return
-        stream.received += size
-        if stream.received > FIRST_WINDOW:
+        incoming.received += size
+        if incoming.received > FIRST_WINDOW:
             raise StreamError(ErrorCode.FLOW_CONTROL_ERROR, "more sent than the window allows")
-        stream.body += frames.unpadded(flags, payload)
-        if 0 <= stream.expected < len(stream.body):
+        incoming.data += frames.unpadded(flags, payload)
+        if 0 <= incoming.expected < len(incoming.data):
             raise StreamError(ErrorCode.PROTOCOL_ERROR, "more body than announced")
         if flags & Flag.END_STREAM:
             self._complete(stream)
-        elif stream.received == FIRST_WINDOW and not isinstance(stream.head, HttpError):
+        elif incoming.received == FIRST_WINDOW and not isinstance(stream.head, HttpError):
             stream.head = _TOO_LARGE
             self.requests.append(stream)
 
     def _complete(self, stream: S) -> None:
-        """The request's last byte is here."""
-        stream.receiving = False
-        self._credit(stream.received)
-        if stream.expected >= 0 and len(stream.body) != stream.expected:
+        """The last byte of a request with a body is here."""
+        incoming, stream.incoming = stream.incoming, None
+        assert incoming is not None  # its callers looked
+        self._credit(incoming.received)
+        if incoming.expected >= 0 and len(incoming.data) != incoming.expected:
             raise StreamError(ErrorCode.PROTOCOL_ERROR, "another length than announced")
-        if not isinstance(stream.head, HttpError) or stream not in self.requests:
+        stream.body = bytes(incoming.data)
+        if not isinstance(stream.head, HttpError):  # else it waits for its refusal already
             self.requests.append(stream)
 
     def _credit(self, size: int) -> None:
@@ -362,8 +369,8 @@ class Connection(Generic[S]):
             return
         stream.closed = True
         self._sender.forget(stream)
-        if stream.receiving:
-            self._credit(stream.received)
+        if stream.incoming is not None:
+            self._credit(stream.incoming.received)
 
     def _reset(self, number: int, reason: ErrorCode) -> None:
         self._sender.out.append(frames.reset(number, reason))
@@ -411,7 +418,7 @@ class Connection(Generic[S]):
             self._sender.body(stream, (data,) if data else (), last=last)
 
     def _finish(self, stream: S) -> None:
-        if stream.receiving:  # the answer did not need the rest of the request (8.1)
+        if stream.incoming is not None:  # the answer did not need the rest of the request (8.1)
             self._sender.out.append(frames.reset(stream.id, ErrorCode.NO_ERROR))
             self._remember(stream.id)
         self._drop(stream)

@@ -1,6 +1,5 @@
 """Frames (RFC 9113, 4 and 6): numbers, and the ones a server writes."""
 
-import enum
 import struct
 from collections.abc import Iterable, Iterator
 
@@ -16,8 +15,8 @@ _SETTING = struct.Struct("!HI")
 _GOAWAY = struct.Struct("!II")
 
 
-class Kind(enum.IntEnum):
-    """Types of frames."""
+class Kind:
+    """Types of frames: plain integers, because one is compared for each frame."""
 
     DATA = 0
     HEADERS = 1
@@ -31,7 +30,7 @@ class Kind(enum.IntEnum):
     CONTINUATION = 9
 
 
-class Flag(enum.IntFlag):
+class Flag:
     """Flags; ACK and END_STREAM share a bit."""
 
     END_STREAM = 0x1
@@ -41,7 +40,7 @@ class Flag(enum.IntFlag):
     PRIORITY = 0x20
 
 
-class Setting(enum.IntEnum):
+class Setting:
     """Settings that are read or written here."""
 
     HEADER_TABLE_SIZE = 1

@@ -3,7 +3,7 @@
 from edge.protocols.http2.answer import Answer
 from edge.protocols.http2.errors import ErrorCode, Http2Error, StreamError
 from edge.protocols.http2.frames import FIRST_WINDOW, HEADER, MAX_FRAME, MAX_WINDOW, U32, Flag, Kind, prefix
-from edge.protocols.http2.stream import Stream
+from edge.protocols.http2.stream import Outgoing, Stream
 
 Piece = bytes | memoryview
 _NO_TABLE = b"\x20"  # tells the peer that the table is empty, once after it made it smaller (RFC 7541, 4.2)
@@ -13,7 +13,7 @@ _FULL = prefix(MAX_FRAME, Kind.DATA, 0)
 class Sender:
     """`out` holds frames to write. While `paused` (the socket is full) bodies wait by reference."""
 
-    __slots__ = ("_first_window", "_resized", "_window", "out", "paused", "pending", "sent")
+    __slots__ = ("_resized", "_window", "out", "paused", "pending", "sent", "stream_window")
 
     def __init__(self) -> None:
         self.out: list[Piece] = []
@@ -21,12 +21,8 @@ class Sender:
         self.sent = 0  # bytes of bodies that had to wait
         self.pending: dict[int, Stream] = {}
         self._window = FIRST_WINDOW
-        self._first_window = FIRST_WINDOW
+        self.stream_window = FIRST_WINDOW  # of a new stream
         self._resized = False
-
-    def open(self, stream: Stream) -> None:
-        """Gives a new stream its window."""
-        stream.window = self._first_window
 
     # -- windows
 
@@ -44,7 +40,7 @@ class Sender:
 
     def first_window(self, size: int, streams: dict[int, Stream]) -> None:
         """INITIAL_WINDOW_SIZE: moves the windows of all streams, below zero where it must (6.9.2)."""
-        change, self._first_window = size - self._first_window, size
+        change, self.stream_window = size - self.stream_window, size
         for stream in streams.values():
             stream.window += change
             if stream.window > MAX_WINDOW:
@@ -89,7 +85,9 @@ class Sender:
 
     def body(self, stream: Stream, pieces: tuple[bytes, ...], *, last: bool) -> None:
         """More of a body; `pump` makes frames of it."""
-        stream.queue(pieces, last=last)
+        if stream.outgoing is None:
+            stream.outgoing = Outgoing()
+        stream.outgoing.add(pieces, last=last)
         self.pending[stream.id] = stream
 
     def pump(self, most: int) -> list[Stream]:
@@ -110,17 +108,19 @@ class Sender:
 
     def _frame(self, stream: Stream, most: int) -> int:
         """One frame of a stream; its whole size, 0 when a window is closed."""
+        outgoing = stream.outgoing
+        assert outgoing is not None  # `body` made it
         room = min(most, self._window, stream.window)
-        if not stream.is_empty and room <= 0:
+        if not outgoing.is_empty and room <= 0:
             return 0
-        pieces = stream.take(room) if room > 0 else []
+        pieces = outgoing.take(room) if room > 0 else []
         size = sum(len(piece) for piece in pieces)
         del self.pending[stream.id]
-        if not stream.is_empty:
+        if not outgoing.is_empty:
             self.pending[stream.id] = stream  # behind the others
         else:
-            stream.sent = stream.last
-            if not size and not stream.last:
+            stream.sent = outgoing.last
+            if not size and not outgoing.last:
                 return 0
         if size == MAX_FRAME and not stream.sent:
             head = _FULL
@@ -136,4 +136,4 @@ class Sender:
     def forget(self, stream: Stream) -> None:
         """A stream ended early."""
         self.pending.pop(stream.id, None)
-        stream.drop()
+        stream.outgoing = None

@@ -3,39 +3,38 @@
 from edge.protocols.http2.requests import Head
 
 
-class Stream:
-    """States: receiving the request (`receiving`), answering (until `sent`), closed. Owners may subclass it."""
+class Incoming:
+    """The body of a request that is not complete."""
 
-    __slots__ = (
-        "_at", "_offset", "_pieces", "body", "closed", "expected", "head", "id", "last", "received", "receiving",
-        "sent", "started_at", "window",
-    )  # fmt: skip
+    __slots__ = ("data", "expected", "received", "started_at")
 
-    def __init__(self, number: int) -> None:
-        self.id = number
-        self.head: Head | None = None
-        self.body: bytes | bytearray = b""
+    def __init__(self, expected: int, now: float) -> None:
+        self.expected = expected  # bytes announced, or -1
         self.received = 0  # bytes of DATA frames, padding included
-        self.expected = -1  # announced bytes of the body, or -1
-        self.receiving = True
-        self.started_at = 0.0
-        self.window = 0
-        self.sent = False  # the answer's end is in its frames
-        self.closed = False
+        self.data = bytearray()
+        self.started_at = now
+
+
+class Outgoing:
+    """Bytes of an answer that wait for a window: referred to, never copied."""
+
+    __slots__ = ("_at", "_offset", "_pieces", "last")
+
+    def __init__(self) -> None:
         self.last = False  # the end follows what waits
         self._pieces: tuple[bytes, ...] = ()
         self._at = 0
         self._offset = 0
 
-    def queue(self, pieces: tuple[bytes, ...], *, last: bool) -> None:
-        """More of the body; the bytes are referred to, not copied."""
+    def add(self, pieces: tuple[bytes, ...], *, last: bool) -> None:
+        """More of the body."""
         self._pieces = self._pieces[self._at :] + pieces
         self._at = 0
         self.last = last
 
     @property
-    def waiting(self) -> int:
-        """Bytes of the answer that are not in frames yet."""
+    def size(self) -> int:
+        """Bytes that wait."""
         return sum(len(piece) for piece in self._pieces[self._at :]) - self._offset
 
     @property
@@ -58,10 +57,25 @@ class Stream:
                 found.append(memoryview(piece)[self._offset : self._offset + most])
                 self._offset += most
                 most = 0
-        if self._at >= len(self._pieces):
-            self._pieces, self._at = (), 0
         return found
 
-    def drop(self) -> None:
-        """Forgets what waits."""
-        self._pieces, self._at, self._offset = (), 0, 0
+
+class Stream:
+    """States: receiving the request (`incoming`), answering (until `sent`), `closed`. Owners may subclass it."""
+
+    __slots__ = ("body", "closed", "head", "id", "incoming", "outgoing", "sent", "window")
+
+    def __init__(self, number: int, head: Head, window: int) -> None:
+        self.id = number
+        self.head = head
+        self.window = window
+        self.body = b""
+        self.incoming: Incoming | None = None
+        self.outgoing: Outgoing | None = None
+        self.sent = False  # the answer's end is in its frames
+        self.closed = False
+
+    @property
+    def waiting(self) -> int:
+        """Bytes of the answer that are not in frames yet."""
+        return self.outgoing.size if self.outgoing is not None else 0
