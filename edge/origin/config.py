@@ -3,6 +3,8 @@
 import dataclasses
 from pathlib import Path
 
+SLACK = 1024  # connections beyond the limit that are told so before they are closed
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class OriginConfig:

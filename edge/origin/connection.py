@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _AHEAD = 16 * 1024  # bytes a client may send while it waits for an answer
 _PREFACE_HEAD = PREFACE[: -len(b"SM\r\n\r\n")]  # what reads as the head of a request
+_LINGER_S = 2.0
 _NEVER = float("inf")
 
 
@@ -194,7 +195,9 @@ class ViewerConnection(asyncio.Protocol):
             else:
                 self.transport.writelines(pieces)
             server.tally.answered(response.key, response.size)
-        if response.close or not self._keep:
+        if response.close:
+            self._linger()
+        elif not self._keep:
             self._finish()
 
     def _refuse(self, failure: HttpError) -> None:
@@ -219,7 +222,6 @@ class ViewerConnection(asyncio.Protocol):
 
     def refuse(self, response: Response) -> None:
         """Answers before any request came, and closes."""
-        self._keep = False
         self._write(response)
 
     def descriptor(self) -> int | None:
@@ -242,6 +244,16 @@ class ViewerConnection(asyncio.Protocol):
     def gone(self) -> bool:
         """Whether the client has left."""
         return self.closed
+
+    def _linger(self) -> None:
+        """Closes our side and takes what still comes for a moment: a socket closed with bytes unread is reset,
+        and the client might never see why (RFC 9112, 9.6)."""
+        if not self.transport.can_write_eof():
+            self._finish()
+            return
+        self.closed = True
+        self.deadline = self._server.now() + _LINGER_S
+        self.transport.write_eof()
 
     def _finish(self) -> None:
         """Nothing more is read; the connection closes when what was written is out, or is cut as stalled."""

@@ -9,6 +9,7 @@ import aiofastnet
 
 from appliance.runtime.tasks import Tasks
 from appliance.runtime.tls import ServerTls
+from edge.origin.config import SLACK
 from edge.origin.connection import ViewerConnection
 from edge.origin.http2 import Http2Connection
 from edge.origin.relay import Relay, passage
@@ -22,7 +23,6 @@ _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2; what HTTP/2 may be spoke
 _BACKLOG = 4096
 _AT_ONCE = 64  # accepted in one turn of the loop
 _PAUSE_S = 1.0
-_SLACK = 1024  # connections beyond the limit that are told so before they are closed
 _SHUTDOWN_S = 10.0
 _OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -114,7 +114,7 @@ class SecureListener:
 
     def _admit(self, accepted: socket.socket) -> None:
         accepted.setblocking(False)
-        if self._server.count >= self._server.config.connections + _SLACK:
+        if self._server.count >= self._server.config.connections + SLACK:
             self._server.tally.event("over_connections")
             accepted.close()
             return

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from appliance.runtime.tasks import Tasks
 from appliance.runtime.tls import ServerTls
-from edge.origin.config import OriginConfig
+from edge.origin.config import SLACK, OriginConfig
 from edge.origin.connection import ViewerConnection
 from edge.origin.held import Waiter
 from edge.origin.http2 import Http2Connection
@@ -166,9 +166,13 @@ class OriginServer:
     def opened(self, connection: Arriving) -> None:
         """A connection was accepted: kept, or refused when there are too many."""
         self._connections.add(connection)
-        if len(self._connections) > self.config.connections:
+        over = len(self._connections) - self.config.connections
+        if over > 0:
             self.tally.event("over_connections")
-            connection.refuse(_FULL)
+            if over > SLACK:
+                connection.transport.abort()
+            else:
+                connection.refuse(_FULL)
 
     def lost(self, connection: Connected) -> None:
         self._connections.discard(connection)

@@ -22,6 +22,7 @@ from appliance.contracts.pictures import StoredPicture
 from appliance.contracts.subjects import broadcast_key, media, rendition_key, token_key
 from appliance.runtime.bus import Entry, LogMessage
 from edge.origin.archive import Archive
+from edge.origin.acme import Challenges
 from edge.origin.catalogue import Catalogue
 from edge.origin.channels import Channels
 from edge.origin.config import OriginConfig
@@ -296,6 +297,7 @@ class Origin:
             catalogue=self.catalogue, pages=Pages(config.pages), events=self.events, health=self.health,
             thumbs=self.thumbs, archive=self.archive, tally=self.tally, clock=clock,
             is_ready=lambda: self.ready, handoffs=handoffs or {},
+            challenges=Challenges(config.acme_dir),
         )  # fmt: skip
         self.server = OriginServer(config=config, routes=routes, tally=self.tally, on_tick=self._tick, tls=tls)
         self.video, self.audio = Chunks(), Chunks()
