@@ -138,6 +138,8 @@ def _say_welcome(data: Path, urls: dict[str, str], demo: bool) -> None:
         say(f"watch       {urls['web']}{DEMO_CHANNEL}")
         say(f"playlist    {urls['hls'].replace('{channel}', DEMO_CHANNEL)}")
     say(f"viewers     {urls['web']}")
+    if "web_tls" in urls:
+        say(f"over TLS    {urls['web_tls']}")
     say(f"your page   {urls['web']}{FIRST_CHANNEL}")
     say(f"server      {urls['rtmp']}")
     say(f"stream key  {channel['stream_key']}")

@@ -8,6 +8,7 @@ BENCHES = {
     "latency": "picture to picture in Chromium with hls.js, against the part target's limit",
     "ingest": "CPU, memory and lateness of the way in against nginx-rtmp writing HLS",
     "footprint": "start-up time and idle memory of a whole node",
+    "delivery": "playlists and parts over HTTP/1.1, TLS and HTTP/2 against nginx, memory of held requests",
     "origin_herd": "answers to a herd of held playlist requests",
     "chat_fanout": "chat deliveries per second",
 }

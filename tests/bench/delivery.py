@@ -64,19 +64,18 @@ def main(argv: list[str] | None = None) -> int:
     if absent := servers.absent():
         print(f"delivery: something is missing; run: apt-get install {absent}", file=sys.stderr)
         return 2
-    good = True
     with tempfile.TemporaryDirectory(prefix="nearcast-bench-", dir="/dev/shm") as name:
         folder = Path(name)
         files = servers.certificate(folder / "tls")
         ours = Ours(files)
         try:
+            good = _held(ours, options.held)  # before anything else left memory to be used again
             nginx = Nginx(folder / "nginx", files, ours.body(ours.playlist), ours.body(ours.part))
             try:
                 for case in CASES:
                     good = _compare(case, (ours, nginx), options) and good
             finally:
                 nginx.stop()
-            good = _held(ours, options.held) and good
         finally:
             ours.stop()
     return 0 if good else 1
@@ -132,7 +131,7 @@ def _held(ours: Ours, count: int) -> bool:
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     fields = "\r\n".join(("Host: 127.0.0.1", *_BROWSER))
-    request = f"GET {ours.playlist}?_HLS_msn=13&_HLS_part=1 HTTP/1.1\r\n{fields}\r\n\r\n".encode()
+    request = f"GET {ours.source}?_HLS_msn=12&_HLS_part=1 HTTP/1.1\r\n{fields}\r\n\r\n".encode()
     rounds = []
     for _ in range(2):  # the first one also pays for what is allocated once
         before = memory_mb([ours.pid])

@@ -17,7 +17,7 @@ from appliance.engines.certificate import CertificateFiles, self_signed
 from tests.e2e.e2e_node import free_port_base
 
 PART_BYTES = 100_000
-_SEGMENTS = 12  # whose playlist has about 2 KB
+_SEGMENTS = 12  # complete ones, whose playlist has about 2 KB
 _TOOLS = {"nginx": "nginx-light", "wrk": "wrk", "h2load": "nghttp2-client", "taskset": "util-linux"}
 _CONFIGURATION = """user root;
 daemon off;
@@ -84,7 +84,8 @@ class Ours:
         self._process.start()
         self.pid = self._process.pid or 0
         self.port, self.secure, source, serial = self._pipe.recv()
-        self.playlist = f"{source}/index.m3u8"
+        self.source = f"{source}/index.m3u8"
+        self.playlist = f"{self.source}?_HLS_msn={_SEGMENTS}&_HLS_part=0"  # as a player asks, and it is there
         self.part = f"{source}/p{serial}.m4s"
 
     def body(self, path: str) -> bytes:
@@ -146,7 +147,7 @@ class Nginx:
         (folder / "files").mkdir(parents=True)
         (folder / "files" / "index.m3u8").write_bytes(playlist)
         (folder / "files" / "part.m4s").write_bytes(part)
-        self.playlist, self.part = "/index.m3u8", "/part.m4s"
+        self.playlist, self.part = f"/index.m3u8?_HLS_msn={_SEGMENTS}&_HLS_part=0", "/part.m4s"
         self.port = free_port_base()
         self.secure = self.port + 1
         file = folder / "nginx.conf"

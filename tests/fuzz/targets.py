@@ -11,6 +11,16 @@ from edge.protocols import amf
 from edge.protocols.codecs import aac, ac3, av1, avc, flac, hevc, opus, vp8, vp9, vpx
 from edge.protocols.flv import TagKind, audio_tag, parse_audio, parse_video, video_tag
 from edge.protocols.fmp4 import AudioTrack, Sample, VideoTrack, fragment, init_segment, read_fragments, read_init
+from edge.protocols.http.answers import AnswerReader
+from edge.protocols.http.ranges import parse_range
+from edge.protocols.http.request import HeadMemo, RequestReader
+from edge.protocols.http2 import frames, hpack, huffman
+from edge.protocols.http2.answer import Answer
+from edge.protocols.http2.connection import MAX_STREAMS, Connection
+from edge.protocols.http2.errors import ErrorCode
+from edge.protocols.http2.hpack import encode_fields, encode_status
+from edge.protocols.http2.requests import BlockMemo
+from edge.protocols.http2.stream import Stream
 from edge.protocols.proxy import parse_header
 from edge.protocols.rtmp import RtmpConnection
 from edge.protocols.rtmp.chunks import ChunkWriter, Message
@@ -111,6 +121,43 @@ def _control(data: bytes) -> None:
             stun.authenticate(data, b"password")
 
 
+def _http1(data: bytes) -> None:
+    """Requests, and answers of another role, in pieces whose size is the first byte."""
+    size = 1 + data[0] if data else 1
+    requests, answers = RequestReader(HeadMemo(8)), AnswerReader()
+    with contextlib.suppress(BadInputError):
+        for at in range(1, len(data), size):
+            requests.receive_data(data[at : at + size])
+            while requests.next_request() is not None:
+                pass
+    with contextlib.suppress(BadInputError):
+        for at in range(1, len(data), size):
+            answers.receive_data(data[at : at + size])
+        answers.receive_eof()
+    for text in data.decode("latin-1").split("\n")[:8]:
+        with contextlib.suppress(BadInputError):
+            parse_range(text.strip(), 1000)
+
+
+def _http2(data: bytes) -> None:
+    """No input raises; whatever is asked is answered, and what is written is whole frames."""
+    connection = Connection(_BLOCKS, Stream, 0.0)
+    size = 1 + data[0] if data else 1
+    sent = frames.PREFACE + frames.settings(()) + data[1:]
+    written = b""
+    for number, at in enumerate(range(0, len(sent), size)):
+        connection.receive_data(sent[at : at + size], number * 0.01)
+        for stream in connection.requests:
+            connection.respond(stream, _LARGE if stream.id & 2 else _SMALL)
+        connection.requests = []
+        written += b"".join(connection.take_data(40_000))
+    at = 0
+    while at < len(written):
+        at += 9 + int.from_bytes(written[at : at + 3], "big")
+    if at != len(written) or len(connection.streams) > MAX_STREAMS:
+        raise AssertionError("half a frame was written, or too many streams are open")
+
+
 def _messages(*bodies: bytes) -> bytes:
     """A seed for the packager; audio bodies begin with a sound format."""
     out = b""
@@ -123,6 +170,27 @@ def _messages(*bodies: bytes) -> bytes:
 def _command(*values: amf.AmfValue | int) -> bytes:
     return ChunkWriter().write(3, Message(20, 0, 0, amf.encode(values)))
 
+
+_BLOCKS = BlockMemo(64)
+_SMALL = Answer(encode_status(200), (b"small",))
+_LARGE = Answer(encode_status(200), (b"l" * 50_000, b"m" * 50_000))
+_GET = encode_fields(
+    [(b":method", b"GET"), (b":scheme", b"https"), (b":path", b"/live/a/index.m3u8"), (b":authority", b"e")]
+)
+_REQUESTS = (
+    frames.frame(frames.Kind.HEADERS, 5, 1, _GET)
+    + frames.frame(frames.Kind.HEADERS, 0x2D, 3, b"\x01\0\0\0\0\x0f" + _GET + b"\0")
+    + frames.frame(frames.Kind.HEADERS, 0, 5, _GET[:5])
+    + frames.frame(frames.Kind.CONTINUATION, 4, 5, _GET[5:])
+    + frames.frame(frames.Kind.DATA, 9, 5, b"\x02body\0\0")
+    + frames.window_update(0, 50_000)
+    + frames.window_update(3, 50_000)
+    + frames.reset(3, ErrorCode.CANCEL)
+    + frames.frame(frames.Kind.PING, 0, 0, b"12345678")
+    + frames.settings([(frames.Setting.INITIAL_WINDOW_SIZE, 10), (frames.Setting.HEADER_TABLE_SIZE, 0)])
+)
+# RFC 7541, C.4.1: indexed fields, and a literal in Huffman codes that enters the table.
+_CODED = bytes.fromhex("828684418cf1e3c2e5f23a6ba0ab90f4ff")
 
 _CODECS = _each(
     avc.parse_config, lambda data: avc.split_any(data, 4), lambda data: hevc.parse_config(data).encode(),
@@ -181,6 +249,20 @@ _OPUS = audio_tag("Opus", TagKind.CONFIG, data=opus.config(2))
 _PACKET = audio_tag("Opus", TagKind.FRAME, data=b"\xf8x")
 
 TARGETS: dict[str, Target] = {
+    "http1": Target(
+        _http1,
+        [
+            b"\x20GET /live/a/index.m3u8?_HLS_msn=1 HTTP/1.1\r\nHost: e\r\nRange: bytes=0-9\r\n\r\n",
+            b"\x05POST /whip HTTP/1.1\r\nHost: e\r\nContent-Length: 3\r\n\r\nabcGET * HTTP/1.0\r\n\r\n",
+            b"\x03HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+            b"\xffHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nab",
+        ],
+    ),
+    "http2": Target(_http2, [b"\xff" + _REQUESTS, b"\x07" + _REQUESTS]),
+    "hpack": Target(
+        _each(lambda data: hpack.decode(hpack.Table(), data, 4096), huffman.decode),
+        [_CODED, _GET, bytes.fromhex("3fe11f82be400161016162bf")],
+    ),
     "flv": Target(_each(parse_video, parse_audio), [_KEY, _TRACKS, _OPUS, b"\x96\x11avc1\0\0\0\1x"]),
     "codecs": Target(_CODECS, [_AVC, opus.config(2), bytes.fromhex("0a0a0000000337fbe017c002")]),
     "amf": Target(_each(amf.decode, amf.decode_lenient), [amf.encode(["onMetaData", {"width": 1.0}])]),

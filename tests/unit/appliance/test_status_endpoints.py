@@ -1,0 +1,14 @@
+"""The URLs that a node tells."""
+
+from appliance.runtime.settings import Settings, replace
+from appliance.supervisor.status import endpoints
+
+
+def test_tls_has_its_own_urls_when_it_is_enabled() -> None:
+    found = endpoints(Settings())
+    assert found["web"] == "http://127.0.0.1:8080/"
+    assert found["web_tls"] == "https://127.0.0.1:8443/"
+    assert found["rtmps"] == "rtmps://127.0.0.1:1936/live"
+    plain = endpoints(replace(Settings(), {"tls": {"enabled": False}}))
+    assert plain["web"] == found["web"]
+    assert not {"web_tls", "rtmps"} & plain.keys()
