@@ -66,6 +66,11 @@ class ViewerConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.closed:
             return
+        request = self._server.memo.whole.get(data)
+        if request is not None and self._reader.is_fresh and not self._busy:  # nearly all come so
+            self._serve(request)
+            self._await_request()
+            return
         try:
             self._reader.receive_data(data)
         except HttpError as failure:
@@ -132,11 +137,10 @@ class ViewerConnection(asyncio.Protocol):
     def _await_request(self) -> None:
         if self.closed or self._busy:
             return
-        config, now = self._server.config, self._server.now()
         if not self._reader.waiting:
-            self.deadline = now + config.idle_connection_s
+            self.deadline = self._server.idle_until
         else:  # the first bytes set it; later ones do not move it
-            self.deadline = min(self.deadline, now + config.head_s)
+            self.deadline = min(self.deadline, self._server.now() + self._server.config.head_s)
 
     def _serve(self, request: RequestHead) -> None:
         self.deadline = _NEVER

@@ -4,6 +4,8 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING
 
+from edge.origin.buffered import Buffered
+
 if TYPE_CHECKING:
     from edge.origin.server import OriginServer
 
@@ -20,7 +22,7 @@ def passage() -> tuple[socket.socket, socket.socket]:
     return near, far
 
 
-class Relay(asyncio.Protocol):
+class Relay(Buffered):
     """The client's side; `_Near` is the other role's. A side that does not take bytes stops the other's reading.
 
     TLS has no half-close here: when either side ends, what is written still leaves and both are closed.

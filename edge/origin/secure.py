@@ -9,6 +9,7 @@ import aiofastnet
 
 from appliance.runtime.tasks import Tasks
 from appliance.runtime.tls import ServerTls
+from edge.origin.buffered import Buffered
 from edge.origin.config import SLACK
 from edge.origin.connection import ViewerConnection
 from edge.origin.http2 import Http2Connection
@@ -166,12 +167,18 @@ class _Greeting(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         wire = transport.get_extra_info("ssl_object")
         is_h2 = wire is not None and wire.selected_alpn_protocol() == "h2"
-        chosen = Http2Connection(self._server) if is_h2 else SecureConnection(self._server)
+        chosen = _SecureHttp2(self._server) if is_h2 else SecureConnection(self._server)
         transport.set_protocol(chosen)
         chosen.connection_made(transport)
 
 
-class SecureConnection(ViewerConnection):
+class _SecureHttp2(Buffered, Http2Connection):
+    """HTTP/2 inside TLS."""
+
+    __slots__ = ()
+
+
+class SecureConnection(Buffered, ViewerConnection):
     """HTTP/1.1 inside TLS: what belongs to another role is relayed, because a TLS state cannot be passed on."""
 
     __slots__ = ("_near",)

@@ -84,6 +84,7 @@ class OriginServer:
         self.memo = HeadMemo()
         self.blocks = BlockMemo()
         self.date = b""
+        self.idle_until = 0.0  # for a connection that begins to wait now; exact to a tick
         self.held: set[Held] = set()
         self._on_tick = on_tick
         self._connections: set[Connected] = set()
@@ -114,6 +115,7 @@ class OriginServer:
         """Returns when listening. OSError when the address cannot be had."""
         self._loop = asyncio.get_running_loop()
         self._stamp()
+        self.idle_until = self.now() + self.config.idle_connection_s
         self._listener = await self._loop.create_server(
             lambda: ViewerConnection(self),
             self.config.host,
@@ -196,6 +198,7 @@ class OriginServer:
             await asyncio.sleep(_TICK_S)
             self._on_tick()
             now = self.now()
+            self.idle_until = now + self.config.idle_connection_s
             for connection in [one for one in self.held if now >= one.held_until]:
                 connection.answer(_HELD_TOO_LONG)
             if now - self._second >= 1.0:

@@ -39,7 +39,6 @@ http {{
   ssl_certificate_key {key};
   ssl_protocols TLSv1.2 TLSv1.3;
   ssl_buffer_size 16k;
-  http2_max_requests 100000000;
   server {{
     listen 127.0.0.1:{port};
     listen 127.0.0.1:{secure} ssl http2;

@@ -80,6 +80,7 @@ class HeadMemo:
         self._size = size
         self._headers = HeaderMemo(size)
         self._known: dict[bytes, RequestHead] = {}
+        self.whole: dict[bytes, RequestHead] = {}  # those that no body follows
 
     def parse(self, raw: bytes) -> RequestHead:
         """As parse_head, once for equal heads."""
@@ -88,7 +89,10 @@ class HeadMemo:
             request = parse_head(raw, self._headers)
             if len(self._known) >= self._size:
                 self._known.clear()
+                self.whole.clear()
             self._known[raw] = request
+            if not request.headers.body_length and not request.headers.chunked:
+                self.whole[raw] = request
         return request
 
 
@@ -135,6 +139,11 @@ class RequestReader:
         self._buffer = self._buffer + data if self._buffer else data
         if len(self._buffer) > MAX_BUFFER + self._skip:
             raise HttpError(413, "too much sent ahead")
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the next byte begins a request."""
+        return not self._buffer and not self._skip
 
     @property
     def waiting(self) -> int:
