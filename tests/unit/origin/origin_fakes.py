@@ -21,8 +21,8 @@ from appliance.contracts.media import (
 from appliance.contracts.pictures import StoredPicture
 from appliance.contracts.subjects import broadcast_key, media, rendition_key, token_key
 from appliance.runtime.bus import Entry, LogMessage
-from edge.origin.archive import Archive
 from edge.origin.acme import Challenges
+from edge.origin.archive import Archive
 from edge.origin.catalogue import Catalogue
 from edge.origin.channels import Channels
 from edge.origin.config import OriginConfig

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import datetime as dt
+import socket
 import ssl
 
 import pytest
@@ -46,10 +47,13 @@ def context(*protocols):
 async def connect():
     opened = []
 
-    async def connect(origin, *protocols):
-        opened.append(
-            Client(*await asyncio.open_connection("127.0.0.1", origin.server.secure_port, ssl=context(*protocols)))
-        )
+    async def connect(origin, *protocols, narrow=False):
+        wire = socket.socket()
+        if narrow:
+            wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
+        wire.connect(("127.0.0.1", origin.server.secure_port))
+        made = await asyncio.open_connection(sock=wire, ssl=context(*protocols), server_hostname="edge.example")
+        opened.append(Client(*made))
         return opened[-1]
 
     yield connect
@@ -202,10 +206,10 @@ async def test_a_slow_client_of_http2_has_little_copied(make_secure):
 # -- relayed connections
 
 
-async def relayed(make_secure, connect):
+async def relayed(make_secure, connect, *, narrow=False):
     role = OtherRole()
     origin = await make_secure({"/chat/": role})
-    client = await connect(origin)
+    client = await connect(origin, narrow=narrow)
     client.writer.write(UPGRADE + b"first")
     reader, writer, head, peer = await role.arrival()
     assert head == UPGRADE + b"first"
@@ -256,9 +260,9 @@ async def test_who_does_not_read_stops_the_other(make_secure, connect, down):
 
 
 async def test_a_relay_whose_client_is_stuck_is_cut(make_secure, connect):
-    origin, client, _, writer = await relayed(make_secure, connect)
+    origin, client, _, writer = await relayed(make_secure, connect, narrow=True)
     client.reader._transport.pause_reading()
-    writer.write(bytes(16 << 20))
+    writer.write(bytes(6 << 20))
     (relay,) = origin.server._connections
     await settled(lambda: relay.stalled_since < float("inf"))
     await origin.server._sweep(relay.stalled_since + origin.server.config.stall_s)
