@@ -38,12 +38,8 @@ def _run(arguments: argparse.Namespace) -> int:
         case "up" | "demo":
             options = UpOptions(arguments.command == "demo", arguments.detach, False)
             return up(data, _settings(data, arguments), options)
-        case "status":
-            return status.status(data, arguments.json)
-        case "stop":
-            return status.stop(data)
-        case "logs":
-            return status.logs(data, arguments.role, arguments.lines, arguments.follow)
+        case "status" | "stop" | "restart" | "logs":
+            return _running(data, arguments)
         case "channel":
             return _channel(data, arguments)
         case "capture":
@@ -54,6 +50,18 @@ def _run(arguments: argparse.Namespace) -> int:
             return _config(data, arguments)
         case _:
             return _doctor(data, arguments)
+
+
+def _running(data: Path, arguments: argparse.Namespace) -> int:
+    match arguments.command:
+        case "status":
+            return status.status(data, arguments.json)
+        case "stop":
+            return status.stop(data)
+        case "restart":
+            return status.restart(data, arguments.role, arguments.json)
+        case _:
+            return status.logs(data, arguments.role, arguments.lines, arguments.follow)
 
 
 def _doctor(data: Path, arguments: argparse.Namespace) -> int:
@@ -122,6 +130,9 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--no-tls", action="store_true", help="plain connections only")
     _command(commands, "status", "state of every role").add_argument("--json", action="store_true")
     _command(commands, "stop", "stop the node")
+    again = _command(commands, "restart", "start roles again, one after the other; viewers notice nothing")
+    again.add_argument("role", nargs="*", help="these only (default: all roles, not the servers below them)")
+    again.add_argument("--json", action="store_true", help="one JSON document on standard output")
     logs = _command(commands, "logs", "what the roles wrote")
     logs.add_argument("role", nargs="?", help="one role only")
     logs.add_argument("-n", "--lines", type=int, default=50)

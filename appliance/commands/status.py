@@ -13,14 +13,17 @@ import msgspec
 from appliance.commands.place import live_status, running_settings, say
 from appliance.commands.transcoding import rungs_in_words, transcode
 from appliance.contracts import subjects
-from appliance.contracts.errors import NearcastError
+from appliance.contracts.errors import NearcastError, UnavailableError
 from appliance.contracts.media import Broadcast, BroadcastState, Notice
 from appliance.contracts.session import SessionRecord
 from appliance.contracts.transcode import RungsRecord, WorkerRecord
 from appliance.runtime.bus import Bus, Endpoint
+from appliance.supervisor.control import Wish, ask
+from appliance.supervisor.plan import control_socket
 
 _BUS_S = 2.0
 _STOP_S = 60.0
+_RESTART_S = 600.0
 
 
 def status(data: Path, as_json: bool) -> int:
@@ -39,6 +42,18 @@ def status(data: Path, as_json: bool) -> int:
     else:
         _say_all(document)
     return 0 if node.state == "ready" else 1
+
+
+def restart(data: Path, roles: list[str], as_json: bool) -> int:
+    """Has the running node start roles again. NearcastError: it does not run, or could not."""
+    if live_status(data) is None:
+        raise UnavailableError(f"no node runs on {data}")
+    granted = ask(control_socket(running_settings(data)), Wish(restart=roles), _RESTART_S)
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(granted).decode() + "\n")
+    else:
+        say(f"started again: {', '.join(granted.restarted)}")
+    return 0
 
 
 def _live(data: Path) -> dict[str, Any]:

@@ -20,8 +20,9 @@ from appliance.engines.files import write_private
 from appliance.runtime.logs import configure
 from appliance.runtime.settings import Settings
 from appliance.supervisor.bootstrap import prepare_edge, prepare_hub
+from appliance.supervisor.control import Control
 from appliance.supervisor.metrics import MetricsServer
-from appliance.supervisor.plan import ROOT, Plan, prepare
+from appliance.supervisor.plan import ROOT, Plan, control_socket, prepare
 from appliance.supervisor.status import endpoints
 from appliance.supervisor.supervisor import Supervisor
 
@@ -75,8 +76,9 @@ async def _run(data: Path, plan: Plan, options: UpOptions) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopping.set)
     supervisor = Supervisor(data, endpoints(plan.settings))
+    control = Control(control_socket(plan.settings), supervisor.restart)
     metrics = MetricsServer(plan.settings.ports.metrics, data / "run" / "metrics")
-    work = asyncio.ensure_future(_start(data, plan, supervisor, metrics, options))
+    work = asyncio.ensure_future(_start(data, plan, supervisor, control, metrics, options))
     stop = asyncio.ensure_future(stopping.wait())
     try:
         await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -88,12 +90,18 @@ async def _run(data: Path, plan: Plan, options: UpOptions) -> int:
     finally:
         work.cancel()
         stop.cancel()
+        await control.close()
         await supervisor.stop()
         await metrics.stop()
 
 
 async def _start(
-    data: Path, plan: Plan, supervisor: Supervisor, metrics: MetricsServer, options: UpOptions
+    data: Path,
+    plan: Plan,
+    supervisor: Supervisor,
+    control: Control,
+    metrics: MetricsServer,
+    options: UpOptions,
 ) -> None:
     began = time.monotonic()
     await supervisor.start_stage(plan.engines)
@@ -105,6 +113,7 @@ async def _start(
         channel = await asyncio.to_thread(first_channel, data, plan.settings, DEMO_CHANNEL)
         people = [await asyncio.to_thread(demo_person, data, plan.settings, name) for name in DEMO_PEOPLE]
         await supervisor.start_stage(demo_children(data, plan.settings, channel, people))
+    await control.start()
     supervisor.announce_ready()
     await asyncio.sleep(0)
     say(f"ready in {time.monotonic() - began:.1f} s")

@@ -14,7 +14,8 @@ class Child:
 
     `ready` is polled until true; without it the child tells by itself on the descriptor in
     NEARCAST_READY_FD. `stage`: stages start in order and stop in reverse. `essential`: the node is not
-    ready without it.
+    ready without it. `listen`: sockets that are held for it by their names, host and port (appliance.runtime.
+    listening), so that nobody is refused while it is started again.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Child:
     stop_signal: signal.Signals = signal.SIGTERM
     stop_s: float = 10.0
     essential: bool = True
+    listen: tuple[tuple[str, str, int], ...] = ()
 
 
 def confined(argv: list[str], account: Account | None, paths: list[Path], stop: signal.Signals) -> tuple[str, ...]:

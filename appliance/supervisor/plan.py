@@ -98,11 +98,26 @@ def _roles(settings: Settings, file: Path) -> list[Child]:
         children += [_role("edge", "transcode", file, n) for n in range(settings.transcode.workers)]
     if settings.recorder.enabled:
         children.append(_role("edge", "recorder", file))
-    children += [_role("edge", "origin", file, n) for n in range(settings.origin.workers)]
+    children += [
+        dataclasses.replace(_role("edge", "origin", file, n), listen=_viewer_ports(settings))
+        for n in range(settings.origin.workers)
+    ]
     children += [_role("edge", "chat", file, n) for n in range(settings.chat.workers)]
     if settings.coordinator.enabled:
         children.append(_role("coordinator", "coordinator", file))
     return children
+
+
+def _viewer_ports(settings: Settings) -> tuple[tuple[str, str, int], ...]:
+    """What is held for each origin process: they share the ports."""
+    host, ports = settings.node.host, settings.ports
+    secure = (("https", host, ports.https),) if settings.tls.enabled else ()
+    return (("http", host, ports.http), *secure)
+
+
+def control_socket(settings: Settings) -> Path:
+    """Where the supervisor hears wishes."""
+    return Path(settings.node.socket_dir) / "control.sock"
 
 
 def _role(package: str, role: str, file: Path, number: int = 0) -> Child:

@@ -4,13 +4,15 @@ import asyncio
 import contextlib
 import enum
 import os
+import socket
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import IO
 
 from appliance.engines.child import Child
 from appliance.runtime.backoff import Backoff
+from appliance.runtime.listening import LISTEN
 from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import counter
 from appliance.runtime.role import READY_FD
@@ -36,8 +38,16 @@ class State(enum.StrEnum):
 class Process:
     """Keeps one child running until `stop`."""
 
-    def __init__(self, child: Child, log_file: Path, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        child: Child,
+        log_file: Path,
+        changed: Callable[[], None],
+        listeners: Mapping[str, socket.socket] | None = None,
+    ) -> None:
+        """`listeners`: what is held for the child, by name; their owner closes them."""
         self.child = child
+        self._listeners = listeners or {}
         self.state = State.STOPPED
         self.restarts = 0
         self.pid: int | None = None
@@ -79,6 +89,9 @@ class Process:
         self._set(State.STARTING)
         reading, writing = os.pipe()
         environment = {**os.environ, **self.child.environment, READY_FD: str(writing)}
+        held = {name: listener.fileno() for name, listener in self._listeners.items()}
+        if held:
+            environment[LISTEN] = " ".join(f"{name}={number}" for name, number in held.items())
         try:
             with _open_log(self._log_file) as log:
                 self._process = await asyncio.create_subprocess_exec(
@@ -88,7 +101,7 @@ class Process:
                     stderr=log,
                     cwd=self.child.directory,
                     env=environment,
-                    pass_fds=[writing],
+                    pass_fds=[writing, *held.values()],
                     start_new_session=True,
                 )
         except OSError as error:

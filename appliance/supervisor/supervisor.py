@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import socket
 from pathlib import Path
 
 from appliance import VERSION
-from appliance.contracts.errors import UnavailableError
+from appliance.contracts.errors import BadInputError, UnavailableError
 from appliance.engines.child import Child
+from appliance.runtime.listening import open_listener
 from appliance.runtime.logs import get_logger
 from appliance.runtime.tasks import Tasks
 from appliance.supervisor.process import Process, State
@@ -20,6 +22,7 @@ class Supervisor:
         self._data = data
         self._endpoints = endpoints
         self._processes: list[Process] = []
+        self._listeners: dict[str, dict[str, socket.socket]] = {}  # by child and name
         self._tasks = Tasks()
         self._phase = "starting"
         self._dirty = False
@@ -35,12 +38,59 @@ class Supervisor:
             late = ", ".join(process.child.name for process in started if process.state is not State.READY)
             raise UnavailableError(f"not ready in {deadline_s:.0f} s: {late}; see `nearcast logs`") from None
 
-    def _launch(self, child: Child) -> Process:
+    def _launch(self, child: Child, place: int | None = None) -> Process:
         log_file = self._data / "logs" / f"{child.name}.log"
-        process = Process(child, log_file, self._changed)
-        self._processes.append(process)
+        process = Process(child, log_file, self._changed, self._listeners_of(child))
+        self._processes.insert(len(self._processes) if place is None else place, process)
         self._tasks.start(process.run(), f"supervise-{child.name}")
         return process
+
+    def _listeners_of(self, child: Child) -> dict[str, socket.socket]:
+        """The sockets that are held for a child, opened at its first start. UnavailableError: a port is taken."""
+        if child.name not in self._listeners:
+            opened: dict[str, socket.socket] = {}
+            for name, host, port in child.listen:
+                try:
+                    opened[name] = open_listener(host, port)
+                except OSError as error:
+                    raise UnavailableError(f"{child.name} cannot listen on {host}:{port}: {error}") from error
+            self._listeners[child.name] = opened
+        return self._listeners[child.name]
+
+    async def restart(self, names: list[str]) -> list[str]:
+        """Starts roles again, one after the other; all of the last stage when none is named. Their names.
+
+        One whose sockets are held here gets its successor first, and leaves when that is ready: nobody who connects
+        is refused. BadInputError: there is no such role; UnavailableError: a successor does not get ready.
+        """
+        last = max((process.child.stage for process in self._processes), default=0)
+        known = {process.child.name: process for process in self._processes}
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise BadInputError(f"there is no role {unknown[0]}; there are: {', '.join(known)}", code="role")
+        chosen = names or [name for name, process in known.items() if process.child.stage == last]
+        for name in chosen:
+            await self._renew(known[name])
+        return chosen
+
+    async def _renew(self, old: Process) -> None:
+        place = self._processes.index(old)
+        if not old.child.listen:
+            await old.stop()
+            self._processes.remove(old)
+        new = self._launch(old.child, place)
+        try:
+            async with asyncio.timeout(old.child.ready_s):
+                await new.ready()
+        except TimeoutError:
+            if old.child.listen:  # the old one goes on
+                await new.stop()
+                self._processes.remove(new)
+            raise UnavailableError(f"{old.child.name} does not get ready; see `nearcast logs`") from None
+        if old.child.listen:
+            await old.stop()
+            self._processes.remove(old)
+        self._changed()
 
     def announce_ready(self) -> None:
         """From now on the state follows the essential children."""
@@ -53,6 +103,9 @@ class Supervisor:
         for stage in sorted({process.child.stage for process in self._processes}, reverse=True):
             await asyncio.gather(*(p.stop() for p in self._processes if p.child.stage == stage))
         await self._tasks.close()
+        for listeners in self._listeners.values():
+            for listener in listeners.values():
+                listener.close()
         self._write()
 
     @property

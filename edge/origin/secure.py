@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import aiofastnet
 
+from appliance.runtime.listening import inherited
 from appliance.runtime.tasks import Tasks
 from appliance.runtime.tls import ServerTls
 from edge.origin.buffered import Buffered
-from edge.origin.config import SLACK
+from edge.origin.config import SLACK, OriginConfig
 from edge.origin.connection import ViewerConnection
 from edge.origin.http2 import Http2Connection
 from edge.origin.relay import Relay, passage
@@ -54,19 +55,7 @@ class SecureListener:
         """Returns when listening. OSError when the address cannot be had."""
         config = self._server.config
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(config.host, config.https_port, type=socket.SOCK_STREAM)
-        family, kind, protocol, _, address = found[0]
-        listener = socket.socket(family, kind, protocol)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if config.reuse_port:
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            listener.bind(address)
-            listener.listen(_BACKLOG)
-        except OSError:
-            listener.close()
-            raise
-        listener.setblocking(False)
+        listener = inherited("https") or await _opened(config)
         self._listener = listener
         self._quieten(loop)
         self._read()
@@ -156,6 +145,23 @@ class SecureListener:
         """Ends the handshakes as well."""
         self.close_listener()
         await self._tasks.close()
+
+
+async def _opened(config: OriginConfig) -> socket.socket:
+    found = await asyncio.get_running_loop().getaddrinfo(config.host, config.https_port, type=socket.SOCK_STREAM)
+    family, kind, protocol, _, address = found[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if config.reuse_port:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener
 
 
 class _Greeting(asyncio.Protocol):

@@ -5,6 +5,7 @@ import email.utils
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
+from appliance.runtime.listening import inherited
 from appliance.runtime.tasks import Tasks
 from appliance.runtime.tls import ServerTls
 from edge.origin.config import SLACK, OriginConfig
@@ -116,13 +117,19 @@ class OriginServer:
         self._loop = asyncio.get_running_loop()
         self._stamp()
         self.idle_until = self.now() + self.config.idle_connection_s
-        self._listener = await self._loop.create_server(
-            lambda: ViewerConnection(self),
-            self.config.host,
-            self.config.port,
-            backlog=_BACKLOG,
-            reuse_port=self.config.reuse_port or None,
-        )
+        held = inherited("http")
+        if held is not None:
+            self._listener = await self._loop.create_server(
+                lambda: ViewerConnection(self), sock=held, backlog=_BACKLOG
+            )
+        else:
+            self._listener = await self._loop.create_server(
+                lambda: ViewerConnection(self),
+                self.config.host,
+                self.config.port,
+                backlog=_BACKLOG,
+                reuse_port=self.config.reuse_port or None,
+            )
         if self._secure is not None:
             await self._secure.start()
         self._tasks.start(self._tick(), "origin-tick")

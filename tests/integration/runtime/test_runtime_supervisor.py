@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 import pytest
 import structlog.testing
 
-from appliance.contracts.errors import UnavailableError
+from appliance.contracts.errors import BadInputError, UnavailableError
 from appliance.engines.child import Child
 from appliance.supervisor import process as supervised
+from appliance.supervisor.control import Control, Wish, ask
 from appliance.supervisor.status import NodeStatus, read_status
 from appliance.supervisor.supervisor import Supervisor
 
@@ -141,4 +143,83 @@ async def test_program_that_is_not_there(data: Path) -> None:
     missing = Child("missing", ("/nonexistent/program",), 0)
     with pytest.raises(UnavailableError, match="missing"):
         await supervisor.start_stage([missing], 0.5)
+    await supervisor.stop()
+
+
+ECHO = """
+import os, socket, signal, time
+number = int(os.environ['NEARCAST_LISTEN'].partition('=')[2])
+listener = socket.socket(fileno=number)
+os.write(int(os.environ['NEARCAST_READY_FD']), b'ready\\n')
+while True:
+    wire, _ = listener.accept()
+    wire.sendall(str(os.getpid()).encode())
+    wire.close()
+"""
+
+
+async def who_answers(port: int) -> int:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        async with asyncio.timeout(5):
+            return int(await reader.read())
+    finally:
+        writer.close()
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def test_nobody_is_refused_while_a_child_is_killed_and_renewed(data: Path, port: int) -> None:
+    supervisor = Supervisor(data, {})
+    await supervisor.start_stage([child("echo", ECHO, stage=1, listen=(("http", "127.0.0.1", port),))])
+    supervisor.announce_ready()
+    answered: set[int] = set()
+    async with asyncio.timeout(20):
+        answered.add(first := await who_answers(port))
+        os.kill(first, signal.SIGKILL)
+        while len(answered) < 2:
+            try:
+                answered.add(await who_answers(port))  # in the queue of the socket until somebody accepts
+            except (ConnectionResetError, ValueError):  # accepted by the one that was killed
+                continue
+        renewing = asyncio.ensure_future(supervisor.restart(["echo"]))
+        while len(answered) < 3:
+            answered.add(await who_answers(port))
+        assert await renewing == ["echo"]
+    assert [role.name for role in (await until(data, lambda status: status.state == "ready")).roles] == ["echo"]
+    await supervisor.stop()
+    with pytest.raises(ConnectionRefusedError):
+        await who_answers(port)
+
+
+async def test_roles_are_started_again_one_after_the_other(data: Path) -> None:
+    supervisor = Supervisor(data, {})
+    await supervisor.start_stage([child("engine", SLEEPER)])
+    await supervisor.start_stage([child("one", SLEEPER, stage=1), child("two", SLEEPER, stage=1)])
+    supervisor.announce_ready()
+    before = (await until(data, lambda status: status.state == "ready")).roles
+    control = Control(data / "run" / "control.sock", supervisor.restart)
+    await control.start()
+    wish = asyncio.to_thread(ask, data / "run" / "control.sock", Wish(), 20.0)
+    assert (await wish).restarted == ["one", "two"], "the servers below stay"
+    after = (await until(data, lambda status: status.state == "ready")).roles
+    assert [role.name for role in after] == [role.name for role in before]
+    assert [role.pid == was.pid for role, was in zip(after, before, strict=True)] == [True, False, False]
+    with pytest.raises(BadInputError, match="no role nobody"):
+        await asyncio.to_thread(ask, data / "run" / "control.sock", Wish(restart=["nobody"]), 5.0)
+    await control.close()
+    with pytest.raises(UnavailableError):
+        await asyncio.to_thread(ask, data / "run" / "control.sock", Wish(), 1.0)
+    await supervisor.stop()
+
+
+async def test_a_port_that_is_taken_is_named(data: Path, port: int) -> None:
+    supervisor = Supervisor(data, {})
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(UnavailableError, match=str(port)):
+        await supervisor.start_stage([child("echo", ECHO, listen=(("http", "127.0.0.1", port),))])
     await supervisor.stop()
