@@ -9,7 +9,7 @@ from appliance.commands import capture, channel, config, status
 from appliance.commands.doctor import doctor, encoders
 from appliance.commands.place import data_directory, node_settings, say
 from appliance.commands.up import UpOptions, up
-from appliance.contracts.directory import Profile
+from appliance.contracts.directory import Access, Profile
 from appliance.contracts.errors import ConfigError, ConflictError, NearcastError
 from appliance.contracts.session import CaptureRequest
 from appliance.runtime.settings import Settings, with_port_base
@@ -75,7 +75,7 @@ def _channel(data: Path, arguments: argparse.Namespace) -> int:
         case "create":
             return channel.create(data, arguments.name, arguments.json)
         case "set":
-            names = ("title", "category", "profile", "partner", "suspended")
+            names = ("title", "category", "profile", "access", "partner", "suspended")
             wanted = {name: value for name in names if (value := getattr(arguments, name)) is not None}
             return channel.change(data, arguments.name, wanted, arguments.json)
         case "rotate-key":
@@ -180,6 +180,7 @@ def _channel_fields(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--title")
     parser.add_argument("--category")
     parser.add_argument("--profile", choices=[one.value for one in Profile], help="what its rungs are made for")
+    parser.add_argument("--access", choices=[one.value for one in Access], help="who may watch")
     yes_or_no = argparse.BooleanOptionalAction
     parser.add_argument("--partner", action=yes_or_no, help="more rungs, kept longest when capacity is short")
     parser.add_argument("--suspended", action=yes_or_no, help="may not broadcast")

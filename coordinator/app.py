@@ -27,13 +27,21 @@ from coordinator.config import CoordinatorConfig
 from coordinator.db import Database
 from coordinator.directory import Directory
 from coordinator.endpoints import Endpoints
+from coordinator.entitlements import routes as entitlement_routes
+from coordinator.entitlements.service import Entitlements
+from coordinator.grants import routes as grant_routes
+from coordinator.grants.keyring import Keyring
+from coordinator.grants.service import Grants
 from coordinator.keys import routes as key_routes
 from coordinator.keys.service import Keys
 from coordinator.markers import routes as marker_routes
 from coordinator.markers.service import Markers
 from coordinator.playback import routes as playback_routes
+from coordinator.playback.desk import GrantDesk
 from coordinator.playback.service import PlaybackService
 from coordinator.ports import Hub, PullConsumer
+from coordinator.quality import routes as quality_routes
+from coordinator.quality.service import Qualities
 from coordinator.unit import Units
 
 _PROBE_S = 2.0
@@ -48,6 +56,8 @@ class Parts:
     units: Units
     directory: Directory
     bridges: list[OutboxBridge]
+    grants: Grants
+    desk: GrantDesk
 
 
 def build(
@@ -67,24 +77,32 @@ def build(
     )
     units = Units(database, directory.announce)
     accounts = Accounts(now_ms)
-    channels = Channels(accounts, endpoints)
+    channels = Channels(accounts, endpoints, now_ms)
     broadcasts = Broadcasts(accounts, channels, endpoints, now_ms, config.announced_key_days)
     chat = ChatHistory(units, accounts, broadcasts, endpoints, hub, config.chat_timeout_s)
+    qualities = Qualities(broadcasts)
+    grants = Grants(Keyring(config.grant_keys), now_ms)
+    entitlements = Entitlements(accounts, channels, grants, now_ms)
+    playback = PlaybackService(broadcasts, channels, endpoints, entitlements, grants)
     routes = [
         *account_routes.routes(accounts),
         *channel_routes.routes(channels),
         *key_routes.routes(Keys(channels, endpoints, now_ms)),
         *broadcast_routes.routes(broadcasts),
-        *playback_routes.routes(PlaybackService(broadcasts, endpoints)),
+        *playback_routes.routes(playback),
+        *grant_routes.routes(grants),
+        *entitlement_routes.routes(entitlements),
         *chat_routes.routes(chat),
+        *quality_routes.routes(qualities),
         *marker_routes.routes(Markers(units, broadcasts, endpoints, hub, config.chat_timeout_s)),
         *configuration_routes.routes(ClientConfigurations(endpoints, now_ms)),
     ]
     app = _application(config, units, accounts, routes)
     _add_probes(app, database, directory, is_draining)
     later = Units(database, directory.announce_later)
-    bridges = [_bridge(config, edge.edge_id, hub, later, broadcasts) for edge in config.edges]
-    return Parts(app, accounts, units, directory, bridges)
+    bridges = [_bridge(config, edge.edge_id, hub, later, broadcasts, qualities) for edge in config.edges]
+    desk = GrantDesk(hub, units, accounts, playback)
+    return Parts(app, accounts, units, directory, bridges, grants, desk)
 
 
 def _application(
@@ -131,9 +149,11 @@ async def _answers(name: str, probe: Awaitable[None]) -> None:
 
 
 def _bridge(
-    config: CoordinatorConfig, edge_id: str, hub: Hub, units: Units, broadcasts: Broadcasts
+    config: CoordinatorConfig, edge_id: str, hub: Hub, units: Units, broadcasts: Broadcasts, qualities: Qualities
 ) -> OutboxBridge:
     async def connect() -> PullConsumer:
         return await hub.outbox(edge_id)
 
-    return OutboxBridge(edge_id, connect, units, broadcasts, batch=config.pull_batch, wait_s=config.pull_wait_s)
+    return OutboxBridge(
+        edge_id, connect, units, broadcasts, qualities, batch=config.pull_batch, wait_s=config.pull_wait_s
+    )

@@ -1,6 +1,7 @@
 """What the coordinator needs to be told. The node's settings tree is turned into this by the caller."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,4 +42,5 @@ class CoordinatorConfig:
     pull_batch: int = 1000
     pull_wait_s: float = 5.0
     announced_key_days: int = 30  # life of a stream key made by POST /streams
+    grant_keys: Path | None = None  # folder of the private keys that sign grants; None: they live in memory
     drain_s: float = 5.0

@@ -36,11 +36,15 @@ class Endpoints:
             for edge in self._edges
         ]
 
-    def playback(self, channel: str, edge_id: str = "") -> list[str]:
-        return [f"{edge.http_base}/live/{channel}/index.m3u8" for edge in self._ordered(edge_id)]
+    def playback(self, channel: str, edge_id: str = "", grant: str = "") -> list[str]:
+        return [f"{edge.http_base}{_before(grant)}/live/{channel}/index.m3u8" for edge in self._ordered(edge_id)]
 
-    def thumbnail(self, channel: str, edge_id: str = "") -> str:
-        return f"{self._ordered(edge_id)[0].http_base}/thumb/{channel}.jpg"
+    def thumbnail(self, channel: str, edge_id: str = "", grant: str = "") -> str:
+        return f"{self._ordered(edge_id)[0].http_base}{_before(grant)}/thumb/{channel}.jpg"
 
     def chat(self, stream_id: str, edge_id: str = "") -> str:
         return f"{self._ordered(edge_id)[0].ws_base}/streams/{stream_id}/chat/subscribe"
+
+
+def _before(grant: str) -> str:
+    return f"/g/{grant}" if grant else ""

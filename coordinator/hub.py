@@ -1,7 +1,9 @@
 """The hub over the real bus."""
 
+from collections.abc import Awaitable, Callable
+
 from appliance.contracts import subjects
-from appliance.runtime.bus import Bucket, Bus
+from appliance.runtime.bus import Bucket, Bus, BusMessage
 from appliance.runtime.consumer import PullConsumer
 from appliance.runtime.streams import BucketSpec
 
@@ -15,6 +17,16 @@ class BusHub:
     async def request(self, subject: str, data: bytes, timeout_s: float = 2.0) -> bytes:
         """One answer, over the leaf link when it must. UnavailableError when none comes in time."""
         return await self._bus.request(subject, data, timeout_s)
+
+    async def serve(
+        self, subject: str, handler: Callable[[bytes, Callable[[bytes], Awaitable[None]]], Awaitable[None]]
+    ) -> None:
+        """Answers requests on `subject` as long as the bus lives."""
+
+        async def take(message: BusMessage) -> None:
+            await handler(message.data, message.reply)
+
+        await self._bus.subscribe(subject, take, queue="coordinator")
 
     def directory(self) -> Bucket:
         """What is handed down to every edge."""

@@ -4,7 +4,7 @@
 UnavailableError while the bus is away.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 
@@ -41,6 +41,12 @@ class Hub(Protocol):
     """The bus as seen from the centre."""
 
     async def request(self, subject: str, data: bytes, timeout_s: float = 2.0) -> bytes: ...
+    async def serve(
+        self, subject: str, handler: Callable[[bytes, Callable[[bytes], Awaitable[None]]], Awaitable[None]]
+    ) -> None:
+        """Calls `handler` with each request and what answers it, one at a time; with others of the same kind one
+        of them is called."""
+
     def directory(self) -> Bucket: ...
     async def ensure_directory(self) -> None:
         """Makes the directory bucket when it is missing."""

@@ -13,6 +13,7 @@ from coordinator.hub import BusHub
 from coordinator.service import CoordinatorService
 
 ROLE = "coordinator"
+GRANT_KEYS = Path("keys", "grants")
 OPERATOR_TOKEN = Path("keys", "operator.token")
 
 
@@ -33,6 +34,7 @@ def config_of(settings: Settings) -> CoordinatorConfig:
         port=ports.api,
         edges=[edge],
         pool_size=settings.coordinator.pool,
+        grant_keys=settings.data_dir / GRANT_KEYS,
     )
 
 

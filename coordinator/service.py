@@ -13,7 +13,9 @@ from coordinator.bridge import store as bookkeeping
 from coordinator.config import CoordinatorConfig
 from coordinator.db import Database
 from coordinator.db.migrate import migrate
+from coordinator.grants import store as granted
 from coordinator.ports import Hub
+from coordinator.quality import store as qualities
 
 _log = get_logger("coordinator")
 _HOUSEKEEPING_S = 3600.0
@@ -54,6 +56,7 @@ class CoordinatorService:
         for edge, bridge in zip(self._config.edges, parts.bridges, strict=True):
             self._tasks.start(bridge.run(), f"bridge-{edge.edge_id}")
         self._tasks.start(self._housekeeping(), "housekeeping")
+        await parts.desk.start()
         self._listener = Listener(parts.app)
         await self._listener.start(self._config.host, self._config.port)
         _log.info("coordinator_listening", port=self.port, migrations=applied)
@@ -76,6 +79,8 @@ class CoordinatorService:
         if self._listener is not None:
             await self._listener.stop()
             self._listener = None
+        if self._parts is not None:
+            await self._parts.desk.close()
         await self._tasks.close()
         await self._database.close()
 
@@ -84,6 +89,11 @@ class CoordinatorService:
             try:
                 async with self._database.transaction() as connection:
                     await bookkeeping.forget_old(connection)
+                    await qualities.forget_old(connection)
+                    await granted.forget_old(connection)
+                if self._parts is not None:
+                    async with self._parts.units.open() as unit:
+                        await self._parts.grants.maintain(unit)
             except NearcastError as error:
                 _log.warning("housekeeping_skipped", code=str(error.code))
             await asyncio.sleep(_HOUSEKEEPING_S)

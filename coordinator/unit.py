@@ -16,6 +16,8 @@ class Kind(StrEnum):
     TOKEN = "token"  # noqa: S105 - the name of a kind of record
     CHANNEL = "channel"
     STREAM = "stream"
+    GRANT_KEY = "grantkey"
+    REVOCATION = "revoked"
 
 
 class Ref(NamedTuple):

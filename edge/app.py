@@ -83,6 +83,7 @@ async def _origin(context: RoleContext) -> Service:
 
     settings = context.settings
     config = OriginConfig(
+        edge_id=settings.node.edge_id,
         host=settings.node.host,
         port=settings.ports.http,
         https_port=settings.ports.https,
@@ -96,6 +97,9 @@ async def _origin(context: RoleContext) -> Service:
         store_bytes=settings.origin.store_bytes,
         connections=settings.origin.connections,
         waiters=settings.origin.waiters,
+        beacons_per_address=settings.origin.beacons_per_address,
+        quality_s=settings.origin.quality_s,
+        beacons_per_s=settings.origin.beacons_per_s,
     )
     chat = HandoffSender(*(_chat_socket(context, worker) for worker in range(settings.chat.workers)))
     local, fed = await context.local(), await context.fed()

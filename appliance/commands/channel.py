@@ -56,7 +56,7 @@ def list_all(data: Path, as_json: bool) -> int:
 
 
 def change(data: Path, name: str, wanted: dict[str, Any], as_json: bool) -> int:
-    """Changes what `wanted` names of a channel: title, category, profile, partner, suspended."""
+    """Changes what `wanted` names of a channel: title, category, profile, access, partner, suspended."""
     answer = call(data, _base(data), "PATCH", f"/channels/{quote(name, safe='')}", wanted)
     text = f"{answer['channel']}: {', '.join(f'{key} {answer.get(key, value)}' for key, value in wanted.items())}"
     return _print(answer, as_json, f"{text}\n(profile and partner from the next broadcast on)")

@@ -50,6 +50,14 @@ class Profile(enum.StrEnum):
     QUALITY = "quality"  # B-frames and look-ahead: a better picture at the same rate, later by 0.75 s
 
 
+class Access(enum.StrEnum):
+    """Who may watch a channel."""
+
+    PUBLIC = "public"
+    FOLLOWERS = "followers"  # and subscribers
+    SUBSCRIBERS = "subscribers"
+
+
 class ChannelRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A channel, at `channel.<channel_id>`."""
 
@@ -62,6 +70,8 @@ class ChannelRecord(msgspec.Struct, frozen=True, kw_only=True):
     suspended: bool = False
     partner: bool = False  # gets `transcode.partner_rungs`, and keeps them longest when capacity is short
     profile: Profile = Profile.LATENCY
+    access: Access = Access.PUBLIC
+    access_changed_ms: int = 0  # grants that were issued before are void
 
 
 class StreamRecord(msgspec.Struct, frozen=True, kw_only=True):

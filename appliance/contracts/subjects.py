@@ -65,6 +65,11 @@ def chat_post(edge_id: str) -> str:
     return f"ctl.{edge_id}.chat.post"
 
 
+def grant_request(edge_id: str) -> str:
+    """Request subject by which an edge asks the centre for a grant; "*" for all edges."""
+    return f"fed.{edge_id}.req.grant"
+
+
 def ingest_release(edge_id: str, instance: str) -> str:
     """Request subject: an ingest process is to let go of a channel; it answers once its media is in the log."""
     return f"ctl.{edge_id}.ingest.{instance}.release"
@@ -114,6 +119,10 @@ def session_key(channel_id: str, slot: str) -> str:
     return f"session.{channel_id}.{slot}"
 
 
+SITE_GRANTS = "secret.grants"  # seed of the key by which a site renews grants
+VIEWER_HASHES = "secret.viewers"  # what keys the hashes under which a site's origins know viewers
+
+
 def rungs_key(broadcast_id: str) -> str:
     """Which rungs of a broadcast run (appliance.contracts.transcode)."""
     return f"rungs.{broadcast_id}"
@@ -128,6 +137,11 @@ def worker_key(machine: str, worker: str) -> str:
 def demand_key(origin: str) -> str:
     """Who watches what at an origin process (appliance.contracts.transcode)."""
     return f"demand.{origin}"
+
+
+def viewers_key(origin: str) -> str:
+    """Who watches at an origin process (appliance.contracts.audience)."""
+    return f"viewers.{origin}"
 
 
 # Keys of the pictures bucket.
@@ -157,6 +171,14 @@ def token_key(token_hash: str) -> str:
 
 def channel_key(channel_id: str) -> str:
     return f"channel.{channel_id}"
+
+
+def grant_key(key_id: str) -> str:
+    return f"grantkey.{key_id}"
+
+
+def revocation_key(revocation_id: str) -> str:
+    return f"revoked.{revocation_id}"
 
 
 def stream_key(stream_id: str) -> str:

@@ -134,6 +134,9 @@ class OriginSettings:
     store_bytes: int = _leaf(1 << 30, "bytes", "Parts held in memory by one origin process.")
     connections: int = _leaf(20_000, "connections", "Most viewer connections of one process.")
     waiters: int = _leaf(20_000, "requests", "Most held requests of one process.")
+    beacons_per_address: int = _leaf(6_000, "reports", "Players' reports from one address in a minute.")
+    quality_s: float = _leaf(10.0, "s", "Between two batches of what viewers got, told to the centre.")
+    beacons_per_s: int = _leaf(2_000, "reports", "Reports one process takes; beyond them it takes a share.")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -66,6 +66,20 @@ class NewUser(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     username: str
 
 
+class ChangedUser(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Body of PATCH /users/{user_id}; what is left out stays."""
+
+    suspended: bool | None = None
+
+
+class UserView(msgspec.Struct, frozen=True, kw_only=True):
+    """A user as operators see them."""
+
+    user_id: str
+    username: str
+    suspended: bool
+
+
 class CreatedUser(msgspec.Struct, frozen=True, kw_only=True):
     """`token` is shown this once."""
 

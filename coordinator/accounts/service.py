@@ -19,6 +19,7 @@ from coordinator.accounts.models import (
     USER_SCOPES,
     USERNAME,
     Caller,
+    ChangedUser,
     CreatedToken,
     CreatedUser,
     Me,
@@ -26,6 +27,7 @@ from coordinator.accounts.models import (
     Scope,
     UserRow,
 )
+from coordinator.grants.store import revoke
 from coordinator.times import from_ms
 from coordinator.unit import Kind, Ref, Unit
 
@@ -41,7 +43,11 @@ class Accounts:
 
     async def authenticate(self, unit: Unit, token: str) -> Caller:
         """Whose token this is. UnauthenticatedError: unknown, revoked or expired, without saying which."""
-        row = await store.caller_by_hash(unit.connection, secret_hash(token))
+        return await self.authenticate_hash(unit, secret_hash(token))
+
+    async def authenticate_hash(self, unit: Unit, token_hash: str) -> Caller:
+        """The same by the token's hash, as an edge tells it."""
+        row = await store.caller_by_hash(unit.connection, token_hash)
         now = from_ms(self._now_ms())
         if row is None or row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now):
             raise UnauthenticatedError("the token is unknown or no longer valid")
@@ -109,6 +115,19 @@ class Accounts:
         if not known or not await store.revoke_token(unit.connection, user_id, token_id):
             raise NotFoundError("there is no such token", code="token_not_found")
         unit.changed.add(Ref(Kind.TOKEN, token_id))
+
+    async def change(self, unit: Unit, user_id: str, wanted: ChangedUser) -> UserRow:
+        """Suspends a user or lets them be again; what they were granted is void. NotFoundError."""
+        await self.require(unit, user_id)
+        if wanted.suspended is not None:
+            await store.set_suspended(unit.connection, user_id, wanted.suspended)
+            channel_id = await store.channel_id_of(unit.connection, user_id)
+            if channel_id is not None:
+                unit.changed.add(Ref(Kind.CHANNEL, channel_id))
+        if wanted.suspended:
+            until = from_ms(self._now_ms())
+            unit.changed.add(Ref(Kind.REVOCATION, await revoke(unit.connection, new_id(), user_id, None, until)))
+        return await self.require(unit, user_id)
 
     async def me(self, unit: Unit, caller: Caller) -> Me:
         """What the caller's token says about them."""

@@ -30,6 +30,16 @@ async def user_by_name(connection: Connection, username: str) -> UserRow | None:
         return await cursor.fetchone()
 
 
+async def set_suspended(connection: Connection, user_id: str, suspended: bool) -> None:
+    await connection.execute("update users set suspended = %s where user_id = %s", (suspended, user_id))
+
+
+async def channel_id_of(connection: Connection, user_id: str) -> str | None:
+    cursor = await connection.execute("select channel_id from channels where user_id = %s", (user_id,))
+    row = await cursor.fetchone()
+    return None if row is None else str(row[0])
+
+
 async def insert_token(
     connection: Connection,
     token_id: str,

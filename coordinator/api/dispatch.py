@@ -11,7 +11,7 @@ from coordinator.accounts.models import Caller
 from coordinator.accounts.service import Accounts
 from coordinator.api import idempotency
 from coordinator.api.limits import Limiter
-from coordinator.api.route import ANYONE, ANYONE_KNOWN, Call, Reply, Route
+from coordinator.api.route import ANYONE, ANYONE_KNOWN, MAYBE_KNOWN, Call, Reply, Route
 from coordinator.config import Quota
 from coordinator.unit import Unit, Units
 
@@ -72,6 +72,8 @@ class Dispatcher:
     async def _admit(self, unit: Unit, route: Route, incoming: Incoming) -> tuple[Call, idempotency.Attempt | None]:
         if route.scope == ANYONE:
             return _decoded(route, incoming, None), None
+        if route.scope == MAYBE_KNOWN:
+            return _decoded(route, incoming, await self._maybe(unit, incoming)), None
         token = bearer(incoming.headers)
         caller = await self._accounts.authenticate(unit, token)
         if route.method != "GET":
@@ -84,6 +86,12 @@ class Dispatcher:
             return call, None
         path = "/".join((route.path, *incoming.path.values()))
         return call, idempotency.attempt(caller.token_id, token, key, route.method, path, incoming.body)
+
+    async def _maybe(self, unit: Unit, incoming: Incoming) -> Caller | None:
+        try:
+            return await self._accounts.authenticate(unit, bearer(incoming.headers))
+        except UnauthenticatedError:
+            return None
 
     def _spend(self, route: Route, caller: Caller) -> None:
         quota = self._quotas["operator" if caller.is_operator else route.quota]

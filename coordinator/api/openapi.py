@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from coordinator.api.problems import MEDIA_TYPE, Problem
-from coordinator.api.route import Route
+from coordinator.api.route import MAYBE_KNOWN, Route
 
 _PARAMETER = re.compile(r"{(\w+)}")
 
@@ -45,7 +45,7 @@ def _operation(
         "responses": _responses(route, schema_of),
     }
     if route.scope:
-        operation["security"] = [{"token": []}]
+        operation["security"] = [{"token": []}] if route.scope != MAYBE_KNOWN else [{}, {"token": []}]
     if route.body is not None:
         operation["requestBody"] = {
             "required": True,

@@ -9,6 +9,7 @@ from coordinator.unit import Unit
 
 ANYONE = ""
 ANYONE_KNOWN = "any"  # a valid token, whatever its scopes
+MAYBE_KNOWN = "maybe"  # whoever their token says, or nobody: a bad one is as none
 
 
 @dataclass(frozen=True, slots=True)

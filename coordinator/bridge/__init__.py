@@ -1,4 +1,4 @@
-"""Brings each edge's outbox into the database: chat into the history, events onto broadcasts.
+"""Brings each edge's outbox into the database: chat into the history, events onto broadcasts, quality into minutes.
 
 One task per edge pulls a batch, commits it, and only then acknowledges. Everything is idempotent (messages
 by message_id, events by event_id), so a repeat changes nothing. What cannot be read is counted, kept in

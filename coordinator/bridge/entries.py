@@ -8,21 +8,24 @@ from appliance.contracts import subjects
 from appliance.contracts.chat import ChatMessage
 from appliance.contracts.errors import BadInputError
 from appliance.contracts.events import BROADCAST, PUBLISHER, BroadcastEvent, PublisherReport
+from appliance.contracts.quality import QUALITY, QualityBatch
 from coordinator.chat_history.models import MessageRow, row_of
 
 _MAX_EVENT_ID = 200
-_EVENTS: dict[str, type[BroadcastEvent] | type[PublisherReport]] = {
+Event = BroadcastEvent | PublisherReport | QualityBatch
+_EVENTS: dict[str, type[BroadcastEvent] | type[PublisherReport] | type[QualityBatch]] = {
     BROADCAST: BroadcastEvent,
     PUBLISHER: PublisherReport,
+    QUALITY: QualityBatch,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Messages, an event or a report."""
+    """Messages, an event, a report or a batch."""
 
     messages: list[MessageRow] = field(default_factory=list)
-    event: BroadcastEvent | PublisherReport | None = None
+    event: Event | None = None
 
 
 def decode(edge_id: str, subject: str, data: bytes) -> Entry:
@@ -49,9 +52,9 @@ def _messages(edge_id: str, subject: str, data: bytes) -> list[MessageRow]:
 
 
 def _event(
-    edge_id: str, data: bytes, form: type[BroadcastEvent] | type[PublisherReport]
-) -> BroadcastEvent | PublisherReport:
-    event = msgspec.json.decode(data, type=form)
+    edge_id: str, data: bytes, form: type[BroadcastEvent] | type[PublisherReport] | type[QualityBatch]
+) -> Event:
+    event: Event = msgspec.json.decode(data, type=form)
     if event.edge_id != edge_id:
         raise BadInputError("the event speaks for another edge", code="foreign")
     if not 0 < len(event.event_id) <= _MAX_EVENT_ID or "\x00" in event.event_id:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from appliance.contracts.errors import BadInputError, NearcastError, UnavailableError
 from appliance.contracts.events import PublisherReport
+from appliance.contracts.quality import QualityBatch
 from appliance.runtime.backoff import Backoff
 from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import counter
@@ -13,6 +14,7 @@ from coordinator.bridge.entries import Entry, decode
 from coordinator.broadcasts.service import Broadcasts
 from coordinator.chat_history import store as history
 from coordinator.ports import PullConsumer, PulledMessage
+from coordinator.quality.service import Qualities
 from coordinator.unit import Unit, Units
 
 _log = get_logger("coordinator.bridge")
@@ -30,6 +32,7 @@ class OutboxBridge:
         connect: Callable[[], Awaitable[PullConsumer]],
         units: Units,
         broadcasts: Broadcasts,
+        qualities: Qualities,
         *,
         batch: int = 1000,
         wait_s: float = 5.0,
@@ -38,6 +41,7 @@ class OutboxBridge:
         self._connect = connect
         self._units = units
         self._broadcasts = broadcasts
+        self._qualities = qualities
         self._batch = batch
         self._wait_s = wait_s
         self._backoff = Backoff(0.2, 10.0)
@@ -116,6 +120,8 @@ class OutboxBridge:
         try:
             if isinstance(entry.event, PublisherReport):
                 await self._broadcasts.record(unit, entry.event)
+            elif isinstance(entry.event, QualityBatch):
+                await self._qualities.apply(unit, entry.event)
             else:
                 await self._broadcasts.apply(unit, entry.event)
         except BadInputError as error:

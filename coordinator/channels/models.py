@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from appliance.contracts.directory import Profile
+from appliance.contracts.directory import Access, Profile
 
 KEY_PREFIX = "nck_"
 MAX_TITLE = 255
@@ -25,6 +25,7 @@ class ChannelRow:
     suspended: bool  # the channel or its owner
     partner: bool  # its owner is one
     profile: str
+    access: str
     stream_id: str | None
     status: str | None
     started_at: datetime | None
@@ -53,7 +54,7 @@ class CreatedChannel(msgspec.Struct, frozen=True, kw_only=True):
 class ChangedChannel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Body of PATCH /channels/{name}; what is left out stays. `suspended` and `partner` are for operators.
 
-    `profile` and `partner` hold from the next broadcast on.
+    `profile` and `partner` hold from the next broadcast on, `access` at once.
     """
 
     title: str | None = None
@@ -61,6 +62,7 @@ class ChangedChannel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     suspended: bool | None = None
     partner: bool | None = None
     profile: Profile | None = None
+    access: Access | None = None
 
 
 class RotatedKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +87,7 @@ class ChannelView(msgspec.Struct, frozen=True, kw_only=True):
     playback_url: str
     partner: bool
     profile: Profile
+    access: Access
     stream_id: str | None = None
     started_at: datetime | None = None
 

@@ -50,7 +50,7 @@ def routes(channels: Channels) -> list[Route]:
             "PATCH",
             "/channels/{name}",
             change,
-            "Change title, category, profile, suspension or partnership",
+            "Change title, category, profile, access, suspension or partnership",
             body=ChangedChannel,
             answer=ChannelView,
             scope=Scope.STREAM,

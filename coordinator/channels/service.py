@@ -1,8 +1,9 @@
 """Rules of channels and stream keys."""
 
+from collections.abc import Callable
 from datetime import datetime
 
-from appliance.contracts.directory import CHANNEL_NAME, Profile, secret_hash
+from appliance.contracts.directory import CHANNEL_NAME, Access, Profile, secret_hash
 from appliance.contracts.errors import BadInputError, ConflictError, ForbiddenError, NotFoundError
 from appliance.runtime.ids import new_id, new_secret
 from coordinator.accounts.models import Caller, NewToken, UserRow
@@ -22,9 +23,11 @@ from coordinator.channels.models import (
     RotatedKey,
 )
 from coordinator.endpoints import Endpoints
+from coordinator.times import from_ms
 from coordinator.unit import Kind, Ref, Unit
 
 _MAX_PAGE = 200
+_OPENNESS = {Access.PUBLIC: 2, Access.FOLLOWERS: 1, Access.SUBSCRIBERS: 0}
 
 
 def check_title(title: str, category: str) -> None:
@@ -38,11 +41,12 @@ def check_title(title: str, category: str) -> None:
 
 
 class Channels:
-    """Channels and their keys."""
+    """Channels and their keys. `now_ms` gives Unix milliseconds."""
 
-    def __init__(self, accounts: Accounts, endpoints: Endpoints) -> None:
+    def __init__(self, accounts: Accounts, endpoints: Endpoints, now_ms: Callable[[], int]) -> None:
         self._accounts = accounts
         self._endpoints = endpoints
+        self._now_ms = now_ms
 
     async def create(self, unit: Unit, caller: Caller, wanted: NewChannel) -> CreatedChannel:
         """A channel, its first key and a token of its owner.
@@ -139,7 +143,7 @@ class Channels:
         )
 
     async def change(self, unit: Unit, caller: Caller, name: str, wanted: ChangedChannel) -> ChannelView:
-        """Title, category, profile, and for operators whether it may broadcast and is a partner's.
+        """Title, category, profile, access, and for operators whether it may broadcast and is a partner's.
 
         ForbiddenError, NotFoundError.
         """
@@ -148,6 +152,8 @@ class Channels:
         if (wanted.suspended, wanted.partner) != (None, None) and not caller.is_operator:
             raise ForbiddenError("only an operator suspends a channel or makes it a partner's")
         await store.update_channel(unit.connection, channel.channel_id, wanted)
+        if wanted.access is not None and _OPENNESS[wanted.access] < _OPENNESS[Access(channel.access)]:
+            await store.void_grants(unit.connection, channel.channel_id, from_ms(self._now_ms()))
         if wanted.partner is not None:
             await store.set_partner(unit.connection, channel.user_id, wanted.partner)
         unit.changed.add(Ref(Kind.CHANNEL, channel.channel_id))
@@ -182,6 +188,7 @@ class Channels:
             playback_url=self._endpoints.playback(row.name)[0],
             partner=row.partner,
             profile=Profile(row.profile),
+            access=Access(row.access),
             stream_id=row.stream_id,
             started_at=row.started_at,
         )

@@ -20,7 +20,7 @@ async def channel_by_name(connection: Connection, name: str) -> ChannelRow | Non
     async with connection.cursor(row_factory=class_row(ChannelRow)) as cursor:
         await cursor.execute(
             "select c.channel_id, c.name, c.user_id, u.username, c.title, c.category,"
-            " c.suspended or u.suspended as suspended, u.is_partner as partner, c.profile,"
+            " c.suspended or u.suspended as suspended, u.is_partner as partner, c.profile, c.access,"
             " b.stream_id, b.status, b.started_at"
             " from channels c join users u using (user_id) left join lateral ("
             "  select stream_id, status, started_at from broadcasts where channel_id = c.channel_id"
@@ -43,7 +43,7 @@ async def list_channels(connection: Connection, after: str, limit: int, *, live:
     async with connection.cursor(row_factory=class_row(ChannelRow)) as cursor:
         await cursor.execute(
             "select c.channel_id, c.name, c.user_id, u.username, c.title, c.category,"
-            " false as suspended, u.is_partner as partner, c.profile, b.stream_id, b.status, b.started_at"
+            " false as suspended, u.is_partner as partner, c.profile, c.access, b.stream_id, b.status, b.started_at"
             " from channels c join users u using (user_id) left join lateral ("
             "  select stream_id, status, started_at from broadcasts where channel_id = c.channel_id"
             "  and status in ('live', 'interrupted') order by stream_id desc limit 1) b on true"
@@ -59,9 +59,15 @@ async def update_channel(connection: Connection, channel_id: str, wanted: Change
     """None leaves a field as it is."""
     await connection.execute(
         "update channels set title = coalesce(%s, title), category = coalesce(%s, category),"
-        " suspended = coalesce(%s, suspended), profile = coalesce(%s, profile) where channel_id = %s",
-        (wanted.title, wanted.category, wanted.suspended, wanted.profile, channel_id),
+        " suspended = coalesce(%s, suspended), profile = coalesce(%s, profile), access = coalesce(%s, access)"
+        " where channel_id = %s",
+        (wanted.title, wanted.category, wanted.suspended, wanted.profile, wanted.access, channel_id),
     )
+
+
+async def void_grants(connection: Connection, channel_id: str, now: datetime) -> None:
+    """Grants that were issued until now open this channel no longer."""
+    await connection.execute("update channels set access_changed_at = %s where channel_id = %s", (now, channel_id))
 
 
 async def set_partner(connection: Connection, user_id: str, is_partner: bool) -> None:

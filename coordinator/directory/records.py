@@ -6,6 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from appliance.contracts import directory, subjects
+from appliance.contracts.grants import GrantKeyRecord, RevocationRecord
 from coordinator.db import Connection
 from coordinator.directory import store
 from coordinator.times import to_ms
@@ -82,6 +83,8 @@ async def _channels(connection: Connection, after: str, ids: Sequence[str] | Non
                     suspended=row.suspended,
                     partner=row.partner,
                     profile=directory.Profile(row.profile),
+                    access=directory.Access(row.access),
+                    access_changed_ms=to_ms(row.access_changed_at),
                 )
             ),
         )
@@ -102,9 +105,35 @@ async def _streams(connection: Connection, after: str, ids: Sequence[str] | None
     ]
 
 
+async def _grant_keys(connection: Connection, after: str, ids: Sequence[str] | None, limit: int) -> list[Record]:
+    return [
+        Record(
+            row.id,
+            subjects.grant_key(row.key_id),
+            msgspec.json.encode(GrantKeyRecord(key_id=row.key_id, public=row.public_key, revoked=row.revoked)),
+        )
+        for row in await store.grant_keys(connection, after, ids, limit)
+    ]
+
+
+async def _revocations(connection: Connection, after: str, ids: Sequence[str] | None, limit: int) -> list[Record]:
+    return [
+        Record(
+            row.id,
+            subjects.revocation_key(row.id),
+            msgspec.json.encode(
+                RevocationRecord(user_id=row.user_id, channel_id=row.channel_id or "", until_ms=to_ms(row.until))
+            ),
+        )
+        for row in await store.revocations(connection, after, ids, limit)
+    ]
+
+
 # In this order: an edge that knows a key should know its channel, and who finds the room of a new channel
 # brings the token that was made with it.
 READERS: dict[Kind, Reader] = {
+    Kind.REVOCATION: _revocations,
+    Kind.GRANT_KEY: _grant_keys,
     Kind.TOKEN: _tokens,
     Kind.CHANNEL: _channels,
     Kind.STREAM: _streams,

@@ -51,6 +51,8 @@ class ChannelRow:
     suspended: bool
     partner: bool
     profile: str
+    access: str
+    access_changed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,22 @@ class StreamRow:
     id: str
     channel_id: str
     channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class GrantKeyRow:
+    id: str
+    key_id: str
+    public_key: str
+    revoked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationRow:
+    id: str
+    user_id: str
+    channel_id: str | None
+    until: datetime
 
 
 async def keys(connection: Connection, after: str, ids: Sequence[str] | None, limit: int) -> list[KeyRow]:
@@ -94,7 +112,7 @@ async def channels(connection: Connection, after: str, ids: Sequence[str] | None
         await cursor.execute(
             "select c.channel_id as id, c.name as channel, c.user_id, c.title, c.category,"
             " c.announced_stream_id as stream_id, c.suspended or u.suspended as suspended,"
-            " u.is_partner as partner, c.profile"
+            " u.is_partner as partner, c.profile, c.access, c.access_changed_at"
             " from channels c join users u using (user_id) where c.channel_id > %(after)s::uuid"
             " and (%(ids)s::uuid[] is null or c.channel_id = any (%(ids)s::uuid[]))"
             " order by c.channel_id limit %(limit)s",
@@ -111,6 +129,35 @@ async def streams(connection: Connection, after: str, ids: Sequence[str] | None,
             " and (%(ids)s::uuid[] is null or b.stream_id = any (%(ids)s::uuid[]))"
             " and coalesce(b.ended_at, 'infinity') > now() - interval '7 days'"
             " order by b.stream_id limit %(limit)s",
+            {"after": after, "ids": ids, "limit": limit},
+        )
+        return await cursor.fetchall()
+
+
+async def grant_keys(
+    connection: Connection, after: str, ids: Sequence[str] | None, limit: int
+) -> list[GrantKeyRow]:
+    async with connection.cursor(row_factory=class_row(GrantKeyRow)) as cursor:
+        await cursor.execute(
+            "select grant_key_id as id, key_id, public_key, revoked_at is not null as revoked from grant_keys"
+            " where grant_key_id > %(after)s::uuid"
+            " and (%(ids)s::uuid[] is null or grant_key_id = any (%(ids)s::uuid[])) and retires_at > now()"
+            " order by grant_key_id limit %(limit)s",
+            {"after": after, "ids": ids, "limit": limit},
+        )
+        return await cursor.fetchall()
+
+
+async def revocations(
+    connection: Connection, after: str, ids: Sequence[str] | None, limit: int
+) -> list[RevocationRow]:
+    """Those that a grant could still be renewed against."""
+    async with connection.cursor(row_factory=class_row(RevocationRow)) as cursor:
+        await cursor.execute(
+            "select revocation_id as id, user_id, channel_id, until from grant_revocations"
+            " where revocation_id > %(after)s::uuid"
+            " and (%(ids)s::uuid[] is null or revocation_id = any (%(ids)s::uuid[]))"
+            " and until > now() - interval '1 day' order by revocation_id limit %(limit)s",
             {"after": after, "ids": ids, "limit": limit},
         )
         return await cursor.fetchall()

@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from appliance.contracts.directory import ChannelRecord
+from appliance.contracts.directory import Access, ChannelRecord
 from appliance.contracts.health import HealthReport
 from appliance.contracts.media import Broadcast, BroadcastState, Rendition
 from appliance.contracts.moments import Moment, Moments
@@ -28,6 +28,7 @@ from edge.origin.feed import BroadcastFeed
 from edge.origin.held import Deliver
 from edge.origin.metrics import FOLLOWED, STORED, Tally
 from edge.origin.part_store import PartStore
+from edge.origin.site_audience import SiteAudience
 
 T = TypeVar("T")
 _LOCATE_S = 2.0
@@ -56,6 +57,7 @@ class Catalogue:
         log: Log,
         channels: Channels,
         store: PartStore,
+        audience: SiteAudience,
         tally: Tally,
         deliver: Deliver,
         clock: Callable[[], float],
@@ -67,6 +69,7 @@ class Catalogue:
         self._log = log
         self._channels = channels
         self._store = store
+        self._audience = audience
         self._tally = tally
         self._deliver = deliver
         self._clock = clock
@@ -200,14 +203,16 @@ class Catalogue:
                 yield record
 
     def viewers(self, broadcast_id: str) -> int:
-        """Viewers this process has seen lately."""
-        followed = self._followed.get(broadcast_id)
-        return followed.feed.viewers.count(self._clock()) if followed is not None else 0
+        """Viewers at the whole site."""
+        return self._audience.viewers(broadcast_id)
 
     def watchers(self) -> dict[str, dict[str, int]]:
         """Viewers this process has seen lately, by broadcast and rendition of the picture."""
         now = self._clock()
-        found = {name: followed.feed.demand.watchers(now) for name, followed in self._followed.items()}
+        found = {
+            name: followed.feed.demand.watchers(now, self._audience.by_rendition(name, now))
+            for name, followed in self._followed.items()
+        }
         return {name: watchers for name, watchers in found.items() if watchers}
 
     # -- following
@@ -232,12 +237,17 @@ class Catalogue:
         for rendition in self._renditions.get(record.broadcast_id, {}).values():
             feed.set_rendition(rendition, now)
         feed.set_rungs(self._rungs.get(record.broadcast_id), now)
+        feed.protected = self._is_protected(record.channel)
         feed.set_moments(self._moments.get(record.broadcast_id, []))
         if record.state is BroadcastState.ENDED:
             feed.end_soon(now)
         followed = self._followed[record.broadcast_id] = _Followed(feed, Tasks(self._on_failure))
         followed.tasks.start(self._tail(feed), f"follow-{record.broadcast_id}")
         return followed
+
+    def _is_protected(self, channel: str) -> bool:
+        record = self.channel(channel)
+        return record is None or record.access is not Access.PUBLIC
 
     async def _tail(self, feed: BroadcastFeed) -> None:
         await self._recall(feed)
@@ -273,6 +283,8 @@ class Catalogue:
         for broadcast_id, followed in list(self._followed.items()):
             feed = followed.feed
             feed.tick(now)
+            if self.channel(feed.record.channel) is not None:  # else the directory is being copied anew
+                feed.protected = self._is_protected(feed.record.channel)
             idle = now - feed.last_request >= self._config.idle_s
             if feed.over(now) or (idle and (not feed.ended or self._keeps(broadcast_id))):
                 del self._followed[broadcast_id]
@@ -297,6 +309,8 @@ class Catalogue:
         for record in self.broadcasts():
             known = self.channel(record.channel)
             width, height = self._size(record.broadcast_id)
+            access = known.access if known is not None else Access.PUBLIC
+            open_ = access is Access.PUBLIC
             found.append(
                 {
                     "channel": record.channel,
@@ -308,7 +322,8 @@ class Catalogue:
                     "viewers": self.viewers(record.broadcast_id),
                     "width": width,
                     "height": height,
-                    "thumbnail": f"/thumb/{record.channel}.jpg" if record.has_video else None,
+                    "access": access.value,
+                    "thumbnail": f"/thumb/{record.channel}.jpg" if record.has_video and open_ else None,
                 }
             )
         found.sort(key=lambda one: (-int(str(one["viewers"])), str(one["channel"])))
@@ -326,6 +341,7 @@ class Catalogue:
             "stream_id": record.broadcast_id if record is not None else None,
             "started_at": record.started_at_ms if record is not None else None,
             "viewers": self.viewers(record.broadcast_id) if record is not None else 0,
+            "access": known.access.value if known is not None else Access.PUBLIC.value,
             "part_target_s": record.part_target_s if record is not None else None,
         }
         return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()

@@ -10,6 +10,7 @@ SLACK = 1024  # connections beyond the limit that are told so before they are cl
 class OriginConfig:
     """Limits and places of one origin process. Times in seconds."""
 
+    edge_id: str = "edge1"
     host: str = "127.0.0.1"
     port: int = 8080
     https_port: int = 8443
@@ -31,6 +32,9 @@ class OriginConfig:
     health_clients: int = 500  # of /live/CHANNEL/health
     handshakes: int = 1000  # TLS connections that have not said hello completely
     handshake_s: float = 10.0
+    beacons_per_address: int = 6_000  # a minute
+    quality_s: float = 10.0  # between two batches for the centre
+    beacons_per_s: int = 2_000  # of the process; beyond them a share of the sessions is left out
     head_s: float = 10.0  # from the first byte of a request to its last
     idle_connection_s: float = 75.0  # between requests
     stall_s: float = 20.0  # a client that takes no byte for so long is cut

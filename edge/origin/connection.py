@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
+from edge.origin.bodies import awaits_body
 from edge.origin.http2 import Http2Connection
 from edge.origin.responses import Response, error
 from edge.protocols.http.errors import HttpError, OtherVersionError
@@ -28,8 +29,8 @@ class ViewerConnection(asyncio.Protocol):
 
     __slots__ = (
         "_head_only", "_keep", "_paused", "_pumping", "_reader", "_reading", "_release", "_served",
-        "_server", "_stalled_size", "address", "closed", "deadline", "held_until", "port", "stalled_since",
-        "streaming", "transport",
+        "_server", "_stalled_size", "_unread", "address", "closed", "deadline", "held_until", "port",
+        "stalled_since", "streaming", "transport",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -39,6 +40,7 @@ class ViewerConnection(asyncio.Protocol):
         self._reader = RequestReader(server.memo)
         self._release: Callable[[], None] | None = None
         self._served = False
+        self._unread: RequestHead | None = None  # its body is still to come
         self._head_only = False
         self._keep = True
         self._paused = False
@@ -67,7 +69,7 @@ class ViewerConnection(asyncio.Protocol):
         if self.closed:
             return
         request = self._server.memo.whole.get(data)
-        if request is not None and self._reader.is_fresh and not self._busy:  # nearly all come so
+        if request is not None and self._reader.is_fresh and not (self._busy or self._unread):  # nearly all come so
             self._serve(request)
             self._await_request()
             return
@@ -119,9 +121,14 @@ class ViewerConnection(asyncio.Protocol):
         self._pumping = True
         try:
             while not (self.closed or self._paused or self.streaming or self._release is not None):
-                request = self._reader.next_request()
+                request = self._unread or self._reader.next_request()
+                self._unread = None
                 if request is None:
                     self._await_request()
+                    break
+                if awaits_body(request, self._reader.waiting):
+                    self._unread = request
+                    self.deadline = min(self.deadline, self._server.now() + self._server.config.head_s)
                     break
                 self._serve(request)
                 if not self._reader.waiting:

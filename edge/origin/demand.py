@@ -6,7 +6,7 @@ kept alive while anybody watches. It ends by itself with its process.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -36,18 +36,18 @@ class RenditionDemand:
         self._asked[rendition] = now
 
     def note(self, rendition: str, group: Group, port: int, question: int, now: float) -> None:
-        """A request by which viewers are counted, as in `ViewerCount`."""
+        """A request without a session's id, by which viewers are counted as in `ViewerCount`."""
         count = self._viewers.get(rendition)
         if count is None:
             count = self._viewers[rendition] = ViewerCount()
         count.note(group, port, question, now)
 
-    def watchers(self, now: float) -> dict[str, int]:
-        """Viewers of each rendition that was asked for lately, one at least."""
+    def watchers(self, now: float, sessions: Mapping[str, int]) -> dict[str, int]:
+        """Viewers of each rendition that was asked for lately, one at least. `sessions` are those with an id."""
         self._asked = {name: at for name, at in self._asked.items() if now - at < LATELY_S}
         self._viewers = {name: count for name, count in self._viewers.items() if name in self._asked}
         counted = {name: count.count(now) for name, count in self._viewers.items()}
-        return {name: max(1, counted.get(name, 0)) for name in self._asked}
+        return {name: max(1, counted.get(name, 0) + sessions.get(name, 0)) for name in self._asked}
 
 
 class DemandTeller:

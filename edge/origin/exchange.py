@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from edge.origin.bodies import BEACON_PATH
 from edge.origin.relay import passage
 from edge.origin.responses import Response, error
 from edge.protocols.http.answers import AnswerReader
@@ -50,8 +51,8 @@ class Exchange(Stream):
 
     @property
     def rest(self) -> bytes:
-        """Nothing: a body for another role follows through its passage."""
-        return b""
+        """The body of a report; one for another role follows through its passage."""
+        return self.body if isinstance(self.head, RequestHead) and self.head.path == BEACON_PATH else b""
 
     @property
     def gone(self) -> bool:

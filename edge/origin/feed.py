@@ -30,7 +30,6 @@ from edge.origin.playlists import Face
 from edge.origin.rendition import RenditionFeed
 from edge.origin.responses import PLAYLIST_TYPE, Response, error, text
 from edge.origin.stored import Discontinuities, WindowRules
-from edge.origin.viewers import ViewerCount
 from edge.origin.window import RenditionWindow
 from edge.protocols.hls import multivariant
 
@@ -54,8 +53,8 @@ class BroadcastFeed:
         now: float,
     ) -> None:
         self.record = record
+        self.protected = False  # whether a grant is needed; kept by the catalogue
         self.renditions: dict[str, RenditionFeed] = {}
-        self.viewers = ViewerCount()
         self.demand = RenditionDemand()
         self.moments: list[Moment] = []
         self._withdrawn: frozenset[str] = frozenset()  # rungs that are gaps for now: not offered

@@ -11,6 +11,7 @@ CONNECTIONS = gauge("nearcast_origin_connections", "Open viewer connections.")
 WAITERS = gauge("nearcast_origin_waiters", "Requests held until something exists.")
 FOLLOWED = gauge("nearcast_origin_followed_broadcasts", "Broadcasts whose log is followed.")
 STORED = gauge("nearcast_origin_stored_bytes", "Bytes of chunks in memory.")
+VIEWERS = gauge("nearcast_origin_viewers", "Viewers of all broadcasts of the site, told by one process of it.")
 
 
 class Tally:
@@ -18,8 +19,8 @@ class Tally:
 
     Event names: stalled_cut, idle_cut, head_timeout, over_connections, over_waiters, evicted_segment,
     bad_request, bad_chunk, bad_record, pending_dropped, late_part, log_gap, handed_off, handoff_refused,
-    pictures_busy, pictures_away, spool_unreadable, handshake_failed, handshake_dropped,
-    accept_paused, relay_failed.
+    pictures_busy, pictures_away, spool_unreadable, handshake_failed, handshake_dropped, accept_paused,
+    relay_failed, over_sessions, over_cells, over_summaries, beacon_again, beacon_shed, grants_busy, grants_away.
     """
 
     def __init__(self) -> None:

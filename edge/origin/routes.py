@@ -6,17 +6,23 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from appliance.contracts.directory import CHANNEL_NAME
+from appliance.contracts.directory import CHANNEL_NAME, Access
 from appliance.contracts.media import AUDIO
 from edge.origin.acme import Challenges
+from edge.origin.addresses import client_address
 from edge.origin.archive import Archive
+from edge.origin.audience import Audience
+from edge.origin.bodies import BEACON_PATH
 from edge.origin.catalogue import Catalogue
 from edge.origin.events import EventStream
 from edge.origin.feed import BroadcastFeed
+from edge.origin.grant_desk import GrantDesk
+from edge.origin.guard import CHECK_PATH, PREFIX, Guard, document, split
 from edge.origin.health_stream import HealthStream
 from edge.origin.held import Waiter
 from edge.origin.metrics import Tally
 from edge.origin.playlists import Face
+from edge.origin.quality.receiver import Beacons
 from edge.origin.rendition import UNKNOWN_MEDIA, UNKNOWN_RENDITION, RenditionFeed
 from edge.origin.responses import PREFLIGHT, SHORT, Response, error, ranged, text
 from edge.origin.static import Pages
@@ -24,6 +30,7 @@ from edge.origin.stored import Kept
 from edge.origin.thumbs import Thumbs
 from edge.protocols.hls.errors import DirectiveError
 from edge.protocols.hls.reload import Directives, parse_directives
+from edge.protocols.http.cmcd import session_id
 from edge.protocols.http.request import RequestHead
 
 # Asked at the very start of a broadcast, these give up on a playlist that has only parts yet. The answer is
@@ -112,6 +119,10 @@ class Routes:
         events: EventStream,
         health: HealthStream,
         thumbs: Thumbs,
+        audience: Audience,
+        beacons: Beacons,
+        guard: Guard,
+        desk: GrantDesk,
         archive: Archive | None = None,
         tally: Tally,
         clock: Callable[[], float],
@@ -127,6 +138,10 @@ class Routes:
         self._events = events
         self._health = health
         self._thumbs = thumbs
+        self._audience = audience
+        self._beacons = beacons
+        self._guard = guard
+        self._desk = desk
         self._archive = archive
         self._tally = tally
         self._clock = clock
@@ -136,25 +151,45 @@ class Routes:
     def serve(self, caller: Caller, request: RequestHead) -> Response | None:
         """The answer to `request`."""
         path = request.path
-        if not path.startswith(("/media/", "/live/", "/thumb/")):
-            sender = self._other_role(path)
-            if sender is not None:
-                return self._hand_on(caller, request, sender)
+        if path.startswith(("/media/", "/live/", "/thumb/")):
+            return self._watch(caller, request, path, "")
+        if path.startswith(PREFIX):
+            grant, path = split(path)
+            return self._watch(caller, request, path, grant)
+        sender = self._other_role(path)
+        if sender is not None:
+            return self._hand_on(caller, request, sender)
+        if path == BEACON_PATH and request.method not in _READING:
+            return self._beacons.serve(caller, request)
+        if request.method == "OPTIONS":
+            return PREFLIGHT
+        if request.method not in _READING:
+            return _METHOD
+        return self._probe(request) or self._pages.find(path, gzip=request.headers.gzip) or _NOT_FOUND
+
+    def _watch(self, caller: Caller, request: RequestHead, path: str, grant: str) -> Response | None:
+        """What belongs to channels; `path` is without the grant."""
         if request.method == "OPTIONS":
             return PREFLIGHT
         if request.method not in _READING:
             return _METHOD
         segments = path.split("/")
-        if segments[1] == "media" and len(segments) == 5:
-            return self._media(caller, request, segments[2], segments[3], segments[4])
-        if segments[1] == "live" and len(segments) in (3, 4):
-            return self._live(caller, request, segments[2:])
-        if segments[1] == "thumb" and len(segments) in (3, 4):
-            return self._thumbs.serve(caller, request.headers, "/".join(segments[2:]))
-        return self._probe(path) or self._pages.find(path, gzip=request.headers.gzip) or _NOT_FOUND
+        kind = segments[1] if len(segments) > 1 else ""
+        if kind == "media" and len(segments) == 5:
+            return self._media(caller, request, segments, grant)
+        if kind == "live" and len(segments) in (3, 4):
+            return self._live(caller, request, segments[2:], grant)
+        if kind == "thumb" and len(segments) in (3, 4):
+            return self._thumbs.serve(
+                caller, request.headers, "/".join(segments[2:]), lambda name: self._guard.refusal(name, grant)
+            )
+        return _NOT_FOUND
 
-    def _probe(self, path: str) -> Response | None:
-        """Answers for whoever watches over this process."""
+    def _probe(self, request: RequestHead) -> Response | None:
+        """Answers for whoever watches over this process, or asks on behalf of a cache."""
+        path = request.path
+        if path == CHECK_PATH:
+            return self._guard.check(request)
         if path == "/healthz":
             return _ALIVE
         if path == "/readyz":
@@ -186,28 +221,41 @@ class Routes:
 
     # -- media
 
-    def _media(
-        self, caller: Caller, request: RequestHead, broadcast_id: str, name: str, file: str
-    ) -> Response | None:
+    def _media(self, caller: Caller, request: RequestHead, segments: list[str], grant: str) -> Response | None:
+        _, _, broadcast_id, name, file = segments
         feed = self._catalogue.feed(broadcast_id)
         if feed is None:
             return _OVER if self._catalogue.broadcast(broadcast_id) is not None else _UNKNOWN_BROADCAST
+        if feed.protected and (refusal := self._guard.refusal(feed.record.channel, grant)) is not None:
+            return refusal
         rendition = feed.renditions.get(name) or self._expected(feed, name)
         if rendition is None:
             return UNKNOWN_RENDITION
         face = _PLAYLISTS.get(file)
         if face is not None:
-            return self._playlist(caller, request, feed, rendition, face)
+            return self._playlist(caller, request, feed, rendition, face, grant)
+        return self._piece(caller, request, feed, rendition, file, grant)
+
+    def _piece(
+        self,
+        caller: Caller,
+        request: RequestHead,
+        feed: BroadcastFeed,
+        rendition: RenditionFeed,
+        file: str,
+        grant: str,
+    ) -> Response | None:
+        """A part, a segment or an initialisation segment."""
         found = rendition.media(file)
         if isinstance(found, int):
-            return self._hold(caller, feed, lambda: rendition.hold_part(found, caller))
+            return self._hold(caller, feed, grant, lambda: rendition.hold_part(found, caller))
         if found is None and not feed.caught_up:  # a process that has just begun to follow does not know yet
-            return self._hold(caller, feed, lambda: feed.hold_early(self._again(caller, request)))
+            return self._hold(caller, feed, grant, lambda: feed.hold_early(self._again(caller, request)))
         if found is None:
             return UNKNOWN_MEDIA
         asked = request.headers.get("range") if request.method == "GET" else ""
         if isinstance(found, Kept):
-            return self._rewound(caller, feed, rendition, found, asked)
+            return self._rewound(caller, feed, rendition, found, asked, grant)
         return ranged(found, asked) if asked else found
 
     def _again(self, caller: Caller, request: RequestHead) -> Callable[[], None]:
@@ -219,7 +267,7 @@ class Routes:
         return serve
 
     def _rewound(
-        self, caller: Caller, feed: BroadcastFeed, rendition: RenditionFeed, kept: Kept, asked: str
+        self, caller: Caller, feed: BroadcastFeed, rendition: RenditionFeed, kept: Kept, asked: str, grant: str
     ) -> Response | None:
         archive, broadcast_id = self._archive, feed.record.broadcast_id
         if archive is None:
@@ -229,7 +277,7 @@ class Routes:
             return ranged(found, asked) if asked else found
         if archive.is_busy(broadcast_id, rendition, kept):
             return _FULL
-        return self._hold(caller, feed, lambda: archive.hold(broadcast_id, rendition, kept, asked, caller))
+        return self._hold(caller, feed, grant, lambda: archive.hold(broadcast_id, rendition, kept, asked, caller))
 
     def _expected(self, feed: BroadcastFeed, name: str) -> RenditionFeed | None:
         """A rendition that will come: promised by the broadcast's record."""
@@ -239,7 +287,13 @@ class Routes:
         return None
 
     def _playlist(
-        self, caller: Caller, request: RequestHead, feed: BroadcastFeed, rendition: RenditionFeed, face: Face
+        self,
+        caller: Caller,
+        request: RequestHead,
+        feed: BroadcastFeed,
+        rendition: RenditionFeed,
+        face: Face,
+        grant: str,
     ) -> Response | None:
         try:
             asked = parse_directives(request.query)
@@ -252,32 +306,41 @@ class Routes:
         whole = asked.msn is None and _knows_no_parts(request.headers.get("user-agent"))
         response = rendition.playlist(face, asked, gzip=gzip, whole=whole)
         if response is None:
-            return self._hold(caller, feed, lambda: rendition.hold_playlist(face, asked, gzip, whole, caller))
+            return self._hold(
+                caller, feed, grant, lambda: rendition.hold_playlist(face, asked, gzip, whole, caller)
+            )
         return response
 
     def _count(
         self, caller: Caller, request: RequestHead, feed: BroadcastFeed, rendition: str, asked: Directives
     ) -> None:
-        if asked.msn is not None and asked.part not in (None, 1):
+        headers, now = request.headers, self._clock()
+        session = session_id(headers, request.query)
+        if not session and asked.msn is not None and asked.part not in (None, 1):
             return  # once a segment is enough
-        address = caller.address
-        if address in ("127.0.0.1", "::1"):  # the TLS front on this machine says for whom it asks
-            address = request.headers.get("x-forwarded-for") or address
-        group = address, request.headers.get("user-agent")
+        address = client_address(caller.address, headers)
+        if session:
+            self._audience.asked(feed.record.broadcast_id, rendition, session, address, now)
+            return
+        group = address, headers.get("user-agent")
         question = -1 if asked.msn is None else asked.msn
-        now = self._clock()
-        feed.viewers.note(group, caller.port, question, now)
+        self._audience.asked_by_nobody(feed.record.broadcast_id, group, caller.port, question, now)
         feed.demand.note(rendition, group, caller.port, question, now)
 
-    def _hold(self, caller: Caller, feed: BroadcastFeed, park: Callable[[], Callable[[], None]]) -> Response | None:
+    def _hold(
+        self, caller: Caller, feed: BroadcastFeed, grant: str, park: Callable[[], Callable[[], None]]
+    ) -> Response | None:
         if not caller.has_room():
             return _FULL
-        caller.hold(park(), self._clock() + 3 * feed.record.target_duration_s)
+        release = park()
+        if feed.protected:
+            release = self._guard.watch(caller, grant, feed.record.channel, release)
+        caller.hold(release, self._clock() + 3 * feed.record.target_duration_s)
         return None
 
     # -- what is live
 
-    def _live(self, caller: Caller, request: RequestHead, rest: list[str]) -> Response | None:
+    def _live(self, caller: Caller, request: RequestHead, rest: list[str], grant: str) -> Response | None:
         gzip = request.headers.gzip
         if rest == ["channels.json"]:
             return text("document", JSON, SHORT, self._catalogue.channels_document(), gzip=gzip)
@@ -287,25 +350,45 @@ class Routes:
             return self._events.join(caller) if request.method == "GET" else _METHOD
         if len(rest) != 2 or not CHANNEL_NAME.match(rest[0]):
             return _UNKNOWN_CHANNEL
-        if rest[1] == "status.json":
-            document = self._catalogue.status_document(rest[0])
-            return _UNKNOWN_CHANNEL if document is None else text("document", JSON, SHORT, document, gzip=gzip)
-        if rest[1] == "health":
-            return self._health.join(caller, request, rest[0]) if request.method == "GET" else _METHOD
-        face = _PRESENTATIONS.get(rest[1])
-        if face is not None:
-            return self._multivariant(caller, rest[0], face, gzip)
-        return _NOT_FOUND
+        return self._channel(caller, request, rest[0], rest[1], grant)
 
-    def _multivariant(self, caller: Caller, channel: str, face: Face, gzip: bool) -> Response | None:
+    def _channel(self, caller: Caller, request: RequestHead, name: str, what: str, grant: str) -> Response | None:
+        gzip = request.headers.gzip
+        face = _PRESENTATIONS.get(what)
+        if face is not None:
+            return self._multivariant(caller, name, face, gzip, grant)
+        if what == "status.json":
+            status = self._catalogue.status_document(name)
+            return _UNKNOWN_CHANNEL if status is None else text("document", JSON, SHORT, status, gzip=gzip)
+        if what not in ("health", "grant"):
+            return _NOT_FOUND
+        if request.method != "GET":
+            return _METHOD
+        return (
+            self._health.join(caller, request, name)
+            if what == "health"
+            else self._grant(caller, request, name, grant)
+        )
+
+    def _grant(self, caller: Caller, request: RequestHead, channel: str, grant: str) -> Response | None:
+        access = self._guard.access(channel)
+        if access is None:
+            return _UNKNOWN_CHANNEL
+        if access is Access.PUBLIC:
+            return document({"grant": None})
+        return self._guard.renew(channel, grant) if grant else self._desk.serve(caller, request, channel)
+
+    def _multivariant(self, caller: Caller, channel: str, face: Face, gzip: bool, grant: str) -> Response | None:
         record = self._catalogue.live(channel)
         if record is None:
             return _NOT_LIVE if self._catalogue.channel(channel) is not None else _UNKNOWN_CHANNEL
         feed = self._catalogue.feed(record.broadcast_id)
         if feed is None:
             return _NOT_LIVE
+        if feed.protected and (refusal := self._guard.refusal(channel, grant)) is not None:
+            return refusal
         feed.expect_viewer(self._clock())
         response = feed.multivariant(face, gzip=gzip, now=self._clock())
         if response is None:
-            return self._hold(caller, feed, lambda: feed.hold_multivariant(face, gzip, caller))
+            return self._hold(caller, feed, grant, lambda: feed.hold_multivariant(face, gzip, caller))
         return response

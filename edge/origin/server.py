@@ -20,7 +20,7 @@ from edge.protocols.http.request import HeadMemo
 from edge.protocols.http2.requests import BlockMemo
 
 _SLICE = 1024  # answers written in one turn of the loop
-_TICK_S = 0.25
+TICK_S = 0.25
 _BACKLOG = 4096
 _HELD_TOO_LONG = error("held", 503, "What was asked for did not come in time.")
 _FULL = error("request", 503, "This server has as many viewers as it can take.", close=True)
@@ -202,7 +202,7 @@ class OriginServer:
 
     async def _tick(self) -> None:
         while True:
-            await asyncio.sleep(_TICK_S)
+            await asyncio.sleep(TICK_S)
             self._on_tick()
             now = self.now()
             self.idle_until = now + self.config.idle_connection_s

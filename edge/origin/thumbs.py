@@ -158,14 +158,22 @@ class Thumbs:
         """Bytes of what is kept."""
         return self._bytes
 
-    def serve(self, caller: Caller, headers: Headers, rest: str) -> Response | None:
-        """The answer for what follows `/thumb/` in the path, or None when the request is held."""
+    def serve(
+        self, caller: Caller, headers: Headers, rest: str, refusal: Callable[[str], Response | None]
+    ) -> Response | None:
+        """The answer for what follows `/thumb/` in the path, or None when the request is held.
+
+        `refusal` says of a channel why this caller may not see it.
+        """
         asked = _read_path(rest)
         if asked is None:
             return _NOT_FOUND
         record = self._channels.live(asked.channel)
         if record is None:
             return _NOT_LIVE if self._channels.channel(asked.channel) is not None else _UNKNOWN_CHANNEL
+        refused = refusal(asked.channel)
+        if refused is not None:
+            return refused
         key = asked.key(record.broadcast_id)
         conditions = headers.get("if-none-match"), headers.get("if-modified-since")
         kept = self._kept.get(key)

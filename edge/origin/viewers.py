@@ -1,4 +1,4 @@
-"""How many watch: counted from playlist requests alone, without a cookie or an identifier."""
+"""How many watch without saying who they are: from playlist requests, without a cookie or an identifier."""
 
 from collections import defaultdict
 
@@ -28,14 +28,18 @@ class ViewerCount:
 
     def count(self, now: float) -> int:
         """Viewers now."""
+        return sum(self.by_address(now).values())
+
+    def by_address(self, now: float) -> dict[str, int]:
+        """Viewers now, by their address."""
         self._turn(now)
-        total = 0
+        found: dict[str, int] = defaultdict(int)
         for group in self._now.keys() | self._before.keys():
             questions = dict(self._before.get(group, {}))
             for question, ports in self._now.get(group, {}).items():
                 questions[question] = questions.get(question, set()) | ports
-            total += max((len(ports) for ports in questions.values()), default=0)
-        return total
+            found[group[0]] += max((len(ports) for ports in questions.values()), default=0)
+        return found
 
     def _turn(self, now: float) -> None:
         if now - self._turned < _HALF_S:

@@ -12,6 +12,7 @@ from tests.media_tools.clips import ClipMaker
 _RUNNING: list[Node] = []
 _QUICK = {
     "NEARCAST__INGEST__STOP_GRACE_S": "1",  # broadcasts end soon after their publisher stopped in order
+    "NEARCAST__ORIGIN__QUALITY_S": "1",
     "NEARCAST__TRANSCODE__PREVIEW_S": "2",
     "NEARCAST__TRANSCODE__STORYBOARD_S": "2",
 }

@@ -5,12 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from appliance.contracts.audience import unpack_sessions
 from appliance.contracts.errors import BadInputError
+from appliance.contracts.grants import TEXT, read_grant
 from edge.ingest.packager import Packager, PackagerConfig
+from edge.origin.quality.beacon import read_beacon
 from edge.protocols import amf
 from edge.protocols.codecs import aac, ac3, av1, avc, flac, hevc, opus, vp8, vp9, vpx
 from edge.protocols.flv import TagKind, audio_tag, parse_audio, parse_video, video_tag
 from edge.protocols.fmp4 import AudioTrack, Sample, VideoTrack, fragment, init_segment, read_fragments, read_init
+from edge.protocols.http import cmcd
 from edge.protocols.http.answers import AnswerReader
 from edge.protocols.http.ranges import parse_range
 from edge.protocols.http.request import HeadMemo, RequestReader
@@ -247,6 +251,10 @@ _KEY = b"\x17\1\0\0\0" + avc.join_avcc([b"\x65picture"])
 _TRACKS = video_tag("avc1", TagKind.CONFIG, key=True, track=1, data=_AVC)
 _OPUS = audio_tag("Opus", TagKind.CONFIG, data=opus.config(2))
 _PACKET = audio_tag("Opus", TagKind.FRAME, data=b"\xf8x")
+_BEACON = (
+    b'{"v":1,"session":"AAAAAAAAAAAAAAAAAAAAAA","stream_id":"s","channel":"a","player":"native","seq":0,'
+    b'"state":"playing","interval_ms":1,"errors":[{"kind":"media","detail":"x"}]}'
+)
 
 TARGETS: dict[str, Target] = {
     "http1": Target(
@@ -295,6 +303,15 @@ TARGETS: dict[str, Target] = {
             b"PROXY TCP4 192.0.2.1 192.0.2.2 4000 1935\r\nrest",
             b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(range(12)),
         ],
+    ),
+    "viewers": Target(
+        _each(
+            lambda data: cmcd.parse(data.decode("latin-1")),
+            read_beacon,
+            lambda data: list(unpack_sessions(data)),
+            lambda data: read_grant(data.decode("latin-1")),
+        ),
+        [b'bl=21300,sid="6e2fb550",nor=("a" "b";r=1),su', _BEACON, b"A" * TEXT],
     ),
     "packager": Target(
         _packager,

@@ -118,6 +118,7 @@ class FakeHub:
         self.consumers: dict[str, FakeConsumer] = {}
         self.posts: list[tuple[str, ChatPost]] = []
         self.answer: ChatPosted | None = None
+        self.served: dict[str, Any] = {}
         self.answers: dict[str, bytes] = {}  # of other subjects
 
     async def request(self, subject: str, data: bytes, timeout_s: float = 2.0) -> bytes:
@@ -127,6 +128,9 @@ class FakeHub:
         if self.answer is None:
             raise UnavailableError("nobody answered")
         return msgspec.json.encode(self.answer)
+
+    async def serve(self, subject: str, handler: Any) -> None:
+        self.served[subject] = handler
 
     def directory(self) -> FakeBucket:
         return self.bucket

@@ -257,7 +257,7 @@ async def test_nothing_is_acknowledged_while_the_database_is_away(dsn, hub):
 
     outbox = hub.consumer(EDGE)
     message = outbox.add(subjects.chat(new_id(), EDGE), b"[]")
-    bridge = OutboxBridge(EDGE, lambda: hub.outbox(EDGE), Units(), None)
+    bridge = OutboxBridge(EDGE, lambda: hub.outbox(EDGE), Units(), None, None)
     with pytest.raises(UnavailableError):
         await bridge.commit([message])
     assert not message.acked

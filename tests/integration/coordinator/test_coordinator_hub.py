@@ -18,6 +18,7 @@ from appliance.contracts import subjects
 from appliance.contracts.chat import ChatMessage, ChatPosted
 from appliance.contracts.directory import KeyRecord, secret_hash
 from appliance.contracts.errors import UnavailableError
+from appliance.contracts.grants import GrantAnswer, GrantRequest
 from appliance.contracts.ids import uuid7
 from appliance.runtime.bus import Bus, BusMessage, Endpoint
 from appliance.runtime.streams import StreamSpec
@@ -105,3 +106,17 @@ async def test_request_is_answered_or_unavailable(bus):
     await bus.subscribe(subjects.chat_post(EDGE), answer)
     posted = await hub.request(subjects.chat_post(EDGE), b"{}", timeout_s=1.0)
     assert msgspec.json.decode(posted, type=ChatPosted).message_id == "m"
+
+
+async def test_an_edge_asks_for_a_grant_over_the_bus(bus, service):
+    operator = await service.ensure_operator()
+    headers = {"Authorization": f"Bearer {operator}"}
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{service.port}", headers=headers) as client:
+        made = await (await client.post("/v1/channels", json={"name": "grace"})).json()
+        await client.patch("/v1/channels/grace", json={"access": "subscribers"})
+    for token, status in ((made["token"], 200), ("nct_wrong", 401)):
+        asked = GrantRequest(token=secret_hash(token), channel="grace")
+        data = await bus.request(subjects.grant_request(EDGE), msgspec.json.encode(asked), 5.0)
+        answer = msgspec.json.decode(data, type=GrantAnswer)
+        assert answer.status == status
+        assert bool(answer.grant) == (status == 200)

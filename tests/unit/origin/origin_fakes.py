@@ -8,6 +8,8 @@ import time
 import msgspec
 
 from appliance.contracts.directory import ChannelRecord, TokenRecord, secret_hash
+from appliance.contracts.errors import UnavailableError
+from appliance.contracts.grants import GrantRequest
 from appliance.contracts.media import (
     AudioFormat,
     Broadcast,
@@ -21,17 +23,26 @@ from appliance.contracts.media import (
 from appliance.contracts.pictures import StoredPicture
 from appliance.contracts.subjects import broadcast_key, media, rendition_key, token_key
 from appliance.runtime.bus import Entry, LogMessage
+from appliance.runtime.signing import SigningKey
 from edge.origin.acme import Challenges
 from edge.origin.archive import Archive
+from edge.origin.audience import Audience, Hashes
 from edge.origin.catalogue import Catalogue
 from edge.origin.channels import Channels
 from edge.origin.config import OriginConfig
 from edge.origin.events import EventStream
+from edge.origin.grant_desk import GrantDesk
+from edge.origin.grants import Grants
+from edge.origin.guard import Guard
 from edge.origin.health_stream import HealthStream
 from edge.origin.metrics import Tally
 from edge.origin.part_store import PartStore
+from edge.origin.quality.limits import AddressLimit, Shedding
+from edge.origin.quality.receiver import Beacons
+from edge.origin.quality.sums import Sums
 from edge.origin.routes import Routes
 from edge.origin.server import OriginServer, deliverer
+from edge.origin.site_audience import SiteAudience
 from edge.origin.static import Pages
 from edge.origin.thumbs import Thumbs
 
@@ -88,6 +99,23 @@ class FakeShelf:
         if self.failure is not None:
             raise self.failure
         return Entry(self.values[key], 1) if key in self.values else None
+
+
+class FakeCentre:
+    """The centre's answers to requests for grants; `open` is cleared to let them wait."""
+
+    def __init__(self):
+        self.asked = []
+        self.answer = None
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def request(self, subject, data, timeout_s):
+        self.asked.append((subject, msgspec.json.decode(data, type=GrantRequest)))
+        await self.open.wait()
+        if self.answer is None:
+            raise UnavailableError("away")
+        return msgspec.json.encode(self.answer)
 
 
 class FakeDirectory:
@@ -229,10 +257,12 @@ class Client:
     async def connect(cls, port):
         return cls(*await asyncio.open_connection("127.0.0.1", port))
 
-    def send(self, path, method="GET", **headers):
+    def send(self, path, method="GET", body=None, **headers):
         lines = [f"{method} {path} HTTP/1.1", "Host: test"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-        self.writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+        if body is not None:
+            lines.append(f"Content-Length: {len(body)}")
+        self.writer.write(("\r\n".join(lines) + "\r\n\r\n").encode() + (body or b""))
 
     async def receive(self, method="GET"):
         head = await self.reader.readuntil(b"\r\n\r\n")
@@ -247,8 +277,8 @@ class Client:
             body = await self.reader.readexactly(int(headers["content-length"]))
         return Answer(status, headers, body, head)
 
-    async def get(self, path, method="GET", **headers):
-        self.send(path, method, **headers)
+    async def get(self, path, method="GET", body=None, **headers):
+        self.send(path, method, body, **headers)
         return await asyncio.wait_for(self.receive(method), 5)
 
     async def close(self):
@@ -275,9 +305,11 @@ class Origin:
             self.archive = Archive(
                 config.spool, tally=self.tally, deliver=deliverer(loop), most_bytes=config.archive_bytes
             )
+        self.audience = Audience(Hashes(b"a key"), self.tally)
+        self.site = SiteAudience(self.audience, "this", self.tally, lambda: clock() + self.skew)
         self.catalogue = Catalogue(
             archive=self.archive, config=config, log=self.log, channels=channels, store=self.store,
-            tally=self.tally, deliver=deliverer(loop), clock=lambda: clock() + self.skew,
+            audience=self.site, tally=self.tally, deliver=deliverer(loop), clock=lambda: clock() + self.skew,
         )  # fmt: skip
         self.events = EventStream(self.catalogue.channels_document, config.event_clients)
         self.health = HealthStream(
@@ -292,10 +324,25 @@ class Origin:
             channels=self.catalogue, shelf=self.shelf, tally=self.tally, deliver=deliverer(loop),
             clock=lambda: clock() + self.skew, most_bytes=config.picture_bytes,
         )  # fmt: skip
+        self.sums = Sums(self.tally)
+        self.shedding = Shedding(config.beacons_per_s)
+        beacons = Beacons(
+            broadcast=self.catalogue.broadcast, audience=self.audience, sums=self.sums,
+            limit=AddressLimit(config.beacons_per_address), shedding=self.shedding, tally=self.tally,
+            clock=lambda: clock() + self.skew, now_ms=lambda: 1_700_000_000_000,
+        )  # fmt: skip
+        self.grants = Grants(self.tally)
+        self.grants.sign_with(SigningKey(b"site" * 8))
+        self.channels = channels
+        self.now_ms = 1_700_000_000_000
+        self.guard = Guard(self.grants, self.catalogue, lambda: self.now_ms)
+        self.centre = FakeCentre()
+        self.desk = GrantDesk(self.centre, "edge1", self.tally, clock)
         self.ready = True
         routes = Routes(
             catalogue=self.catalogue, pages=Pages(config.pages), events=self.events, health=self.health,
-            thumbs=self.thumbs, archive=self.archive, tally=self.tally, clock=clock,
+            thumbs=self.thumbs, archive=self.archive, audience=self.audience, beacons=beacons, guard=self.guard,
+            desk=self.desk, tally=self.tally, clock=clock,
             is_ready=lambda: self.ready, handoffs=handoffs or {},
             challenges=Challenges(config.acme_dir),
         )  # fmt: skip
@@ -303,8 +350,14 @@ class Origin:
         self.video, self.audio = Chunks(), Chunks()
         self._clients = []
 
+    def directory_changed(self, key, record):
+        value = None if record is None else msgspec.json.encode(record)
+        self.channels.directory_changed(key, value)
+        self.grants.directory_changed(key, value)
+
     def _tick(self):
         self.catalogue.tick()
+        self.guard.tick()
         self.events.tick(asyncio.get_running_loop().time())
 
     def go_live(self, **changes):
@@ -333,6 +386,7 @@ class Origin:
     async def close(self):
         await self.catalogue.close()
         await self.thumbs.close()
+        await self.desk.close()
         if self.archive is not None:
             await self.archive.close()
         await self.server.stop()

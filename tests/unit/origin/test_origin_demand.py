@@ -103,9 +103,9 @@ def test_demand_is_forgotten_and_counts_viewers():
     for port in (1, 2, 3):
         demand.asked("source", 101.0)
         demand.note("source", ("10.0.0.1", "player"), port, 7, 101.0)
-    assert demand.watchers(102.0) == {"720p": 1, "source": 3}
-    assert demand.watchers(100.0 + LATELY_S) == {"source": 3}
-    assert demand.watchers(101.0 + LATELY_S) == {}
+    assert demand.watchers(102.0, {}) == {"720p": 1, "source": 3}
+    assert demand.watchers(100.0 + LATELY_S, {"source": 2}) == {"source": 5}
+    assert demand.watchers(101.0 + LATELY_S, {"source": 2}) == {}
 
 
 async def test_requests_for_sound_are_no_demand_for_a_rung(with_rung):
