@@ -144,7 +144,8 @@ def with_length(head: RequestHead, size: int) -> RequestHead:
     """A request whose body's length HTTP/1.1 must be told, though the client did not announce it."""
     if not size or "content-length" in head.headers.fields:
         return head
-    return dataclasses.replace(head, raw=head.raw[:-2] + b"content-length: %d\r\n\r\n" % size)
+    headers = dataclasses.replace(head.headers, body_length=size)
+    return dataclasses.replace(head, raw=head.raw[:-2] + b"content-length: %d\r\n\r\n" % size, headers=headers)
 
 
 class StreamRelay(asyncio.Protocol):

@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+from http2_client import Http2Client
 from origin_fakes import BROADCAST
 
 from edge.origin.bodies import MAX_BODY
@@ -44,6 +45,18 @@ async def test_a_report_is_taken_and_counts(origin):
     _, [summary] = origin.sums.take(1_700_000_000_000)
     assert (summary.stalls, summary.stall_ms, summary.startup_ms, summary.errors) == (2, 1000, 640, 2)
     assert "A" * 22 not in summary.session
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_report_over_http2(origin, told):
+    client = await Http2Client.connect(origin.server.port)
+    body = report()
+    fields = {"content_length": str(len(body))} if told else {}
+    try:
+        assert (await client.get("/beacon", "POST", body, **fields)).status == 204
+    finally:
+        await client.close()
+    assert await viewers(await origin.client()) == 1
 
 
 async def test_a_body_in_pieces_and_what_is_pipelined_behind_it(origin):
