@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from edge.origin.bodies import awaits_body
 from edge.origin.http2 import Http2Connection
 from edge.origin.responses import Response, error
+from edge.origin.shortcuts import Shortcut
 from edge.protocols.http.errors import HttpError, OtherVersionError
 from edge.protocols.http.request import RequestHead, RequestReader
 from edge.protocols.http2.frames import PREFACE
@@ -70,7 +71,11 @@ class ViewerConnection(asyncio.Protocol):
             return
         request = self._server.memo.whole.get(data)
         if request is not None and self._reader.is_fresh and not (self._busy or self._unread):  # nearly all come so
-            self._serve(request)
+            shortcut = request.note.value
+            if shortcut is None:
+                self._serve(request)
+            else:
+                self._serve_again(request, shortcut)
             self._await_request()
             return
         try:
@@ -157,6 +162,15 @@ class ViewerConnection(asyncio.Protocol):
         response = self._server.routes.serve(self, request)
         if response is not None:
             self._write(response)
+
+    def _serve_again(self, request: RequestHead, shortcut: Shortcut) -> None:
+        """Answers what was answered to others since the last update."""
+        self._served = True
+        self._head_only = False
+        self._keep = request.keep_alive
+        if shortcut.askers is not None:
+            shortcut.askers.add((self.address, self.port))
+        self._write(shortcut.response)
 
     @property
     def rest(self) -> bytes:

@@ -53,7 +53,7 @@ class BroadcastFeed:
         now: float,
     ) -> None:
         self.record = record
-        self.protected = False  # whether a grant is needed; kept by the catalogue
+        self._protected = False
         self.renditions: dict[str, RenditionFeed] = {}
         self.demand = RenditionDemand()
         self.moments: list[Moment] = []
@@ -78,6 +78,18 @@ class BroadcastFeed:
         self._last_chunk = now
         self._ending_at: float | None = None
         self._over_at: float | None = None
+
+    @property
+    def protected(self) -> bool:
+        """Whether a grant is needed; kept by the catalogue."""
+        return self._protected
+
+    @protected.setter
+    def protected(self, value: bool) -> None:
+        if value and not self._protected:
+            for rendition in self.renditions.values():
+                rendition.shortcuts.clear()
+        self._protected = value
 
     # -- what comes
 
@@ -160,6 +172,7 @@ class BroadcastFeed:
             if quiet or now - self._ending_at >= _SETTLE_AT_MOST_S:
                 self._end(now)
         for rendition in self.renditions.values():
+            rendition.shortcuts.flush()
             if rendition.window is not None:
                 rendition.window.expire(now)
         self._release_multivariant(now)
@@ -184,6 +197,7 @@ class BroadcastFeed:
         """No longer followed: what is held is answered, what is stored is freed."""
         gone = error("playlist", 503, "This broadcast is no longer followed here.")
         for rendition in self.renditions.values():
+            rendition.shortcuts.clear()
             for waiters in rendition.take_all():
                 self._deliver(waiters, gone)
         self._answer_multivariant(gone)

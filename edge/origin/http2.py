@@ -118,6 +118,11 @@ class Http2Connection(asyncio.Protocol):
         head = exchange.head
         if self._refusal is not None:
             self.write(exchange, self._refusal)
+        elif isinstance(head, RequestHead) and head.note.value is not None and not exchange.body:
+            shortcut = head.note.value
+            if shortcut.askers is not None:
+                shortcut.askers.add((self.address, self.port))
+            self.write(exchange, shortcut.response)
         elif isinstance(head, RequestHead):
             if exchange.body:
                 head = with_length(head, len(exchange.body))

@@ -8,6 +8,7 @@ from edge.origin.part_store import RenditionStore
 from edge.origin.playlist_answers import LONG_S, PlaylistAnswers
 from edge.origin.playlists import Face
 from edge.origin.responses import Response, error, media
+from edge.origin.shortcuts import Shortcuts
 from edge.origin.stored import Kept, StoredSegment
 from edge.origin.window import RenditionWindow
 from edge.protocols.fmp4 import key_fragment
@@ -27,13 +28,14 @@ PlaylistKey = tuple[Face, Directives, bool, bool]
 class RenditionFeed:
     """One rendition of a followed broadcast, as requests see it."""
 
-    __slots__ = ("_answers", "_feed", "_media", "_parts", "_playlists", "name", "store")
+    __slots__ = ("_answers", "_feed", "_media", "_parts", "_playlists", "name", "shortcuts", "store")
 
     def __init__(self, name: str, store: RenditionStore, feed: "BroadcastFeed") -> None:
         self.name = name
         self.store = store
         self._feed = feed
         self._answers = PlaylistAnswers(lambda: feed.windows_except(name), lambda: feed.moments)
+        self.shortcuts = Shortcuts()
         self._media: dict[str, Response] = {}
         self._playlists: HeldRequests[PlaylistKey] = HeldRequests()
         self._parts: HeldRequests[int] = HeldRequests()
@@ -50,6 +52,7 @@ class RenditionFeed:
 
     def forget_answers(self) -> None:
         """The playlist changed: what was built of it is old."""
+        self.shortcuts.clear()
         self._answers.forget()
         self._media.clear()
 

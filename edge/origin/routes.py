@@ -25,6 +25,7 @@ from edge.origin.playlists import Face
 from edge.origin.quality.receiver import Beacons
 from edge.origin.rendition import UNKNOWN_MEDIA, UNKNOWN_RENDITION, RenditionFeed
 from edge.origin.responses import PREFLIGHT, SHORT, Response, error, ranged, text
+from edge.origin.shortcuts import Asker
 from edge.origin.static import Pages
 from edge.origin.stored import Kept
 from edge.origin.thumbs import Thumbs
@@ -41,6 +42,17 @@ _KNOWS_NO_PARTS = re.compile(r"Lavf|VLC|libmpv|mpv|GStreamer", re.IGNORECASE)
 @functools.lru_cache(maxsize=1024)
 def _knows_no_parts(agent: str) -> bool:
     return _KNOWS_NO_PARTS.search(agent) is not None
+
+
+def _is_shared(request: RequestHead) -> bool:
+    """Whether equal requests may have the same answer without another look: nothing in it says who asks."""
+    fields = request.headers.fields
+    return (
+        request.method == "GET"
+        and "x-forwarded-for" not in fields
+        and "CMCD" not in request.query
+        and not any(name.startswith("cmcd-") for name in fields)
+    )
 
 
 JSON = "application/json; charset=utf-8"
@@ -256,7 +268,11 @@ class Routes:
         asked = request.headers.get("range") if request.method == "GET" else ""
         if isinstance(found, Kept):
             return self._rewound(caller, feed, rendition, found, asked, grant)
-        return ranged(found, asked) if asked else found
+        if asked:
+            return ranged(found, asked)
+        if not feed.protected and _is_shared(request):
+            rendition.shortcuts.add(request, found)
+        return found
 
     def _again(self, caller: Caller, request: RequestHead) -> Callable[[], None]:
         def serve() -> None:
@@ -299,7 +315,8 @@ class Routes:
             asked = parse_directives(request.query)
         except DirectiveError as failure:
             return error("playlist", 400, failure.detail)
-        if face is not Face.I_FRAMES and feed.counts_viewers(rendition.name):
+        counts = face is not Face.I_FRAMES and feed.counts_viewers(rendition.name)
+        if counts:
             feed.demand.asked(rendition.name, self._clock())
             self._count(caller, request, feed, rendition.name, asked)
         gzip = request.headers.gzip
@@ -309,7 +326,29 @@ class Routes:
             return self._hold(
                 caller, feed, grant, lambda: rendition.hold_playlist(face, asked, gzip, whole, caller)
             )
+        if response.status == 200 and not feed.protected and _is_shared(request):
+            count = self._counter(request, feed, rendition.name, asked) if counts else None
+            rendition.shortcuts.add(request, response, count)
         return response
+
+    def _counter(
+        self, request: RequestHead, feed: BroadcastFeed, rendition: str, asked: Directives
+    ) -> Callable[[set[Asker]], None]:
+        """Counts those who asked in the same words, as `_count` does."""
+        agent = request.headers.get("user-agent")
+        question = -1 if asked.msn is None else asked.msn
+        is_counted = asked.msn is None or asked.part in (None, 1)
+
+        def count(askers: set[Asker]) -> None:
+            now = self._clock()
+            feed.last_request = now
+            feed.demand.asked(rendition, now)
+            for address, port in askers if is_counted else ():
+                group = address, agent
+                self._audience.asked_by_nobody(feed.record.broadcast_id, group, port, question, now)
+                feed.demand.note(rendition, group, port, question, now)
+
+        return count
 
     def _count(
         self, caller: Caller, request: RequestHead, feed: BroadcastFeed, rendition: str, asked: Directives

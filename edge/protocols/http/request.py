@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import urllib.parse
+from typing import Any
 
 from edge.protocols.http.errors import HttpError, OtherVersionError
 from edge.protocols.http.headers import HeaderMemo, Headers
@@ -17,6 +18,15 @@ _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})|%2[Ff]|%5[Cc]|%00")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
+class Note:
+    """What a server found out about a request, for the next one in the same words (`HeadMemo`)."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value: Any = None
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class RequestHead:
     """One request. `path` is decoded and has no dot segments; `query` is as sent; `raw` ends in CRLFCRLF."""
@@ -27,6 +37,7 @@ class RequestHead:
     minor: int  # HTTP/1.minor
     headers: Headers
     raw: bytes
+    note: Note = dataclasses.field(default_factory=Note, compare=False, repr=False)
 
     @property
     def keep_alive(self) -> bool:

@@ -1,0 +1,58 @@
+"""Answers that are found again by the words of the question alone, until what they were made of changes.
+
+Viewers of a broadcast ask for the same in the same words, thousands of times between two updates of its playlist.
+The first one is served by the routes, which leave a shortcut in the parsed head that all share (`HeadMemo`); it is
+gone with the next update. Only what is open to everybody may have one.
+"""
+
+from collections.abc import Callable
+
+from edge.origin.responses import Response
+from edge.protocols.http.request import RequestHead
+
+Asker = tuple[str, int]  # address and port of a client
+_MOST = 4096
+Count = Callable[[set[Asker]], None]
+
+
+class Shortcut:
+    """An answer; and who took it since they were counted last, where that is wanted."""
+
+    __slots__ = ("askers", "count", "response")
+
+    def __init__(self, response: Response, count: Count | None) -> None:
+        self.response = response
+        self.count = count
+        self.askers: set[Asker] | None = None if count is None else set()
+
+
+class Shortcuts:
+    """Those that depend on one rendition."""
+
+    __slots__ = ("_heads",)
+
+    def __init__(self) -> None:
+        self._heads: list[RequestHead] = []
+
+    def add(self, request: RequestHead, response: Response, count: Count | None = None) -> None:
+        """Equal requests get `response` as well; `count` is told who they were."""
+        if len(self._heads) >= _MOST:
+            self.clear()
+        request.note.value = Shortcut(response, count)
+        self._heads.append(request)
+
+    def flush(self) -> None:
+        """Counts those who asked."""
+        for request in self._heads:
+            shortcut = request.note.value
+            if shortcut is not None and shortcut.askers:
+                askers, shortcut.askers = shortcut.askers, set()
+                shortcut.count(askers)
+
+    def clear(self) -> None:
+        """The answers are old."""
+        if self._heads:
+            self.flush()
+            for request in self._heads:
+                request.note.value = None
+            self._heads.clear()

@@ -1,0 +1,114 @@
+"""Equal requests are answered without being looked at again, and never with anything old."""
+
+import json
+
+import pytest
+from http2_client import Http2Client
+from origin_fakes import BROADCAST
+
+from appliance.contracts.directory import Access, ChannelRecord
+from appliance.contracts.subjects import channel_key
+from edge.origin.responses import Response
+from edge.origin.shortcuts import Shortcuts
+from edge.protocols.http.request import HeadMemo
+
+SOURCE = f"/media/{BROADCAST}/source"
+
+
+@pytest.fixture
+def served(origin, monkeypatch):
+    """Paths that the routes looked at."""
+    seen = []
+    routes = type(origin.server.routes)
+    serve = routes.serve
+
+    def noted(self, caller, request):
+        seen.append(request.path)
+        return serve(self, caller, request)
+
+    monkeypatch.setattr(routes, "serve", noted)
+    return seen
+
+
+async def test_the_second_request_in_the_same_words_takes_the_shortcut(origin, served):
+    one, two = await origin.client(), await origin.client()
+    for path in (f"{SOURCE}/index.m3u8", f"{SOURCE}/index.m3u8?_HLS_msn=2", f"{SOURCE}/p1.m4s", f"{SOURCE}/s1.m4s"):
+        await one.get(path)  # the very first one may have been held
+        first = await one.get(path)
+        served.clear()
+        again = [await two.get(path), await one.get(path)]
+        assert [answer.body for answer in again] == [first.body] * 2
+        assert [answer.headers for answer in again] == [first.headers] * 2
+        assert served == []
+
+
+async def test_nothing_old_is_answered(origin, served):
+    client = await origin.client()
+    for _ in range(3):
+        before = await client.get(f"{SOURCE}/index.m3u8")
+        assert (await client.get(f"{SOURCE}/index.m3u8")).body == before.body
+        origin.add_part()
+        answer = await client.get(f"{SOURCE}/index.m3u8?_HLS_msn=3&_HLS_part={origin.video.part - 1}")
+        assert answer.status == 200
+        assert (await client.get(f"{SOURCE}/index.m3u8")).body != before.body
+
+
+async def test_viewers_on_the_short_way_are_counted(origin, served):
+    clients = [await origin.client() for _ in range(5)]
+    await clients[0].get(f"{SOURCE}/index.m3u8")
+    served.clear()
+    for client in clients:
+        await client.get(f"{SOURCE}/index.m3u8")
+    assert len(served) == 1
+    origin.catalogue.tick()
+    document = (await clients[0].get("/live/alice/status.json")).body
+    assert json.loads(document)["viewers"] == 5
+
+
+async def test_other_words_go_the_long_way(origin, served):
+    client = await origin.client()
+    path = f"{SOURCE}/p1.m4s"
+    await client.get(path)
+    await client.get(path)
+    served.clear()
+    assert (await client.get(path, Range="bytes=0-1")).status == 206
+    assert (await client.get(path, Range="bytes=0-1")).status == 206
+    head = await client.get(path, "HEAD")
+    assert (head.status, head.raw) == (200, b"")
+    for _ in range(2):
+        await client.get(path, X_Forwarded_For="192.0.2.1")
+        await client.get(path, CMCD_Session='sid="a"')
+    assert served == [path] * 7
+
+
+async def test_a_channel_that_closes_itself_has_no_shortcuts(origin, served):
+    client = await origin.client()
+    for _ in range(2):
+        assert (await client.get(f"{SOURCE}/p1.m4s")).status == 200
+    record = ChannelRecord(channel_id="id-alice", channel="alice", user_id="u", access=Access.FOLLOWERS)
+    origin.directory_changed(channel_key("id-alice"), record)
+    origin.catalogue.tick()
+    assert (await client.get(f"{SOURCE}/p1.m4s")).status == 401
+
+
+async def test_shortcuts_over_http2(origin, served):
+    client = await Http2Client.connect(origin.server.port)
+    try:
+        first = await client.get(f"{SOURCE}/p1.m4s")
+        second = await client.get(f"{SOURCE}/p1.m4s")
+        await client.get(f"{SOURCE}/p1.m4s")
+        assert first.body == second.body == b"<0.1.0>"
+        assert len(served) < 3
+    finally:
+        await client.close()
+
+
+def test_shortcuts_are_bounded():
+    shortcuts, memo = Shortcuts(), HeadMemo()
+    response = Response("part", 200, ())
+    heads = [memo.parse(f"GET /{number} HTTP/1.1\r\nHost: t\r\n\r\n".encode()) for number in range(5000)]
+    for head in heads:
+        shortcuts.add(head, response)
+    assert sum(head.note.value is not None for head in heads) <= 4096
+    shortcuts.clear()
+    assert all(head.note.value is None for head in heads)
