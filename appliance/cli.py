@@ -7,6 +7,7 @@ from pathlib import Path
 from appliance import VERSION
 from appliance.commands import capture, channel, config, status
 from appliance.commands.doctor import doctor, encoders
+from appliance.commands.inspect import inspect
 from appliance.commands.place import data_directory, node_settings, say
 from appliance.commands.up import UpOptions, up
 from appliance.contracts.directory import Access, Profile
@@ -49,7 +50,7 @@ def _run(arguments: argparse.Namespace) -> int:
         case "config":
             return _config(data, arguments)
         case _:
-            return _doctor(data, arguments)
+            return _looked_into(data, arguments)
 
 
 def _running(data: Path, arguments: argparse.Namespace) -> int:
@@ -64,10 +65,18 @@ def _running(data: Path, arguments: argparse.Namespace) -> int:
             return status.logs(data, arguments.role, arguments.lines, arguments.follow)
 
 
-def _doctor(data: Path, arguments: argparse.Namespace) -> int:
+def _looked_into(data: Path, arguments: argparse.Namespace) -> int:
+    if arguments.command == "inspect":
+        return _inspect(arguments)
     if arguments.what == "encoders":
         return encoders(arguments.engine, arguments.json)
     return doctor(_settings(data, arguments), arguments.json)
+
+
+def _inspect(arguments: argparse.Namespace) -> int:
+    flags = [f"--{name}" for name in ("json", "insecure", "list") if getattr(arguments, name)]
+    url = ["--", arguments.url] if arguments.url is not None else []
+    return inspect([f"--seconds={arguments.seconds}", *flags, *url])
 
 
 def _channel(data: Path, arguments: argparse.Namespace) -> int:
@@ -143,11 +152,24 @@ def _parser() -> argparse.ArgumentParser:
     captured.add_argument("--max-mb", type=float, default=64.0)
     captured.add_argument("--json", action="store_true", help="one JSON document on standard output")
     _channel_parser(_command(commands, "channel", "channels and stream keys"))
+    _inspect_parser(_command(commands, "inspect", "which requirements of HLS a server violates"))
     settings = _command(commands, "config", "settings")
     settings.add_argument("action", choices=("show", "check"))
     settings.add_argument("--config", help="settings file")
     settings.add_argument("--reveal", action="store_true", help="show secrets")
     return parser
+
+
+def _inspect_parser(command: argparse.ArgumentParser) -> None:
+    command.description = "Watches a live or recorded presentation on any server as a low-latency player does."
+    command.epilog = (
+        "Exit code: 0 clean, 1 a MUST or PLAYER requirement is violated, 2 wrong usage, 3 not reachable."
+    )
+    command.add_argument("url", nargs="?", help="of a multivariant or media playlist")
+    command.add_argument("--seconds", type=float, default=30.0, metavar="N", help="how long it is watched (30)")
+    command.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    command.add_argument("--insecure", action="store_true", help="take the server's certificate as it is")
+    command.add_argument("--list", action="store_true", help="print every requirement that is checked")
 
 
 def _channel_parser(command: argparse.ArgumentParser) -> None:

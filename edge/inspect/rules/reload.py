@@ -1,0 +1,110 @@
+"""Answers to blocking reloads and to directives that are wrong (8216bis, 6.2.5.2)."""
+
+import dataclasses
+import math
+
+from edge.inspect.observations import Exchange, Note
+from edge.inspect.playlist import MediaText
+
+MICRO = 1_000_000
+GRACE_S = 2.0  # beyond three target durations, for the way there and back
+_PARTS_S = 1.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Wanted:
+    """The directives of a blocking reload; `part` None for a whole segment."""
+
+    msn: int
+    part: int | None = None
+
+    @property
+    def query(self) -> str:
+        """As a query string."""
+        return f"_HLS_msn={self.msn}" + ("" if self.part is None else f"&_HLS_part={self.part}")
+
+
+def with_query(url: str, query: str) -> str:
+    """A URL with more parameters."""
+    return f"{url}{'&' if '?' in url else '?'}{query}"
+
+
+def timeout_s(target_s: int) -> float:
+    """How long an answer is waited for."""
+    return 3 * target_s + GRACE_S
+
+
+def judge_status(exchange: Exchange, target_s: int, note: Note) -> None:
+    """Whether a blocking reload got an answer that players know."""
+    if not exchange.status:
+        if exchange.took >= 3 * target_s:
+            note("BLOCK-TIMEOUT", 0, exchange.outcome)
+        return
+    if exchange.status not in (200, 206, 304, 400, 503):
+        note("BLOCK-STATUS", 0, exchange.outcome)
+
+
+def judge_target(wanted: Wanted, text: MediaText, note: Note) -> None:
+    """Whether the playlist has what was waited for."""
+    if text.ended:
+        return
+    msn, count = text.edge
+    if wanted.part is None:
+        if not text.whole or text.whole[-1].msn < wanted.msn:
+            note("BLOCK-HAS-TARGET", 0, f"{wanted.query}, the playlist goes to {msn}.{count}")
+        return
+    if (msn, count) <= (wanted.msn, wanted.part):
+        note("BLOCK-HAS-TARGET", 0, f"{wanted.query}, the playlist goes to {msn}.{count}")
+    elif (msn, count) == (wanted.msn + 1, 0) and wanted.part >= len(_parts_of(text, wanted.msn)):
+        note("BLOCK-PAST-LAST", 0, f"{wanted.query}, segment {wanted.msn} is over, and no part follows")
+
+
+def _parts_of(text: MediaText, msn: int) -> list[object]:
+    for segment in text.segments:
+        if segment.msn == msn and not segment.gap:
+            return [*segment.parts]
+    return [None] * 1_000_000  # not there to be counted
+
+
+def far_directives(text: MediaText) -> list[str]:
+    """Queries that are too far ahead: the number of a segment, and of a part."""
+    msn, count = text.edge
+    queries = [f"_HLS_msn={msn + 50}"]
+    if text.part_target_us:
+        target_s = text.part_target_us / MICRO
+        limit = math.ceil(3 / target_s) if target_s < _PARTS_S else 3
+        queries.append(f"_HLS_msn={msn}&_HLS_part={count + 20 * limit}")
+    return queries
+
+
+def judge_far(exchange: Exchange, text: MediaText, note: Note) -> None:
+    """A directive too far ahead: 400, and not after waiting."""
+    if exchange.status != 400 or exchange.took > max(1.0, 0.5 * (text.target_s or 0)):
+        note("BLOCK-FAR", 0, exchange.outcome)
+
+
+def judge_refused(name: str, exchange: Exchange, note: Note) -> None:
+    """A directive that has to be refused with 400."""
+    if exchange.status != 400:
+        note(name, 0, exchange.outcome)
+
+
+def judge_stale(exchange: Exchange, text: MediaText, note: Note) -> None:
+    """A number of long ago: the playlist, and not after waiting for a segment."""
+    late = exchange.took > max(1.0, 0.5 * (text.target_s or 0))
+    if exchange.status != 200 or late:
+        note("BLOCK-STALE", 0, exchange.outcome)
+
+
+def judge_same(name: str, exchange: Exchange, wanted: Wanted, read: MediaText | None, note: Note) -> None:
+    """The same question in other words: answered like it."""
+    if exchange.status != 200 or read is None:
+        note(name, 0, exchange.outcome)
+    elif not read.ended and read.edge <= (wanted.msn, wanted.part or 0):
+        note(name, 0, f"answered without {wanted.query}")
+
+
+def judge_ended(exchange: Exchange, read: MediaText | None, note: Note) -> None:
+    """Directives after EXT-X-ENDLIST are ignored."""
+    if exchange.status != 200 or read is None or not read.ended or read.skip is not None:
+        note("BLOCK-ENDED", 0, exchange.outcome)
