@@ -70,6 +70,9 @@ class Inspection:
         http.playlist(exchange, note)
         live = text.live
         http.media_playlist_cache(exchange, text.target_s or 0, blocking=wanted is not None, live=live, note=note)
+        if text.skip is not None:
+            delta.check(text, asked=False, note=note)
+            return None
         self._contents(text, exchange, note)
         if wanted is not None:
             reload.judge_target(wanted, text, note)
@@ -99,10 +102,10 @@ class Inspection:
         syntax.check(text, note)
         low_latency.check(text, note)
         dateranges.check(text, note)
-        delta.check(text, asked=False, note=note)
         if len(self.renditions) > 1:
             own = reports.plain(exchange.url)
-            reports.check(text, exchange.url, [url for url in self.renditions if url != own], note)
+            others = [url for url, state in self.renditions.items() if url != own and state.text is not None]
+            reports.check(text, exchange.url, others, note)
             self._ages(text, exchange, note)
 
     def _ages(self, text: MediaText, exchange: Exchange, note: Note) -> None:
@@ -166,7 +169,7 @@ class Inspection:
         state.hints[uri] = exchange
         note = self._note(exchange)
         state.media_bytes += len(exchange.body)
-        http.media(exchange, state.target_s, note)
+        http.media(exchange, state.target_s, note, hinted=True)
         hints.judge_transfer(exchange, state.part_target_us, state.best_rate, note)
         if exchange.ok and uri in state.listed:
             self.part(state, uri, exchange)

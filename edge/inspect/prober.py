@@ -80,13 +80,12 @@ def _named(text: MultivariantText, url: str) -> dict[str, str]:
 
 
 async def _probe(fetcher: Fetcher, inspection: Inspection, followers: list[Follower], first: Exchange) -> None:
-    """Asks about each rendition in turn, once all are there."""
+    """Asks about the presentation and each rendition, once all are there."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_READY_S):
             await asyncio.gather(*(follower.ready.wait() for follower in followers))
     await PresentationProbes(fetcher, inspection).multivariant(first)
-    for follower in followers:
-        await Probes(fetcher, inspection, follower.state).run()
+    await asyncio.gather(*(Probes(fetcher, inspection, follower.state).run() for follower in followers))
 
 
 async def _late(fetcher: Fetcher, inspection: Inspection, followers: list[Follower], until: float) -> None:

@@ -82,14 +82,13 @@ class Probes:
 
     async def _worded(self) -> None:
         """Directives the other way round, and a parameter that nobody knows."""
-        wanted = Wanted(*self._text().edge)
-        exchange = await self._query("&".join(reversed(wanted.query.split("&"))))
-        note = self._inspection.findings.at(exchange)
-        reload.judge_same("BLOCK-ORDER", exchange, wanted, self._read(exchange), note)
-        wanted = Wanted(*self._text().edge)
-        exchange = await self._query(f"nearcast=1&{wanted.query}")
-        note = self._inspection.findings.at(exchange)
-        reload.judge_same("BLOCK-UNKNOWN-PARAM", exchange, wanted, self._read(exchange), note)
+        for name in ("BLOCK-ORDER", "BLOCK-UNKNOWN-PARAM"):
+            msn, part = self._text().edge
+            wanted = Wanted(msn, part if self._text().low_latency else None)
+            turned = "&".join(reversed(wanted.query.split("&")))
+            exchange = await self._query(turned if name == "BLOCK-ORDER" else f"nearcast=1&{wanted.query}")
+            note = self._inspection.findings.at(exchange)
+            reload.judge_same(name, exchange, wanted, self._read(exchange), note)
 
     def _read(self, exchange: Exchange) -> MediaText | None:
         return read_media(exchange.body) if exchange.ok else None

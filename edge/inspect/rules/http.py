@@ -95,7 +95,7 @@ def media_playlist_cache(exchange: Exchange, target_s: int, *, blocking: bool, l
         note("HTTP-CACHE-PLAYLIST", 0, seen)
 
 
-def media(exchange: Exchange, target_s: int, note: Note) -> None:
+def media(exchange: Exchange, target_s: int, note: Note, *, hinted: bool = False) -> None:
     """A part, segment or initialisation segment that was asked with gzip allowed."""
     if exchange.redirected:
         note("HTTP-NO-REDIRECT", 0, f"went to {exchange.url}")
@@ -108,7 +108,7 @@ def media(exchange: Exchange, target_s: int, note: Note) -> None:
         note("HTTP-TYPE-MEDIA", 0, f"{kind or 'no Content-Type'} for .{extension}")
     if exchange.encoding:
         note("HTTP-GZIP-MEDIA", 0, exchange.encoding)
-    if "content-length" not in exchange.headers:
+    if "content-length" not in exchange.headers and not hinted:
         note("HTTP-LENGTH", 0, "no Content-Length")
     if lifetimes(exchange)[1] < 6 * target_s:
         note("HTTP-CACHE-MEDIA", 0, exchange.header("cache-control") or "no Cache-Control")

@@ -9,6 +9,7 @@ from edge.inspect.playlist import MediaText
 MICRO = 1_000_000
 GRACE_S = 2.0  # beyond three target durations, for the way there and back
 _PARTS_S = 1.0
+_MANY = 1 << 30
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Wanted:
 
 def with_query(url: str, query: str) -> str:
     """A URL with more parameters."""
+    if not query:
+        return url
     return f"{url}{'&' if '?' in url else '?'}{query}"
 
 
@@ -55,15 +58,15 @@ def judge_target(wanted: Wanted, text: MediaText, note: Note) -> None:
         return
     if (msn, count) <= (wanted.msn, wanted.part):
         note("BLOCK-HAS-TARGET", 0, f"{wanted.query}, the playlist goes to {msn}.{count}")
-    elif (msn, count) == (wanted.msn + 1, 0) and wanted.part >= len(_parts_of(text, wanted.msn)):
+    elif (msn, count) == (wanted.msn + 1, 0) and wanted.part >= _parts_of(text, wanted.msn):
         note("BLOCK-PAST-LAST", 0, f"{wanted.query}, segment {wanted.msn} is over, and no part follows")
 
 
-def _parts_of(text: MediaText, msn: int) -> list[object]:
+def _parts_of(text: MediaText, msn: int) -> int:
     for segment in text.segments:
-        if segment.msn == msn and not segment.gap:
-            return [*segment.parts]
-    return [None] * 1_000_000  # not there to be counted
+        if segment.msn == msn and segment.parts:
+            return len(segment.parts)
+    return _MANY  # they are not listed, so that they cannot be counted
 
 
 def far_directives(text: MediaText) -> list[str]:
@@ -100,8 +103,8 @@ def judge_same(name: str, exchange: Exchange, wanted: Wanted, read: MediaText | 
     """The same question in other words: answered like it."""
     if exchange.status != 200 or read is None:
         note(name, 0, exchange.outcome)
-    elif not read.ended and read.edge <= (wanted.msn, wanted.part or 0):
-        note(name, 0, f"answered without {wanted.query}")
+    else:
+        judge_target(wanted, read, lambda _, line, value: note(name, line, value))
 
 
 def judge_ended(exchange: Exchange, read: MediaText | None, note: Note) -> None:
