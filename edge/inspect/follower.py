@@ -106,8 +106,9 @@ class Follower:
 
     def _poll_s(self, failures: int) -> float:
         text = self.state.text
-        if text is not None and text.low_latency and not failures:
-            return max(_PAUSE_S, (text.part_target_us or 0) / 1e6)
+        if text is not None and text.low_latency:
+            part_s = max(_PAUSE_S, (text.part_target_us or 0) / 1e6)
+            return part_s * failures if failures else part_s
         return max(_PAUSE_S, self.state.target_s / 2) * (1 + failures)
 
     def _take(self, text: MediaText) -> None:

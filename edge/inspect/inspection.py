@@ -235,7 +235,7 @@ class Inspection:
         """The watch is over."""
         for state in self.renditions.values():
             at = self._at(state.url, now)
-            state.cadence.finish(now, at)
+            state.cadence.finish(at)
             for uri, exchange in state.hints.items():
                 if uri in state.listed:
                     hints.judge_listed(exchange, self._note(exchange))

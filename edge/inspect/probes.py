@@ -187,7 +187,10 @@ class Probes:
     # -- later
 
     async def late(self, now: float) -> None:
-        """Initialisation segments once more, and parts that were removed not long ago."""
+        """The playlist and initialisation segments once more, and parts that were removed not long ago."""
+        if self._state.text is not None and self._state.text.live:
+            exchange = await self._ask(self._state.url)
+            self._inspection.playlist(self._state, exchange)
         for uri in [uri for uri in self._state.init_bodies if "#" not in uri][:_RETAINED]:
             exchange = await self._ask(join(self._state.url, uri))
             self._inspection.init_again(self._state, uri, exchange)

@@ -112,6 +112,8 @@ def _hint(before: MediaText, after: MediaText, note: Note) -> None:
         parts = segment.parts
         if segment.msn == msn and len(parts) > index:
             part = parts[index]
+        elif segment.msn == msn and segment.line is not None and not parts:
+            return  # its parts are not listed any more
         elif segment.msn == msn + 1 and parts:
             part = parts[0]
         else:

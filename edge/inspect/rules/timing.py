@@ -43,11 +43,11 @@ class Cadence:
             self._seen[name] = edge, exchange.ended
         self._last_answer = exchange.ended
 
-    def finish(self, now: float, note: Note) -> None:
-        """The watch is over: what has not come until now is late if it is so already."""
+    def finish(self, note: Note) -> None:
+        """The watch is over: what the last answer did not have is late if it is so already."""
         if not self._over:
             for name, (_, at) in self._seen.items():
-                self._judge(name, now - at, note)
+                self._judge(name, self._last_answer - at, note)
 
     def _judge(self, name: str, took: float, note: Note) -> None:
         if name in self._limits and took > self._limits[name]:
