@@ -9,6 +9,7 @@ from edge.protocols.hls.tags import parse_date, parse_seconds
 MAX_LINES = 60_000
 _ATTRIBUTE = re.compile(r'\s*([A-Za-z0-9-]+)=("[^"]*"|[^",]*)(?:,|\Z)')
 _NAME = re.compile(r"[A-Z0-9-]+\Z")
+_MORE_DIGITS = re.compile(r"(\.\d{9})\d+\Z", re.ASCII)  # than microseconds need
 _INTEGER = re.compile(r"\d{1,20}\Z", re.ASCII)
 
 
@@ -89,7 +90,7 @@ def integer(line: Line, text: str | None, problems: list[Problem]) -> int | None
 def micros(line: Line, text: str | None, problems: list[Problem]) -> int | None:
     """Decimal seconds in microseconds, or None with a problem."""
     try:
-        return parse_seconds(re.sub(r"(\.\d{9})\d+\Z", r"\1", (text or "").strip()))
+        return parse_seconds(_MORE_DIGITS.sub(r"\1", text or ""))
     except PlaylistError:
         problems.append(Problem(line.number, f"{line.tag}: not a decimal: {(text or '')[:40]!r}"))
         return None

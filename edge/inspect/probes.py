@@ -213,7 +213,7 @@ class PresentationProbes:
         states = list(self.inspection.renditions.values())
         texts = [state.text for state in states if state.text is not None]
         note = self.inspection.findings.at(exchange)
-        if any(text.live for text in texts):
+        if self.inspection.text is not None and any(text.live for text in texts):
             http.multivariant_cache(exchange, note)
         low_latency = any(text.low_latency for text in texts)
         if low_latency and exchange.url.startswith("https:") and not await self.fetcher.offers_http2(exchange.url):

@@ -59,7 +59,7 @@ def _avc3(origin: Origin, name: str, number: int, data: bytes) -> bytes:
     return data.replace(b"avc1", b"avc3") if name == "high" else data
 
 
-MULTIVARIANT = by_name(
+_MULTIVARIANT = by_name(
     Fault("MV-SYNTAX", master=lambda text: text + "stray.m3u8\n"),
     Fault("MV-BANDWIDTH", master=master(":BANDWIDTH=2000000,", ":")),
     Fault(
@@ -113,6 +113,11 @@ MULTIVARIANT = by_name(
     Fault("IFRAME-PRESENT", options=Options(ended=True)),
     Fault("STEERING", answer=answered("steering.json", body=b"{"), options=STEERING),
 )
+
+MULTIVARIANT = {
+    name: dataclasses.replace(fault, options=dataclasses.replace(fault.options, two=True))
+    for name, fault in _MULTIVARIANT.items()
+}
 
 _S = r"/s\d+\.m4s"
 

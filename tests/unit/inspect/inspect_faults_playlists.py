@@ -83,7 +83,7 @@ def _newest(origin: Origin, ask: Ask, exchange: Exchange) -> Exchange:
 PLAYLISTS = by_name(
     Fault("PL-SYNTAX", text=replaced("^(#EXT-X-VERSION:6)$", r"\1\n\1", "high")),
     Fault("PL-VERSION", text=replaced("VERSION:6", "VERSION:5", "high")),
-    Fault("PL-VERSION-HIGH", text=replaced("VERSION:6", "VERSION:10", "low")),
+    Fault("PL-VERSION-HIGH", text=replaced("VERSION:6", "VERSION:10", "high")),
     Fault("PL-TYPE", text=replaced("^(#EXT-X-VERSION.*)$", r"\1\n#EXT-X-PLAYLIST-TYPE:VOD"), options=CLASSIC),
     Fault("PL-MAP", text=_without_map, options=CLASSIC),
     Fault("PL-TD-CONST", value=_longer_target, answer=shared_for(18)),
@@ -207,14 +207,14 @@ LOW_LATENCY = by_name(
     Fault("PART-REMOVED-3TD", value=_all_parts),
     Fault("PART-TARGET-RTT", answer=lambda origin, ask, exchange: dataclasses.replace(exchange, connect_s=0.8)),
     Fault("LATE-EXTINF", value=_early_line),
-    Fault("LL-HINT-PRESENT", text=replaced("^#EXT-X-PRELOAD-HINT.*\n", "", "low")),
+    Fault("LL-HINT-PRESENT", text=replaced("^#EXT-X-PRELOAD-HINT.*\n", "", "high")),
     Fault(
         "HINT-ENDED",
         text=replaced("^(#EXT-X-ENDLIST)", r'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="p99.m4s"\n\1', "high"),
         options=ENDED,
     ),
-    Fault("HINT-BECOMES-PART", text=replaced(r'(HINT:TYPE=PART,URI="p)', r"\g<1>1000", "low")),
-    Fault("HINT-GET", answer=answered(r"/low/p\d+\.m4s", where=lambda _, one: one.took > 0.1, status=404)),
+    Fault("HINT-BECOMES-PART", text=replaced(r'(HINT:TYPE=PART,URI="p)', r"\g<1>1000", "high")),
+    Fault("HINT-GET", answer=answered(r"/high/p\d+\.m4s", where=lambda _, one: one.took > 0.1, status=404)),
     Fault(
         "HINT-FULL-SPEED",
         answer=lambda origin, ask, one: (
@@ -244,7 +244,7 @@ LOW_LATENCY = by_name(
         text=lambda _, name, text, query: text.replace("2.0,\ns9.", "2.01,\ns9.") if "skip" in query else text,
     ),
     Fault("DELTA-BOUNDARY", text=_short_skip),
-    Fault("REPORT-PRESENT", text=replaced("^#EXT-X-RENDITION-REPORT.*low.*\n", "", "high")),
+    Fault("REPORT-PRESENT", text=replaced("^#EXT-X-RENDITION-REPORT.*audio.*\n", "", "high")),
     Fault("REPORT-URI", text=replaced(r'REPORT:URI="\.\./', 'REPORT:URI="/live/', "high")),
     Fault("REPORT-LAST", text=replaced(",LAST-PART=[0-9]+", "", "high")),
     Fault("REPORT-FRESH", text=replaced("LAST-PART=3", "LAST-PART=4", "high")),

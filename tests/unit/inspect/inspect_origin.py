@@ -1,7 +1,7 @@
 """A small correct origin without sockets, and the faults that are put into it.
 
-It serves two video renditions and one of audio of a broadcast that began AGE_S ago: real CMAF around made-up
-NAL units, playlists rendered from `edge.protocols.hls`, held requests by its reload rules.
+It serves a broadcast that began AGE_S ago, one rendition of video and one of audio, with two variants on them:
+real CMAF around made-up NAL units, playlists rendered from `edge.protocols.hls`, requests held by its rules.
 """
 
 import asyncio
@@ -33,7 +33,6 @@ PART_US, PARTS, TARGET_S = 500_000, 4, 2
 SEGMENT_US = PART_US * PARTS
 LATENCY_S = 0.001
 VIDEO_SCALE, AUDIO_SCALE = 90_000, 48_000
-NAMES = ("high", "low", "audio")
 
 Headers = dict[str, str]
 
@@ -51,6 +50,7 @@ class Options:
     age_s: float = AGE_S
     stall_at_s: float = 1e9  # nothing new comes after so many seconds of the watch
     http2: bool = True
+    two: bool = False  # renditions of video
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Fault:
     delay_s: Callable[["Origin", str], float] | None = None  # of the answer to a URL
     options: Options = Options()
     also: frozenset[str] = frozenset()  # what is violated with it, of necessity
-    seconds: float = 3.0
+    seconds: float = 2.2
     url: str = BASE + "index.m3u8"
 
     @property
@@ -85,6 +85,7 @@ class Origin:
     def __init__(self, fault: Fault, began: float) -> None:
         self.fault = fault
         self.options = fault.options
+        self.names = ("high", "low", "audio") if fault.options.two else ("high", "audio")
         self._began = began
         self._connected = False
 
@@ -157,7 +158,8 @@ class Origin:
         if low_latency and not ended:
             segments.append(self._segment(whole, whole, done, first))
         reports = [
-            RenditionReport(f"../{other}/index.m3u8", (done - 1) // PARTS, (done - 1) % PARTS) for other in NAMES
+            RenditionReport(f"../{other}/index.m3u8", (done - 1) // PARTS, (done - 1) % PARTS)
+            for other in self.names
         ]
         control = ServerControl(low_latency, 3 * PART_US if low_latency else 0, 3 * SEGMENT_US, 6 * SEGMENT_US)
         made = MediaPlaylist(
@@ -201,10 +203,11 @@ class Origin:
     def multivariant(self) -> str:
         """The text of the multivariant playlist."""
         codecs = "avc1.64001f,mp4a.40.2"
+        low, size = ("low/index.m3u8", (640, 360)) if self.options.two else ("high/index.m3u8?low", (1280, 720))
         value = MultivariantPlaylist(
             (
                 Variant("high/index.m3u8", 2_000_000, 500_000, codecs, (1280, 720), 30_000, "audio"),
-                Variant("low/index.m3u8", 400_000, 200_000, codecs, (640, 360), 30_000, "audio"),
+                Variant(low, 400_000, 200_000, codecs, size, 30_000, "audio"),
             ),
             (AudioRendition("audio/index.m3u8", "audio", "Main"),),
         )
@@ -271,7 +274,7 @@ class Origin:
     async def _media_playlist(self, name: str, query: str, ask: Ask) -> tuple[int, Headers, bytes]:
         if name == "iframes":
             return self._text(self.iframe_playlist(), "public, max-age=0, s-maxage=1", ask)
-        if name not in NAMES:
+        if name not in self.names:
             return error(404)
         try:
             asked = parse_directives(query)
@@ -304,7 +307,7 @@ class Origin:
     async def _media(self, pieces: list[str]) -> bytes | None:
         name, file = pieces if len(pieces) == 2 else ("", "")
         stem = file[1:].partition(".")[0]
-        if name not in (*NAMES, "iframes") or not stem.isdigit():
+        if name not in (*self.names, "iframes") or not stem.isdigit():
             return None
         number = int(stem)
         if file[0] == "i":

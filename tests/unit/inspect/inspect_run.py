@@ -19,7 +19,7 @@ def inspected(fault: Fault) -> Result:
     return run(_watch(fault))
 
 
-def clean(options: Options = Options(), seconds: float = 3.0) -> Fault:  # noqa: B008 - a frozen value
+def clean(options: Options = Options(), seconds: float = 2.2) -> Fault:  # noqa: B008 - a frozen value
     """No fault at all."""
     return Fault("", options=options, seconds=seconds)
 

@@ -25,7 +25,7 @@ def test_a_fault_is_reported_by_its_name_only(name: str) -> None:
     "options",
     [
         Options(),
-        Options(iframes=True, dateranges=True, steering=True),
+        Options(two=True, iframes=True, dateranges=True, steering=True),
         Options(ended=True, iframes=True),
         Options(low_latency=False),
     ],
