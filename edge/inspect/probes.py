@@ -70,10 +70,11 @@ class Probes:
             reload.judge_refused(name, exchange, self._inspection.findings.at(exchange))
 
     async def _far(self) -> None:
-        text = self._text()
-        for query in reload.far_directives(text):
-            exchange = await self._query(query)
-            reload.judge_far(exchange, text, self._inspection.findings.at(exchange))
+        for far in (reload.far_segment, reload.far_part) if self._text().low_latency else (reload.far_segment,):
+            text = self._text()
+            wanted = far(text)
+            exchange = await self._query(wanted.query)
+            reload.judge_far(exchange, wanted, self._read(exchange), text, self._inspection.findings.at(exchange))
 
     async def _stale(self) -> None:
         text = self._text()

@@ -69,19 +69,23 @@ def _parts_of(text: MediaText, msn: int) -> int:
     return _MANY  # they are not listed, so that they cannot be counted
 
 
-def far_directives(text: MediaText) -> list[str]:
-    """Queries that are too far ahead: the number of a segment, and of a part."""
+def far_segment(text: MediaText) -> Wanted:
+    """A segment too far ahead."""
+    return Wanted(text.edge[0] + 50)
+
+
+def far_part(text: MediaText) -> Wanted:
+    """A part too far ahead, as long as its segment is not over."""
     msn, count = text.edge
-    queries = [f"_HLS_msn={msn + 50}"]
-    if text.part_target_us:
-        target_s = text.part_target_us / MICRO
-        limit = math.ceil(3 / target_s) if target_s < _PARTS_S else 3
-        queries.append(f"_HLS_msn={msn}&_HLS_part={count + 20 * limit}")
-    return queries
+    target_s = (text.part_target_us or MICRO) / MICRO
+    limit = math.ceil(3 / target_s) if target_s < _PARTS_S else 3
+    return Wanted(msn, count + 20 * limit)
 
 
-def judge_far(exchange: Exchange, text: MediaText, note: Note) -> None:
-    """A directive too far ahead: 400, and not after waiting."""
+def judge_far(exchange: Exchange, wanted: Wanted, read: MediaText | None, text: MediaText, note: Note) -> None:
+    """A directive too far ahead: 400, and not after waiting. `text` is the playlist by which it was so."""
+    if read is not None and read.edge[0] > wanted.msn:
+        return  # the segment was over by then: the part asked for is the first of the next
     if exchange.status != 400 or exchange.took > max(1.0, 0.5 * (text.target_s or 0)):
         note("BLOCK-FAR", 0, exchange.outcome)
 
