@@ -3,9 +3,11 @@
 import asyncio
 import collections
 import dataclasses
+from typing import NamedTuple
 
 from edge.inspect.http_client import Ask, Fetcher
 from edge.inspect.inspection import Inspection
+from edge.inspect.multivariant import number
 from edge.inspect.observations import Exchange
 from edge.inspect.playlist import MediaText, SegmentLine
 from edge.inspect.rendition import HINTS, RenditionState
@@ -20,6 +22,7 @@ QUEUE = 256  # segments and parts that wait to be downloaded; more are left out,
 MAX_FAILURES = 10  # in a row; then the rendition is given up
 FIRST_SEGMENTS = 3  # of those that are listed when a live watch begins
 VOD_SEGMENTS = 60
+RECHECKS = 3  # segments of a rendition that are asked for once more when they are removed
 _PAUSE_S = 0.2
 _MEDIA_S = 20.0
 
@@ -32,6 +35,12 @@ class Budget:
     left_out: int = 0
 
 
+class Removed(NamedTuple):
+    """A segment that is not listed any more."""
+
+    uri: str
+
+
 class Follower:
     """One rendition. `run` ends when the playlist does, when it is given up, or when it is cancelled."""
 
@@ -42,11 +51,12 @@ class Follower:
         self._fetcher = fetcher
         self._inspection = inspection
         self._budget = budget
-        self._work: asyncio.Queue[str | SegmentLine] = asyncio.Queue(QUEUE)
+        self._work: asyncio.Queue[str | SegmentLine | Removed] = asyncio.Queue(QUEUE)
         self._asked: collections.OrderedDict[str, None] = collections.OrderedDict()
         self._over = False
         self._hint = ""
         self._hinted = asyncio.Event()
+        self._rechecks = 0
         self._queued = -1  # the last segment that was queued
 
     async def run(self) -> None:
@@ -80,7 +90,7 @@ class Follower:
     async def _reload(self) -> None:
         failures = 0
         while self.state.text is not None and self.state.text.live and failures < MAX_FAILURES:
-            before = self.state.text.edge
+            before, known = self.state.text.edge, self.state.text
             wanted = self._wanted(self.state.text) if not failures else None
             if wanted is None:
                 await asyncio.sleep(self._poll_s(failures))
@@ -92,11 +102,19 @@ class Follower:
                 continue
             failures = 0
             self._take(text)
+            self._recheck(known, text)
             if text.edge <= before:
                 await asyncio.sleep(_PAUSE_S)
         self._over = True
         self._hinted.set()
         await self._work.put("")
+
+    def _recheck(self, before: MediaText, after: MediaText) -> None:
+        """The segment that was removed last must still be there: it has come a playlist's duration ago."""
+        gone = [one for one in before.whole if one.msn < after.media_sequence and not one.gap]
+        if gone and self._rechecks < RECHECKS and gone[-1].byterange is None:
+            self._rechecks += 1
+            self._put(Removed(gone[-1].uri))
 
     def _wanted(self, text: MediaText) -> Wanted | None:
         if not text.can_block:
@@ -135,7 +153,7 @@ class Follower:
             self._asked.popitem(last=False)
         return True
 
-    def _put(self, item: str | SegmentLine) -> None:
+    def _put(self, item: str | SegmentLine | Removed) -> None:
         try:
             self._work.put_nowait(item)
         except asyncio.QueueFull:
@@ -149,6 +167,8 @@ class Follower:
                 self._budget.left_out += 1
             elif isinstance(item, str):
                 await self._part(item)
+            elif isinstance(item, Removed):
+                self._inspection.had(self.state, await self._media(item.uri))
             else:
                 await self._segment(item)
 
@@ -169,7 +189,7 @@ class Follower:
         if uri and uri not in self.state.init_bodies:
             plain, _, span = uri.partition("#")
             length, _, offset = span.partition("@")
-            wanted = (int(length), int(offset or 0)) if length.isdigit() and (offset or "0").isdigit() else None
+            wanted = (number(length), number(offset)) if number(length) else None
             self._inspection.init(self.state, uri, await self._media(plain, wanted))
 
     async def _media(self, uri: str, span: tuple[int, int | None] | None = None) -> Exchange:

@@ -10,10 +10,11 @@ import ssl
 import zlib
 from collections.abc import Mapping
 from typing import Protocol
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from edge.inspect.errors import HttpFailure, UnusableUrlError
 from edge.inspect.observations import Exchange
+from edge.inspect.urls import join
 
 MAX_HEAD = 64 * 1024
 MAX_IDLE = 24  # connections kept open for the next request
@@ -71,10 +72,15 @@ class HttpClient:
 
     def __init__(self, *, insecure: bool = False) -> None:
         self._idle: dict[tuple[str, str, int], list[_Connection]] = {}
-        self._context = ssl.create_default_context()
-        if insecure:
-            self._context.check_hostname = False
-            self._context.verify_mode = ssl.CERT_NONE
+        self._insecure = insecure
+        self._context: ssl.SSLContext | None = None  # made when it is needed: it reads every root certificate
+
+    def _tls(self) -> ssl.SSLContext:
+        if self._context is None:
+            self._context = ssl.create_default_context()
+            if self._insecure:
+                self._context.check_hostname, self._context.verify_mode = False, ssl.CERT_NONE
+        return self._context
 
     async def fetch(self, ask: Ask) -> Exchange:
         """Follows redirects. Raises nothing: a failure is an exchange too."""
@@ -91,7 +97,7 @@ class HttpClient:
                 return self._failed(ask, url, began, _words(failure))
             target = answer.headers.get("location", "")
             if answer.status in _REDIRECTS and target:
-                url, redirected = urljoin(url, target), True
+                url, redirected = join(url, target), True
                 continue
             return _observed(ask, url, began, clock(), answer, connection, reused=reused, redirected=redirected)
         return self._failed(ask, url, began, "too many redirects")
@@ -119,7 +125,7 @@ class HttpClient:
     async def _connect(self, key: tuple[str, str, int]) -> _Connection:
         clock = asyncio.get_running_loop().time
         began = clock()
-        context = self._context if key[0] == "https" else None
+        context = self._tls() if key[0] == "https" else None
         async with asyncio.timeout(CONNECT_S):
             reader, writer = await asyncio.open_connection(key[1], key[2], ssl=context, limit=MAX_HEAD)
         return _Connection(reader, writer, clock() - began)
@@ -143,7 +149,7 @@ class HttpClient:
     async def offers_http2(self, url: str) -> bool:
         """Whether the server of an https URL takes HTTP/2."""
         parts = check_url(url)
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # only what it offers is asked
         context.set_alpn_protocols(["h2", "http/1.1"])
         try:
@@ -208,7 +214,7 @@ def _parse_head(head: bytes, now: float) -> _Answer:
     line, *rows = head.decode("latin-1").split("\r\n")
     version, _, rest = line.partition(" ")
     status = rest[:3]
-    if not version.startswith("HTTP/1.") or not status.isdigit():
+    if not version.startswith("HTTP/1.") or not (status.isascii() and status.isdigit()):
         raise HttpFailure(f"not an answer of HTTP/1.1: {line[:60]!r}")
     headers: dict[str, str] = {}
     for row in rows:

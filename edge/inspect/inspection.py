@@ -1,7 +1,6 @@
 """Puts the rules together: takes what was observed of a presentation, in order, and collects the findings."""
 
 import zlib
-from urllib.parse import urljoin
 
 from edge.inspect import mp4
 from edge.inspect.multivariant import MultivariantText, VariantLine, read_multivariant
@@ -23,6 +22,7 @@ from edge.inspect.rules import (
     variants,
 )  # fmt: skip
 from edge.inspect.rules.reload import Wanted
+from edge.inspect.urls import join, plain
 from edge.protocols.fmp4.reader import FragmentError
 
 MICRO = 1_000_000
@@ -51,7 +51,7 @@ class Inspection:
 
     def rendition(self, url: str, kind: str) -> RenditionState:
         """The state of a playlist, made on the first call."""
-        return self.renditions.setdefault(reports.plain(url), RenditionState(url, kind))
+        return self.renditions.setdefault(plain(url), RenditionState(url, kind))
 
     def playlist(
         self, state: RenditionState, exchange: Exchange, wanted: Wanted | None = None, *, follows: bool = True
@@ -103,7 +103,7 @@ class Inspection:
         low_latency.check(text, note)
         dateranges.check(text, note)
         if len(self.renditions) > 1:
-            own = reports.plain(exchange.url)
+            own = plain(exchange.url)
             others = [url for url, state in self.renditions.items() if url != own and state.text is not None]
             reports.check(text, exchange.url, others, note)
             self._ages(text, exchange, note)
@@ -111,7 +111,7 @@ class Inspection:
     def _ages(self, text: MediaText, exchange: Exchange, note: Note) -> None:
         """A report may be as old as a part, not older."""
         for tag in text.reports:
-            other = self.renditions.get(reports.plain(urljoin(exchange.url, tag.values.get("URI", ""))))
+            other = self.renditions.get(plain(join(exchange.url, tag.values.get("URI", ""))))
             known = (
                 other.went_to(exchange.ended - (text.part_target_us or 0) / MICRO) if other is not None else None
             )
@@ -251,7 +251,7 @@ class Inspection:
                 self._variant(variant, self._at(self.url, now))
 
     def _variant(self, variant: VariantLine, note: Note) -> None:
-        state = self.renditions.get(reports.plain(urljoin(self.url, variant.uri)))
+        state = self.renditions.get(plain(join(self.url, variant.uri)))
         if state is None:
             return
         sound = self._sound(variant)
@@ -270,7 +270,7 @@ class Inspection:
         assert self.text is not None  # called with one of its variants
         group = variant.values.get("AUDIO")
         urls = [
-            reports.plain(urljoin(self.url, tag.values["URI"]))
+            plain(join(self.url, tag.values["URI"]))
             for tag in self.text.media
             if tag.values.get("TYPE") == "AUDIO" and tag.values.get("GROUP-ID") == group and tag.values.get("URI")
         ]

@@ -13,8 +13,7 @@ from edge.inspect.observations import Exchange
 from edge.inspect.playlist import read_media
 from edge.inspect.probes import PresentationProbes, Probes
 from edge.inspect.rules.http import GZIP
-from edge.inspect.rules.reports import plain
-from edge.inspect.urls import join
+from edge.inspect.urls import join, plain
 
 MAX_RENDITIONS = 16
 _FIRST_S = 20.0  # a server may hold the first request until there is something to play

@@ -49,7 +49,7 @@ def _beyond(full: MediaText, boundary_us: int) -> list[SegmentLine]:
 def _difference(full: MediaText, update: MediaText) -> str:
     """What differs between the full playlist and the merged one, in words."""
     kept = full.segments[update.skipped :]
-    if len(kept) != len(update.segments):
+    if update.skipped > len(full.segments) or len(kept) != len(update.segments):
         return f"{len(update.segments)} segments after {update.skipped} skipped, {len(kept)} in the full playlist"
     # The map in force is not repeated: what comes before the first EXT-X-MAP of a delta is that of the skipped.
     map_uri = full.segments[update.skipped - 1].map_uri if update.skipped else ""

@@ -1,8 +1,7 @@
 """What the answers of the server say about themselves: types, caches, compression, CORS."""
 
-from urllib.parse import urlsplit
-
 from edge.inspect.observations import Exchange, Note
+from edge.inspect.urls import extension
 
 PLAYLIST_TYPES = frozenset({"application/vnd.apple.mpegurl", "audio/mpegurl"})
 ORIGIN = "https://player.invalid"
@@ -103,9 +102,9 @@ def media(exchange: Exchange, target_s: int, note: Note, *, hinted: bool = False
         return
     _common(exchange, note)
     kind = exchange.header("content-type").partition(";")[0].strip().lower()
-    extension = urlsplit(exchange.url).path.rpartition(".")[2].lower()
-    if kind not in _MEDIA_TYPES.get(extension, (kind,)):
-        note("HTTP-TYPE-MEDIA", 0, f"{kind or 'no Content-Type'} for .{extension}")
+    ending = extension(exchange.url)
+    if kind not in _MEDIA_TYPES.get(ending, (kind,)):
+        note("HTTP-TYPE-MEDIA", 0, f"{kind or 'no Content-Type'} for .{ending}")
     if exchange.encoding:
         note("HTTP-GZIP-MEDIA", 0, exchange.encoding)
     if "content-length" not in exchange.headers and not hinted:

@@ -1,25 +1,20 @@
 """EXT-X-RENDITION-REPORT (8216bis, 4.4.5.4 and B.1)."""
 
 from collections.abc import Collection
-from urllib.parse import urljoin, urlsplit
 
 from edge.inspect.lines import integer
 from edge.inspect.observations import Exchange, Note
 from edge.inspect.playlist import MediaText, Tag
+from edge.inspect.urls import is_relative, join, plain
 
 _AT_ONCE_S = 0.25
-
-
-def plain(url: str) -> str:
-    """A URL without its query."""
-    return urlsplit(url)._replace(query="", fragment="").geturl()
 
 
 def check(text: MediaText, url: str, others: Collection[str], note: Note) -> None:
     """One report for each of `others`, the plain URLs of the other playlists."""
     if not text.low_latency or text.ended:
         return
-    reported = [plain(urljoin(url, tag.values.get("URI", ""))) for tag in text.reports]
+    reported = [plain(join(url, tag.values.get("URI", ""))) for tag in text.reports]
     missing = [other for other in others if other not in reported]
     if missing:
         note(
@@ -29,7 +24,7 @@ def check(text: MediaText, url: str, others: Collection[str], note: Note) -> Non
         uri = tag.values.get("URI", "")
         if reported.count(target) > 1:
             note("REPORT-PRESENT", tag.line.number, f"two for {uri}")
-        if not uri or uri.startswith("/") or urlsplit(uri).scheme:
+        if not is_relative(uri):
             note("REPORT-URI", tag.line.number, tag.line.text)
         if "LAST-MSN" not in tag.values or "LAST-PART" not in tag.values:
             note("REPORT-LAST", tag.line.number, tag.line.text)

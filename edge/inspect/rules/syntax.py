@@ -1,15 +1,15 @@
 """What one media playlist says by itself, low latency or not."""
 
 import itertools
-from urllib.parse import urlsplit
 
 from edge.inspect.observations import Note
 from edge.inspect.playlist import MediaText, SegmentLine
+from edge.inspect.urls import extension
 
 MICRO = 1_000_000
 PDT_TOLERANCE_MS = 60
 LARGEST_TARGET_S = 6
-_FRAGMENTED = (".m4s", ".mp4", ".cmfv", ".cmfa", ".m4v", ".m4a")
+_FRAGMENTED = frozenset({"m4s", "mp4", "cmfv", "cmfa", "m4v", "m4a"})
 
 
 def check(text: MediaText, note: Note) -> None:
@@ -86,7 +86,7 @@ def _maps(text: MediaText, note: Note) -> None:
         return  # the map in force may stand in what was skipped
     for segment in text.segments:
         uri = segment.uri or (segment.parts[0].uri if segment.parts else "")
-        if not segment.map_uri and not segment.gap and urlsplit(uri).path.endswith(_FRAGMENTED):
+        if not segment.map_uri and not segment.gap and extension(uri) in _FRAGMENTED:
             note("PL-MAP", _line(segment), f"{uri} without EXT-X-MAP")
             return
 

@@ -1,11 +1,14 @@
 """Faults of multivariant playlists, of HTTP, and of what is in the media."""
 
 import dataclasses
+import re
 
 from inspect_edits import LATER_S, answered, by_name, control, headers, master, number, replaced, segments, value
 from inspect_faults_playlists import CLASSIC, DIRECT
 from inspect_origin import VIDEO_SCALE, Fault, Options, Origin, avc_config
 
+from edge.inspect.http_client import Ask
+from edge.inspect.observations import Exchange
 from edge.protocols.codecs.aac import build_config
 from edge.protocols.fmp4 import AudioTrack, Sample, VideoTrack, fragment, init_segment
 from edge.protocols.fmp4.boxes import box
@@ -203,6 +206,22 @@ def _mono(origin: Origin, name: str, number: int, data: bytes) -> bytes:
         return data
     return init_segment(AudioTrack(config=build_config(48_000, 1), timescale=48_000, channels=1))
 
+
+def _removed_early(origin: Origin, ask: Ask, exchange: Exchange) -> Exchange:
+    match = re.search(r"/s(\d+)\.m4s", ask.url)
+    gone = match is not None and int(match[1]) < origin.playlist("high").media_sequence
+    return dataclasses.replace(exchange, status=404) if gone else exchange
+
+
+FURTHER = {
+    "a segment is gone with its line": Fault(
+        "SEG-200", answer=_removed_early, options=Options(window=8), also=frozenset({"DVR-15MIN"})
+    ),
+    "a part is redirected": Fault("HTTP-NO-REDIRECT", answer=answered(r"/p\d+\.m4s", redirected=True)),
+    "a part without a key frame is called independent": Fault(
+        "PART-INDEPENDENT-TRUE", text=replaced('("p45.m4s")', r"\1,INDEPENDENT=YES", "high")
+    ),
+}
 
 MEDIA = by_name(
     Fault("SEG-200", answer=answered("/high/s1[1-9].m4s", status=404)),

@@ -1,7 +1,7 @@
 """Each requirement of the catalogue has a fault that violates it, and a watch reports exactly that one."""
 
 import pytest
-from inspect_faults_media import HTTP, MEDIA, MULTIVARIANT
+from inspect_faults_media import FURTHER, HTTP, MEDIA, MULTIVARIANT
 from inspect_faults_playlists import ACROSS, LOW_LATENCY, PLAYLISTS, RELOAD, TIMES
 from inspect_origin import Options
 from inspect_run import clean, inspected, told
@@ -19,6 +19,12 @@ def test_every_requirement_has_a_fault() -> None:
 def test_a_fault_is_reported_by_its_name_only(name: str) -> None:
     result = inspected(FAULTS[name])
     assert result.inspection.findings.names == FAULTS[name].names, told(result)
+
+
+@pytest.mark.parametrize("case", FURTHER)
+def test_other_ways_to_violate_a_requirement(case: str) -> None:
+    result = inspected(FURTHER[case])
+    assert result.inspection.findings.names == FURTHER[case].names, told(result)
 
 
 @pytest.mark.parametrize(
