@@ -1,5 +1,6 @@
 """Puts the rules together: takes what was observed of a presentation, in order, and collects the findings."""
 
+import dataclasses
 import zlib
 
 from edge.inspect import mp4
@@ -88,14 +89,9 @@ class Inspection:
 
     def _hinted(self, state: RenditionState, text: MediaText) -> None:
         """Parts that came before they were listed."""
-        for segment, index, part in text.parts():
-            came = state.hints.get(part.uri)
-            if (
-                came is not None
-                and came.ok
-                and (segment.msn, index) not in state.parts
-                and part.uri in state.listed
-            ):
+        for _, _, part in text.parts():
+            came = state.early.pop(part.uri, None)
+            if came is not None and part.uri in state.listed:
                 self.part(state, part.uri, came)
 
     def _contents(self, text: MediaText, exchange: Exchange, note: Note) -> None:
@@ -166,13 +162,15 @@ class Inspection:
 
     def hint(self, state: RenditionState, uri: str, exchange: Exchange) -> None:
         """Takes the answer to a request for a hinted part."""
-        state.hints[uri] = exchange
+        state.hints[uri] = dataclasses.replace(exchange, body=b"")
         note = self._note(exchange)
         state.media_bytes += len(exchange.body)
         http.media(exchange, state.target_s, note, hinted=True)
         hints.judge_transfer(exchange, state.part_target_us, state.best_rate, note)
         if exchange.ok and uri in state.listed:
             self.part(state, uri, exchange)
+        elif exchange.ok:
+            state.early[uri] = exchange
 
     def part(self, state: RenditionState, uri: str, exchange: Exchange) -> None:
         """Looks into a listed part whose bytes came."""

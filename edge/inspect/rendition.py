@@ -14,6 +14,7 @@ from edge.inspect.rules.timing import Cadence
 SEGMENTS = 2_000  # of which facts are kept
 PARTS = 4_000
 HINTS = 4_000
+EARLY = 8
 _SAMPLES_OF = 4  # segments whose samples are kept, to be compared
 
 Position = tuple[int, int]
@@ -41,7 +42,8 @@ class RenditionState:
         self.init_bodies: dict[str, Exchange] = {}
         self.parts: dict[Position, Media] = {}
         self.listed: dict[str, tuple[int, int, PartLine, str]] = {}  # URI: msn, index, line, map
-        self.hints: dict[str, Exchange] = {}  # answers, by URI
+        self.hints: dict[str, Exchange] = {}  # answers by URI, without their bodies
+        self.early: dict[str, Exchange] = {}  # hinted parts that are not listed yet
         self.last: tuple[SegmentLine, Media] | None = None
         self.seen: list[Seen] = []
         self.sizes: list[tuple[int, float]] = []
@@ -87,6 +89,7 @@ class RenditionState:
         _trim(self.came, PARTS)
         _trim(self.listed, PARTS)
         _trim(self.hints, HINTS)
+        _trim(self.early, EARLY)
 
     def went_to(self, before: float) -> Position | None:
         """The next part as the playlist last said it at a time."""

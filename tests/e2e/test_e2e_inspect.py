@@ -7,6 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from tests.media_tools.publisher import Publisher
 
 pytestmark = pytest.mark.e2e
 
-WATCHED_S = 9
+WATCHED_S = 8
 # When parts come is a question of the machine's speed, which is not asserted here.
 _SPEED = {"CADENCE-PART", "CADENCE-SEG", "X-PART-SKEW"}
 
@@ -73,6 +74,25 @@ def _sound(clips: ClipMaker) -> Clip:
 
 def _picture(clips: ClipMaker) -> Clip:
     return clips.clip(20, audio=False)
+
+
+@pytest.mark.slow
+def test_nothing_is_violated_where_key_frames_come_as_they_like(node: Node, tmp_path: Path) -> None:
+    clip = Clip(tmp_path / "irregular.flv", 20)
+    subprocess.run(
+        [
+            *("ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=640x360:r=30"),
+            *("-f", "lavfi", "-i", "sine=r=44100", "-t", str(clip.seconds), "-c:v", "libx264"),
+            *("-preset", "ultrafast", "-bf", "2", "-g", "250", "-sc_threshold", "0", "-c:a", "aac"),
+            *("-force_key_frames", "0,0.7,2.9,3.4,7.1,8,8.5,12,15.3", str(clip.path)),
+        ],
+        check=True,
+        timeout=60,
+    )
+    channel = node.channel("irregular")
+    with Publisher(clip, channel.publish_url):
+        report = _inspected(node, channel)
+    assert [one for one in report["violations"] if one["name"] not in _SPEED] == []
 
 
 @pytest.mark.parametrize(

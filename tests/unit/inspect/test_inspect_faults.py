@@ -41,3 +41,4 @@ def test_nothing_is_reported_of_a_correct_origin(options: Options) -> None:
     result = inspected(clean(options))
     assert not result.inspection.findings.names, told(result)
     assert all(state.segments_read for state in result.inspection.renditions.values())
+    assert all(state.parts_read <= 21 for state in result.inspection.renditions.values()), "a part was read twice"
