@@ -277,8 +277,13 @@ _MEDIA = (
         "3.1.2",
         "Decode times have 64 bits, data offsets count from the moof, there are no edit lists.",
     ),
-    ("PART-INDEPENDENT-TRUE", M, "4.4.4.9", "INDEPENDENT=YES stands exactly on parts that have a key frame."),
-    ("PART-INDEPENDENT-FIRST", P, "4.4.4.9", "A part with INDEPENDENT=YES begins with its key frame."),
+    ("PART-INDEPENDENT-TRUE", M, "4.4.4.9", "A part with INDEPENDENT=YES has a key frame."),
+    (
+        "PART-INDEPENDENT-FIRST",
+        P,
+        "4.4.4.9",
+        "INDEPENDENT=YES stands exactly on the parts that begin with a key frame.",
+    ),
     ("MAP-IMMUTABLE", M, "6.2.1", "The URI of an initialisation segment always means the same bytes."),
     ("DISC-MISSING", M, "4.4.4.3", "A change of codec, size, rate or tracks has its EXT-X-DISCONTINUITY."),
 )

@@ -39,6 +39,8 @@ class Inspection:
         self.url = ""
         self.renditions: dict[str, RenditionState] = {}  # by plain URL
         self.connects: list[float] = []
+        self._named: set[str] | None = None  # by the multivariant playlist when it was read again
+        self._unreported: list[tuple[str, Exchange, str]] = []
 
     # -- playlists
 
@@ -49,6 +51,13 @@ class Inspection:
         self.text, self.url = read_multivariant(exchange.body), exchange.url
         variants.check(self.text, note)
         return self.text
+
+    def multivariant_again(self, exchange: Exchange) -> None:
+        """The multivariant playlist near the end: renditions may have come and gone since."""
+        if exchange.ok and self.text is not None:
+            text = read_multivariant(exchange.body)
+            named = [variant.uri for variant in text.variants] + [tag.values.get("URI", "") for tag in text.media]
+            self._named = {plain(join(exchange.url, uri)) for uri in named}
 
     def rendition(self, url: str, kind: str) -> RenditionState:
         """The state of a playlist, made on the first call."""
@@ -101,7 +110,9 @@ class Inspection:
         if len(self.renditions) > 1:
             own = plain(exchange.url)
             others = [url for url, state in self.renditions.items() if url != own and state.text is not None]
-            reports.check(text, exchange.url, others, note)
+            missing = reports.check(text, exchange.url, others, note)
+            if len(self._unreported) < SEGMENTS:
+                self._unreported += [(other, exchange, f"none for {other}") for other in missing]
             self._ages(text, exchange, note)
 
     def _ages(self, text: MediaText, exchange: Exchange, note: Note) -> None:
@@ -231,6 +242,9 @@ class Inspection:
 
     def finish(self, now: float) -> None:
         """The watch is over."""
+        for other, exchange, value in self._unreported:
+            if self._named is None or other in self._named:
+                self._note(exchange)("REPORT-PRESENT", 0, value)
         for state in self.renditions.values():
             at = self._at(state.url, now)
             state.cadence.finish(at)

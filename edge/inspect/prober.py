@@ -93,5 +93,8 @@ async def _late(fetcher: Fetcher, inspection: Inspection, followers: list[Follow
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout_at(until - _LATE_S):
             await asyncio.gather(*(follower.done.wait() for follower in followers))
+    if inspection.url:
+        again = Ask(inspection.url, headers=GZIP, timeout_s=_FIRST_S, max_bytes=MAX_PLAYLIST)
+        inspection.multivariant_again(await fetcher.fetch(again))
     for follower in followers:
         await Probes(fetcher, inspection, follower.state).late(clock())

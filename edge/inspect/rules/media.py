@@ -58,11 +58,11 @@ def _independent(part: PartLine, samples: TrackSamples, track: TrackInit, note: 
     syncs = [sample[3] for sample in samples.samples]
     if track.kind != "vide":
         syncs = [True]
-    if part.independent != any(syncs):
-        said = "INDEPENDENT=YES" if part.independent else "no INDEPENDENT=YES"
-        note("PART-INDEPENDENT-TRUE", part.line.number, f"{said}, key frames at {_keys(syncs)} of {len(syncs)}")
-    elif part.independent and not (syncs[0] and samples.first_idr):
-        note("PART-INDEPENDENT-FIRST", part.line.number, f"key frames at {_keys(syncs)} of {len(syncs)}")
+    said = "INDEPENDENT=YES" if part.independent else "no INDEPENDENT=YES"
+    if part.independent and not any(syncs):
+        note("PART-INDEPENDENT-TRUE", part.line.number, f"{said}, no key frame")
+    elif part.independent != (syncs[0] and samples.first_idr):
+        note("PART-INDEPENDENT-FIRST", part.line.number, f"{said}, key frames at {_keys(syncs)} of {len(syncs)}")
 
 
 def _keys(syncs: Sequence[bool]) -> list[int]:

@@ -10,16 +10,11 @@ from edge.inspect.urls import is_relative, join, plain
 _AT_ONCE_S = 0.25
 
 
-def check(text: MediaText, url: str, others: Collection[str], note: Note) -> None:
-    """One report for each of `others`, the plain URLs of the other playlists."""
+def check(text: MediaText, url: str, others: Collection[str], note: Note) -> list[str]:
+    """One report for each of `others`, the plain URLs of the other playlists. Returns those that have none."""
     if not text.low_latency or text.ended:
-        return
+        return []
     reported = [plain(join(url, tag.values.get("URI", ""))) for tag in text.reports]
-    missing = [other for other in others if other not in reported]
-    if missing:
-        note(
-            "REPORT-PRESENT", 0, f"none for {missing[0]}" + (f" and {len(missing) - 1} more" if missing[1:] else "")
-        )
     for tag, target in zip(text.reports, reported, strict=True):
         uri = tag.values.get("URI", "")
         if reported.count(target) > 1:
@@ -28,6 +23,7 @@ def check(text: MediaText, url: str, others: Collection[str], note: Note) -> Non
             note("REPORT-URI", tag.line.number, tag.line.text)
         if "LAST-MSN" not in tag.values or "LAST-PART" not in tag.values:
             note("REPORT-LAST", tag.line.number, tag.line.text)
+    return [other for other in others if other not in reported]
 
 
 def position(tag: Tag) -> tuple[int, int] | None:

@@ -218,8 +218,8 @@ FURTHER = {
         "SEG-200", answer=_removed_early, options=Options(window=8), also=frozenset({"DVR-15MIN"})
     ),
     "a part is redirected": Fault("HTTP-NO-REDIRECT", answer=answered(r"/p\d+\.m4s", redirected=True)),
-    "a part without a key frame is called independent": Fault(
-        "PART-INDEPENDENT-TRUE", text=replaced('("p45.m4s")', r"\1,INDEPENDENT=YES", "high")
+    "a part with a key frame is not called independent": Fault(
+        "PART-INDEPENDENT-FIRST", text=replaced('("p44.m4s"),INDEPENDENT=YES', r"\1", "high")
     ),
 }
 
@@ -254,7 +254,7 @@ MEDIA = by_name(
     Fault("SEG-ALL-TRACKS", init=_muxed_init, url=DIRECT),
     Fault("SEG-CONTIGUOUS", samples=_later),
     Fault("SEG-CMAF", part=_absolute),
-    Fault("PART-INDEPENDENT-TRUE", text=replaced('("p44.m4s"),INDEPENDENT=YES', r"\1", "high")),
+    Fault("PART-INDEPENDENT-TRUE", text=replaced('("p45.m4s")', r"\1,INDEPENDENT=YES", "high")),
     Fault(
         "PART-INDEPENDENT-FIRST",
         samples=_key_within,
