@@ -26,7 +26,7 @@ _SPEED = {"CADENCE-PART", "CADENCE-SEG", "X-PART-SKEW"}
 def _inspected(node: Node, channel: Channel) -> dict[str, Any]:
     url = node.hls(channel)
     until = time.monotonic() + 15
-    while not _playable(url):
+    while not _playlist(url):
         assert time.monotonic() < until, "never playable"
         time.sleep(0.1)
     done = subprocess.run(
@@ -46,13 +46,15 @@ def _violated(report: dict[str, Any]) -> list[str]:
     return [f"{one['name']}: {one['evidence']}" for one in report["violations"] if one["name"] not in _SPEED]
 
 
-def _playable(url: str) -> bool:
+def _playlist(url: str) -> str:
+    """Empty while there is none."""
     try:
         with urllib.request.urlopen(url, timeout=10) as answer:
-            return bool(answer.status == 200)
+            text: str = answer.read().decode()
+            return text
     except urllib.error.HTTPError as error:
         error.close()
-        return False
+        return ""
 
 
 def _assert_clean(report: dict[str, Any], renditions: int) -> None:
@@ -82,22 +84,27 @@ def _picture(clips: ClipMaker) -> Clip:
 
 @pytest.mark.slow
 def test_nothing_is_violated_where_key_frames_come_as_they_like(node: Node, tmp_path: Path) -> None:
-    clip = Clip(tmp_path / "irregular.flv", 20)
+    """For viewers who come once the source is known to have segments without a key frame, and was made anew."""
+    clip = Clip(tmp_path / "irregular.flv", 45)
     subprocess.run(
         [
             *("ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=640x360:r=30"),
             *("-f", "lavfi", "-i", "sine=r=44100", "-t", str(clip.seconds), "-c:v", "libx264"),
             *("-preset", "ultrafast", "-bf", "2", "-g", "250", "-sc_threshold", "0", "-c:a", "aac"),
-            *("-force_key_frames", "0,0.7,2.9,3.4,7.1,8,8.5,12,15.3", str(clip.path)),
+            *("-force_key_frames", "0,0.7,2.9,3.4,7.1,8,8.5,15,15.5,22,24,24.5,33", str(clip.path)),
         ],
         check=True,
         timeout=60,
     )
     channel = node.channel("irregular")
     with Publisher(clip, channel.publish_url):
+        until = time.monotonic() + 25
+        while "/source/" in (listed := _playlist(node.hls(channel))) or not listed:
+            assert time.monotonic() < until, "the source is not made anew"
+            time.sleep(0.2)
         report = _inspected(node, channel)
-    own = ("IDR-2S", "MV-SEVERAL")  # how far apart the encoder's key frames are, and what else the machine makes
-    assert not [told for told in _violated(report) if not told.startswith(own)]
+    # The segments from before are as long as the encoder made them, and a busy machine makes one rung only.
+    assert not [told for told in _violated(report) if not told.startswith(("IDR-2S", "MV-SEVERAL"))]
 
 
 @pytest.mark.parametrize(
