@@ -44,5 +44,9 @@ def judge_answer(tag: Tag, exchange: Exchange, target_us: int, note: Note) -> No
 def judge_age(tag: Tag, known: tuple[int, int], note: Note) -> None:
     """`known`: the next part of that rendition as its own playlist said at least a part ago."""
     reported = position(tag)
-    if reported is not None and (reported[0], reported[1] + 1) < known:
+    if reported is None:
+        return
+    # Between two segments the number of the last part is not known: a segment that is a gap has none.
+    old = reported[0] < known[0] - 1 if not known[1] else (reported[0], reported[1] + 1) < known
+    if old:
         note("REPORT-FRESH", tag.line.number, f"{tag.line.text}: its playlist went to {known[0]}.{known[1]} before")

@@ -217,6 +217,11 @@ FURTHER = {
     "a segment is gone with its line": Fault(
         "SEG-200", answer=_removed_early, options=Options(window=8), also=frozenset({"DVR-15MIN"})
     ),
+    "a report of long ago": Fault(
+        "REPORT-FRESH",
+        text=replaced(r"LAST-MSN=12,LAST-PART=[123]", "LAST-MSN=12,LAST-PART=0", "high"),
+        seconds=2.9,
+    ),
     "a part is redirected": Fault("HTTP-NO-REDIRECT", answer=answered(r"/p\d+\.m4s", redirected=True)),
     "a part with a key frame is not called independent": Fault(
         "PART-INDEPENDENT-FIRST", text=replaced('("p44.m4s"),INDEPENDENT=YES', r"\1", "high")
