@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from appliance.contracts.media import Broadcast
 from appliance.contracts.moments import Moment
@@ -10,11 +11,22 @@ from edge.origin.playlists import Face
 from edge.origin.responses import PLAYLIST_TYPE, Response, long_text
 from edge.origin.settled import SettledLines
 from edge.origin.window import RenditionWindow
-from edge.protocols.hls.media import MediaPlaylist, render_head, render_tail, skipping
+from edge.protocols.hls.media import MediaPlaylist, render_head, render_tail, skipping, skipping_date_ranges
 from edge.protocols.http.gzip import Piece
 
 LONG_S = 3600
-Kind = tuple[Face, bool, bool, bool]  # blocking, skip, gzip
+
+
+class Kind(NamedTuple):
+    """A kind of question. `skip`: a delta update; `skip_date_ranges`: without those of skipped segments."""
+
+    face: Face
+    blocking: bool = False
+    skip: bool = False
+    gzip: bool = False
+    skip_date_ranges: bool = False
+
+
 Others = Callable[[], Mapping[str, RenditionWindow]]
 
 
@@ -42,19 +54,20 @@ class PlaylistAnswers:
         return response
 
     def _build(self, window: RenditionWindow, broadcast: Broadcast, kind: Kind) -> Response:
-        face, blocking, skip, gzip = kind
+        face, skip = kind.face, kind.skip
         first = 0 if face is Face.CLASSIC else playlists.skippable(window, broadcast)
         playlist = self._playlist(window, broadcast, face, first)
-        moments = self._moments()
+        moments, head_ms = self._moments(), self._head_ms(window, playlist)
         if moments:
-            head_ms = self._head_ms(window, playlist)
             playlist = dataclasses.replace(playlist, date_ranges=playlists.date_ranges(moments, head_ms))
         if skip and first:
             playlist = skipping(playlist, first)
+            if kind.skip_date_ranges:
+                playlist = skipping_date_ranges(playlist, playlists.gone(moments, head_ms, broadcast))
         settled = [] if skip or not first else self._settled[face].pieces(window, first)
         pieces = [Piece(render_head(playlist)), *settled, Piece(render_tail(playlist))]
-        cache = _cache(broadcast, blocking=blocking, ended=window.ended)
-        return long_text("playlist", PLAYLIST_TYPE, cache, pieces, gzip=gzip)
+        cache = _cache(broadcast, blocking=kind.blocking, ended=window.ended)
+        return long_text("playlist", PLAYLIST_TYPE, cache, pieces, gzip=kind.gzip)
 
     def _head_ms(self, window: RenditionWindow, playlist: MediaPlaylist) -> int:
         head = window.segments[playlist.media_sequence - window.segments[0].msn]

@@ -36,7 +36,13 @@ class Face(enum.Enum):
 def server_control(broadcast: Broadcast) -> ServerControl:
     """The same for every rendition of a broadcast (6.2.4): hold-backs 3 targets, skip boundary 6."""
     target_us = broadcast.target_duration_s * MICRO
-    return ServerControl(True, 3 * part_target_us(broadcast), 3 * target_us, 6 * target_us)
+    return ServerControl(
+        can_block_reload=True,
+        part_hold_back_us=3 * part_target_us(broadcast),
+        hold_back_us=3 * target_us,
+        can_skip_until_us=6 * target_us,
+        can_skip_date_ranges=True,
+    )
 
 
 def part_target_us(broadcast: Broadcast) -> int:
@@ -58,6 +64,12 @@ def date_ranges(moments: Iterable[Moment], head_ms: int) -> tuple[DateRange, ...
         for moment in moments
         if moment.at_ms >= head_ms
     )
+
+
+def gone(moments: Iterable[Moment], head_ms: int, broadcast: Broadcast) -> tuple[str, ...]:
+    """Ids of what happened shortly before a playlist's first segment: a client may know it yet (6.2.5.1)."""
+    since_ms = head_ms - server_control(broadcast).can_skip_until_us // 1000
+    return tuple(moment.moment_id for moment in moments if since_ms <= moment.at_ms < head_ms)
 
 
 def media_playlist(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from edge.origin.held import HeldRequests, Waiter
 from edge.origin.part_store import RenditionStore
-from edge.origin.playlist_answers import LONG_S, PlaylistAnswers
+from edge.origin.playlist_answers import LONG_S, Kind, PlaylistAnswers
 from edge.origin.playlists import Face
 from edge.origin.responses import Response, error, media
 from edge.origin.shortcuts import Shortcuts
@@ -76,7 +76,8 @@ class RenditionFeed:
             return error("playlist", answer.status, answer.reason)
         if window is None or window.position is None or (face is Face.I_FRAMES and self._is_sound):
             return UNKNOWN_RENDITION
-        return self._answers.get(window, record, (face, asked.msn is not None, asked.skip, gzip))
+        kind = Kind(face, asked.msn is not None, asked.skip, gzip, asked.skip_date_ranges)
+        return self._answers.get(window, record, kind)
 
     def hold_playlist(
         self, face: Face, asked: Directives, gzip: bool, whole: bool, waiter: Waiter

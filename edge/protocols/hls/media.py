@@ -7,6 +7,7 @@ from edge.protocols.hls.tags import MICRO, date, quoted, seconds
 
 PLAIN_VERSION = 6  # EXT-X-MAP in a playlist that is not I-frames only
 SKIP_VERSION = 9  # EXT-X-SKIP
+SKIP_DATE_RANGES_VERSION = 10  # EXT-X-SKIP that leaves out date ranges as well
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class ServerControl:
     part_hold_back_us: int = 0
     hold_back_us: int = 0
     can_skip_until_us: int = 0
+    can_skip_date_ranges: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -67,7 +69,10 @@ class DateRange:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class MediaPlaylist:
-    """A media playlist. `skipped` > 0 makes it a delta update whose first segments are left out."""
+    """A media playlist. `skipped` > 0 makes it a delta update whose first segments are left out.
+
+    `removed_date_ranges`: ids of those that such an update says are gone; None where it has all of them.
+    """
 
     target_duration_s: int
     segments: tuple[Segment, ...] = ()
@@ -82,6 +87,7 @@ class MediaPlaylist:
     ended: bool = False
     i_frames_only: bool = False
     date_ranges: tuple[DateRange, ...] = ()
+    removed_date_ranges: tuple[str, ...] | None = None
 
 
 def render(playlist: MediaPlaylist) -> bytes:
@@ -102,7 +108,9 @@ def render_head(playlist: MediaPlaylist) -> bytes:
     if playlist.i_frames_only:
         out.append("#EXT-X-I-FRAMES-ONLY")
     if playlist.skipped:
-        out.append(f"#EXT-X-SKIP:SKIPPED-SEGMENTS={playlist.skipped}")
+        removed = playlist.removed_date_ranges
+        gone = "" if not removed else f",RECENTLY-REMOVED-DATERANGES={quoted(chr(9).join(removed))}"
+        out.append(f"#EXT-X-SKIP:SKIPPED-SEGMENTS={playlist.skipped}{gone}")
     return _joined(out)
 
 
@@ -142,6 +150,8 @@ def _server_control(control: ServerControl) -> str:
         parts.append(f"HOLD-BACK={seconds(control.hold_back_us)}")
     if control.can_skip_until_us:
         parts.append(f"CAN-SKIP-UNTIL={seconds(control.can_skip_until_us)}")
+    if control.can_skip_date_ranges:
+        parts.append("CAN-SKIP-DATERANGES=YES")
     return "#EXT-X-SERVER-CONTROL:" + ",".join(parts)
 
 
@@ -220,6 +230,18 @@ def merge(known: MediaPlaylist, update: MediaPlaylist) -> MediaPlaylist:
         kept = (dataclasses.replace(kept[0], map_uri=maps[-1] if maps else ""), *kept[1:])
     # Parts of old segments may have been dropped since: a client does not look at them.
     return dataclasses.replace(update, version=known.version, skipped=0, segments=kept + update.segments)
+
+
+def skipping_date_ranges(update: MediaPlaylist, removed: tuple[str, ...]) -> MediaPlaylist:
+    """A delta update without the date ranges that its skipped segments had when the client saw them last.
+
+    `removed`: ids of those that left the playlist not long ago.
+    """
+    first_ms = next((segment.pdt_ms for segment in update.segments if segment.pdt_ms is not None), None)
+    kept = tuple(one for one in update.date_ranges if first_ms is None or one.start_ms >= first_ms)
+    return dataclasses.replace(
+        update, version=SKIP_DATE_RANGES_VERSION, date_ranges=kept, removed_date_ranges=removed
+    )
 
 
 def target_rounds(duration_us: int) -> int:

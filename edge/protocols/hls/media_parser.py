@@ -142,6 +142,7 @@ def _control(attributes: dict[str, str]) -> ServerControl:
         parse_seconds(attributes.get("PART-HOLD-BACK", "0")),
         parse_seconds(attributes.get("HOLD-BACK", "0")),
         parse_seconds(attributes.get("CAN-SKIP-UNTIL", "0")),
+        attributes.get("CAN-SKIP-DATERANGES") == "YES",
     )
 
 

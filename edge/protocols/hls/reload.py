@@ -31,6 +31,7 @@ class Directives:
     msn: int | None = None
     part: int | None = None
     skip: bool = False
+    skip_date_ranges: bool = False  # with `skip`: those of skipped segments too
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -75,7 +76,8 @@ def parse_directives(query: str) -> Directives:
     msn, part = _number(found, "_HLS_msn"), _number(found, "_HLS_part")
     if part is not None and msn is None:
         raise DirectiveError("_HLS_part without _HLS_msn")
-    return Directives(msn, part, found.get("_HLS_skip") in ("YES", "v2"))
+    skip = found.get("_HLS_skip")
+    return Directives(msn, part, skip in ("YES", "v2"), skip == "v2")
 
 
 def _number(found: dict[str, str], name: str) -> int | None:

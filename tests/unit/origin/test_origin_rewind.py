@@ -16,7 +16,7 @@ from appliance.contracts.spool import INDEX, SegmentFlag, SpooledSegment, volume
 from edge.origin import playlists
 from edge.origin.metrics import Tally
 from edge.origin.part_store import PartStore, RenditionStore
-from edge.origin.playlist_answers import PlaylistAnswers
+from edge.origin.playlist_answers import Kind, PlaylistAnswers
 from edge.origin.playlists import Face, media_playlist
 from edge.origin.stored import Discontinuities, WindowRules
 from edge.origin.window import RenditionWindow
@@ -170,7 +170,7 @@ def test_memory_that_is_short_is_freed_without_shortening_the_list():
 
 
 def answers(target, face, *, skip=False, packed=False):
-    response = PlaylistAnswers(dict).get(target, broadcast(), (face, skip, skip, packed))
+    response = PlaylistAnswers(dict).get(target, broadcast(), Kind(face, skip, skip, packed))
     return b"".join(response.body)
 
 
@@ -194,9 +194,9 @@ def test_a_long_playlist_is_what_its_segments_say(count, dropped, parts, changes
         target.forget_before(first, 0.0)
         builder.forget()
         whole = media_playlist(target, broadcast(), {})
-        text = b"".join(builder.get(target, broadcast(), (Face.LIVE, False, False, False)).body)
-        packed = b"".join(builder.get(target, broadcast(), (Face.LIVE, False, False, True)).body)
-        update = b"".join(builder.get(target, broadcast(), (Face.LIVE, True, True, False)).body)
+        text = b"".join(builder.get(target, broadcast(), Kind(Face.LIVE)).body)
+        packed = b"".join(builder.get(target, broadcast(), Kind(Face.LIVE, gzip=True)).body)
+        update = b"".join(builder.get(target, broadcast(), Kind(Face.LIVE, blocking=True, skip=True)).body)
         assert text == render(whole)
         assert gzip.decompress(packed) == text
         assert update == render(delta(whole))
@@ -255,12 +255,17 @@ def test_what_happened_is_in_every_playlist_that_begins_before_it():
     ]
     builder = PlaylistAnswers(dict, lambda: moments)
     for face in (Face.LIVE, Face.I_FRAMES, Face.CLASSIC):
-        text = b"".join(builder.get(target, broadcast(), (face, False, False, False)).body)
+        text = b"".join(builder.get(target, broadcast(), Kind(face)).body)
         found = media_parser.parse(text).date_ranges
         assert [one.id for one in found] == (["30"] if face is Face.CLASSIC else ["0", "30"])
         assert (found[-1].class_name, found[-1].values) == ("nearcast.marker", (("X-TEXT", "at 30"),))
-    update = b"".join(builder.get(target, broadcast(), (Face.LIVE, True, True, False)).body)
+    update = b"".join(builder.get(target, broadcast(), Kind(Face.LIVE, blocking=True, skip=True)).body)
     assert [one.id for one in media_parser.parse(update).date_ranges] == ["0", "30"], "an update has all of them"
+    kind = Kind(Face.LIVE, blocking=True, skip=True, skip_date_ranges=True)
+    shorter = b"".join(builder.get(target, broadcast(), kind).body)
+    assert [one.id for one in media_parser.parse(shorter).date_ranges] == ["30"]
+    assert b"#EXT-X-VERSION:10\n" in shorter
+    assert b',RECENTLY-REMOVED-DATERANGES="-1"\n' in shorter
 
 
 # -- over HTTP

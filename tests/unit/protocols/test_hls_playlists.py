@@ -241,7 +241,7 @@ open_values = st.builds(
 )
 extra = st.just(()) | st.tuples(st.tuples(st.just("X-A"), names))
 date_ranges = st.builds(DateRange, names, names, st.integers(0, 4 * 10**12), extra)
-controls = st.builds(ServerControl, st.just(True), durations, durations, durations)
+controls = st.builds(ServerControl, st.just(True), durations, durations, durations, st.booleans())
 playlists = st.builds(
     MediaPlaylist,
     st.integers(1, 60),
