@@ -33,7 +33,7 @@ class VideoClock:
     so that frames stay contiguous.
     """
 
-    def __init__(self, frame_rate: tuple[int, int] = (0, 1), *, start: int = -1) -> None:
+    def __init__(self, frame_rate: tuple[int, int] = (0, 1), *, start: int = 0) -> None:
         """`frame_rate` is a hint, (0, 1) for none; the stamps decide. No sample begins before `start`."""
         self.snapped = 0  # frames whose stamp was off the grid
         self._rate: Fraction | None = None
@@ -127,6 +127,8 @@ class VideoClock:
         held = self._held
         if held is not None:
             dts = max(time, held.dts + _MIN_DURATION)
+        elif not self._end:  # the first frame of all; its stamp may lie before that of another track
+            dts = max(time, 0)
         else:
             dts = self._end if self._end > time - _JOIN else time
         self._window.append(time)
