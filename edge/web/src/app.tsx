@@ -2,19 +2,24 @@ import { type Route, route } from "./lib/router";
 import { theme, toggleTheme } from "./lib/theme";
 import { IconButton } from "./ui/icon_button";
 import { Mark, MoonIcon, SunIcon } from "./ui/icons";
+import { Later } from "./ui/later";
+import { Embed } from "./views/embed";
 import { Home } from "./views/home";
 import { Missing } from "./views/missing";
-import { Studio } from "./views/studio";
 import { Watch } from "./views/watch";
+
+const loadStudio = () => import("./views/studio").then((module) => module.Studio);
 
 function view(shown: Route) {
   switch (shown.view) {
     case "home":
       return <Home />;
     case "studio":
-      return <Studio />;
+      return <Later name="The studio" load={loadStudio} />;
     case "watch":
       return <Watch key={shown.channel} channel={shown.channel} />;
+    case "embed":
+      return <Embed key={shown.channel} channel={shown.channel} />;
     case "missing":
       return <Missing />;
   }
@@ -22,6 +27,7 @@ function view(shown: Route) {
 
 export function App() {
   const shown = route.value;
+  if (shown.view === "embed") return <main class="view view-embed">{view(shown)}</main>;
   const dark = theme.value === "dark";
   return (
     <>

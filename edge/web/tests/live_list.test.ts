@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { EMPTY_LIST, reduceLiveList } from "../src/api/live_list";
-import { statusPauseMs } from "../src/api/status_feed";
+import { type ChannelNews, statusPauseMs } from "../src/api/status_feed";
 import { type LiveChannel, readChannels, readStatus } from "../src/api/types";
 
 function channel(name: string, viewers: number): LiveChannel {
@@ -62,10 +62,13 @@ describe("documents", () => {
   });
 });
 
-it("questions about a channel come more often while it is about to change", () => {
+it("questions about a channel come more often while it is about to change, most while the picture waits", () => {
   const status = readStatus({ channel: "a", state: "live" });
-  const live = statusPauseMs({ phase: "known", status, unreachable: false }, () => 0.5);
-  const away = statusPauseMs({ phase: "known", status, unreachable: true }, () => 0.5);
-  const unknown = statusPauseMs({ phase: "unknown", status: null, unreachable: false }, () => 0.5);
-  expect([away, live, unknown]).toEqual([1500, 3000, 15_000]);
+  const known = { phase: "known", status, unreachable: false, heardAt: 0 } as const;
+  const unknown = { phase: "unknown", status: null, unreachable: false, heardAt: 0 } as const;
+  const pause = (news: ChannelNews, urgent = false) => statusPauseMs(news, urgent, () => 0.5);
+  expect([pause(known), pause({ ...known, unreachable: true }), pause(unknown)]).toEqual([
+    3000, 1500, 15_000,
+  ]);
+  expect([pause(known, true), pause(unknown, true)]).toEqual([700, 15_000]);
 });

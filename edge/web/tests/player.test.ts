@@ -61,13 +61,21 @@ describe("recovery", () => {
     recovery.excuse(6000);
     expect(recovery.halted(7000)).toBe(false);
   });
+  it("asks anew once for a picture that has stood still for a while", () => {
+    const recovery = new Recovery();
+    expect(recovery.sluggish(1e9)).toBe(false);
+    recovery.moved(0);
+    expect([2999, 3000, 3250].map((now) => recovery.sluggish(now))).toEqual([false, true, false]);
+    recovery.moved(4000);
+    expect(recovery.sluggish(7000)).toBe(true);
+  });
 });
 
 describe("the picture's state", () => {
   const live = readStatus({ channel: "main", state: "live", stream_id: "s" });
   const base: PictureInput = {
     channel: "main",
-    news: { phase: "known", status: live, unreachable: false },
+    news: { phase: "known", status: live, unreachable: false, heardAt: 0 },
     moving: false,
     shown: false,
     recovering: false,
@@ -93,8 +101,12 @@ describe("the picture's state", () => {
     expect(pictureOf({ ...base, shown: true }).state).toBe("buffering");
     expect(pictureOf({ ...base, shown: true, recovering: true }).state).toBe("reconnecting");
   });
+  it("offers something to do where the viewer can do something", () => {
+    expect(pictureOf({ ...base, shown: true, recovering: true }).caption?.action).toBe("retry");
+    expect(pictureOf(withState("interrupted")).caption?.action).toBeUndefined();
+  });
   it("fails for unknown channels and browsers that cannot", () => {
-    const unknown = { phase: "unknown", status: null, unreachable: false } as const;
+    const unknown = { phase: "unknown", status: null, unreachable: false, heardAt: 0 } as const;
     expect(pictureOf({ ...base, news: unknown }).caption?.title).toContain("no channel called main");
     expect(pictureOf({ ...base, unsupported: true }).state).toBe("failed");
   });
@@ -119,13 +131,25 @@ describe("quality", () => {
   });
 });
 
-it("plays just above the hold back, with retries that outlast a restart of the origin", () => {
-  expect(targetLatencyS(0.35)).toBeCloseTo(1.2);
-  expect(targetLatencyS(null)).toBeCloseTo(1.2);
-  const settings = hlsSettings(0.5);
-  expect(settings.liveSyncDuration).toBeCloseTo(1.65);
-  expect(settings.playlistLoadPolicy?.default.errorRetry?.maxNumRetry).toBe(20);
-  expect(settings.playlistLoadPolicy?.default.maxTimeToFirstByteMs).toBeGreaterThanOrEqual(8000);
+describe("the distance from live", () => {
+  const near = { partTargetS: 0.5, closeness: { lowLatency: true, targetS: null }, cmcd: null } as const;
+  it("is just above the hold back, or what the viewer wants between that and ten seconds", () => {
+    expect(targetLatencyS(0.35, null)).toBeCloseTo(1.2);
+    expect(targetLatencyS(null, 0.2)).toBeCloseTo(1.2);
+    expect([targetLatencyS(0.35, 4), targetLatencyS(0.35, 30)]).toEqual([4, 10]);
+  });
+  it("has retries that outlast a restart of the origin", () => {
+    const settings = hlsSettings(near);
+    expect(settings.liveSyncDuration).toBeCloseTo(1.65);
+    expect(settings.liveMaxLatencyDuration).toBeCloseTo(4.65);
+    expect(settings.playlistLoadPolicy?.default.errorRetry?.maxNumRetry).toBe(20);
+    expect(settings.playlistLoadPolicy?.default.maxTimeToFirstByteMs).toBeGreaterThanOrEqual(8000);
+  });
+  it("is the playlist's own without low latency", () => {
+    const settings = hlsSettings({ ...near, closeness: { lowLatency: false, targetS: 4 } });
+    expect(settings.lowLatencyMode).toBe(false);
+    expect("liveSyncDuration" in settings || "liveMaxLatencyDuration" in settings).toBe(false);
+  });
 });
 
 describe("keys", () => {
@@ -141,7 +165,17 @@ describe("keys", () => {
     expect(commandOf({ ...press, ctrlKey: true })).toBeNull();
     expect(commandOf({ ...press, key: "q" })).toBeNull();
   });
+  it("move a slider or press a check box that has the focus", () => {
+    expect(commandOf({ ...press, key: "ArrowLeft", focus: "range" })).toBeNull();
+    expect(commandOf({ ...press, key: " ", focus: "checkbox" })).toBeNull();
+    expect(commandOf({ ...press, key: " ", focus: "range" })).toBe("toggle_play");
+    expect(commandOf({ ...press, key: "c", focus: "checkbox" })).toBe("captions");
+  });
   it("are all in the help", () => {
-    expect(KEY_HELP.length).toBe(10);
+    const helped = KEY_HELP.flatMap(([keys]) => keys.split(", "));
+    const names: Readonly<Record<string, string>> = { Space: " ", Left: "ArrowLeft", Right: "ArrowRight" };
+    const more: Readonly<Record<string, string>> = { Up: "ArrowUp", Down: "ArrowDown", ...names };
+    for (const key of helped) expect(commandOf({ ...press, key: more[key] ?? key }), key).not.toBeNull();
+    expect(helped.length).toBe(15);
   });
 });

@@ -8,16 +8,28 @@ export interface ChannelNews {
   readonly status: ChannelStatus | null;
   /** The last question was not answered. */
   readonly unreachable: boolean;
+  /** When the status was told, Unix milliseconds. */
+  readonly heardAt: number | null;
 }
 
 const LIVE_MS = 3000;
 const WAITING_MS = 1500;
+/** While the picture stands still, or the server is away: the first answer makes the player ask again. */
+const URGENT_MS = 700;
 const UNKNOWN_MS = 15_000;
+const TIMEOUT_MS = 8000;
+/** A question that hangs on a dead connection must not stand in the way of the next. */
+const URGENT_TIMEOUT_MS = 2500;
 
 /** How long until the next question: often while something is about to happen, seldom else. */
-export function statusPauseMs(news: ChannelNews, random: () => number = Math.random): number {
-  if (news.unreachable) return jittered(WAITING_MS, random);
+export function statusPauseMs(
+  news: ChannelNews,
+  urgent: boolean,
+  random: () => number = Math.random,
+): number {
   if (news.phase === "unknown") return jittered(UNKNOWN_MS, random);
+  if (urgent) return jittered(URGENT_MS, random);
+  if (news.unreachable) return jittered(WAITING_MS, random);
   return jittered(news.status?.state === "live" ? LIVE_MS : WAITING_MS, random);
 }
 
@@ -27,6 +39,8 @@ function jittered(ms: number, random: () => number): number {
 
 export interface StatusFeed {
   readonly news: ReadonlySignal<ChannelNews>;
+  /** While urgent it asks often and waits for no answer long. Becoming urgent asks at once. */
+  urgent(on: boolean): void;
   /** Asks now instead of at the next turn. */
   askNow(): void;
   close(): void;
@@ -37,31 +51,45 @@ export interface StatusFeed {
  * HTTP/1.1 already holds most of the six connections a browser allows.
  */
 export function followStatus(channel: string): StatusFeed {
-  const news = signal<ChannelNews>({ phase: "loading", status: null, unreachable: false });
+  const news = signal<ChannelNews>({ phase: "loading", status: null, unreachable: false, heardAt: null });
   let timer: ReturnType<typeof setTimeout> | undefined;
-  let over = false;
-  let asking = false;
+  let asking: AbortController | null = null;
+  let hurried = false;
 
   async function ask(): Promise<void> {
     clearTimeout(timer);
-    if (asking || over) return;
-    asking = true;
-    const answer = await fetchStatus(channel);
-    asking = false;
-    if (over) return;
-    if (answer.ok) news.value = { phase: "known", status: answer.value, unreachable: false };
-    else if (answer.reason === "unknown") news.value = { phase: "unknown", status: null, unreachable: false };
-    else news.value = { ...news.value, unreachable: true };
-    timer = setTimeout(ask, statusPauseMs(news.value));
+    asking?.abort();
+    const turn = new AbortController();
+    asking = turn;
+    timer = setTimeout(() => turn.abort(), hurried ? URGENT_TIMEOUT_MS : TIMEOUT_MS);
+    const answer = await fetchStatus(channel, turn.signal);
+    if (asking !== turn) return;
+    clearTimeout(timer);
+    news.value = told(news.value, answer);
+    timer = setTimeout(ask, statusPauseMs(news.value, hurried));
   }
 
   void ask();
   return {
     news,
+    urgent: (on) => {
+      const begins = on && !hurried;
+      hurried = on;
+      if (begins) void ask();
+    },
     askNow: () => void ask(),
     close: () => {
-      over = true;
       clearTimeout(timer);
+      asking?.abort();
+      asking = null;
     },
   };
+}
+
+function told(before: ChannelNews, answer: Awaited<ReturnType<typeof fetchStatus>>): ChannelNews {
+  if (answer.ok) return { phase: "known", status: answer.value, unreachable: false, heardAt: Date.now() };
+  if (answer.reason === "unknown") {
+    return { phase: "unknown", status: null, unreachable: false, heardAt: Date.now() };
+  }
+  return { ...before, unreachable: true };
 }

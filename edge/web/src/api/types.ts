@@ -28,6 +28,8 @@ export interface ChannelStatus {
   readonly startedAt: number | null;
   readonly viewers: number;
   readonly partTargetS: number | null;
+  /** Where to play by WebRTC; null when this server does not offer it. */
+  readonly whepUrl: string | null;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -86,5 +88,6 @@ export function readStatus(document: unknown): ChannelStatus | null {
     startedAt: numberOf(document.started_at),
     viewers: numberOf(document.viewers) ?? 0,
     partTargetS: numberOf(document.part_target_s),
+    whepUrl: textOf(document.whep_url) || null,
   };
 }

@@ -54,6 +54,11 @@ export function formatClock(unixMs: number, locale?: string): string {
   return new Date(unixMs).toLocaleTimeString(locale, { hour: "2-digit", minute: "2-digit" });
 }
 
+/** Clock time to the second, in the reader's own locale. */
+export function formatExactClock(unixMs: number, locale?: string): string {
+  return new Date(unixMs).toLocaleTimeString(locale, { timeStyle: "medium" });
+}
+
 /** The exact moment, for a tooltip. */
 export function formatMoment(unixMs: number, locale?: string): string {
   return new Date(unixMs).toLocaleString(locale, { dateStyle: "medium", timeStyle: "medium" });

@@ -4,6 +4,8 @@ export type Route =
   | { readonly view: "home" }
   | { readonly view: "studio" }
   | { readonly view: "watch"; readonly channel: string }
+  /** The player alone, for frames on other sites. */
+  | { readonly view: "embed"; readonly channel: string }
   | { readonly view: "missing" };
 
 const CHANNEL = /^[a-z0-9][a-z0-9_-]{0,30}$/;
@@ -14,7 +16,9 @@ export function routeOf(path: string): Route {
   const [first] = names;
   if (first === undefined) return { view: "home" };
   if (first === "studio") return { view: "studio" };
-  const channel = first.toLowerCase();
+  const embed = first === "embed" && names.length === 2;
+  const channel = (names.at(-1) ?? "").toLowerCase();
+  if (embed && CHANNEL.test(channel)) return { view: "embed", channel };
   if (names.length === 1 && CHANNEL.test(channel)) return { view: "watch", channel };
   return { view: "missing" };
 }

@@ -1,4 +1,5 @@
 import type Hls from "hls.js";
+import type { Closeness } from "./preferences";
 import type { Level } from "./quality";
 import type { Trouble } from "./recovery";
 
@@ -7,7 +8,8 @@ export interface EngineEvents {
   /** The source is understood; playing may begin. */
   ready(levels: readonly Level[]): void;
   levelChanged(index: number): void;
-  trouble(kind: Trouble | "unsupported", detail: string): void;
+  /** "refused": this way of playing is not to be had, another may be. */
+  trouble(kind: Trouble | "unsupported" | "refused", detail: string): void;
 }
 
 /** Facts for the stats overlay; null where the engine cannot know. */
@@ -20,16 +22,38 @@ export interface EngineStats {
   readonly codecs: string;
 }
 
+/** Where the player is and should be, on the media's time line, seconds; null while unknown. */
+export interface Measured {
+  /** Latency, seconds. */
+  readonly measured: number | null;
+  readonly syncPosition: number | null;
+  /** How far `syncPosition` is behind live. */
+  readonly target: number;
+  /** The oldest position that can be sought to; null when there is no going back. */
+  readonly windowStart: number | null;
+}
+
 /** One way of getting live media into a video element. */
 export interface Engine {
   readonly hls: Hls | null;
+  /** As beacons tell it: "hls.js 1.7.0", "native" or "whep". */
+  readonly name: string;
   load(url: string): void;
   destroy(): void;
   recoverMedia(): void;
-  /** Latency measured, position to be at and how far behind live that is, seconds. */
-  measured(): { measured: number | null; syncPosition: number | null; target: number };
+  /** Gives up requests that may hang and asks anew: data may flow again. */
+  hurry(): void;
+  measured(): Measured;
   /** While true nothing pulls the picture towards the live edge. */
   stayBehind(behind: boolean): void;
+  /** How close to live to play from now on. */
+  follow(closeness: Closeness): void;
   chooseLevel(index: number): void;
+  /** Wall clock of a position, Unix milliseconds (EXT-X-PROGRAM-DATE-TIME). */
+  clockAt(position: number): number | null;
+  /** The position of a wall clock time, Unix milliseconds. */
+  positionAt(unixMs: number): number | null;
+  /** A position on the broadcast's own time line, by which storyboards go, seconds. */
+  mediaTimeAt(position: number): number | null;
   stats(): EngineStats;
 }

@@ -1,7 +1,9 @@
 import Hls, { type ErrorData, ErrorTypes, Events, type Level as HlsLevel } from "hls.js";
-import type { Engine, EngineEvents, EngineStats } from "./engine";
+import { clockOf, positionOf } from "./dated";
+import type { Engine, EngineEvents, EngineStats, Measured } from "./engine";
+import type { Closeness } from "./preferences";
 import { AUTO, type Level } from "./quality";
-import { CATCH_UP_RATE, hlsSettings, MAX_LATENCY_S, targetLatencyS } from "./settings";
+import { CATCH_UP_RATE, type HlsWishes, hlsSettings, MAX_EXCESS_S, targetLatencyS } from "./settings";
 
 /** Whether the browser has what hls.js needs for H.264 in Media Source. */
 export function canUseHls(): boolean {
@@ -11,23 +13,34 @@ export function canUseHls(): boolean {
 /** hls.js on Media Source: low-latency HLS with parts. */
 export class HlsEngine implements Engine {
   readonly hls: Hls;
+  readonly name = `hls.js ${Hls.version}`;
+  private readonly partTargetS: number | null;
+  private closeness: Closeness;
+  private behind = false;
+  private url = "";
+  /** Seconds of the broadcast's time line at the zero of the media's. */
+  private offset: number | null = null;
 
   constructor(
     video: HTMLVideoElement,
-    partTargetS: number | null,
+    wishes: HlsWishes,
     private readonly events: EngineEvents,
   ) {
-    this.hls = new Hls(hlsSettings(partTargetS));
-    this.fallbackTarget = targetLatencyS(partTargetS);
+    this.partTargetS = wishes.partTargetS;
+    this.closeness = wishes.closeness;
+    this.hls = new Hls(hlsSettings(wishes));
     this.hls.on(Events.MANIFEST_PARSED, (_, data) => events.ready(data.levels.map(describe)));
     this.hls.on(Events.LEVEL_SWITCHED, (_, data) => events.levelChanged(data.level));
+    this.hls.once(Events.LEVEL_LOADED, () => this.pull());
+    this.hls.on(Events.INIT_PTS_FOUND, (_, data) => {
+      this.offset = data.initPTS / data.timescale;
+    });
     this.hls.on(Events.ERROR, (_, data) => this.failed(data));
     this.hls.attachMedia(video);
   }
 
-  private readonly fallbackTarget: number;
-
   load(url: string): void {
+    this.url = url;
     this.hls.loadSource(url);
   }
 
@@ -39,18 +52,35 @@ export class HlsEngine implements Engine {
     this.hls.recoverMediaError();
   }
 
-  measured() {
+  hurry(): void {
+    if (this.hls.levels.length === 0) {
+      this.hls.loadSource(this.url);
+      return;
+    }
+    this.hls.stopLoad();
+    this.hls.startLoad();
+  }
+
+  measured(): Measured {
     return {
       measured: this.hls.latency > 0 ? this.hls.latency : null,
       syncPosition: this.hls.liveSyncPosition,
-      target: this.hls.targetLatency ?? this.fallbackTarget,
+      target: this.hls.targetLatency ?? this.target() ?? 0,
+      windowStart: this.hls.latestLevelDetails?.fragmentStart ?? null,
     };
   }
 
   stayBehind(behind: boolean): void {
-    this.hls.config.liveMaxLatencyDuration = behind ? Number.POSITIVE_INFINITY : MAX_LATENCY_S;
-    this.hls.config.maxLiveSyncPlaybackRate = behind ? 1 : CATCH_UP_RATE;
+    this.behind = behind;
+    this.pull();
     if (behind && this.hls.media !== null) this.hls.media.playbackRate = 1;
+  }
+
+  follow(closeness: Closeness): void {
+    this.closeness = closeness;
+    this.hls.lowLatencyMode = closeness.lowLatency;
+    this.pull();
+    if (!closeness.lowLatency && this.hls.media !== null) this.hls.media.playbackRate = 1;
   }
 
   chooseLevel(index: number): void {
@@ -58,17 +88,46 @@ export class HlsEngine implements Engine {
     else if (index < this.hls.levels.length) this.hls.loadLevel = index;
   }
 
+  clockAt(position: number): number | null {
+    return clockOf(this.hls.latestLevelDetails?.fragments ?? [], position);
+  }
+
+  positionAt(unixMs: number): number | null {
+    return positionOf(this.hls.latestLevelDetails?.fragments ?? [], unixMs);
+  }
+
+  mediaTimeAt(position: number): number | null {
+    return this.offset === null ? null : position + this.offset;
+  }
+
   stats(): EngineStats {
     const details = this.hls.latestLevelDetails;
     const level = this.hls.levels[Math.max(0, this.hls.currentLevel)];
+    const parts = this.closeness.lowLatency && (details?.partTarget ?? 0) > 0;
     return {
-      engine: `hls.js ${Hls.version}`,
+      engine: this.name,
       bandwidth: this.hls.bandwidthEstimate,
       partTargetS: details?.partTarget || null,
       targetDurationS: details?.targetduration ?? null,
-      playlist: playlistKind(details?.canBlockReload ?? false, (details?.partTarget ?? 0) > 0),
+      playlist: playlistKind(details?.canBlockReload ?? false, parts),
       codecs: [level?.videoCodec, level?.audioCodec].filter(Boolean).join(", "),
     };
+  }
+
+  /** Seconds behind live by the viewer's wish; null while the playlist's HOLD-BACK is not known. */
+  private target(): number | null {
+    if (this.closeness.lowLatency) return targetLatencyS(this.partTargetS, this.closeness.targetS);
+    const details = this.hls.latestLevelDetails;
+    return details === null ? null : details.holdBack || 3 * details.targetduration;
+  }
+
+  /** Tells hls.js where the picture belongs and how it may get there. */
+  private pull(): void {
+    const target = this.target();
+    if (target === null) return;
+    this.hls.targetLatency = target;
+    this.hls.config.liveMaxLatencyDuration = this.behind ? Number.POSITIVE_INFINITY : target + MAX_EXCESS_S;
+    this.hls.config.maxLiveSyncPlaybackRate = this.behind ? 1 : CATCH_UP_RATE;
   }
 
   private failed(data: ErrorData): void {

@@ -1,7 +1,7 @@
 /** How far behind live a player is, and whether that is its viewer's wish. */
 
-/** From here on the page offers to go live, seconds. */
-export const OFFER_LIVE_S = 4;
+/** This far behind where it should be, a player is late and the page offers to go live, seconds. */
+export const LATE_S = 2.8;
 
 export interface LatencyInput {
   /** What hls.js measured at the last time update, seconds; null when it knows nothing. */
@@ -26,16 +26,17 @@ export type BehindEvent = "paused" | "sought_back" | "went_live" | "tick";
 
 /**
  * Whether the viewer chose to be behind: then nothing may pull the picture to the live edge. Pausing and
- * seeking back choose it; going live, or playing close to live again, ends it.
+ * seeking back choose it; going live, or playing close to live again, ends it. `lateness`: seconds behind
+ * where the player should be, null while unknown.
  */
 export function nextBehind(
   behind: boolean,
   event: BehindEvent,
-  latency: number | null,
+  lateness: number | null,
   paused: boolean,
 ): boolean {
   if (event === "went_live") return false;
   if (event === "paused" || event === "sought_back") return true;
-  const close = latency !== null && latency < OFFER_LIVE_S;
+  const close = lateness !== null && lateness < LATE_S;
   return behind && !(close && !paused);
 }

@@ -1,17 +1,27 @@
-import { signal } from "@preact/signals";
+import { effect, signal, untracked } from "@preact/signals";
+import type { CMCDControllerConfig } from "hls.js";
+import { canUseWhep, chooseEngine } from "./choose_engine";
 import type { Engine, EngineStats } from "./engine";
-import { latencyOf, nextBehind } from "./latency";
+import { Journal } from "./journal";
+import { LATE_S, latencyOf, nextBehind } from "./latency";
+import { Motion } from "./motion";
+import { Preferences } from "./preferences";
 import { AUTO, type Level } from "./quality";
 import { Recovery, type Trouble } from "./recovery";
 import { Sound } from "./sound";
+import type { StartAt } from "./start_at";
 
 const TICK_MS = 250;
-/** A picture that has not moved for this long stands still, milliseconds. */
-const STILL_MS = 600;
+/** A picture further from where it belongs than this is put there when its viewer chose a distance, seconds. */
+const ALIGN_S = 1;
+/** A viewer whose place fell out of the window goes on this far inside it, seconds. */
+const INSIDE_S = 4;
 
 export interface Source {
   readonly url: string;
   readonly partTargetS: number | null;
+  /** Where WebRTC is to be had; null where the server has none. */
+  readonly whepUrl: string | null;
 }
 
 /** Range that can be sought in, on the media's time line, seconds. */
@@ -24,40 +34,63 @@ export interface SeekWindow {
 /** Plays one live source, gets it to play again when it breaks, and tells the page about it in signals. */
 export class LivePlayer {
   readonly sound: Sound;
+  readonly journal = new Journal();
+  readonly preferences = new Preferences();
   readonly levels = signal<readonly Level[]>([]);
   readonly level = signal(AUTO);
   readonly chosenLevel = signal(AUTO);
+  /** Seconds behind live. */
   readonly latency = signal<number | null>(null);
+  /** The viewer chose to be behind. */
   readonly behind = signal(false);
+  /** Further behind than the player should be, by choice or not. */
+  readonly late = signal(false);
   readonly paused = signal(false);
-  readonly moving = signal(false);
-  readonly shown = signal(false);
   readonly recovering = signal(false);
   readonly unsupported = signal(false);
-  readonly stalls = signal(0);
   readonly window = signal<SeekWindow | null>(null);
+  readonly engineName = signal("");
 
+  private readonly leave = new AbortController();
+  private readonly motion: Motion;
+  private readonly recovery = new Recovery();
+  private readonly ticker: ReturnType<typeof setInterval>;
+  private readonly stopFollowing: () => void;
   private engine: Engine | null = null;
   private source: Source | null = null;
+  private start: StartAt | null = null;
   private loading = 0;
   private expected = false;
   private wantsPause = false;
-  private position = 0;
-  private movedAt = Number.NEGATIVE_INFINITY;
+  private whepRefused = false;
   private reload: ReturnType<typeof setTimeout> | undefined;
-  private readonly ticker: ReturnType<typeof setInterval>;
-  private readonly leave = new AbortController();
-  private readonly recovery = new Recovery();
 
-  constructor(readonly video: HTMLVideoElement) {
+  /** `cmcd`: who asks, told with requests to this server. */
+  constructor(
+    readonly video: HTMLVideoElement,
+    private readonly cmcd: CMCDControllerConfig | null = null,
+  ) {
     this.sound = new Sound(video, this.leave.signal);
+    this.motion = new Motion(video, this.journal, (now) => this.moved(now), this.leave.signal);
     this.ticker = setInterval(() => this.tick(), TICK_MS);
     const options = { signal: this.leave.signal };
-    video.addEventListener("playing", () => this.sawMotion(), options);
-    video.addEventListener("timeupdate", () => this.sawMotion(), options);
-    video.addEventListener("waiting", () => this.waiting(), options);
     video.addEventListener("pause", () => this.readPause(), options);
     video.addEventListener("play", () => this.readPause(), options);
+    this.stopFollowing = effect(() => {
+      const closeness = this.preferences.closeness.value;
+      untracked(() => {
+        this.engine?.follow(closeness);
+        this.align();
+      });
+    });
+  }
+
+  get moving() {
+    return this.motion.moving;
+  }
+
+  get shown() {
+    return this.motion.shown;
   }
 
   /** hls.js, while it is what plays. */
@@ -69,12 +102,21 @@ export class LivePlayer {
     return this.source !== null;
   }
 
-  /** Loads a source, in place of what plays now. */
-  play(source: Source): void {
+  /** Loads a source, in place of what plays now. `start`: where to begin, live without it. */
+  play(source: Source, start: StartAt | null = null): void {
     this.stop();
     this.source = source;
+    this.start = start;
     this.expected = true;
+    this.whepRefused = false;
+    this.journal.asked(Date.now());
     void this.load();
+  }
+
+  /** Where the viewer is, when that is behind by choice: to go on there with another source. */
+  place(): StartAt | null {
+    const clock = this.behind.value ? this.clockAt(this.video.currentTime) : null;
+    return clock === null ? null : { unixMs: clock };
   }
 
   /** Nothing to play any more. */
@@ -84,13 +126,15 @@ export class LivePlayer {
     this.engine?.destroy();
     this.engine = null;
     this.source = null;
-    this.shown.value = false;
-    this.moving.value = false;
+    this.motion.reset();
     this.recovering.value = false;
     this.behind.value = false;
+    this.late.value = false;
     this.latency.value = null;
     this.window.value = null;
     this.levels.value = [];
+    this.level.value = AUTO;
+    this.engineName.value = "";
   }
 
   /** Whether the source should deliver now; while it should not, nobody hurries it. */
@@ -98,11 +142,19 @@ export class LivePlayer {
     if (delivering === this.expected) return;
     this.expected = delivering;
     this.recovery.excuse(Date.now());
-    if (delivering && this.recovering.value) this.reloadIn(0);
+    if (!delivering) return;
+    if (this.recovering.value) this.reloadIn(0);
+    else this.hurry();
+  }
+
+  /** Data may flow again: asks anew unless the picture moves. */
+  hurry(): void {
+    if (this.shown.value && !this.moving.value) this.engine?.hurry();
   }
 
   destroy(): void {
     this.stop();
+    this.stopFollowing();
     clearInterval(this.ticker);
     this.leave.abort();
   }
@@ -114,7 +166,7 @@ export class LivePlayer {
 
   pause(): void {
     this.wantsPause = true;
-    this.stay(nextBehind(this.behind.value, "paused", this.latency.value, true));
+    this.stay(nextBehind(this.behind.value, "paused", null, true));
     this.video.pause();
   }
 
@@ -126,7 +178,7 @@ export class LivePlayer {
 
   goLive(): void {
     const sync = this.engine?.measured().syncPosition ?? null;
-    this.stay(nextBehind(this.behind.value, "went_live", this.latency.value, false));
+    this.stay(nextBehind(this.behind.value, "went_live", null, false));
     if (sync !== null) this.video.currentTime = sync;
     this.resume();
   }
@@ -143,13 +195,23 @@ export class LivePlayer {
       this.goLive();
       return;
     }
-    this.stay(nextBehind(this.behind.value, "sought_back", this.latency.value, this.video.paused));
+    this.stay(nextBehind(this.behind.value, "sought_back", null, this.video.paused));
     this.video.currentTime = Math.max(this.window.value?.start ?? 0, position);
   }
 
   chooseLevel(index: number): void {
     this.chosenLevel.value = index;
     this.engine?.chooseLevel(index);
+  }
+
+  /** Wall clock of a position, Unix milliseconds. */
+  clockAt(position: number): number | null {
+    return this.engine?.clockAt(position) ?? null;
+  }
+
+  /** A position on the broadcast's own time line, seconds. */
+  mediaTimeAt(position: number): number | null {
+    return this.engine?.mediaTimeAt(position) ?? null;
   }
 
   /** Seconds buffered ahead of the playhead. */
@@ -171,37 +233,43 @@ export class LivePlayer {
     const turn = ++this.loading;
     const source = this.source;
     if (source === null) return;
+    this.start ??= this.place();
     this.engine?.destroy();
     this.engine = null;
     this.recovery.excuse(Date.now());
-    const engine = await this.makeEngine(source.partTargetS, turn);
+    const whepUrl = this.whepUrl(source);
+    const engine = await this.makeEngine(source, whepUrl !== null, turn);
     if (turn !== this.loading) engine?.destroy();
     if (engine === null || turn !== this.loading) return;
     this.engine = engine;
+    this.engineName.value = engine.name;
     engine.stayBehind(this.behind.value);
-    engine.load(source.url);
+    engine.load(whepUrl ?? source.url);
+  }
+
+  /** Where to connect by WebRTC; null when that is not wanted or not to be had. */
+  private whepUrl(source: Source): string | null {
+    const wanted = this.preferences.lowestDelay.value && !this.whepRefused && canUseWhep();
+    return wanted && this.start === null ? source.whepUrl : null;
   }
 
   /** The engine this browser can use; null when the page has to try again. */
-  private async makeEngine(partTargetS: number | null, turn: number): Promise<Engine | null> {
+  private async makeEngine(source: Source, whep: boolean, turn: number): Promise<Engine | null> {
+    const current = () => turn === this.loading;
     const events = {
       ready: (levels: readonly Level[]) => this.ready(levels),
-      levelChanged: (index: number) => {
-        this.level.value = index;
-      },
-      trouble: (kind: Trouble | "unsupported", detail: string) => this.trouble(kind, detail),
+      levelChanged: (index: number) => this.levelChanged(index),
+      trouble: (kind: Trouble | "unsupported" | "refused", detail: string) => this.trouble(kind, detail),
     };
+    const closeness = this.preferences.closeness.value;
+    const cmcd = isOwn(source.url) ? this.cmcd : null;
+    const wish = { partTargetS: source.partTargetS, closeness, cmcd, whep };
     try {
-      const { canUseHls, HlsEngine } = await import("./hls_engine");
-      if (turn !== this.loading) return null;
-      if (canUseHls()) return new HlsEngine(this.video, partTargetS, events);
-      if (this.video.canPlayType("application/vnd.apple.mpegurl") !== "") {
-        const { NativeEngine } = await import("./native_engine");
-        return turn === this.loading ? new NativeEngine(this.video, events) : null;
-      }
-      this.unsupported.value = true;
+      const engine = await chooseEngine(this.video, wish, events, current);
+      if (engine === null && current()) this.trouble("unsupported", "Neither Media Source nor HLS.");
+      return engine;
     } catch (error) {
-      if (turn === this.loading) this.trouble("network", String(error));
+      if (current()) this.trouble("network", String(error));
     }
     return null;
   }
@@ -213,7 +281,19 @@ export class LivePlayer {
     if (!this.wantsPause) void this.sound.start();
   }
 
-  private trouble(kind: Trouble | "unsupported", _detail: string): void {
+  private levelChanged(index: number): void {
+    if (this.level.value !== AUTO && this.level.value !== index) this.journal.switched();
+    this.level.value = index;
+  }
+
+  private trouble(kind: Trouble | "unsupported" | "refused", detail: string): void {
+    const noted = kind === "halt" ? "stood_still" : kind === "refused" ? "network" : kind;
+    this.journal.trouble(noted, detail);
+    if (kind === "refused" || this.engine?.name === "whep") {
+      this.whepRefused = true;
+      this.reloadIn(0);
+      return;
+    }
     if (kind === "unsupported") this.unsupported.value = true;
     const remedy = this.recovery.trouble(kind === "unsupported" ? "network" : kind, Date.now());
     if (remedy.action === "recover_media") this.engine?.recoverMedia();
@@ -227,19 +307,9 @@ export class LivePlayer {
     this.reload = setTimeout(() => void this.load(), afterMs);
   }
 
-  private sawMotion(): void {
-    if (this.video.currentTime === this.position) return;
-    this.position = this.video.currentTime;
-    if (this.video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA || this.video.seeking) return;
-    this.movedAt = Date.now();
-    this.recovery.moved(this.movedAt);
-    this.shown.value = true;
-    this.moving.value = true;
+  private moved(now: number): void {
+    this.recovery.moved(now);
     this.recovering.value = false;
-  }
-
-  private waiting(): void {
-    if (this.shown.value && !this.video.seeking && !this.video.paused) this.stalls.value += 1;
   }
 
   private readPause(): void {
@@ -252,14 +322,21 @@ export class LivePlayer {
     this.engine?.stayBehind(behind);
   }
 
+  /** Puts the picture where its viewer now wants it. */
+  private align(): void {
+    const sync = this.engine?.measured().syncPosition ?? null;
+    if (sync === null || this.behind.value || !this.shown.value) return;
+    if (Math.abs(sync - this.video.currentTime) > ALIGN_S) this.video.currentTime = sync;
+  }
+
   private tick(): void {
     const now = Date.now();
     if (this.source === null) return;
-    const resting = this.paused.value && this.shown.value;
     if (this.video.paused || !this.expected) this.recovery.excuse(now);
     else if (this.recovery.halted(now)) this.trouble("halt", "The picture stood still.");
-    this.moving.value = this.shown.value && (resting || now - this.movedAt < STILL_MS);
-    this.measure(now - this.movedAt < STILL_MS);
+    else if (this.shown.value && this.recovery.sluggish(now)) this.engine?.hurry();
+    this.motion.tick(now);
+    this.measure(this.motion.advancing(now));
   }
 
   private measure(advancing: boolean): void {
@@ -267,11 +344,26 @@ export class LivePlayer {
     if (measured === undefined || !this.shown.value) return;
     const position = this.video.currentTime;
     const latency = latencyOf({ ...measured, position, advancing });
+    const lateness = latency === null ? null : latency - measured.target;
     this.latency.value = latency === null ? null : Math.round(latency * 10) / 10;
-    this.stay(nextBehind(this.behind.value, "tick", latency, this.video.paused));
-    const { seekable } = this.video;
-    const end = measured.syncPosition;
-    if (seekable.length === 0 || end === null) return;
-    this.window.value = { start: seekable.start(0), end, position: Math.min(position, end) };
+    this.stay(nextBehind(this.behind.value, "tick", lateness, this.video.paused));
+    this.late.value = this.behind.value || (lateness ?? 0) > LATE_S;
+    const { windowStart: start, syncPosition: end } = measured;
+    if (start === null || end === null) return;
+    this.window.value = { start, end, position: Math.min(position, end) };
+    if (this.start !== null) this.begin(this.start, end + measured.target);
+    else if (this.behind.value && position < start) this.video.currentTime = Math.min(start + INSIDE_S, end);
   }
+
+  /** Goes where the viewer asked to begin, once the window is known. `live`: the live edge's position. */
+  private begin(start: StartAt, live: number): void {
+    this.start = null;
+    const position =
+      "behindS" in start ? live - start.behindS : (this.engine?.positionAt(start.unixMs) ?? null);
+    if (position !== null) this.seekTo(position);
+  }
+}
+
+function isOwn(url: string): boolean {
+  return new URL(url, window.location.href).origin === window.location.origin;
 }

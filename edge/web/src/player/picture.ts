@@ -6,6 +6,8 @@ export type PictureState = "offline" | "starting" | "playing" | "buffering" | "r
 export interface Caption {
   readonly title: string;
   readonly detail: string;
+  /** What the viewer can do about it, as a button. */
+  readonly action?: "retry" | "home";
 }
 
 export interface Picture {
@@ -47,7 +49,8 @@ export function pictureOf(input: PictureInput): Picture {
 function unknownChannel(channel: string): Caption {
   return {
     title: `There is no channel called ${channel}`,
-    detail: "Check the address, or pick a channel that is live now.",
+    detail: "Nobody has made one here by that name. Check the address, or pick a channel that is live now.",
+    action: "home",
   };
 }
 
@@ -61,19 +64,22 @@ function offline(channel: string): Caption {
 const UNSUPPORTED: Caption = {
   title: "This browser cannot play the stream",
   detail: "It lacks H.264 or Media Source support. Update it, or open this page in another browser.",
+  action: "home",
 };
 
 const UNREACHABLE: Caption = {
   title: "Connecting again",
-  detail: "The server does not answer. We keep trying; check your own connection if this takes long.",
+  detail: "The server does not answer. We keep asking; if this takes long, check your own connection.",
+  action: "retry",
 };
 
 const INTERRUPTED: Caption = {
-  title: "Reconnecting",
-  detail: "The streamer's connection dropped; the picture comes back by itself.",
+  title: "Waiting for the streamer",
+  detail: "Their connection dropped. The picture comes back by itself; there is nothing you need to do.",
 };
 
 const RECOVERING: Caption = {
   title: "Loading the stream again",
-  detail: "Something broke on the way to you. There is nothing you need to do.",
+  detail: "Something broke on the way to you and we are fetching it anew. If it stays like this, try again.",
+  action: "retry",
 };

@@ -14,6 +14,8 @@ const MEDIA_TRIES = 2;
 const HEALTHY_MS = 10_000;
 /** A picture that should move and has not for this long is loaded again, milliseconds. */
 const HALT_MS = 6000;
+/** Before that, after this long, what is being loaded is asked for anew: it may hang. Once. */
+const SLUGGISH_MS = 3000;
 
 /** Decides how to get a broken player to play. It never gives up: only the channel going offline ends it. */
 export class Recovery {
@@ -21,6 +23,7 @@ export class Recovery {
   private mediaTries = 0;
   private troubleAt = Number.NEGATIVE_INFINITY;
   private movedAt: number | null = null;
+  private hurried = false;
 
   constructor(private readonly random: () => number = Math.random) {}
 
@@ -48,6 +51,7 @@ export class Recovery {
   /** The picture moved. */
   moved(nowMs: number): void {
     this.movedAt = nowMs;
+    this.hurried = false;
     if (nowMs - this.troubleAt > HEALTHY_MS) {
       this.reloads = 0;
       this.mediaTries = 0;
@@ -57,6 +61,14 @@ export class Recovery {
   /** Nothing was expected of the player until now: the halt counts from here. */
   excuse(nowMs: number): void {
     this.movedAt = nowMs;
+    this.hurried = false;
+  }
+
+  /** Whether the picture has stood still for so long that its requests may hang; true once for each time. */
+  sluggish(nowMs: number): boolean {
+    if (this.hurried || this.movedAt === null || nowMs - this.movedAt < SLUGGISH_MS) return false;
+    this.hurried = true;
+    return true;
   }
 
   /** Whether the picture has stood still for too long. */

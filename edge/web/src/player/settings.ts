@@ -1,4 +1,5 @@
-import type { HlsConfig, LoadPolicy } from "hls.js";
+import type { CMCDControllerConfig, HlsConfig, LoadPolicy } from "hls.js";
+import { type Closeness, FARTHEST_S } from "./preferences";
 
 /** Part target of a broadcast that did not say, seconds. */
 const USUAL_PART_TARGET_S = 0.35;
@@ -6,14 +7,20 @@ const USUAL_PART_TARGET_S = 0.35;
 const HOLD_BACK_PARTS = 3;
 /** Above the hold back, for the network's jitter, seconds. */
 const MARGIN_S = 0.15;
-/** A player that is this far behind without its viewer's wish jumps to the live edge, seconds. */
-export const MAX_LATENCY_S = 5;
+/** A player that is this far behind its place without its viewer's wish jumps there, seconds. */
+export const MAX_EXCESS_S = 3;
 /** Playback rate that catches up with the live edge. */
 export const CATCH_UP_RATE = 1.5;
 
-/** How far behind the live edge to play, seconds. */
-export function targetLatencyS(partTargetS: number | null): number {
+/** The least distance from the live edge, seconds. */
+export function leastLatencyS(partTargetS: number | null): number {
   return HOLD_BACK_PARTS * (partTargetS ?? USUAL_PART_TARGET_S) + MARGIN_S;
+}
+
+/** How far behind the live edge to play with low latency on, seconds. */
+export function targetLatencyS(partTargetS: number | null, wishS: number | null): number {
+  const least = leastLatencyS(partTargetS);
+  return Math.min(Math.max(FARTHEST_S, least), Math.max(least, wishS ?? least));
 }
 
 /** A restart of the origin takes a second or two: keep asking through it. */
@@ -29,13 +36,27 @@ function patient(firstByteMs: number, loadMs: number): LoadPolicy {
   };
 }
 
-/** hls.js settings for low latency. Playlist requests are held by the edge up to three target durations. */
-export function hlsSettings(partTargetS: number | null): Partial<HlsConfig> {
+export interface HlsWishes {
+  readonly partTargetS: number | null;
+  readonly closeness: Closeness;
+  /** Who asks for what, told to our own server (CTA-5004). */
+  readonly cmcd: CMCDControllerConfig | null;
+}
+
+/**
+ * hls.js settings. Playlist requests are held by the edge up to three target durations. Without low latency
+ * the distance is the playlist's HOLD-BACK, which hls.js takes when it is told none.
+ */
+export function hlsSettings(wishes: HlsWishes): Partial<HlsConfig> {
+  const { closeness, cmcd } = wishes;
+  const target = targetLatencyS(wishes.partTargetS, closeness.targetS);
   return {
-    lowLatencyMode: true,
+    lowLatencyMode: closeness.lowLatency,
     maxLiveSyncPlaybackRate: CATCH_UP_RATE,
-    liveSyncDuration: targetLatencyS(partTargetS),
-    liveMaxLatencyDuration: MAX_LATENCY_S,
+    ...(closeness.lowLatency
+      ? { liveSyncDuration: target, liveMaxLatencyDuration: target + MAX_EXCESS_S }
+      : {}),
+    ...(cmcd === null ? {} : { cmcd }),
     liveSyncOnStallIncrease: 0.3,
     backBufferLength: 90,
     capLevelToPlayerSize: true,

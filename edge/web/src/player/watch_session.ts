@@ -1,41 +1,80 @@
-import { computed, effect, type ReadonlySignal, untracked } from "@preact/signals";
-import { playlistPath } from "../api/client";
+import { computed, effect, type ReadonlySignal, signal, untracked } from "@preact/signals";
+import { exists, playlistPath, soundPath } from "../api/client";
 import { type ChannelNews, followStatus, type StatusFeed } from "../api/status_feed";
 import type { ChannelStatus } from "../api/types";
+import { readPlayer } from "../quality/reading";
+import { Reporter, run } from "../quality/reporter";
+import { newViewId } from "../quality/view_id";
 import { LivePlayer } from "./live_player";
 import { type Picture, pictureOf } from "./picture";
+import type { StartAt } from "./start_at";
 
 /** Ahead of its use: an offline channel's page must not miss it when the server has newer files by then. */
 function fetchEngine(): void {
   import("./hls_engine").catch(() => {});
 }
 
+/** How a page wants its channel played. */
+export interface WatchWish {
+  /** False: nothing is loaded until the viewer says so. */
+  readonly autoplay: boolean;
+  readonly muted: boolean;
+  readonly start: StartAt | null;
+}
+
+export const AT_ONCE: WatchWish = { autoplay: true, muted: false, start: null };
+
 /** One channel being watched: its status decides what the player does. */
 export class WatchSession {
   readonly player: LivePlayer;
   readonly picture: ReadonlySignal<Picture>;
   readonly news: ReadonlySignal<ChannelNews>;
+  /** The viewer has yet to say that it may begin. */
+  readonly held: ReadonlySignal<boolean>;
+  /** Only the sound is played. */
+  readonly soundOnly: ReadonlySignal<boolean>;
+  /** Whether the sound alone is to be had; null until somebody wanted to know. */
+  readonly soundOffered: ReadonlySignal<boolean | null>;
   private readonly feed: StatusFeed;
   private readonly stops: readonly (() => void)[];
+  private readonly holds = signal(false);
+  private readonly sound = signal(false);
+  private readonly offered = signal<boolean | null>(null);
   private streamId: string | null = null;
+  private start: StartAt | null;
 
   constructor(
     private readonly channel: string,
     video: HTMLVideoElement,
+    wish: WatchWish = AT_ONCE,
   ) {
-    this.player = new LivePlayer(video);
+    const session = newViewId();
+    this.player = new LivePlayer(video, { sessionId: session, contentId: channel, useHeaders: true });
+    if (wish.muted) video.muted = true;
+    this.holds.value = !wish.autoplay;
+    this.start = wish.start;
+    this.held = this.holds;
+    this.soundOnly = this.sound;
+    this.soundOffered = this.offered;
     fetchEngine();
     this.feed = followStatus(channel);
     this.news = this.feed.news;
     this.picture = computed(() => this.read());
+    const { journal } = this.player;
+    const reporter = new Reporter({ session, channel, journal, read: () => this.reading() });
     this.stops = [
-      effect(() => this.obey(this.feed.news.value, this.player.moving.value)),
+      run(reporter),
+      effect(() => this.obey(this.feed.news.value, this.player.moving.value, this.holds.value)),
       effect(() => {
         document.documentElement.dataset.state = this.picture.value.state;
       }),
       effect(() => {
         const stuck = this.player.recovering.value || (this.player.shown.value && !this.player.moving.value);
-        if (stuck) untracked(() => this.feed.askNow());
+        untracked(() => this.feed.urgent(stuck));
+      }),
+      whenOnline(() => {
+        this.feed.askNow();
+        this.player.hurry();
       }),
     ];
   }
@@ -45,6 +84,47 @@ export class WatchSession {
     this.feed.close();
     this.player.destroy();
     delete document.documentElement.dataset.state;
+  }
+
+  /** The viewer says that it may begin. */
+  release(): void {
+    this.holds.value = false;
+  }
+
+  /** Asks the server and the source again, now. */
+  tryAgain(): void {
+    this.feed.askNow();
+    this.player.hurry();
+  }
+
+  /** Finds out whether the sound can be had alone. */
+  async askForSound(): Promise<void> {
+    const { streamId } = this;
+    if (streamId === null || this.offered.value !== null) return;
+    const found = await exists(soundPath(this.channel));
+    if (streamId === this.streamId) this.offered.value = found;
+  }
+
+  /** Plays the sound alone, or the picture again, from the same place. */
+  listen(soundOnly: boolean): void {
+    if (soundOnly === this.sound.value) return;
+    this.sound.value = soundOnly;
+    this.reload();
+  }
+
+  /** Plays by WebRTC where that is offered, or by HLS. */
+  useLowestDelay(on: boolean): void {
+    this.player.preferences.setLowestDelay(on);
+    this.reload();
+  }
+
+  private reload(): void {
+    const { status } = this.news.value;
+    if (this.player.playing && status !== null) this.begin(status, this.player.place());
+  }
+
+  private reading() {
+    return readPlayer(this.player, this.news.value, this.streamId, this.sound.value);
   }
 
   private read(): Picture {
@@ -59,23 +139,39 @@ export class WatchSession {
     });
   }
 
-  private obey(news: ChannelNews, moving: boolean): void {
-    const { status } = news;
+  private obey(news: ChannelNews, moving: boolean, held: boolean): void {
     untracked(() => {
-      if (status !== null) this.follow(status, moving);
+      if (news.status !== null) this.follow(news.status, news.unreachable, moving, held);
       else if (news.phase === "unknown") this.player.stop();
     });
   }
 
-  private follow(status: ChannelStatus, moving: boolean): void {
+  private follow(status: ChannelStatus, unreachable: boolean, moving: boolean, held: boolean): void {
     const on = status.state === "live" || status.state === "starting";
-    this.player.expect(on);
+    this.player.expect(on && !unreachable);
     if (status.state === "offline" && !moving) {
       this.player.stop();
-      this.streamId = null;
+      this.sound.value = false;
     }
-    if (!on || (this.player.playing && status.streamId === this.streamId)) return;
+    if (!on || held || (this.player.playing && status.streamId === this.streamId)) return;
+    this.offered.value = null;
     this.streamId = status.streamId;
-    this.player.play({ url: playlistPath(this.channel), partTargetS: status.partTargetS });
+    this.begin(status, this.start);
+    this.start = null;
   }
+
+  private begin(status: ChannelStatus, start: StartAt | null): void {
+    const soundOnly = this.sound.value;
+    const source = {
+      url: soundOnly ? soundPath(this.channel) : playlistPath(this.channel),
+      partTargetS: status.partTargetS,
+      whepUrl: soundOnly ? null : status.whepUrl,
+    };
+    this.player.play(source, start);
+  }
+}
+
+function whenOnline(work: () => void): () => void {
+  window.addEventListener("online", work);
+  return () => window.removeEventListener("online", work);
 }

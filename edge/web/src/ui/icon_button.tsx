@@ -8,6 +8,8 @@ interface IconButtonProps {
   readonly children: ComponentChildren;
   readonly pressed?: boolean;
   readonly expanded?: boolean;
+  /** Kind of what it opens. */
+  readonly popup?: "dialog";
   readonly testid?: string;
   readonly class?: string;
 }
@@ -22,6 +24,7 @@ export function IconButton(props: IconButtonProps) {
       title={props.shortcut === undefined ? props.label : `${props.label} (${props.shortcut})`}
       aria-pressed={props.pressed}
       aria-expanded={props.expanded}
+      aria-haspopup={props.popup}
       data-testid={props.testid}
       onClick={props.onClick}
     >

@@ -38,12 +38,28 @@ export const MutedIcon = () => (
   </Icon>
 );
 
-export const QualityIcon = () => (
+export const SettingsIcon = () => (
   <Icon>
-    <path d="M4 7h9m5 0h2M4 12h3m5 0h8M4 17h10m5 0h1" />
-    <circle cx="15.5" cy="7" r="2.2" />
-    <circle cx="9.5" cy="12" r="2.2" />
-    <circle cx="16.5" cy="17" r="2.2" />
+    <path
+      d="M10.4 3.8h3.2l.5 2.4 1.6.7 2.1-1.3 2.3 2.3-1.3 2.1.7 1.6 2.4.5v3.2l-2.4.5-.7 1.6 1.3 2.1-2.3 2.3-2.1-1.3-1.6.7-.5 2.4h-3.2l-.5-2.4-1.6-.7-2.1 1.3-2.3-2.3 1.3-2.1-.7-1.6-2.4-.5v-3.2l2.4-.5.7-1.6-1.3-2.1 2.3-2.3 2.1 1.3 1.6-.7z"
+      transform="translate(1.2 .5) scale(.9)"
+    />
+    <circle cx="12" cy="12" r="2.9" />
+  </Icon>
+);
+
+export const CaptionsIcon = () => (
+  <Icon>
+    <rect x="3" y="5.5" width="18" height="13" rx="2.2" />
+    <path d="M10.2 10.4a2 2 0 1 0 0 3.2M16.9 10.4a2 2 0 1 0 0 3.2" />
+  </Icon>
+);
+
+export const ListenIcon = () => (
+  <Icon>
+    <path d="M4.5 15v-2.5a7.5 7.5 0 0 1 15 0V15" />
+    <rect class="fill" x="3.6" y="13.4" width="4" height="6.2" rx="1.6" />
+    <rect class="fill" x="16.4" y="13.4" width="4" height="6.2" rx="1.6" />
   </Icon>
 );
 

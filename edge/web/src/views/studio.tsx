@@ -1,3 +1,5 @@
+import "../styles/studio.css";
+import "../styles/health.css";
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { type ChannelNews, followStatus } from "../api/status_feed";

@@ -2,33 +2,12 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { ChatRoom } from "../chat/room";
 import { readSetting, writeSetting } from "../lib/storage";
-import { WatchSession } from "../player/watch_session";
+import { readStart } from "../player/start_at";
+import { AT_ONCE, WatchSession } from "../player/watch_session";
 import { Chat } from "./chat/chat";
+import { expose } from "./expose";
 import { Info } from "./watch/info";
 import { Player } from "./watch/player";
-
-declare global {
-  interface Window {
-    /** What tests and curious people may read. */
-    nearcast?: object;
-  }
-}
-
-function expose(session: WatchSession, room: ChatRoom): void {
-  const { player } = session;
-  window.nearcast = {
-    player: {
-      latency: () => player.latency.value,
-      stalls: () => player.stalls.value,
-      level: () => player.level.value,
-      video: player.video,
-      get hls() {
-        return player.hls;
-      },
-    },
-    chat: { state: () => room.connection.value.name },
-  };
-}
 
 export function Watch(props: { readonly channel: string }) {
   const { channel } = props;
@@ -39,13 +18,14 @@ export function Watch(props: { readonly channel: string }) {
 
   useEffect(() => {
     if (video.current === null) return;
-    const opened = new WatchSession(channel, video.current);
+    const start = readStart(new URLSearchParams(window.location.search).get("start"));
+    const opened = new WatchSession(channel, video.current, { ...AT_ONCE, start });
     session.value = opened;
-    expose(opened, room);
+    const hide = expose(opened, room);
     return () => {
       opened.close();
       room.close();
-      delete window.nearcast;
+      hide();
     };
   }, [channel, room, session]);
 

@@ -1,74 +1,106 @@
-import { formatLatency } from "../../lib/format";
-import { OFFER_LIVE_S } from "../../player/latency";
+import { formatDuration, formatExactClock, formatLatency } from "../../lib/format";
+import type { Captions } from "../../player/captions";
 import type { LivePlayer } from "../../player/live_player";
-import { levelLabel, qualityChoices } from "../../player/quality";
+import { levelLabel } from "../../player/quality";
 import type { Command } from "../../player/shortcuts";
+import type { WatchSession } from "../../player/watch_session";
 import { IconButton } from "../../ui/icon_button";
 import {
+  CaptionsIcon,
   FullIcon,
-  HelpIcon,
   MutedIcon,
   PauseIcon,
   PipIcon,
   PlayIcon,
+  SettingsIcon,
   SoundIcon,
-  StatsIcon,
   TheatreIcon,
 } from "../../ui/icons";
 import { hasPip } from "./screen";
+import { SeekBar } from "./seek_bar";
 
 interface ControlsProps {
-  readonly player: LivePlayer;
-  readonly theatre: boolean;
-  readonly statsShown: boolean;
+  readonly channel: string;
+  readonly session: WatchSession;
+  readonly captions: Captions;
+  /** Null where there is no theatre to go to. */
+  readonly theatre: boolean | null;
+  readonly settingsShown: boolean;
+  readonly onSettings: () => void;
   readonly act: (command: Command) => void;
 }
 
 export function Controls(props: ControlsProps) {
-  const { player, act } = props;
+  const { act } = props;
+  const { player } = props.session;
   const paused = player.paused.value;
   return (
     <section class="controls" aria-label="Player controls">
-      <SeekBar player={player} />
+      <SeekBar player={player} channel={props.channel} />
       <div class="control-row">
         <IconButton label={paused ? "Play" : "Pause"} shortcut="k" onClick={() => act("toggle_play")}>
           {paused ? <PlayIcon /> : <PauseIcon />}
         </IconButton>
         <Volume player={player} act={act} />
-        <Latency player={player} />
+        <Live player={player} />
         <span class="control-gap" />
-        <Quality player={player} />
-        <IconButton
-          label="Stats"
-          shortcut="s"
-          pressed={props.statsShown}
-          class="wide-only"
-          onClick={() => act("stats")}
-        >
-          <StatsIcon />
-        </IconButton>
-        <IconButton label="Keyboard shortcuts" shortcut="?" class="wide-only" onClick={() => act("help")}>
-          <HelpIcon />
-        </IconButton>
-        {hasPip() && (
+        {props.captions.offered.value && (
+          <IconButton
+            label="Captions"
+            shortcut="c"
+            pressed={player.preferences.captions.value}
+            onClick={() => act("captions")}
+          >
+            <CaptionsIcon />
+          </IconButton>
+        )}
+        <Settings {...props} />
+        {hasPip() && !props.session.soundOnly.value && (
           <IconButton label="Picture in picture" shortcut="i" class="wide-only" onClick={() => act("pip")}>
             <PipIcon />
           </IconButton>
         )}
-        <IconButton
-          label="Theatre"
-          shortcut="t"
-          pressed={props.theatre}
-          class="desk-only"
-          onClick={() => act("theatre")}
-        >
-          <TheatreIcon />
-        </IconButton>
+        {props.theatre !== null && (
+          <IconButton
+            label="Theatre"
+            shortcut="t"
+            pressed={props.theatre}
+            class="desk-only"
+            onClick={() => act("theatre")}
+          >
+            <TheatreIcon />
+          </IconButton>
+        )}
         <IconButton label="Full screen" shortcut="f" onClick={() => act("full_screen")}>
           <FullIcon />
         </IconButton>
       </div>
     </section>
+  );
+}
+
+/** Opens the settings; says the quality that is shown, for it is what people look for there. */
+function Settings(props: ControlsProps) {
+  const { player } = props.session;
+  const playing = player.levels.value[player.level.value];
+  const label = playing === undefined || props.session.soundOnly.value ? "" : levelLabel(playing);
+  return (
+    <span class="settings-place" data-settings>
+      <IconButton
+        label={label === "" ? "Settings" : `Settings, quality ${label}`}
+        popup="dialog"
+        expanded={props.settingsShown}
+        testid="settings-button"
+        onClick={props.onSettings}
+      >
+        <SettingsIcon />
+      </IconButton>
+      {label !== "" && (
+        <span class="settings-quality number" aria-hidden="true">
+          {label}
+        </span>
+      )}
+    </span>
   );
 }
 
@@ -95,71 +127,40 @@ function Volume(props: { readonly player: LivePlayer; readonly act: (command: Co
   );
 }
 
-function Latency(props: { readonly player: LivePlayer }) {
+/** Whether this is live, the way there, and how far behind it is at what time of day. */
+function Live(props: { readonly player: LivePlayer }) {
   const { player } = props;
   const latency = player.latency.value;
-  const late = latency !== null && (latency > OFFER_LIVE_S || player.behind.value);
+  const late = player.late.value;
   return (
-    <span class="latency-group">
-      <span class="latency number" data-testid="latency" data-late={late}>
-        {latency === null ? "" : formatLatency(latency)}
+    <span class="latency-group" data-late={late}>
+      <button
+        type="button"
+        class="live-button"
+        data-testid="go-live"
+        data-late={late}
+        aria-label={late ? "Go live" : "Live"}
+        title={late ? "Go live" : "You are watching live"}
+        onClick={() => player.goLive()}
+      >
+        Live
+      </button>
+      <span
+        class="latency number"
+        data-testid="latency"
+        title={latency === null ? "" : formatLatency(latency)}
+      >
+        {latency === null ? "" : where(player, latency, late)}
       </span>
-      {late && (
-        <button type="button" class="button go-live" data-testid="go-live" onClick={() => player.goLive()}>
-          Go live
-        </button>
-      )}
     </span>
   );
 }
 
-/** The browser's own menu: it works with every keyboard, screen reader and finger. */
-function Quality(props: { readonly player: LivePlayer }) {
-  const { player } = props;
-  const levels = player.levels.value;
-  if (levels.length === 0) return null;
-  const chosen = player.chosenLevel.value;
-  const playing = levels[player.level.value];
-  const shown = playing === undefined ? "Auto" : levelLabel(playing);
-  return (
-    <label class="quality" title="Quality">
-      <span class="visually-hidden">Quality</span>
-      <span class="quality-shown" aria-hidden="true">
-        {chosen < 0 ? <small>Auto</small> : null} {shown}
-      </span>
-      <select
-        data-testid="quality-menu"
-        value={String(chosen)}
-        onChange={(event) => player.chooseLevel(Number(event.currentTarget.value))}
-      >
-        {qualityChoices(levels, player.level.value).map((choice) => (
-          <option key={choice.index} value={String(choice.index)}>
-            {choice.detail === "" ? choice.label : `${choice.label} (${choice.detail})`}
-          </option>
-        ))}
-      </select>
-    </label>
-  );
-}
-
-/** The part of the broadcast that can still be seen; the end is live. */
-function SeekBar(props: { readonly player: LivePlayer }) {
-  const { player } = props;
-  const range = player.window.value;
-  if (range === null || range.end - range.start < 8) return <span class="seek-room" />;
-  const share = (range.position - range.start) / (range.end - range.start);
-  return (
-    <input
-      type="range"
-      class="slider seek"
-      aria-label="Position"
-      aria-valuetext={formatLatency(player.latency.value ?? 0)}
-      min={range.start}
-      max={range.end}
-      step="any"
-      value={range.position}
-      style={{ "--fill": `${Math.min(100, share * 100)}%` }}
-      onChange={(event) => player.seekTo(Number(event.currentTarget.value))}
-    />
-  );
+function where(player: LivePlayer, latency: number, late: boolean): string {
+  if (!late) return `${latency.toFixed(1)} s`;
+  // read for its change: the clock goes with the position
+  const position = player.window.value?.position ?? player.video.currentTime;
+  const clock = player.clockAt(position);
+  const behind = `\u2212${formatDuration(latency)}`;
+  return clock === null ? behind : `${behind} · ${formatExactClock(clock)}`;
 }

@@ -1,10 +1,9 @@
-import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { formatViewers } from "../../lib/format";
+import { formatClock, formatViewers } from "../../lib/format";
 import type { WatchSession } from "../../player/watch_session";
-import { ShareIcon } from "../../ui/icons";
 import { LiveBadge } from "../../ui/live_badge";
 import { Uptime } from "../../ui/uptime";
+import { Share } from "./share";
 
 /** Below the picture: what is on, since when, and for how many. */
 export function Info(props: { readonly channel: string; readonly session: WatchSession | null }) {
@@ -12,6 +11,9 @@ export function Info(props: { readonly channel: string; readonly session: WatchS
   const status = session?.news.value.status ?? null;
   const on = status !== null && status.state !== "offline";
   const title = status?.title ?? "";
+  const news = session?.news.value ?? null;
+  const unknown = news?.phase === "unknown";
+  const stale = news?.unreachable === true && status !== null ? news.heardAt : null;
 
   useEffect(() => {
     const shown = title === "" ? channel : `${title} · ${channel}`;
@@ -27,34 +29,11 @@ export function Info(props: { readonly channel: string; readonly session: WatchS
           {status !== null && <LiveBadge state={status.state} />}
           {on && <span class="number">{formatViewers(status.viewers)}</span>}
           {on && status.startedAt !== null && <Uptime since={status.startedAt} />}
+          {status === null && !unknown && <span class="bone skeleton" aria-hidden="true" />}
+          {stale !== null && <span>{`as of ${formatClock(stale)}; the server does not answer`}</span>}
         </p>
       </div>
-      <Share title={title || channel} />
+      <Share channel={channel} title={title || channel} session={session} />
     </section>
-  );
-}
-
-function Share(props: { readonly title: string }) {
-  const done = useSignal(false);
-
-  async function share() {
-    const { href } = window.location;
-    try {
-      if (navigator.share !== undefined) return await navigator.share({ title: props.title, url: href });
-      await navigator.clipboard.writeText(href);
-    } catch {
-      return;
-    }
-    done.value = true;
-    setTimeout(() => {
-      done.value = false;
-    }, 2000);
-  }
-
-  return (
-    <button type="button" class="button quiet" onClick={share}>
-      <ShareIcon />
-      <span aria-live="polite">{done.value ? "Link copied" : "Share"}</span>
-    </button>
   );
 }

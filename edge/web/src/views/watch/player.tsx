@@ -1,16 +1,21 @@
 import { useSignal } from "@preact/signals";
-import type { RefObject } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import type { ComponentChildren, RefObject } from "preact";
+import { useCallback, useEffect, useMemo, useRef } from "preact/hooks";
 import { thumbnailOf } from "../../lib/thumbnail";
+import { Captions } from "../../player/captions";
 import type { LivePlayer } from "../../player/live_player";
-import { type Command, commandOf } from "../../player/shortcuts";
+import { describeMedia, handOver } from "../../player/media_session";
+import type { PictureState } from "../../player/picture";
+import { type Command, commandOf, focusOf } from "../../player/shortcuts";
 import type { WatchSession } from "../../player/watch_session";
 import { ChannelArt } from "../../ui/channel_art";
-import { MutedIcon, PlayIcon } from "../../ui/icons";
 import { LivePicture } from "../../ui/live_picture";
 import { Controls } from "./controls";
 import { KeyHelp } from "./key_help";
+import { Listening } from "./listening";
+import { Overlay, Sounding } from "./overlay";
 import { toggleFull, togglePip } from "./screen";
+import { SettingsMenu } from "./settings_menu";
 import { Stats } from "./stats";
 import { useChrome } from "./use_chrome";
 
@@ -18,61 +23,87 @@ interface PlayerProps {
   readonly channel: string;
   readonly video: RefObject<HTMLVideoElement | null>;
   readonly session: WatchSession | null;
-  readonly theatre: boolean;
+  /** Null where there is no theatre to go to. */
+  readonly theatre: boolean | null;
   readonly onTheatre: () => void;
+  /** On another site: links leave the frame. */
+  readonly framed?: boolean;
+  /** Above the picture, seen with the controls. */
+  readonly head?: ComponentChildren;
 }
 
 /** The picture with everything on top of it. */
 export function Player(props: PlayerProps) {
-  const { session, video } = props;
+  const { session, video, channel, framed = false } = props;
   const frame = useRef<HTMLDivElement>(null);
   const stats = useSignal(false);
   const help = useSignal(false);
+  const settings = useSignal(false);
   const player = session?.player ?? null;
-  const chrome = useChrome(frame, player);
+  const captions = useCaptions(player);
+  const chrome = useChrome(frame, player, settings.value);
+  const closeSettings = useCallback(() => {
+    settings.value = false;
+  }, [settings]);
+  useMedia(channel, session);
 
   function act(command: Command) {
     if (command === "stats") stats.value = !stats.value;
     else if (command === "help") help.value = !help.value;
     else if (command === "theatre") props.onTheatre();
+    else if (command === "captions") captions?.toggle();
     else if (command === "full_screen") toggleFull(frame.current, video.current);
     else if (player !== null) drive(player, command);
   }
 
-  useEffect(() => {
-    function pressed(event: KeyboardEvent) {
-      const focus = document.activeElement?.tagName.toLowerCase() ?? "";
-      const command = commandOf({ ...pick(event), focus });
-      if (command === null) return;
-      event.preventDefault();
-      chrome.wake();
-      act(command);
-    }
-    document.addEventListener("keydown", pressed);
-    return () => document.removeEventListener("keydown", pressed);
+  useKeys((command) => {
+    chrome.wake();
+    act(command);
   });
 
-  const picture = session?.picture.value ?? null;
+  const state = session?.picture.value.state ?? null;
   const shown = player?.shown.value ?? false;
+  const listening = (session?.soundOnly.value ?? false) && shown;
   return (
     <div class="player" ref={frame} data-chrome={chrome.visible ? "shown" : "hidden"}>
-      {/* biome-ignore lint/a11y/useMediaCaption: broadcasts carry no caption track */}
+      {/* biome-ignore lint/a11y/useMediaCaption: captions come with the broadcast, where it has any */}
       <video
         ref={video}
         playsInline
         data-testid="video"
-        aria-label={`Live picture of ${props.channel}`}
-        onClick={() => player?.togglePlay()}
+        aria-label={`Live picture of ${channel}`}
+        onClick={(event) => {
+          if (isTouch(event)) chrome.toggle();
+          else player?.togglePlay();
+        }}
         onDblClick={() => act("full_screen")}
       />
-      {!shown && <ChannelArt channel={props.channel} />}
-      {!shown && isComing(picture) && (
-        <LivePicture thumbnail={thumbnailOf(props.channel)} alt="" sizes="100vw" largest={1280} />
+      {!shown && <Poster channel={channel} state={state} />}
+      {listening && session !== null && (
+        <Listening
+          channel={channel}
+          title={session.news.value.status?.title ?? ""}
+          onEnd={() => session.listen(false)}
+        />
       )}
-      <Overlay player={player} picture={picture} />
-      {player !== null && <Sounding player={player} />}
-      {player !== null && shown && (
-        <Controls player={player} theatre={props.theatre} statsShown={stats.value} act={act} />
+      <Overlay session={session} framed={framed} />
+      {props.head !== undefined && <div class="player-head">{props.head}</div>}
+      {session !== null && <Sounding session={session} />}
+      {session !== null && captions !== null && shown && (
+        <Controls
+          channel={channel}
+          session={session}
+          captions={captions}
+          theatre={props.theatre}
+          settingsShown={settings.value}
+          onSettings={() => {
+            settings.value = !settings.value;
+          }}
+          act={act}
+        />
+      )}
+      {settings.value && session !== null && (
+        <SettingsMenu session={session} act={act} onClose={closeSettings} />
       )}
       {stats.value && player !== null && <Stats player={player} onClose={() => act("stats")} />}
       {help.value && <KeyHelp onClose={() => act("help")} />}
@@ -80,14 +111,54 @@ export function Player(props: PlayerProps) {
   );
 }
 
-/** Whether a picture may be there to stand in for the first frame. */
-function isComing(picture: OverlayProps["picture"]): boolean {
-  return picture?.state !== "offline" && picture?.state !== "failed";
+/** Stands in for the first frame: the channel's art, and its newest picture where there may be one. */
+function Poster(props: { readonly channel: string; readonly state: PictureState | null }) {
+  const coming = props.state !== "offline" && props.state !== "failed";
+  return (
+    <>
+      <ChannelArt channel={props.channel} />
+      {coming && <LivePicture thumbnail={thumbnailOf(props.channel)} alt="" sizes="100vw" largest={1280} />}
+    </>
+  );
 }
 
-function pick(event: KeyboardEvent) {
-  const { key, ctrlKey, metaKey, altKey } = event;
-  return { key, ctrlKey, metaKey, altKey };
+function isTouch(event: object): boolean {
+  return "pointerType" in event && event.pointerType === "touch";
+}
+
+function useCaptions(player: LivePlayer | null): Captions | null {
+  const made = useMemo(() => {
+    if (player === null) return null;
+    const leave = new AbortController();
+    return { captions: new Captions(player.video, player.preferences, leave.signal), leave };
+  }, [player]);
+  useEffect(() => () => made?.leave.abort(), [made]);
+  return made?.captions ?? null;
+}
+
+/** The system's own controls know what plays, and drive it. */
+function useMedia(channel: string, session: WatchSession | null): void {
+  const shown = session?.player.shown.value ?? false;
+  const title = session?.news.value.status?.title ?? "";
+  useEffect(() => {
+    if (shown) describeMedia(channel, title, Date.now());
+  }, [channel, title, shown]);
+  useEffect(() => (session === null ? undefined : handOver(session.player)), [session]);
+}
+
+function useKeys(obey: (command: Command) => void): void {
+  useEffect(() => {
+    function pressed(event: KeyboardEvent) {
+      const { key, ctrlKey, metaKey, altKey } = event;
+      const focus = focusOf(document.activeElement);
+      const command = event.defaultPrevented ? null : commandOf({ key, ctrlKey, metaKey, altKey, focus });
+      if (command === null) return;
+      event.preventDefault();
+      obey(command);
+    }
+    document.addEventListener("keydown", pressed);
+    return () => document.removeEventListener("keydown", pressed);
+  });
 }
 
 function drive(player: LivePlayer, command: Command): void {
@@ -100,55 +171,4 @@ function drive(player: LivePlayer, command: Command): void {
   else if (command === "quieter") player.sound.setVolume(player.sound.volume.value - 0.05);
   else if (command === "mute") player.sound.toggleMute();
   else if (command === "pip") void togglePip(player.video);
-}
-
-type OverlayProps = {
-  readonly player: LivePlayer | null;
-  readonly picture: WatchSession["picture"]["value"] | null;
-};
-
-/** What the picture is doing, in words, or a quiet spinner where words would only flicker. */
-function Overlay(props: OverlayProps) {
-  const { picture } = props;
-  const state = picture?.state ?? "starting";
-  const busy = state === "starting" || state === "buffering" || state === "reconnecting";
-  const blocked = props.player?.sound.blocked.value ?? false;
-  if (blocked && busy) return null;
-  const caption = picture?.caption ?? null;
-  return (
-    <div class="overlay" data-state={state} role="status">
-      {busy && <span class="spinner" />}
-      {caption !== null && (
-        <div class="caption" data-testid="state-caption">
-          <p class="caption-title">{caption.title}</p>
-          <p>{caption.detail}</p>
-          {state === "failed" && (
-            <a class="button" href="/">
-              See what is live
-            </a>
-          )}
-        </div>
-      )}
-      {caption === null && busy && <span class="visually-hidden">Loading the picture</span>}
-    </div>
-  );
-}
-
-/** Ways out for browsers that refuse sound, or to start at all. */
-function Sounding(props: { readonly player: LivePlayer }) {
-  const { player } = props;
-  if (player.sound.blocked.value) {
-    return (
-      <button type="button" class="big-play" aria-label="Play" onClick={() => player.resume()}>
-        <PlayIcon />
-      </button>
-    );
-  }
-  if (!player.sound.refused.value || !player.shown.value) return null;
-  return (
-    <button type="button" class="unmute" onClick={() => player.sound.toggleMute()}>
-      <MutedIcon />
-      Turn the sound on
-    </button>
-  );
 }

@@ -55,6 +55,8 @@ function rowsOf(player: LivePlayer): readonly Row[] {
   const stats = player.stats();
   const frames = video.getVideoPlaybackQuality();
   const level = player.levels.value[player.level.value];
+  const figures = player.journal.figures(Date.now());
+  const clock = player.clockAt(video.currentTime);
   return [
     ["Latency", seconds(player.latency.value)],
     ["Buffer", seconds(player.bufferAhead())],
@@ -62,7 +64,10 @@ function rowsOf(player: LivePlayer): readonly Row[] {
     ["Level", level === undefined ? "unknown" : `${levelLabel(level)}, ${formatBitrate(level.bitrate)}`],
     ["Bandwidth", stats?.bandwidth == null ? "unknown" : formatBitrate(stats.bandwidth)],
     ["Dropped frames", `${frames.droppedVideoFrames} of ${frames.totalVideoFrames}`],
-    ["Stalls", String(player.stalls.value)],
+    ["Stalls", `${figures.stalls}, ${(figures.stallMs / 1000).toFixed(1)} s`],
+    ["First frame after", figures.startupMs === null ? "unknown" : seconds(figures.startupMs / 1000)],
+    ["Quality changes", String(figures.switches)],
+    ["Picture of", clock === null ? "unknown" : new Date(clock).toISOString()],
     ["Playback rate", `${video.playbackRate.toFixed(2)}`],
     ["Part target", seconds(stats?.partTargetS)],
     ["Target duration", seconds(stats?.targetDurationS)],

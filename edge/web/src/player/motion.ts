@@ -1,0 +1,58 @@
+import { signal } from "@preact/signals";
+import type { Journal } from "./journal";
+
+/** A picture that has not moved for this long stands still, milliseconds. */
+const STILL_MS = 600;
+
+/** Whether a video element's picture moves, in signals and in the journal. */
+export class Motion {
+  /** Frames are coming, or the viewer has paused a picture that would move. */
+  readonly moving = signal(false);
+  /** A frame of this broadcast has been shown. */
+  readonly shown = signal(false);
+  private position = 0;
+  private movedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(
+    private readonly video: HTMLVideoElement,
+    private readonly journal: Journal,
+    private readonly moved: (nowMs: number) => void,
+    leave: AbortSignal,
+  ) {
+    const options = { signal: leave };
+    video.addEventListener("playing", () => this.look(), options);
+    video.addEventListener("timeupdate", () => this.look(), options);
+    video.addEventListener("waiting", () => this.waiting(), options);
+    video.addEventListener("pause", () => journal.stallEnded(Date.now()), options);
+  }
+
+  /** Nothing of the next broadcast has been seen. */
+  reset(): void {
+    this.shown.value = false;
+    this.moving.value = false;
+  }
+
+  advancing(nowMs: number): boolean {
+    return nowMs - this.movedAt < STILL_MS;
+  }
+
+  tick(nowMs: number): void {
+    const resting = this.video.paused && this.shown.value;
+    this.moving.value = this.shown.value && (resting || this.advancing(nowMs));
+  }
+
+  private look(): void {
+    if (this.video.currentTime === this.position) return;
+    this.position = this.video.currentTime;
+    if (this.video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA || this.video.seeking) return;
+    this.movedAt = Date.now();
+    this.journal.showed(this.movedAt);
+    this.shown.value = true;
+    this.moving.value = true;
+    this.moved(this.movedAt);
+  }
+
+  private waiting(): void {
+    if (this.shown.value && !this.video.seeking && !this.video.paused) this.journal.stallBegan(Date.now());
+  }
+}
