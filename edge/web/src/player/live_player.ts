@@ -1,4 +1,4 @@
-import { effect, signal, untracked } from "@preact/signals";
+import { batch, effect, signal, untracked } from "@preact/signals";
 import type { CMCDControllerConfig } from "hls.js";
 import { canUseWhep, chooseEngine } from "./choose_engine";
 import type { Engine, EngineStats } from "./engine";
@@ -104,13 +104,16 @@ export class LivePlayer {
 
   /** Loads a source, in place of what plays now. `start`: where to begin, live without it. */
   play(source: Source, start: StartAt | null = null): void {
-    this.stop();
-    this.source = source;
-    this.start = start;
-    this.expected = true;
-    this.whepRefused = false;
-    this.journal.asked(Date.now());
-    void this.load();
+    // one step for whoever watches: in between it would look as if nothing were to play
+    batch(() => {
+      this.stop();
+      this.source = source;
+      this.start = start;
+      this.expected = true;
+      this.whepRefused = false;
+      this.journal.asked(Date.now());
+      void this.load();
+    });
   }
 
   /** Where the viewer is, when that is behind by choice: to go on there with another source. */

@@ -37,11 +37,11 @@ const KEYS: Readonly<Record<string, Command>> = {
 /** For the help overlay, in its order. */
 export const KEY_HELP: readonly (readonly [keys: string, does: string])[] = [
   ["Space, k", "Play or pause"],
-  ["j, l", "Back or forward 10 s; forward to the end is live"],
+  ["j, l", "Back or forward 10 s"],
   ["Left, Right", "Back or forward 5 s"],
   ["Up, Down", "Louder or quieter"],
   ["m", "Sound on or off"],
-  ["c", "Captions, where there are any"],
+  ["c", "Captions"],
   ["f", "Full screen"],
   ["t", "Theatre"],
   ["i", "Picture in picture"],

@@ -85,21 +85,18 @@ function Settings(props: ControlsProps) {
   const playing = player.levels.value[player.level.value];
   const label = playing === undefined || props.session.soundOnly.value ? "" : levelLabel(playing);
   return (
-    <span class="settings-place" data-settings>
+    <span data-settings>
       <IconButton
         label={label === "" ? "Settings" : `Settings, quality ${label}`}
         popup="dialog"
         expanded={props.settingsShown}
         testid="settings-button"
+        class="settings-button"
         onClick={props.onSettings}
       >
         <SettingsIcon />
+        {label !== "" && <span class="settings-quality number">{label}</span>}
       </IconButton>
-      {label !== "" && (
-        <span class="settings-quality number" aria-hidden="true">
-          {label}
-        </span>
-      )}
     </span>
   );
 }

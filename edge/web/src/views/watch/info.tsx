@@ -30,10 +30,10 @@ export function Info(props: { readonly channel: string; readonly session: WatchS
           {on && <span class="number">{formatViewers(status.viewers)}</span>}
           {on && status.startedAt !== null && <Uptime since={status.startedAt} />}
           {status === null && !unknown && <span class="bone skeleton" aria-hidden="true" />}
-          {stale !== null && <span>{`as of ${formatClock(stale)}; the server does not answer`}</span>}
+          {stale !== null && <span>{`not updated since ${formatClock(stale)}`}</span>}
         </p>
       </div>
-      <Share channel={channel} title={title || channel} session={session} />
+      {!unknown && <Share channel={channel} title={title || channel} session={session} />}
     </section>
   );
 }

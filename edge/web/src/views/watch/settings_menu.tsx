@@ -36,8 +36,15 @@ export function SettingsMenu(props: SettingsProps) {
       const target = event.target instanceof Element ? event.target : null;
       if (target?.closest("[data-settings]") === null) onClose();
     }
+    function typed(event: KeyboardEvent) {
+      if (event.key === "Escape") onClose();
+    }
     document.addEventListener("pointerdown", pressed);
-    return () => document.removeEventListener("pointerdown", pressed);
+    document.addEventListener("keydown", typed);
+    return () => {
+      document.removeEventListener("pointerdown", pressed);
+      document.removeEventListener("keydown", typed);
+    };
   }, [onClose]);
 
   return (
@@ -48,11 +55,6 @@ export function SettingsMenu(props: SettingsProps) {
       aria-label="Settings"
       data-settings
       data-testid="settings"
-      onKeyDown={(event) => {
-        if (event.key !== "Escape") return;
-        event.stopPropagation();
-        onClose();
-      }}
       onFocusOut={(event) => {
         const next = event.relatedTarget;
         if (next instanceof Element && next.closest("[data-settings]") === null) onClose();
