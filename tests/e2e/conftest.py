@@ -1,12 +1,14 @@
 """Nodes for end-to-end tests. The logs of every running node are part of a failed test's report."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.async_api import Browser, async_playwright
 
 from tests.e2e.e2e_node import Node
+from tests.e2e.e2e_pages import ARGUMENTS, CHROMIUM
 from tests.media_tools.clips import ClipMaker
 
 _RUNNING: list[Node] = []
@@ -72,3 +74,12 @@ def fresh_node() -> Iterator[Callable[..., Node]]:
 def clips(tmp_path_factory: pytest.TempPathFactory) -> ClipMaker:
     """Clips, made once for the session."""
     return ClipMaker(Path(tmp_path_factory.mktemp("clips")))
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """Headless Chromium."""
+    async with async_playwright() as playwright:
+        launched = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield launched
+        await launched.close()

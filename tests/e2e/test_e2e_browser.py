@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
-from tests.e2e.e2e_node import ROOT, Channel, Node
+from tests.e2e.e2e_node import Channel, Node
+from tests.e2e.e2e_pages import AT_THE_EDGE, BUILT, CHROMIUM, PLAYS, until_live, watch
 from tests.e2e.test_e2e_standby import standby_url
 from tests.media_tools.clips import ClipMaker
 from tests.media_tools.publisher import Publisher
@@ -17,78 +17,10 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.browser,
     pytest.mark.skipif(
-        not (ROOT / "edge/web/dist/index.html").exists() or not Path("/usr/bin/chromium").exists(),
+        not BUILT.exists() or not Path(CHROMIUM).exists(),
         reason="needs the built pages and Chromium",
     ),
 ]
-
-_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-dev-shm-usage",
-    "--autoplay-policy=no-user-gesture-required",
-    "--mute-audio",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-quic",
-    "--no-first-run",
-]
-_PLAYS = """() => {
-  const video = window.nearcast?.player?.video;
-  return video !== undefined && !video.paused && video.currentTime > 0.5;
-}"""
-_AT_THE_EDGE = """() => {
-  const player = window.nearcast?.player;
-  const latency = player?.latency();
-  return latency !== undefined && latency !== null && latency < 3 && !player.video.paused
-    && player.video.readyState >= 3;
-}"""
-PLAY_S = 10.0
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """Headless Chromium."""
-    async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=_ARGUMENTS)
-        yield launched
-        await launched.close()
-
-
-class Watcher:
-    """A page of a channel and what went wrong on it."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.errors: list[str] = []
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-
-    async def number(self, what: str) -> float:
-        """A figure of the player."""
-        return float(await self.page.evaluate(f"() => window.nearcast.player.{what}() ?? -1"))
-
-    async def time(self) -> float:
-        """Position of the picture in seconds."""
-        return float(await self.page.evaluate("() => window.nearcast.player.video.currentTime"))
-
-    async def plays(self) -> float:
-        """Waits until the picture moves; seconds that took."""
-        began = time.monotonic()
-        await self.page.wait_for_function(_PLAYS, timeout=PLAY_S * 1000)
-        return time.monotonic() - began
-
-
-async def watch(browser: Browser, node: Node, channel: Channel) -> Watcher:
-    """Opens the watch page."""
-    watcher = Watcher(await browser.new_page(viewport={"width": 1024, "height": 640}))
-    await watcher.page.goto(f"{node.web}/{channel.name}", wait_until="domcontentloaded")
-    return watcher
-
-
-async def until_live(node: Node, channel: Channel) -> None:
-    async with asyncio.timeout(15):
-        while (await asyncio.to_thread(node.broadcast, channel) or {}).get("state") != "live":
-            await asyncio.sleep(0.2)
 
 
 async def test_plays_close_to_live_without_a_stall(node: Node, clips: ClipMaker, browser: Browser) -> None:
@@ -167,7 +99,7 @@ async def test_publisher_returns_while_watching(node: Node, clips: ClipMaker, br
             await asyncio.sleep(0.05)
         live = time.monotonic()
         async with asyncio.timeout(15):
-            while not await watcher.page.evaluate(_AT_THE_EDGE):
+            while not await watcher.page.evaluate(AT_THE_EDGE):
                 await asyncio.sleep(0.05)
         back = time.monotonic() - live
         print(
@@ -183,7 +115,7 @@ async def test_page_of_an_offline_channel_begins_to_play(node: Node, clips: Clip
     watcher = await watch(browser, node, channel)
     await asyncio.sleep(1)
     with Publisher(clips.clip(20), channel.publish_url) as publisher:
-        await watcher.page.wait_for_function(_PLAYS, timeout=15_000)
+        await watcher.page.wait_for_function(PLAYS, timeout=15_000)
         print(f"plays {time.monotonic() - publisher.started:.1f} s after ffmpeg started")
     assert not watcher.errors
 

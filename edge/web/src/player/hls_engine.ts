@@ -63,7 +63,7 @@ export class HlsEngine implements Engine {
 
   measured(): Measured {
     return {
-      measured: this.hls.latency > 0 ? this.hls.latency : null,
+      measured: this.latency(),
       syncPosition: this.hls.liveSyncPosition,
       target: this.hls.targetLatency ?? this.target() ?? 0,
       windowStart: this.hls.latestLevelDetails?.fragmentStart ?? null,
@@ -112,6 +112,13 @@ export class HlsEngine implements Engine {
       playlist: playlistKind(details?.canBlockReload ?? false, parts),
       codecs: [level?.videoCodec, level?.audioCodec].filter(Boolean).join(", "),
     };
+  }
+
+  /** As hls.js counts it, but of this moment: its own figure is from before a seek until the next time update. */
+  private latency(): number | null {
+    const details = this.hls.latestLevelDetails;
+    const { media } = this.hls;
+    return details === null || media === null ? null : details.edge + details.age - media.currentTime;
   }
 
   /** Seconds behind live by the viewer's wish; null while the playlist's HOLD-BACK is not known. */

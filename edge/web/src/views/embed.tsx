@@ -43,10 +43,12 @@ export function Embed(props: { readonly channel: string }) {
         onTheatre={() => {}}
         framed
         head={
-          <a class="embed-title" href={`/${channel}`} target="_blank" rel="noreferrer">
-            <Mark />
-            <span dir="auto">{title}</span>
-          </a>
+          <h1 class="embed-title">
+            <a href={`/${channel}`} target="_blank" rel="noreferrer">
+              <Mark />
+              <span dir="auto">{title}</span>
+            </a>
+          </h1>
         }
       />
       {room !== null && <Chat room={room} />}

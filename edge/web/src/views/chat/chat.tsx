@@ -42,7 +42,7 @@ function Connection(props: { readonly room: ChatRoom }) {
 
 function Lines(props: { readonly room: ChatRoom }) {
   const { room } = props;
-  const list = useRef<HTMLUListElement>(null);
+  const list = useRef<HTMLDivElement>(null);
   const lines = room.lines.value;
   const outbox = room.outbox.value;
   const unseen = room.unseen.value;
@@ -84,7 +84,7 @@ function Lines(props: { readonly room: ChatRoom }) {
   const quiet = lines.length === 0 && outbox.length === 0;
   return (
     <div class="chat-body">
-      <ul
+      <div
         class="chat-list"
         ref={list}
         onScroll={scrolled}
@@ -95,11 +95,13 @@ function Lines(props: { readonly room: ChatRoom }) {
         // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region has to be reachable by keyboard
         tabIndex={0}
       >
-        {lines.map(lineNode)}
-        {outbox.map((pending) => (
-          <PendingLine key={pending.nonce} pending={pending} room={room} />
-        ))}
-      </ul>
+        <ul>
+          {lines.map(lineNode)}
+          {outbox.map((pending) => (
+            <PendingLine key={pending.nonce} pending={pending} room={room} />
+          ))}
+        </ul>
+      </div>
       {quiet && <Quiet room={room} />}
       {unseen > 0 && (
         <button type="button" class="button chat-unseen" onClick={toEnd}>

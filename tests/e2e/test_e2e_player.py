@@ -1,0 +1,226 @@
+"""The player's own abilities in a real browser: rewinding, latency by choice, beacons, frames on other sites."""
+
+import asyncio
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from playwright.async_api import Browser, Page, Request, Route
+
+from tests.e2e.e2e_node import ROOT, Channel, Node
+from tests.e2e.e2e_pages import AT_THE_EDGE, BUILT, CHROMIUM, Watcher, Wire, until_live, watch
+from tests.media_tools.clips import ClipMaker
+from tests.media_tools.publisher import Publisher
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        not BUILT.exists() or not Path(CHROMIUM).exists(),
+        reason="needs the built pages and Chromium",
+    ),
+]
+
+_AXE = ROOT / "edge" / "web" / "node_modules" / "axe-core" / "axe.min.js"
+_ROOM_TO_REWIND = "player.hls.latestLevelDetails.edge - player.hls.latestLevelDetails.fragmentStart > 11"
+
+
+class Beacons:
+    """Takes a page's beacons in the server's place, and looks at how it asks for playlists."""
+
+    def __init__(self) -> None:
+        self.bodies: list[dict[str, Any]] = []
+        self.asking: list[str] = []
+
+    async def listen(self, page: Page) -> None:
+        """From now on."""
+        await page.route("**/beacon", self._take)
+        page.on("request", self._look)
+
+    async def _take(self, route: Route) -> None:
+        self.bodies.append(json.loads(route.request.post_data or "{}"))
+        await route.fulfill(status=204)
+
+    def _look(self, request: Request) -> None:
+        if request.url.split("?")[0].endswith(".m3u8"):
+            self.asking.append(request.headers.get("cmcd-session", ""))
+
+
+async def test_rewinds_goes_live_and_keeps_the_distance_that_is_chosen(
+    node: Node, clips: ClipMaker, browser: Browser
+) -> None:
+    channel = await asyncio.to_thread(node.channel, "dvr")
+    beacons = Beacons()
+    with Publisher(clips.clip(60), channel.publish_url):
+        await until_live(node, channel)
+        watcher = Watcher(await browser.new_page(viewport={"width": 1024, "height": 640}))
+        await beacons.listen(watcher.page)
+        await watcher.page.goto(f"{node.web}/{channel.name}", wait_until="domcontentloaded")
+        await watcher.plays()
+        await check_sheets(watcher.page)
+        await watcher.until(_ROOM_TO_REWIND, 20)
+        await check_rewinding(watcher)
+        await check_distance(watcher)
+        await watcher.page.get_by_label("Nearcast, live channels").click()
+        async with asyncio.timeout(5):
+            while not beacons.bodies[-1]["leaving"]:
+                await asyncio.sleep(0.05)
+    assert not watcher.errors
+    check_beacons(beacons, channel.name)
+
+
+async def check_sheets(page: Page) -> None:
+    """What opens over the page is accessible."""
+    await page.get_by_test_id("settings-button").click()
+    await assert_accessible(page, "watch page with settings open")
+    await page.keyboard.press("Escape")
+    await page.get_by_test_id("share").click()
+    await page.get_by_test_id("share-dialog").get_by_text("<iframe").wait_for()
+    await assert_accessible(page, "share dialog")
+    await page.keyboard.press("Escape")
+
+
+async def check_rewinding(watcher: Watcher) -> None:
+    """Nothing hurries a viewer who went back; the bar shows what was on, and its end is live."""
+    page = watcher.page
+    await page.keyboard.press("j")
+    await watcher.until("player.behind() && player.latency() > 8 && !player.video.seeking")
+    begin, clock, began = await watcher.time(), await watcher.number("clock"), time.monotonic()
+    bar = page.get_by_test_id("seek")
+    box = await bar.bounding_box()
+    assert box is not None
+    for step in (0.5, 0.51):
+        await page.mouse.move(box["x"] + box["width"] * step, box["y"] + box["height"] / 2)
+        await page.get_by_test_id("seek-preview").wait_for()
+    await page.get_by_test_id("seek-tile").wait_for(timeout=5000)
+    words = await page.get_by_test_id("seek-preview").inner_text()
+    assert re.search(r"\u22120:\d\d", words) and re.search(r"\d:\d\d:\d\d", words), words
+    await asyncio.sleep(1)
+    moved, passed = await watcher.time() - begin, time.monotonic() - began
+    assert await watcher.page.evaluate("() => window.nearcast.player.video.playbackRate") == 1
+    assert moved < passed + 0.5, "a viewer who went back was hurried"
+    assert (await watcher.number("clock") - clock) / 1000 == pytest.approx(moved, abs=0.5)
+    assert await page.get_by_test_id("go-live").get_attribute("aria-label") == "Go live"
+    await bar.focus()
+    await page.keyboard.press("End")
+    await watcher.until("!player.behind() && player.latency() < 3")
+    assert await page.get_by_test_id("go-live").get_attribute("aria-label") == "Live"
+
+
+async def check_distance(watcher: Watcher) -> None:
+    """Set by keyboard, obeyed while playing, remembered."""
+    page = watcher.page
+    await page.get_by_test_id("settings-button").focus()
+    await page.keyboard.press("Enter")
+    slider = page.get_by_test_id("closeness")
+    await slider.focus()
+    await slider.press("PageUp")
+    await slider.press("PageUp")
+    await slider.press("PageUp")
+    wish = float(await slider.input_value())
+    assert wish > 3.5
+    await watcher.until(f"Math.abs(player.latency() - {wish}) < 1 && !player.behind()")
+    await page.keyboard.press("Escape")
+    assert not await page.get_by_test_id("settings").count()
+    assert await page.evaluate("() => document.activeElement.dataset.testid") == "settings-button"
+    assert await page.evaluate("() => localStorage.getItem('nearcast.latency')") == f"{wish:g}"
+    await page.get_by_test_id("settings-button").click()
+    await page.get_by_test_id("low-latency").uncheck()
+    await watcher.until(
+        "!player.hls.lowLatencyMode"
+        " && Math.abs(player.hls.targetLatency - player.hls.latestLevelDetails.holdBack) < 1"
+    )
+    await page.get_by_test_id("low-latency").check()
+    await watcher.until(f"player.hls.lowLatencyMode && Math.abs(player.latency() - {wish}) < 1")
+
+
+def check_beacons(beacons: Beacons, channel: str) -> None:
+    """Numbered without a hole, the start told once, and the same viewer in requests and beacons."""
+    assert [body["seq"] for body in beacons.bodies] == list(range(len(beacons.bodies)))
+    assert len(beacons.bodies) >= 3
+    session = beacons.bodies[0]["session"]
+    assert re.fullmatch(r"[A-Za-z0-9_-]{22}", session)
+    assert {body["session"] for body in beacons.bodies} == {session}
+    assert {body["channel"] for body in beacons.bodies} == {channel}
+    assert sum(body["startup_ms"] is not None for body in beacons.bodies) == 1
+    assert beacons.bodies[-1]["leaving"] and not any(body["leaving"] for body in beacons.bodies[:-1])
+    assert any(body["state"] == "playing" and body["height"] for body in beacons.bodies)
+    assert beacons.asking and all(f'sid="{session}"' in said for said in beacons.asking), beacons.asking[:3]
+
+
+async def test_only_the_embedded_player_plays_on_other_sites(node: Node, browser: Browser) -> None:
+    channel = await asyncio.to_thread(node.channel, "framed")
+    async with Wire(node.port_base) as elsewhere:  # another port is another site
+        await check_frames(await browser.new_page(), node, channel, elsewhere.site)
+
+
+async def check_frames(page: Page, node: Node, channel: Channel, site: str) -> None:
+    """A page of `site` with the embedded player and the watch page in frames."""
+    places = [f"/embed/{channel.name}?chat=1", f"/{channel.name}"]
+    frames = "".join(f'<iframe src="{node.web}{place}" width="600" height="340"></iframe>' for place in places)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    await page.goto(f"{site}/healthz")
+    await page.set_content(frames)
+    embedded = page.frame_locator("iframe").first
+    await embedded.get_by_test_id("state-caption").get_by_text("is offline").wait_for(timeout=5000)
+    await embedded.get_by_label("Chat").wait_for()
+    assert not await embedded.locator("header.top").count()
+    assert not [url for url in asked if "studio" in url]
+    shown = page.frame_locator("iframe").last.get_by_test_id("video")
+    assert [frame.url.startswith("chrome-error:") for frame in page.frames[1:]] == [False, True]
+    assert not await shown.count()
+    await page.close()
+
+
+@pytest.mark.parametrize("scheme", ["dark", pytest.param("light", marks=pytest.mark.slow)])
+async def test_pages_are_accessible(node: Node, browser: Browser, scheme: Literal["dark", "light"]) -> None:
+    offline = await asyncio.to_thread(node.channel, "shut")
+    context = await browser.new_context(
+        viewport={"width": 1024, "height": 640}, color_scheme=scheme, reduced_motion="reduce"
+    )
+    page = await context.new_page()
+    await page.goto(node.web)
+    await page.locator(".card:not(.skeleton), .empty").first.wait_for()
+    await assert_accessible(page, "home")
+    for path in (f"/{offline.name}", "/nobody-here", f"/embed/{offline.name}?chat=1"):
+        await page.goto(f"{node.web}{path}")
+        await page.get_by_test_id("state-caption").wait_for()
+        await assert_accessible(page, path)
+    await context.close()
+
+
+async def assert_accessible(page: Page, where: str) -> None:
+    """No rule of axe-core is broken, where that is installed."""
+    if not _AXE.exists():
+        return
+    await page.evaluate(_AXE.read_text(encoding="utf-8"))
+    found = await page.evaluate("() => axe.run().then((result) => result.violations)")
+    told = [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in found]
+    assert not told, f"{where}: {told}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cut_s", [4.0, 20.0])
+async def test_network_cut_while_watching(node: Node, clips: ClipMaker, browser: Browser, cut_s: float) -> None:
+    channel = await asyncio.to_thread(node.channel, "wire")
+    with Publisher(clips.clip(60), channel.publish_url):
+        await until_live(node, channel)
+        async with Wire(node.port_base) as wire:
+            watcher = await watch(browser, node, channel, site=wire.site)
+            await watcher.plays()
+            await asyncio.sleep(4)
+            await watcher.page.evaluate("() => { window.stayed = true; }")
+            wire.cut()
+            await asyncio.sleep(cut_s)
+            await watcher.page.get_by_test_id("state-caption").wait_for(timeout=500)
+            wire.heal()
+            began = time.monotonic()
+            await watcher.page.wait_for_function(AT_THE_EDGE, timeout=15_000, polling=50)
+            print(f"at the edge {time.monotonic() - began:.1f} s after the network was back")
+            assert await watcher.page.evaluate("() => window.stayed"), "the page was loaded anew"
+            await watcher.page.close()
+    assert not watcher.errors
