@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { EMPTY_LIST, reduceLiveList } from "../src/api/live_list";
-import { type ChannelNews, statusPauseMs } from "../src/api/status_feed";
+import { type ChannelNews, statusPauseMs, statusTimeoutMs } from "../src/api/status_feed";
 import { type LiveChannel, readChannels, readStatus } from "../src/api/types";
 
 function channel(name: string, viewers: number): LiveChannel {
@@ -70,5 +70,7 @@ it("questions about a channel come more often while it is about to change, most 
   expect([pause(known), pause({ ...known, unreachable: true }), pause(unknown)]).toEqual([
     3000, 1500, 15_000,
   ]);
-  expect([pause(known, true), pause(unknown, true)]).toEqual([700, 15_000]);
+  expect([pause(known, true), pause(unknown, true)]).toEqual([400, 15_000]);
+  expect([0, 1, 2, 3].map((failed) => statusTimeoutMs(true, failed))).toEqual([1000, 1000, 3000, 1000]);
+  expect(statusTimeoutMs(false, 2)).toBe(8000);
 });

@@ -15,11 +15,13 @@ export interface ChannelNews {
 const LIVE_MS = 3000;
 const WAITING_MS = 1500;
 /** While the picture stands still, or the server is away: the first answer makes the player ask again. */
-const URGENT_MS = 700;
+const URGENT_MS = 400;
 const UNKNOWN_MS = 15_000;
 const TIMEOUT_MS = 8000;
-/** A question that hangs on a dead connection must not stand in the way of the next. */
-const URGENT_TIMEOUT_MS = 2500;
+/** A question that hangs on a dead connection must not stand long in the way of the next. */
+const URGENT_TIMEOUT_MS = 1000;
+/** Every third is given more, for lines on which everything takes long. */
+const PATIENT_TIMEOUT_MS = 3000;
 
 /** How long until the next question: often while something is about to happen, seldom else. */
 export function statusPauseMs(
@@ -31,6 +33,12 @@ export function statusPauseMs(
   if (urgent) return jittered(URGENT_MS, random);
   if (news.unreachable) return jittered(WAITING_MS, random);
   return jittered(news.status?.state === "live" ? LIVE_MS : WAITING_MS, random);
+}
+
+/** How long to wait for an answer. `failed`: questions in a row that had none. */
+export function statusTimeoutMs(urgent: boolean, failed: number): number {
+  if (!urgent) return TIMEOUT_MS;
+  return failed % 3 === 2 ? PATIENT_TIMEOUT_MS : URGENT_TIMEOUT_MS;
 }
 
 function jittered(ms: number, random: () => number): number {
@@ -55,16 +63,18 @@ export function followStatus(channel: string): StatusFeed {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let asking: AbortController | null = null;
   let hurried = false;
+  let failed = 0;
 
   async function ask(): Promise<void> {
     clearTimeout(timer);
     asking?.abort();
     const turn = new AbortController();
     asking = turn;
-    timer = setTimeout(() => turn.abort(), hurried ? URGENT_TIMEOUT_MS : TIMEOUT_MS);
+    timer = setTimeout(() => turn.abort(), statusTimeoutMs(hurried, failed));
     const answer = await fetchStatus(channel, turn.signal);
     if (asking !== turn) return;
     clearTimeout(timer);
+    failed = !answer.ok && answer.reason === "unreachable" ? failed + 1 : 0;
     news.value = told(news.value, answer);
     timer = setTimeout(ask, statusPauseMs(news.value, hurried));
   }
