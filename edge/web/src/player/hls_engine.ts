@@ -1,4 +1,4 @@
-import Hls, { type ErrorData, ErrorTypes, Events, type Level as HlsLevel } from "hls.js";
+import Hls, { type ErrorData, ErrorTypes, Events, type Level as HlsLevel, type LevelDetails } from "hls.js";
 import { clockOf, positionOf } from "./dated";
 import type { Engine, EngineEvents, EngineStats, Measured } from "./engine";
 import type { Closeness } from "./preferences";
@@ -18,6 +18,8 @@ export class HlsEngine implements Engine {
   private closeness: Closeness;
   private behind = false;
   private url = "";
+  /** The last playlist: hls.js has none while it begins with another level. */
+  private playlist: LevelDetails | null = null;
   /** Seconds of the broadcast's time line at the zero of the media's. */
   private offset: number | null = null;
 
@@ -32,6 +34,9 @@ export class HlsEngine implements Engine {
     this.hls.on(Events.MANIFEST_PARSED, (_, data) => events.ready(data.levels.map(describe)));
     this.hls.on(Events.LEVEL_SWITCHED, (_, data) => events.levelChanged(data.level));
     this.hls.once(Events.LEVEL_LOADED, () => this.pull());
+    this.hls.on(Events.LEVEL_UPDATED, (_, data) => {
+      this.playlist = data.details;
+    });
     this.hls.on(Events.INIT_PTS_FOUND, (_, data) => {
       this.offset = data.initPTS / data.timescale;
     });
@@ -66,7 +71,7 @@ export class HlsEngine implements Engine {
       measured: this.latency(),
       syncPosition: this.hls.liveSyncPosition,
       target: this.hls.targetLatency ?? this.target() ?? 0,
-      windowStart: this.hls.latestLevelDetails?.fragmentStart ?? null,
+      windowStart: this.details?.fragmentStart ?? null,
     };
   }
 
@@ -89,11 +94,11 @@ export class HlsEngine implements Engine {
   }
 
   clockAt(position: number): number | null {
-    return clockOf(this.hls.latestLevelDetails?.fragments ?? [], position);
+    return clockOf(this.details?.fragments ?? [], position);
   }
 
   positionAt(unixMs: number): number | null {
-    return positionOf(this.hls.latestLevelDetails?.fragments ?? [], unixMs);
+    return positionOf(this.details?.fragments ?? [], unixMs);
   }
 
   mediaTimeAt(position: number): number | null {
@@ -101,7 +106,7 @@ export class HlsEngine implements Engine {
   }
 
   stats(): EngineStats {
-    const details = this.hls.latestLevelDetails;
+    const { details } = this;
     const level = this.hls.levels[Math.max(0, this.hls.currentLevel)];
     const parts = this.closeness.lowLatency && (details?.partTarget ?? 0) > 0;
     return {
@@ -114,9 +119,13 @@ export class HlsEngine implements Engine {
     };
   }
 
+  private get details(): LevelDetails | null {
+    return this.hls.latestLevelDetails ?? this.playlist;
+  }
+
   /** As hls.js counts it, but of this moment: its own figure is from before a seek until the next time update. */
   private latency(): number | null {
-    const details = this.hls.latestLevelDetails;
+    const { details } = this;
     const { media } = this.hls;
     return details === null || media === null ? null : details.edge + details.age - media.currentTime;
   }
@@ -124,7 +133,7 @@ export class HlsEngine implements Engine {
   /** Seconds behind live by the viewer's wish; null while the playlist's HOLD-BACK is not known. */
   private target(): number | null {
     if (this.closeness.lowLatency) return targetLatencyS(this.partTargetS, this.closeness.targetS);
-    const details = this.hls.latestLevelDetails;
+    const { details } = this;
     return details === null ? null : details.holdBack || 3 * details.targetduration;
   }
 
