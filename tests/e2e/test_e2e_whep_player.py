@@ -70,7 +70,7 @@ async def test_webrtc_first_and_hls_when_it_ends_or_is_refused(
 ) -> None:
     channel = await asyncio.to_thread(node.channel, "close")
     whep = Whep(refusing)
-    with Publisher(clips.clip(60), channel.publish_url):
+    with Publisher(clips.clip(30), channel.publish_url):
         await until_live(node, channel)
         watcher = Watcher(await browser.new_page())
         await watcher.page.add_init_script("localStorage.setItem('nearcast.lowest-delay', '1')")
