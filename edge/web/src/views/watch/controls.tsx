@@ -147,17 +147,28 @@ function Live(props: { readonly player: LivePlayer }) {
         data-testid="latency"
         title={latency === null ? "" : formatLatency(latency)}
       >
-        {latency === null ? "" : where(player, latency, late)}
+        {latency !== null && <Where player={player} latency={latency} late={late} />}
       </span>
     </span>
   );
 }
 
-function where(player: LivePlayer, latency: number, late: boolean): string {
-  if (!late) return `${latency.toFixed(1)} s`;
+interface WhereProps {
+  readonly player: LivePlayer;
+  readonly latency: number;
+  readonly late: boolean;
+}
+
+function Where(props: WhereProps) {
+  const { player, latency, late } = props;
+  if (!late) return <>{`${latency.toFixed(1)} s`}</>;
   // read for its change: the clock goes with the position
   const position = player.window.value?.position ?? player.video.currentTime;
   const clock = player.clockAt(position);
-  const behind = `\u2212${formatDuration(latency)}`;
-  return clock === null ? behind : `${behind} · ${formatExactClock(clock)}`;
+  return (
+    <>
+      {`\u2212${formatDuration(latency)}`}
+      {clock !== null && <span class="latency-clock">{` · ${formatExactClock(clock)}`}</span>}
+    </>
+  );
 }
