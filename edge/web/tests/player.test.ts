@@ -132,7 +132,7 @@ describe("quality", () => {
 });
 
 describe("the distance from live", () => {
-  const near = { partTargetS: 0.5, closeness: { lowLatency: true, targetS: null }, cmcd: null } as const;
+  const near = { partTargetS: 0.5, closeness: { lowLatency: true, targetS: null } } as const;
   it("is just above the hold back, or what the viewer wants between that and ten seconds", () => {
     expect(targetLatencyS(0.35, null)).toBeCloseTo(1.2);
     expect(targetLatencyS(null, 0.2)).toBeCloseTo(1.2);

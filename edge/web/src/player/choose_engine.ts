@@ -1,11 +1,9 @@
-import type { CMCDControllerConfig } from "hls.js";
 import type { Engine, EngineEvents } from "./engine";
 import type { Closeness } from "./preferences";
 
 export interface EngineWish {
   readonly partTargetS: number | null;
   readonly closeness: Closeness;
-  readonly cmcd: CMCDControllerConfig | null;
   readonly whep: boolean;
 }
 

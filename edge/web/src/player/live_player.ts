@@ -1,5 +1,4 @@
 import { batch, effect, signal, untracked } from "@preact/signals";
-import type { CMCDControllerConfig } from "hls.js";
 import { canUseWhep, chooseEngine } from "./choose_engine";
 import type { Engine, EngineStats } from "./engine";
 import { Journal } from "./journal";
@@ -65,11 +64,7 @@ export class LivePlayer {
   private whepRefused = false;
   private reload: ReturnType<typeof setTimeout> | undefined;
 
-  /** `cmcd`: who asks, told with requests to this server. */
-  constructor(
-    readonly video: HTMLVideoElement,
-    private readonly cmcd: CMCDControllerConfig | null = null,
-  ) {
+  constructor(readonly video: HTMLVideoElement) {
     this.sound = new Sound(video, this.leave.signal);
     this.motion = new Motion(video, this.journal, (now) => this.moved(now), this.leave.signal);
     this.ticker = setInterval(() => this.tick(), TICK_MS);
@@ -265,8 +260,7 @@ export class LivePlayer {
       trouble: (kind: Trouble | "unsupported" | "refused", detail: string) => this.trouble(kind, detail),
     };
     const closeness = this.preferences.closeness.value;
-    const cmcd = isOwn(source.url) ? this.cmcd : null;
-    const wish = { partTargetS: source.partTargetS, closeness, cmcd, whep };
+    const wish = { partTargetS: source.partTargetS, closeness, whep };
     try {
       const engine = await chooseEngine(this.video, wish, events, current);
       if (engine === null && current()) this.trouble("unsupported", "Neither Media Source nor HLS.");
@@ -365,8 +359,4 @@ export class LivePlayer {
       "behindS" in start ? live - start.behindS : (this.engine?.positionAt(start.unixMs) ?? null);
     if (position !== null) this.seekTo(position);
   }
-}
-
-function isOwn(url: string): boolean {
-  return new URL(url, window.location.href).origin === window.location.origin;
 }

@@ -1,4 +1,4 @@
-import type { CMCDControllerConfig, HlsConfig, LoadPolicy } from "hls.js";
+import type { HlsConfig, LoadPolicy } from "hls.js";
 import { type Closeness, FARTHEST_S } from "./preferences";
 
 /** Part target of a broadcast that did not say, seconds. */
@@ -39,8 +39,6 @@ function patient(firstByteMs: number, loadMs: number): LoadPolicy {
 export interface HlsWishes {
   readonly partTargetS: number | null;
   readonly closeness: Closeness;
-  /** Who asks for what, told to our own server (CTA-5004). */
-  readonly cmcd: CMCDControllerConfig | null;
 }
 
 /**
@@ -48,7 +46,7 @@ export interface HlsWishes {
  * the distance is the playlist's HOLD-BACK, which hls.js takes when it is told none.
  */
 export function hlsSettings(wishes: HlsWishes): Partial<HlsConfig> {
-  const { closeness, cmcd } = wishes;
+  const { closeness } = wishes;
   const target = targetLatencyS(wishes.partTargetS, closeness.targetS);
   return {
     lowLatencyMode: closeness.lowLatency,
@@ -56,7 +54,6 @@ export function hlsSettings(wishes: HlsWishes): Partial<HlsConfig> {
     ...(closeness.lowLatency
       ? { liveSyncDuration: target, liveMaxLatencyDuration: target + MAX_EXCESS_S }
       : {}),
-    ...(cmcd === null ? {} : { cmcd }),
     liveSyncOnStallIncrease: 0.3,
     backBufferLength: 90,
     capLevelToPlayerSize: true,

@@ -49,7 +49,7 @@ export class WatchSession {
     wish: WatchWish = AT_ONCE,
   ) {
     const session = newViewId();
-    this.player = new LivePlayer(video, { sessionId: session, contentId: channel, useHeaders: true });
+    this.player = new LivePlayer(video);
     if (wish.muted) video.muted = true;
     this.holds.value = !wish.autoplay;
     this.start = wish.start;
