@@ -45,6 +45,7 @@ class Beacons:
         await route.fulfill(status=204)
 
 
+@pytest.mark.slow
 async def test_rewinds_goes_live_and_keeps_the_distance_that_is_chosen(
     node: Node, clips: ClipMaker, browser: Browser
 ) -> None:
