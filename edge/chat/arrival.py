@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 from appliance.contracts.chat import CloseCode, ErrorCode
 from appliance.contracts.errors import NearcastError, NotFoundError, UnavailableError
 from edge.chat.answers import preflight, problem
+from edge.chat.connection import NEVER
 from edge.chat.index import Place
 from edge.chat.positions import Position
 from edge.chat.routes import Action, Query, bearer, find_route, parse_query
@@ -21,6 +22,7 @@ _MAX_BODY = 16 * 1024
 _MAX_AHEAD = 64 * 1024
 _METHODS = frozenset({"GET", "HEAD", "POST"})
 _OVERLOADED_S = 10.0
+_NOWHERE = Place("", "", "", "")
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -43,7 +45,9 @@ class Arrival(asyncio.Protocol):
         self._answering: asyncio.Task[None] | None = None
         self._waits = False
         self._ended = False
-        self._deadline = server.now() + server.config.handshake_s
+        self._deadline = NEVER
+        self.due = 0  # of the wheel
+        self._end_by(server.config.handshake_s)
 
     # -- the transport's calls
 
@@ -111,7 +115,7 @@ class Arrival(asyncio.Protocol):
         if place is None:
             raise NotFoundError("no such room", code=ErrorCode.UNKNOWN_ROOM)
         body = self._reader.rest[: request.headers.body_length]
-        self._deadline = self._server.now() + self._server.config.poll_s + self._server.config.handshake_s
+        self._end_by(self._server.config.poll_s + self._server.config.handshake_s)
         self._answering = self._server.tasks.start(
             self._answer(request, route.action, place, token, query, body), "chat-request"
         )
@@ -124,7 +128,7 @@ class Arrival(asyncio.Protocol):
         server = self._server
         if not self._waits:
             self._waits = not self._over and server.newcomers.enter(self._again)
-            self._deadline = server.now() + server.config.unknown_s
+            self._end_by(server.config.unknown_s)
             return self._waits
         return server.now() < self._deadline
 
@@ -175,13 +179,13 @@ class Arrival(asyncio.Protocol):
             answer = answer[: answer.index(b"\r\n\r\n") + 4]
         self._transport.write(answer)
         self._transport.write_eof()
-        self._deadline = self._server.now() + self._server.config.close_s
+        self._end_by(self._server.config.close_s)
 
     def _upgrade(self, request: RequestHead, place: Place | None, token: str, since: Position | None) -> None:
-        answer = accept(request)
+        answer, deflate = accept(request)
         self._ended = True
         server = self._server
-        subscriber = Subscriber(server, self._transport, self.address, place or Place("", "", "", ""))
+        subscriber = Subscriber(server, self._transport, self.address, place or _NOWHERE, deflate)
         server.replace(self, subscriber)
         self._transport.set_protocol(subscriber)
         self._transport.write(answer)
@@ -200,13 +204,18 @@ class Arrival(asyncio.Protocol):
 
     # -- time
 
-    def check(self, now: float) -> None:
-        """Called once a second."""
+    def _end_by(self, seconds: float) -> None:
+        self._deadline = self._server.now() + seconds
+        self._server.remind(self, self._deadline)
+
+    def check(self, now: float) -> float:
+        """Ends what takes too long; when to be called next."""
         if now < self._deadline:
-            return
+            return self._deadline
         if self._waits and not self._is_served():
             self._again()
         else:
             if not self._ended:
                 self._server.tally.events["handshake_timeout"] += 1
             self._transport.abort()
+        return self._deadline if now < self._deadline else NEVER

@@ -9,8 +9,10 @@ from appliance.contracts.errors import NearcastError
 from appliance.contracts.media import Broadcast
 from edge.chat.positions import Position
 from edge.chat.ring import Entry
-from edge.protocols.websocket.frames import text_frame
+from edge.protocols.websocket.deflate import compress
+from edge.protocols.websocket.frames import Opcode, build_frame, text_frame
 
+PACK_FROM = 512  # bytes: two messages become half as long, a single one hardly shorter
 encode = msgspec.json.encode
 
 
@@ -19,9 +21,9 @@ def messages_json(position: Position, messages: Iterable[bytes]) -> bytes:
     return b'{"type":"messages","position":"%b","messages":[%b]}' % (str(position).encode(), b",".join(messages))
 
 
-def entries_frames(entries: Sequence[Entry]) -> bytes:
-    """Entries as frames, in order: a run of messages is one frame, an event is one by itself."""
-    frames: list[bytes] = []
+def entries_documents(entries: Sequence[Entry]) -> list[bytes]:
+    """Entries as JSON documents, in order: a run of messages is one, an event is one by itself."""
+    documents: list[bytes] = []
     run: list[bytes] = []
     for entry in entries:
         if not entry.event:
@@ -29,12 +31,37 @@ def entries_frames(entries: Sequence[Entry]) -> bytes:
             position = entry.position
             continue
         if run:
-            frames.append(text_frame(messages_json(position, run)))
+            documents.append(messages_json(position, run))
             run = []
-        frames.append(text_frame(entry.data))
+        documents.append(entry.data)
     if run:
-        frames.append(text_frame(messages_json(position, run)))
+        documents.append(messages_json(position, run))
+    return documents
+
+
+def text_frames(documents: Sequence[bytes]) -> bytes:
+    """A frame for each document."""
+    frames = [text_frame(document) for document in documents]
     return frames[0] if len(frames) == 1 else b"".join(frames)
+
+
+def packed_frames(documents: Sequence[bytes]) -> bytes:
+    """As text_frames, but compressed where that pays."""
+    frames = [_packed(document) for document in documents]
+    return frames[0] if len(frames) == 1 else b"".join(frames)
+
+
+def _packed(document: bytes) -> bytes:
+    if len(document) >= PACK_FROM:
+        packed = compress(document)
+        if len(packed) < len(document):
+            return build_frame(Opcode.TEXT, packed, compressed=True)
+    return text_frame(document)
+
+
+def entries_frames(entries: Sequence[Entry]) -> bytes:
+    """Entries as plain frames, in order."""
+    return text_frames(entries_documents(entries))
 
 
 def gap_frame(after: Position, before: Position) -> bytes:

@@ -1,17 +1,16 @@
 """One room: its ring, its readers, and the fan-out that gives all of them one pre-built frame."""
 
-import abc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from edge.chat.frames import entries_frames, gap_frame
+from edge.chat.audience import Audience, Reader
+from edge.chat.frames import entries_documents, entries_frames, gap_frame, packed_frames, text_frames
 from edge.chat.metrics import FAN_OUT, Tally
 from edge.chat.positions import Position
 from edge.chat.ring import Entry, Ring
 
 SLICE = 2048  # readers served in one turn of the loop
 CATCH_UP_BYTES = 48 * 1024
-_NONE = -1
 _SOON_S = 0.0005
 
 
@@ -28,28 +27,12 @@ class Timer(Protocol):
         """Runs `callback` after `delay` seconds."""
 
 
-class Reader(abc.ABC):
-    """A client's place in a room. `exact`: it asked for all since a position, so nothing is skipped for speed."""
-
-    __slots__ = ("after", "cursor", "exact", "paused", "slot")
-
-    def __init__(self) -> None:
-        self.slot = _NONE  # place in the fan-out list, or none while it lags
-        self.cursor = 0  # next entry it needs, while it lags
-        self.after = Position(0, 0)  # what it had before the cursor
-        self.exact = False
-        self.paused = False  # its socket takes no more
-
-    @abc.abstractmethod
-    def write(self, data: bytes) -> None:
-        """Sends whole frames; may set `paused` before it returns."""
-
-
 class Room:
-    """Readers are either level (in the fan-out list) or lagging (a cursor into the ring, no queue).
+    """Readers are either level (in an audience) or lagging (a cursor into the ring, no queue).
 
     The first entry after a pause leaves at once; then there is one frame per window of max(`window_s`, twice
-    the cost of the last fan-out), so that one room takes at most half a core.
+    the cost of the last fan-out), so that one room takes at most half a core. Those who take compressed frames
+    share one such frame where it pays.
     """
 
     def __init__(self, room_id: str, ring: Ring, timer: Timer, tally: Tally, window_s: float = 0.02) -> None:
@@ -61,17 +44,13 @@ class Room:
         self._timer = timer
         self._tally = tally
         self._window_s = window_s
-        self._level: list[Reader | None] = []
+        self._plain, self._deflated = Audience(), Audience()
         self._ahead: set[Reader] = set()  # have more than the level ones: entries that wait for their fan-out
-        self._holes = False
         self._scheduled = False
         self._next_at = 0.0
-        self._fanning = False
-        self._frame = b""
+        self._frame = self._packed = b""
         self._frame_start = 0
         self._frame_after = self.position
-        self._reached = 0
-        self._until = 0
         self._began = 0.0
         self._cost = 0.0
         self._waiters: dict[object, Callable[[], None]] = {}
@@ -109,15 +88,13 @@ class Room:
 
     def _fan_out(self) -> None:
         ring = self.ring
-        self._frame = entries_frames(ring.entries(self.sent, ring.end))
-        if self.sent < ring.first and self._level:
-            self._tally.events["gap"] += 1
-            self._frame = gap_frame(self.position, ring.opening(ring.first)) + self._frame
+        self._began = self._timer.time()
+        self._build(ring.entries(self.sent, ring.end))
         self._frame_start, self._frame_after = self.sent, self.position
         self._skip()
-        self._began, self._cost = self._timer.time(), 0.0
-        self._fanning = True
-        self._reached, self._until = 0, len(self._level)
+        self._plain.begin()
+        self._deflated.begin()
+        self._cost = self._timer.time() - self._began
         waiters, self._waiters = self._waiters, {}
         for wake in waiters.values():
             wake()
@@ -126,37 +103,42 @@ class Room:
             self.go_on(reader)
         self._slice()
 
+    def _build(self, entries: Sequence[Entry]) -> None:
+        """The frames that all level readers get."""
+        plain, deflated = len(self._plain), len(self._deflated)
+        gap = b""
+        if self.sent < self.ring.first and plain + deflated:
+            self._tally.events["gap"] += 1
+            gap = gap_frame(self.position, self.ring.opening(self.ring.first))
+        documents = entries_documents(entries)
+        self._frame = gap + text_frames(documents) if plain else b""
+        self._packed = gap + packed_frames(documents) if deflated else b""
+
     def _slice(self) -> None:
         began = self._timer.time()
-        start, self._reached = self._reached, min(self._reached + SLICE, self._until)
-        frame = self._frame
-        for reader in self._level[start : self._reached]:
-            if reader is not None:
-                reader.write(frame)
+        plain, packed = self._frame, self._packed
+        sends = self._plain.next_slice(SLICE)
+        for send in sends:
+            send(plain)
+        others = self._deflated.next_slice(SLICE - len(sends))
+        for send in others:
+            send(packed)
         self._cost += self._timer.time() - began
-        self._tally.deliveries += self._reached - start
-        if self._reached < self._until:
+        self._tally.deliveries += len(sends) + len(others)
+        if self._plain.left or self._deflated.left:
             self._timer.call_soon(self._slice)
         else:
             self._finish()
 
     def _finish(self) -> None:
-        self._fanning = False
-        self._frame = b""
-        if self._holes:
-            self._compact()
+        self._frame = self._packed = b""
+        self._plain.finish()
+        self._deflated.finish()
         FAN_OUT.observe(self._cost)
         self._next_at = self._began + max(self._window_s, 2 * self._cost)
         self._scheduled = False
         if self.ring.end > self.sent:
             self._schedule()
-
-    def _compact(self) -> None:
-        self._holes = False
-        self._level = [reader for reader in self._level if reader is not None]
-        for slot, reader in enumerate(self._level):
-            assert reader is not None
-            reader.slot = slot
 
     # -- readers
 
@@ -174,54 +156,43 @@ class Room:
             self._skip()
         return self.sent
 
+    def _audience(self, reader: Reader) -> Audience:
+        return self._deflated if reader.deflated else self._plain
+
     def had(self, reader: Reader) -> Position:
         """The position up to which a reader that joined was given everything."""
-        if reader.slot == _NONE:
+        if not reader.level:
             return reader.after
-        unserved = self._fanning and self._reached <= reader.slot < self._until
-        return self._frame_after if unserved else self.position
+        return self._frame_after if self._audience(reader).unserved(reader) else self.position
 
     def leave(self, reader: Reader) -> None:
         """Forgets a reader that joined."""
         self.readers -= 1
         self._ahead.discard(reader)
-        self._unlist(reader)
+        self._audience(reader).remove(reader)
 
     def lag(self, reader: Reader) -> None:
         """The reader's socket takes no more: from here on it has a cursor."""
-        if reader.slot == _NONE:
+        if not reader.level:
             return
-        unserved = self._fanning and self._reached <= reader.slot < self._until
+        audience = self._audience(reader)
+        unserved = audience.unserved(reader)
         reader.cursor = self._frame_start if unserved else self.sent
         reader.after = self._frame_after if unserved else self.position
         reader.exact = False
-        self._unlist(reader)
+        audience.remove(reader)
         self._tally.events["slow_client"] += 1
-
-    def _unlist(self, reader: Reader) -> None:
-        slot, reader.slot = reader.slot, _NONE
-        if slot == _NONE:
-            return
-        if self._fanning:
-            self._level[slot] = None
-            self._holes = True
-            return
-        last = self._level.pop()
-        if last is not None and last is not reader:
-            self._level[slot] = last
-            last.slot = slot
 
     def go_on(self, reader: Reader) -> None:
         """Gives a lagging reader what it needs, as much as its socket takes; level again when it has all."""
-        if reader.slot != _NONE:
+        if reader.level:
             return
         while not reader.paused:
             if reader.cursor > self.sent:
                 self._ahead.add(reader)
                 return
             if reader.cursor == self.sent:
-                reader.slot = len(self._level)
-                self._level.append(reader)
+                self._audience(reader).add(reader)
                 return
             reader.write(self._next_frames(reader))
 

@@ -13,20 +13,21 @@ from appliance.runtime.handoff import HandoffReceiver
 from appliance.runtime.tasks import Tasks
 from edge.chat.arrival import Arrival
 from edge.chat.config import ChatConfig
+from edge.chat.connection import NEVER, Connection
 from edge.chat.frames import stream_event
 from edge.chat.index import Index, Place
 from edge.chat.metrics import CONNECTIONS, PENDING, ROOMS, Tally
 from edge.chat.newcomers import Newcomers
 from edge.chat.requests import Requests
+from edge.chat.room import SLICE
 from edge.chat.rooms import Feed, Rooms
 from edge.chat.rules import Rules
-from edge.chat.subscriber import Subscriber
+from edge.chat.wheel import Wheel
 from edge.protocols.http.request import HeadMemo
 
 _SLACK = 512  # connections beyond the limit that are told so before they are closed
 _SEND_BUFFER = 64 * 1024
 _USER_TIMEOUT_MS = 20_000
-_SLICE = 2048
 
 
 class ChatServer:
@@ -58,7 +59,8 @@ class ChatServer:
         self._waiting = waiting
         self._loop = asyncio.get_running_loop()
         self._receiver = HandoffReceiver(socket_path, self.adopt)
-        self._connections: set[Arrival | Subscriber] = set()
+        self._connections: set[Arrival | Connection] = set()
+        self._wheel: Wheel[Arrival | Connection] = Wheel(self.now())
         self._addresses: collections.Counter[str] = collections.Counter()
         self._count = 0
         self._draining = False
@@ -107,14 +109,20 @@ class ChatServer:
     def opened(self, connection: Arrival) -> None:
         self._connections.add(connection)
 
-    def replace(self, arrival: Arrival, subscriber: Subscriber) -> None:
+    def replace(self, arrival: Arrival, connection: Connection) -> None:
         """A connection became a WebSocket."""
         self._connections.discard(arrival)
-        self._connections.add(subscriber)
+        self._wheel.forget(arrival)
+        self._connections.add(connection)
 
-    def lost(self, connection: Arrival | Subscriber) -> None:
+    def lost(self, connection: Arrival | Connection) -> None:
         self._connections.discard(connection)
+        self._wheel.forget(connection)
         self._forget(connection.address)
+
+    def remind(self, connection: Arrival | Connection, at: float) -> None:
+        """Calls `connection.check` at that time, or earlier."""
+        self._wheel.remind(connection, at)
 
     def _forget(self, address: str) -> None:
         self._count -= 1
@@ -138,12 +146,14 @@ class ChatServer:
 
     async def _tick(self) -> None:
         while True:
-            await asyncio.sleep(1.0)
-            now = self.now()
-            for number, connection in enumerate(list(self._connections)):
-                connection.check(now)
-                if number % _SLICE == _SLICE - 1:
+            await asyncio.sleep(self._wheel.rest(self.now()))
+            for number, connection in enumerate(self._wheel.turn(self.now())):
+                if number % SLICE == SLICE - 1:
                     await asyncio.sleep(0)
+                if connection in self._connections:
+                    at = connection.check(self.now())
+                    if at != NEVER:
+                        self._wheel.remind(connection, at)
             self.rooms.shrink()
             self._count_all()
 
@@ -159,15 +169,15 @@ class ChatServer:
         await self._receiver.close()
         spread = self.config.drain_s
         for connection in list(self._connections):
-            if isinstance(connection, Subscriber):
+            if isinstance(connection, Connection):
                 self._loop.call_later(random.random() * spread, self._send_elsewhere, connection)  # noqa: S311
         limit = self.now() + spread + 1.0
         while self._connections and self.now() < limit:  # noqa: ASYNC110 - bounded, and only when leaving
             await asyncio.sleep(0.05)
 
-    def _send_elsewhere(self, subscriber: Subscriber) -> None:
+    def _send_elsewhere(self, connection: Connection) -> None:
         jitter = random.random() * self.config.drain_s  # noqa: S311 - spreads the returns
-        subscriber.close(CloseCode.DRAINING, f"retry_after={jitter:.1f}")
+        connection.close(CloseCode.DRAINING, f"retry_after={jitter:.1f}")
 
     async def stop(self) -> None:
         """Closes everything."""

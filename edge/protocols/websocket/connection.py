@@ -1,9 +1,9 @@
-"""One open WebSocket, the server's end: bytes in, messages out; pings and closing answered on the way."""
+"""One open WebSocket, the server's end: bytes in, messages and pings out; closing answered on the way."""
 
-import codecs
 import dataclasses
 import enum
 
+from edge.protocols.websocket.assembly import INVALID_DATA, Assembly, AssemblyError
 from edge.protocols.websocket.frames import (
     FrameError,
     FrameHeader,
@@ -15,7 +15,7 @@ from edge.protocols.websocket.frames import (
 )
 
 MAX_MESSAGE = 16 * 1024
-PROTOCOL_ERROR, INVALID_DATA, TOO_BIG, NO_CODE = 1002, 1007, 1009, 1005
+PROTOCOL_ERROR, NO_CODE = 1002, 1005
 _ECHOED = 1000
 
 
@@ -31,6 +31,18 @@ class Binary:
     """A whole binary message."""
 
     data: bytes
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ping:
+    """The peer asks for a pong: between the answers to what it sent before and after."""
+
+    payload: bytes
+
+    @property
+    def pong(self) -> bytes:
+        """The frame to be sent."""
+        return build_frame(Opcode.PONG, self.payload)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,7 +68,7 @@ class Failed:
     reason: str
 
 
-Event = Text | Binary | Pong | Closed | Failed
+Event = Text | Binary | Ping | Pong | Closed | Failed
 
 
 class State(enum.Enum):
@@ -67,35 +79,27 @@ class State(enum.Enum):
     CLOSED = 2
 
 
-class _FailureError(Exception):
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-        self.reason = reason
-
-
 class ServerConnection:
     """Reads what a client sends after the opening handshake.
 
-    Holds at most `max_message` bytes of payload and a frame header. Nothing it is fed raises: what is wrong
-    comes out as one last Failed event. `frames` counts the frames seen, so that callers can bound their rate.
+    Holds at most `max_message` bytes of payload and one control frame. What arrived of a frame is looked at
+    before the rest of it is waited for. Nothing it is fed raises: what is wrong comes out as one last Failed
+    event. `frames` counts the frames seen, so that callers can bound their rate. `deflate`: the opening
+    handshake agreed on permessage-deflate.
     """
 
-    __slots__ = (
-        "_buffer", "_decoder", "_max_message", "_message", "_opcode", "_out", "_ping", "_size", "frames", "state",
-    )  # fmt: skip
+    __slots__ = ("_deflate", "_frame", "_max_message", "_message", "_out", "_rest", "_taken", "frames", "state")
 
-    def __init__(self, max_message: int = MAX_MESSAGE) -> None:
+    def __init__(self, max_message: int = MAX_MESSAGE, *, deflate: bool = False) -> None:
         self.state = State.OPEN
         self.frames = 0
         self._max_message = max_message
-        self._buffer = bytearray()
+        self._deflate = deflate
+        self._rest = b""  # the beginning of a header, or of a control frame
         self._out = b""
-        self._ping: bytes | None = None
-        self._opcode: Opcode | None = None  # of the fragmented message under way
-        self._message: list[str] | bytearray = []
-        self._size = 0
-        self._decoder: codecs.IncrementalDecoder | None = None
+        self._frame: FrameHeader | None = None  # the data frame under way, of which _taken bytes were taken
+        self._taken = 0
+        self._message: Assembly | None = None  # the message under way
 
     @property
     def closed(self) -> bool:
@@ -107,33 +111,39 @@ class ServerConnection:
         events: list[Event] = []
         if self.closed:
             return events
-        self._buffer += data
-        at = 0
+        if self._rest:
+            data, self._rest = self._rest + data, b""
         try:
-            while not self.closed:
-                header = self._header(at)
-                if header is None or len(self._buffer) - at < header.size + header.length:
-                    break
-                start = at + header.size
-                at = start + header.length
-                self.frames += 1
-                event = self._frame(header, unmask(self._buffer[start:at], header.mask))
-                if event is not None:
-                    events.append(event)
-        except _FailureError as failure:
-            self._fail(failure)
-            events.append(Failed(failure.code, failure.reason))
-        del self._buffer[:at]
+            at = self._read(data, events)
+        except FrameError as error:
+            self._fail(PROTOCOL_ERROR, str(error), events)
+        except AssemblyError as error:
+            self._fail(error.code, error.reason, events)
+        else:
+            self._rest = b"" if self.state is State.CLOSED else data[at:]
         return events
 
+    def _read(self, data: bytes, events: list[Event]) -> int:
+        """Takes all it can; where what it left begins."""
+        at = 0
+        while not self.closed:
+            if not self._is_in_frame:
+                start, at = at, self._header(data, at, events)
+                if at == start:
+                    break
+            if self._is_in_frame:
+                at = self._payload(data, at, events)
+                if self._is_in_frame:
+                    break
+        return at
+
+    @property
+    def _is_in_frame(self) -> bool:
+        return self._frame is not None
+
     def data_to_send(self) -> bytes:
-        """What must be written now; asked for after every other call. Only the newest ping is answered
-        (RFC 6455, 5.5.3)."""
-        out = self._out
-        if self._ping is not None:
-            out = build_frame(Opcode.PONG, self._ping) + out
-            self._ping = None
-        self._out = b""
+        """What must be written after the answers to the events; asked for after every other call."""
+        out, self._out = self._out, b""
         return out
 
     def send_ping(self, payload: bytes = b"") -> None:
@@ -142,76 +152,70 @@ class ServerConnection:
             self._out += build_frame(Opcode.PING, payload)
 
     def send_close(self, code: int, reason: str = "") -> None:
-        """Starts closing; once."""
+        """Starts closing; once. What the peer still says is dropped, its close awaited."""
         if self.state is State.OPEN:
             self._out += close_frame(code, reason)
             self.state = State.CLOSING
 
     # -- frames
 
-    def _header(self, at: int) -> FrameHeader | None:
-        """The next frame's header, refused before any of its payload is waited for."""
-        try:
-            header = read_header(self._buffer, at)
-        except FrameError as error:
-            raise _FailureError(PROTOCOL_ERROR, str(error)) from None
-        if header is None or header.opcode >= Opcode.CLOSE:
-            return header
-        if (header.opcode is Opcode.CONTINUATION) != (self._opcode is not None):
-            raise _FailureError(PROTOCOL_ERROR, "fragments out of order")
-        if self._size + header.length > self._max_message:
-            raise _FailureError(TOO_BIG, f"a message has at most {self._max_message} bytes")
-        return header
-
-    def _frame(self, header: FrameHeader, payload: bytes) -> Event | None:
+    def _header(self, data: bytes, at: int, events: list[Event]) -> int:
+        """Takes the next frame's header, of a control frame the payload too; where what it left begins."""
+        header = read_header(data, at, deflate=self._deflate)
+        if header is None:
+            return at
+        start = at + header.size
         if header.opcode < Opcode.CLOSE:
-            event = self._data(header, payload)
-            return event if self.state is State.OPEN else None
-        if header.opcode is Opcode.PING:
+            self._begin(header)
+            return start
+        end = start + header.length
+        if len(data) < end:
+            return at
+        self.frames += 1
+        self._control(header.opcode, unmask(data[start:end], header.mask), events)
+        return end
+
+    def _begin(self, header: FrameHeader) -> None:
+        """A data frame begins; refused before any of its payload is waited for."""
+        self.frames += 1
+        if (header.opcode is Opcode.CONTINUATION) != (self._message is not None):
+            raise FrameError("fragments out of order")
+        if self._message is None:
+            self._message = Assembly(
+                self._max_message, text=header.opcode is Opcode.TEXT, compressed=header.compressed
+            )
+        self._message.announce(header.length)
+        self._frame, self._taken = header, 0
+
+    def _payload(self, data: bytes, at: int, events: list[Event]) -> int:
+        """Takes what is there of a data frame's payload."""
+        frame, message = self._frame, self._message
+        assert frame is not None
+        assert message is not None
+        end = min(len(data), at + frame.length - self._taken)
+        is_last = self._taken + end - at == frame.length
+        if self.state is State.OPEN and (is_last or end > at):
+            found = unmask(data[at:end], frame.mask, self._taken)
+            finished = message.add(found, last=is_last and frame.fin)
+            if finished is not None:
+                events.append(Text(finished) if isinstance(finished, str) else Binary(finished))
+        self._taken += end - at
+        if is_last:
+            self._frame = None
+            if frame.fin:
+                self._message = None
+        return end
+
+    def _control(self, opcode: Opcode, payload: bytes, events: list[Event]) -> None:
+        if opcode is Opcode.PING:
             if self.state is State.OPEN:
-                self._ping = payload
-            return None
-        if header.opcode is Opcode.PONG:
-            return Pong(payload)
-        return self._close(payload)
-
-    def _data(self, header: FrameHeader, payload: bytes) -> Event | None:
-        opcode = header.opcode
-        if opcode is not Opcode.CONTINUATION and header.fin:
-            return Text(_decoded(payload)) if opcode is Opcode.TEXT else Binary(payload)
-        if opcode is not Opcode.CONTINUATION:
-            self._begin(opcode)
-        return self._fragment(payload, last=header.fin)
-
-    def _begin(self, opcode: Opcode) -> None:
-        self._opcode = opcode
-        self._size = 0
-        if opcode is Opcode.TEXT:
-            self._decoder = codecs.getincrementaldecoder("utf-8")()
-            self._message = []
+                events.append(Ping(payload))
+        elif opcode is Opcode.PONG:
+            events.append(Pong(payload))
         else:
-            self._decoder = None
-            self._message = bytearray()
+            events.append(self._close(payload))
 
-    def _fragment(self, payload: bytes, *, last: bool) -> Event | None:
-        self._size += len(payload)
-        event: Event
-        if isinstance(self._message, bytearray):
-            self._message += payload
-            event = Binary(bytes(self._message)) if last else Binary(b"")
-        else:
-            assert self._decoder is not None
-            try:
-                text = self._decoder.decode(payload, last)
-            except UnicodeDecodeError:
-                raise _FailureError(INVALID_DATA, "text is not UTF-8") from None
-            if text:
-                self._message.append(text)
-            event = Text("".join(self._message)) if last else Text("")
-        if not last:
-            return None
-        self._opcode, self._decoder, self._size, self._message = None, None, 0, []
-        return event
+    # -- the end
 
     def _close(self, payload: bytes) -> Event:
         code, reason = _close_payload(payload)
@@ -220,22 +224,16 @@ class ServerConnection:
         self._end()
         return Closed(code, reason)
 
-    def _fail(self, failure: _FailureError) -> None:
+    def _fail(self, code: int, reason: str, events: list[Event]) -> None:
         if self.state is State.OPEN:
-            self._out += close_frame(failure.code, failure.reason)
+            self._out += close_frame(code, reason)
         self._end()
+        events.append(Failed(code, reason))
 
     def _end(self) -> None:
         self.state = State.CLOSED
-        self._message = []
-        self._buffer = bytearray()
-
-
-def _decoded(payload: bytes) -> str:
-    try:
-        return payload.decode()
-    except UnicodeDecodeError:
-        raise _FailureError(INVALID_DATA, "text is not UTF-8") from None
+        self._message = self._frame = None
+        self._rest = b""
 
 
 def _close_payload(payload: bytes) -> tuple[int, str]:
@@ -243,8 +241,11 @@ def _close_payload(payload: bytes) -> tuple[int, str]:
         return NO_CODE, ""
     code = int.from_bytes(payload[:2], "big")
     if len(payload) == 1 or not _sendable(code):
-        raise _FailureError(PROTOCOL_ERROR, "malformed close frame")
-    return code, _decoded(payload[2:])
+        raise FrameError("malformed close frame")
+    try:
+        return code, payload[2:].decode()
+    except UnicodeDecodeError:
+        raise AssemblyError(INVALID_DATA, "text is not UTF-8") from None
 
 
 def _sendable(code: int) -> bool:

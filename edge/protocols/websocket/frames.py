@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 MAX_CONTROL = 125  # RFC 6455, 5.5
 _FIN = 0x80
+_COMPRESSED = 0x40  # RSV1, RFC 7692, 6
 _RESERVED = 0x70
 _MASKED = 0x80
 _LENGTH_16, _LENGTH_64 = 126, 127
@@ -30,17 +31,22 @@ class FrameError(Exception):
 
 
 class FrameHeader(NamedTuple):
-    """A client's frame header. `size` is its own length in bytes, mask included; `length` the payload's."""
+    """A client's frame header. `size` is its own length in bytes, mask included; `length` the payload's.
+
+    `compressed` begins a compressed message: its continuations do not say so again.
+    """
 
     fin: bool
+    compressed: bool
     opcode: Opcode
     length: int
     mask: bytes
     size: int
 
 
-def read_header(data: bytes | bytearray, at: int) -> FrameHeader | None:
-    """The frame header that starts at `at`, or None until more bytes are there.
+def read_header(data: bytes | bytearray, at: int, *, deflate: bool = False) -> FrameHeader | None:
+    """The frame header that starts at `at`, or None until more bytes are there. `deflate`: messages may be
+    compressed.
 
     Raises FrameError as soon as the bytes so far can be no frame of a client: a reserved bit, an unknown
     opcode, no mask, a fragmented or long control frame, a length not in its shortest form.
@@ -48,7 +54,7 @@ def read_header(data: bytes | bytearray, at: int) -> FrameHeader | None:
     have = len(data) - at
     if have < 2:
         return None
-    opcode = _check(data[at], data[at + 1])
+    opcode = _check(data[at], data[at + 1], deflate)
     length = data[at + 1] & ~_MASKED
     size = 2
     if length == _LENGTH_16:
@@ -66,13 +72,15 @@ def read_header(data: bytes | bytearray, at: int) -> FrameHeader | None:
     if have < size + 4:
         return None
     mask = bytes(data[at + size : at + size + 4])
-    return FrameHeader(bool(data[at] & _FIN), opcode, length, mask, size + 4)
+    fin, compressed = bool(data[at] & _FIN), bool(data[at] & _COMPRESSED)
+    return FrameHeader(fin, compressed, opcode, length, mask, size + 4)
 
 
-def _check(first: int, second: int) -> Opcode:
-    if first & _RESERVED:
-        raise FrameError("reserved bit set")
+def _check(first: int, second: int, deflate: bool) -> Opcode:
     number = first & 0x0F
+    may_be_compressed = deflate and number in (Opcode.TEXT, Opcode.BINARY)
+    if first & (_RESERVED & ~_COMPRESSED if may_be_compressed else _RESERVED):
+        raise FrameError("reserved bit set")
     if number not in _KNOWN:
         raise FrameError("unknown opcode")
     if not second & _MASKED:
@@ -82,21 +90,23 @@ def _check(first: int, second: int) -> Opcode:
     return Opcode(number)
 
 
-def unmask(payload: bytes | bytearray, mask: bytes) -> bytes:
-    """`payload` with `mask` taken off (RFC 6455, 5.3)."""
+def unmask(payload: bytes | bytearray, mask: bytes, offset: int = 0) -> bytes:
+    """`payload`, which begins `offset` bytes into its frame's, with `mask` taken off (RFC 6455, 5.3)."""
     length = len(payload)
+    mask = mask[offset % 4 :] + mask[: offset % 4]
     key = (mask * (length // 4 + 1))[:length]  # one wide XOR instead of one per byte
     return (int.from_bytes(payload, "little") ^ int.from_bytes(key, "little")).to_bytes(length, "little")
 
 
-def build_frame(opcode: Opcode, payload: bytes) -> bytes:
-    """A whole, unmasked frame as a server sends it."""
+def build_frame(opcode: Opcode, payload: bytes, *, compressed: bool = False) -> bytes:
+    """A whole, unmasked frame as a server sends it. `compressed`: the payload is (RFC 7692, 6.1)."""
     length = len(payload)
+    first = _FIN | opcode | (_COMPRESSED if compressed else 0)
     if length < _LENGTH_16:
-        return bytes((_FIN | opcode, length)) + payload
+        return bytes((first, length)) + payload
     if length < 1 << 16:
-        return struct.pack("!BBH", _FIN | opcode, _LENGTH_16, length) + payload
-    return struct.pack("!BBQ", _FIN | opcode, _LENGTH_64, length) + payload
+        return struct.pack("!BBH", first, _LENGTH_16, length) + payload
+    return struct.pack("!BBQ", first, _LENGTH_64, length) + payload
 
 
 def text_frame(payload: bytes) -> bytes:

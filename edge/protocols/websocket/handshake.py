@@ -3,10 +3,12 @@
 import base64
 import binascii
 import hashlib
+from typing import NamedTuple
 
 from appliance.contracts.errors import BadInputError
 from edge.protocols.http.request import RequestHead
 from edge.protocols.http.response import Field, field_block, status_line
+from edge.protocols.websocket.deflate import Deflate, negotiate
 
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 _VERSION = "13"
@@ -29,8 +31,15 @@ def wants_websocket(request: RequestHead) -> bool:
     return request.headers.upgrade and "websocket" in _tokens(request.headers.get("upgrade"))
 
 
-def accept(request: RequestHead) -> bytes:
-    """The whole 101 answer to a correct opening handshake (RFC 6455, 4.2.2).
+class Accepted(NamedTuple):
+    """The whole 101 answer, and what was agreed about compression."""
+
+    answer: bytes
+    deflate: Deflate | None
+
+
+def accept(request: RequestHead) -> Accepted:
+    """Answers a correct opening handshake (RFC 6455, 4.2.2); permessage-deflate is taken when it is offered.
 
     Raises HandshakeError: 405 not GET, 400 malformed, 426 not an upgrade or another version.
     """
@@ -44,12 +53,15 @@ def accept(request: RequestHead) -> bytes:
         raise HandshakeError(426, "only version 13 is spoken", (("Sec-WebSocket-Version", _VERSION),))
     if request.headers.body_length or request.headers.chunked:
         raise HandshakeError(400, "an opening handshake has no body")
-    fields = (
+    fields: tuple[Field, ...] = (
         ("Upgrade", "websocket"),
         ("Connection", "Upgrade"),
         ("Sec-WebSocket-Accept", _answer_to(request.headers.get("sec-websocket-key"))),
     )
-    return status_line(101) + field_block(fields, None)
+    deflate = negotiate(request.headers.get("sec-websocket-extensions"))
+    if deflate is not None:
+        fields += (("Sec-WebSocket-Extensions", deflate.answer),)
+    return Accepted(status_line(101) + field_block(fields, None), deflate)
 
 
 def _answer_to(key: str) -> str:

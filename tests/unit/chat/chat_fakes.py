@@ -8,7 +8,7 @@ import msgspec
 
 from appliance.contracts.errors import UnavailableError
 from appliance.runtime.bus import LogMessage
-from edge.chat.room import Reader
+from edge.chat.audience import Reader
 
 
 class FakeTimer:

@@ -83,14 +83,14 @@ def test_the_first_leaves_at_once_then_one_frame_a_window():
 
 def test_the_window_grows_with_the_cost():
     setting = Setting()
-    reader = setting.reader()
-    write = reader.write
+    reader = FakeReader()
 
     def slow_write(data):
         setting.timer.now += 0.1
-        write(data)
+        reader.write(data)
 
-    reader.write = slow_write
+    reader.send = slow_write
+    reader.join(setting.room, setting.room.level())
     setting.say(1)
     setting.timer.run()
     began = setting.timer.now - 0.1
