@@ -7,6 +7,7 @@ from appliance.contracts.chat import CloseCode, ErrorCode
 from appliance.contracts.errors import NearcastError, NotFoundError, UnavailableError
 from edge.chat.answers import preflight, problem
 from edge.chat.connection import NEVER
+from edge.chat.crowd import Entry
 from edge.chat.index import Place
 from edge.chat.positions import Position
 from edge.chat.routes import Action, Query, bearer, find_route, parse_query
@@ -34,12 +35,12 @@ class Arrival(asyncio.Protocol):
 
     _transport: asyncio.Transport
 
-    def __init__(self, server: "ChatServer", head: bytes, address: str, *, over: bool) -> None:
+    def __init__(self, server: "ChatServer", head: bytes, address: str, entry: Entry) -> None:
         self.address = address
+        self.entry = entry
         self.closed = False
         self._server = server
         self._head = head
-        self._over = over
         self._reader = RequestReader(server.memo)
         self._request: RequestHead | None = None
         self._answering: asyncio.Task[None] | None = None
@@ -81,6 +82,10 @@ class Arrival(asyncio.Protocol):
             self._answering.cancel()
         self._server.lost(self)
 
+    @property
+    def _is_over(self) -> bool:
+        return self.entry is not Entry.TAKEN
+
     # -- the request
 
     def _begin(self, request: RequestHead) -> None:
@@ -110,7 +115,7 @@ class Arrival(asyncio.Protocol):
         if route.action is Action.SUBSCRIBE:
             self._upgrade(request, place, token, query.since)
             return
-        if self._over:
+        if self._is_over:
             raise UnavailableError("too many connections", retry_after_s=_OVERLOADED_S)
         if place is None:
             raise NotFoundError("no such room", code=ErrorCode.UNKNOWN_ROOM)
@@ -127,7 +132,7 @@ class Arrival(asyncio.Protocol):
         """Begins to wait, or goes on waiting, for the record of an unknown room."""
         server = self._server
         if not self._waits:
-            self._waits = not self._over and server.newcomers.enter(self._again)
+            self._waits = not self._is_over and server.newcomers.enter(self._again)
             self._end_by(server.config.unknown_s)
             return self._waits
         return server.now() < self._deadline
@@ -185,11 +190,11 @@ class Arrival(asyncio.Protocol):
         answer, deflate = accept(request)
         self._ended = True
         server = self._server
-        subscriber = Subscriber(server, self._transport, self.address, place or _NOWHERE, deflate)
+        subscriber = Subscriber(server, self._transport, self.address, self.entry, place or _NOWHERE, deflate)
         server.replace(self, subscriber)
         self._transport.set_protocol(subscriber)
         self._transport.write(answer)
-        if self._over:
+        if self._is_over:
             subscriber.close(CloseCode.TOO_MANY_CONNECTIONS, "too many connections")
         elif place is None:
             subscriber.close(CloseCode.UNKNOWN_ROOM, "no such room")

@@ -8,6 +8,7 @@ from typing import Protocol
 from appliance.contracts.chat import MAX_FRAME_BYTES, CloseCode
 from edge.chat.audience import Reader
 from edge.chat.config import ChatConfig
+from edge.chat.crowd import Entry
 from edge.chat.limits import Budget
 from edge.chat.metrics import Tally
 from edge.chat.room import Room
@@ -44,7 +45,7 @@ class Connection(Reader, asyncio.Protocol):
 
     __slots__ = (
         "_bytes", "_closing_at", "_frames", "_host", "_paused_at", "_ping_at", "_pong_by", "_room", "_transport",
-        "_ws", "address", "closed", "due",
+        "_ws", "address", "closed", "due", "entry",
     )  # fmt: skip
 
     def __init__(
@@ -52,12 +53,14 @@ class Connection(Reader, asyncio.Protocol):
         host: Host,
         transport: asyncio.Transport,
         address: str,
+        entry: Entry,
         deflate: Deflate | None,
         max_message: int = MAX_FRAME_BYTES,
     ) -> None:
         super().__init__()
         config, now = host.config, host.now()
         self.address = address
+        self.entry = entry
         self.closed = False
         self.due = 0  # of the wheel
         self.deflated = deflate is not None and deflate.window_bits >= SHARED_WINDOW_BITS
@@ -148,7 +151,7 @@ class Connection(Reader, asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Sends whole frames. A client that leaves too many of its own unread is cut."""
-        if self.closed:
+        if self.ending:
             return
         if self.paused and self._transport.get_write_buffer_size() > _BUFFERED:
             self._cut()

@@ -1,7 +1,7 @@
 """The chat over plain HTTP: posting, history, long polls."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -29,6 +29,18 @@ if TYPE_CHECKING:
 _SCANNED = 2000  # log entries looked through for messages older than those in memory
 _READ_S = 3.0
 _OVERLOADED_S = 5.0
+
+
+class Gap(NamedTuple):
+    """What is behind `after` and not behind `before` could not be kept."""
+
+    after: Position
+    before: Position
+
+
+class _Found(NamedTuple):
+    entries: list[Entry]
+    gap: Gap | None
 
 
 class Requests:
@@ -85,22 +97,28 @@ class Requests:
         """Up to `limit` messages: those behind `after`, or else the last ones ahead of `before`."""
         room = self._server.rooms.get(place.room_id)
         if query.after is not None:
-            entries = await self._behind(room, query.after, query.before, query.limit)
+            entries = (await self._behind(room, query.after, query.before, query.limit)).entries
         else:
             entries = await self._ahead(room, query.before, query.limit)
         return raw_document(_page(entries, query.after or room.ring.last))
 
     async def poll(self, place: Place, query: Query) -> bytes:
-        """Messages behind `since`, as soon as there are any; without `since` the last ones, at once."""
+        """Messages behind `since`, as soon as there are any; without `since` the last ones, at once.
+
+        As at a WebSocket a gap stands for what cannot be had any more; it is told at once.
+        """
         room = self._server.rooms.get(place.room_id)
         since = query.since
         if since is None:
             return raw_document(_page(await self._ahead(room, None, query.limit), room.ring.last))
-        entries = await self._behind(room, since, None, query.limit)
-        if not entries:
+        if not await self._server.feed.has(since.seq):
+            gap = Gap(since, room.ring.opening(room.ring.end))
+            return raw_document(_page([], room.ring.last, gap))
+        found = await self._behind(room, since, None, query.limit)
+        if not found.entries and found.gap is None:
             await self._something_new(room)
-            entries = await self._behind(room, since, None, query.limit)
-        return raw_document(_page(entries, since))
+            found = await self._behind(room, since, None, query.limit)
+        return raw_document(_page(found.entries, since, found.gap))
 
     async def _something_new(self, room: Room) -> None:
         config = self._server.config
@@ -118,15 +136,19 @@ class Requests:
             self._polls -= 1
             room.stop_waiting(wake)
 
-    async def _behind(self, room: Room, after: Position, before: Position | None, limit: int) -> list[Entry]:
+    async def _behind(self, room: Room, after: Position, before: Position | None, limit: int) -> _Found:
         ring = room.ring
+        gap = None
         if after >= ring.floor:
             found = [entry for entry in ring.entries(ring.number_after(after), ring.end) if not entry.event]
         else:
-            found = (await self._server.feed.older(room.room_id, after, limit, _READ_S)).entries
+            older = await self._server.feed.older(room.room_id, after, limit, _READ_S)
+            found = older.entries
+            if older.start.seq > after.seq:
+                gap = Gap(after, Position(older.start.seq + 1, 0))
         if before is not None:
             found = [entry for entry in found if entry.position < before]
-        return found[:limit]
+        return _Found(found[:limit], gap)
 
     async def _ahead(self, room: Room, before: Position | None, limit: int) -> list[Entry]:
         ring = room.ring
@@ -142,12 +164,15 @@ class Requests:
         return found[-limit:]
 
 
-def _page(entries: list[Entry], position: Position) -> bytes:
+def _page(entries: list[Entry], position: Position, gap: Gap | None = None) -> bytes:
     """`position` follows the newest message, `before` asks for what is older than the oldest."""
     newest = entries[-1].position if entries else position
     oldest = entries[0].position if entries else position
-    return b'{"messages":[%b],"position":"%b","before":"%b"}' % (
+    return b'{"messages":[%b],"position":"%b","before":"%b"%b}' % (
         b",".join(entry.data for entry in entries),
         str(newest).encode(),
         str(oldest).encode(),
+        b""
+        if gap is None
+        else b',"gap":{"after":"%b","before":"%b"}' % (str(gap.after).encode(), str(gap.before).encode()),
     )

@@ -1,6 +1,5 @@
 """What a client missed since a position: from the log where the ring no longer has it, then from the ring."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
@@ -10,7 +9,6 @@ from edge.chat.ring import Entry
 from edge.chat.room import CATCH_UP_BYTES, Room
 from edge.chat.rooms import Feed, Rooms
 
-_AHEAD_S = 2.0  # another gateway of the edge may be that far ahead in the log
 _READ_S = 5.0
 _BATCH = 500
 _MOST = 5000
@@ -27,10 +25,7 @@ class Resumed(NamedTuple):
 
 async def resume(rooms: Rooms, feed: Feed, room_id: str, since: Position, send: Send) -> Resumed:
     """Sends what the ring lacks, in order; a gap frame stands for what cannot be had any more."""
-    try:
-        async with asyncio.timeout(_AHEAD_S):
-            await feed.reached(since.seq)
-    except TimeoutError:  # a position of a log that is no more
+    if not await feed.has(since.seq):  # a position of a log that is no more
         room = rooms.get(room_id)
         await send(gap_frame(since, room.ring.opening(room.ring.end)))
         return Resumed(room, room.ring.end)

@@ -21,6 +21,8 @@ from edge.chat.room import Room, Timer
 _ALL_ROOMS = "chat.>"
 _START_S = 30.0
 _AGAIN_S = 0.2
+_AHEAD_S = 2.0
+_ROOM_BYTES = 2048  # of a room in which nobody has spoken
 _decoder = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -103,14 +105,18 @@ class Rooms:
 
     def shrink(self) -> None:
         """Lets unread rooms go when all together hold too much. Called once a second."""
-        excess = sum(room.ring.bytes for room in self._rooms.values()) - self._config.rooms_bytes
+        excess = sum(_weight(room) for room in self._rooms.values()) - self._config.rooms_bytes
         for room_id, room in list(self._rooms.items()):
             if excess <= 0:
                 return
             if not room.in_use:
-                excess -= room.ring.bytes
+                excess -= _weight(room)
                 self.floor = max(self.floor, room.ring.last)
                 del self._rooms[room_id]
+
+
+def _weight(room: Room) -> int:
+    return room.ring.bytes + _ROOM_BYTES
 
 
 class Feed:
@@ -138,8 +144,8 @@ class Feed:
         """Returns when everything that was in the log is in the rooms. UnavailableError after half a minute."""
         try:
             async with asyncio.timeout(_START_S):
-                newest = await self._newest()
-                first = max(1, newest - self._config.replay + 1)
+                oldest, newest = await self._bounds()
+                first = max(1, oldest, newest - self._config.replay + 1)
                 self._rooms.floor = Position.before_entry(first)
                 self.seen = first - 1
                 self._tasks.start(self._follow(first), "chat-feed")
@@ -147,14 +153,16 @@ class Feed:
         except TimeoutError:
             raise UnavailableError("the outbox cannot be read") from None
 
-    async def _newest(self) -> int:
+    async def _bounds(self) -> tuple[int, int]:
+        """Of the log: the first entry that has not been trimmed, and the newest chat."""
         while True:
             try:
+                info = await self._log.api(f"STREAM.INFO.{self._stream}")
                 message = await self._log.last_message(self._stream, _ALL_ROOMS)
             except UnavailableError:
                 await asyncio.sleep(_AGAIN_S)
             else:
-                return 0 if message is None else message.seq
+                return int(info["state"]["first_seq"]), 0 if message is None else message.seq
 
     async def _follow(self, first: int) -> None:
         async for message in self._log.tail(self._stream, [_ALL_ROOMS], first):
@@ -171,6 +179,15 @@ class Feed:
         """Returns when entry `seq` was read; the caller bounds the wait."""
         while self.seen < seq:
             await self._progress.wait()
+
+    async def has(self, seq: int) -> bool:
+        """Whether entry `seq` was read, waited for a moment: another gateway of the edge may be ahead."""
+        try:
+            async with asyncio.timeout(_AHEAD_S):
+                await self.reached(seq)
+        except TimeoutError:
+            return False
+        return True
 
     async def older(self, room_id: str, after: Position, limit: int, wait_s: float) -> Older:
         """About `limit` messages of a room behind `after`, in order, read from the log."""

@@ -1,7 +1,6 @@
 """The connections of one gateway process: taken over, counted, watched, sent elsewhere."""
 
 import asyncio
-import collections
 import random
 import socket
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from appliance.runtime.tasks import Tasks
 from edge.chat.arrival import Arrival
 from edge.chat.config import ChatConfig
 from edge.chat.connection import NEVER, Connection
+from edge.chat.crowd import Crowd, Entry
 from edge.chat.frames import stream_event
 from edge.chat.index import Index, Place
 from edge.chat.metrics import CONNECTIONS, PENDING, ROOMS, Tally
@@ -25,7 +25,6 @@ from edge.chat.rules import Rules
 from edge.chat.wheel import Wheel
 from edge.protocols.http.request import HeadMemo
 
-_SLACK = 512  # connections beyond the limit that are told so before they are closed
 _SEND_BUFFER = 64 * 1024
 _USER_TIMEOUT_MS = 20_000
 
@@ -61,8 +60,7 @@ class ChatServer:
         self._receiver = HandoffReceiver(socket_path, self.adopt)
         self._connections: set[Arrival | Connection] = set()
         self._wheel: Wheel[Arrival | Connection] = Wheel(self.now())
-        self._addresses: collections.Counter[str] = collections.Counter()
-        self._count = 0
+        self._crowd = Crowd(config)
         self._draining = False
 
     def now(self) -> float:
@@ -72,7 +70,7 @@ class ChatServer:
     @property
     def count(self) -> int:
         """Open connections."""
-        return self._count
+        return len(self._crowd)
 
     async def start(self) -> None:
         """Returns when connections are taken."""
@@ -83,16 +81,13 @@ class ChatServer:
 
     def adopt(self, taken: socket.socket, head: bytes, peer: str) -> None:
         """Takes over an accepted connection whose first bytes were read by somebody else."""
-        over = self._count >= self.config.connections
-        if self._draining or self._count >= self.config.connections + _SLACK:
+        entry = Entry.CLOSED if self._draining else self._crowd.enter(peer)
+        if entry is not Entry.TAKEN and not self._draining:
+            self.tally.events["over_connections"] += 1
+        if entry is Entry.CLOSED:
             taken.close()
             return
-        over = over or self._addresses[peer] >= self.config.connections_per_address
-        if over:
-            self.tally.events["over_connections"] += 1
-        self._count += 1
-        self._addresses[peer] += 1
-        self.tasks.start(self._adopt(taken, Arrival(self, head, peer, over=over)), "chat-adopt")
+        self.tasks.start(self._adopt(taken, Arrival(self, head, peer, entry)), "chat-adopt")
 
     async def _adopt(self, taken: socket.socket, arrival: Arrival) -> None:
         try:
@@ -104,7 +99,7 @@ class ChatServer:
         except OSError:
             taken.close()
             if arrival not in self._connections and not arrival.closed:
-                self._forget(arrival.address)
+                self.lost(arrival)
 
     def opened(self, connection: Arrival) -> None:
         self._connections.add(connection)
@@ -118,17 +113,11 @@ class ChatServer:
     def lost(self, connection: Arrival | Connection) -> None:
         self._connections.discard(connection)
         self._wheel.forget(connection)
-        self._forget(connection.address)
+        self._crowd.leave(connection.address, connection.entry)
 
     def remind(self, connection: Arrival | Connection, at: float) -> None:
         """Calls `connection.check` at that time, or earlier."""
         self._wheel.remind(connection, at)
-
-    def _forget(self, address: str) -> None:
-        self._count -= 1
-        self._addresses[address] -= 1
-        if self._addresses[address] <= 0:
-            del self._addresses[address]
 
     # -- rooms
 
@@ -158,7 +147,7 @@ class ChatServer:
             self._count_all()
 
     def _count_all(self) -> None:
-        CONNECTIONS.set(self._count)
+        CONNECTIONS.set(self.count)
         ROOMS.set(len(self.rooms))
         PENDING.set(self._waiting())
         self.tally.flush()

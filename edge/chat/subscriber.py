@@ -9,6 +9,7 @@ from appliance.contracts.chat import ClientFrame, CloseCode, ErrorCode
 from appliance.contracts.errors import BadInputError, NearcastError, UnauthenticatedError
 from appliance.runtime.clock import now_ms
 from edge.chat.connection import Connection
+from edge.chat.crowd import Entry
 from edge.chat.frames import ack_frame, entries_frames, error_frame, hello_frame
 from edge.chat.index import Place
 from edge.chat.positions import Position
@@ -35,10 +36,11 @@ class Subscriber(Connection):
         server: "ChatServer",
         transport: asyncio.Transport,
         address: str,
+        entry: Entry,
         place: Place,
-        deflate: Deflate | None = None,
+        deflate: Deflate | None,
     ) -> None:
-        super().__init__(server, transport, address, deflate)
+        super().__init__(server, transport, address, entry, deflate)
         self._server = server
         self._place = place
         self._joining: asyncio.Task[None] | None = None

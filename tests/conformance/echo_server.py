@@ -11,6 +11,7 @@ import uvloop
 
 from edge.chat.config import ChatConfig
 from edge.chat.connection import NEVER, Connection
+from edge.chat.crowd import Entry
 from edge.chat.metrics import Tally
 from edge.chat.wheel import Wheel
 from edge.protocols.http.request import HeadMemo, RequestReader
@@ -28,7 +29,7 @@ class Echo(Connection):
     __slots__ = ("_window_bits",)
 
     def __init__(self, host, transport, deflate):
-        super().__init__(host, transport, "", deflate, _LARGEST)
+        super().__init__(host, transport, "", Entry.TAKEN, deflate, _LARGEST)
         self._window_bits = deflate.window_bits if deflate is not None else 0
 
     def take_text(self, text):

@@ -7,6 +7,8 @@ import msgspec
 import uvloop
 from chat_site import site
 
+from appliance.contracts.subjects import chat
+
 UPGRADE = (
     b"GET /chat/alice/chat/subscribe%b HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -137,3 +139,89 @@ def test_a_flood_of_frames(tmp_path):
         client.close()
 
     on_gateway(tmp_path, scenario, close_s=0.5)
+
+
+def test_a_handshake_and_frames_byte_by_byte(tmp_path):
+    async def scenario(made, gateway):
+        loop = asyncio.get_running_loop()
+        client = await raw(gateway, b"")
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        text = b'{"type":"message","message":"hi"}'
+        for byte in UPGRADE % b"" + bytes((0x81, 0x80 | len(text))) + bytes(4) + text + b"\x88\x80mask":
+            await loop.sock_sendall(client, bytes((byte,)))
+        found = await everything(client)
+        assert b"not_authenticated" in found
+        assert found.endswith(b"\x88\x02\x03\xe8")
+        client.close()
+
+    on_gateway(tmp_path, scenario, bytes_per_s=1e6)
+
+
+def test_a_crowd_from_one_address(tmp_path):
+    """Those beyond the limit are told, those far beyond are not, and all of them leave nothing."""
+
+    async def scenario(made, gateway):
+        server = gateway.service.server
+        first = [await raw(gateway, UPGRADE % b"") for _ in range(5)]
+        await until(lambda: server.count == 5)
+        others = [await raw(gateway, UPGRADE % b"") for _ in range(700)]
+        await until(lambda: server.tally.events["over_connections"] == 700)
+        found = await asyncio.gather(*(everything(client) for client in others))
+        told = sum(b"\x0f\xbdtoo many connections" in one for one in found)
+        assert 512 <= told < 700
+        assert sum(one == b"" for one in found) == 700 - told
+        await until(lambda: server.count == 5)
+        for client in first + others:
+            client.close()
+        await until(lambda: server.count == 0)
+        assert not server._connections
+        assert not any(server._wheel._slots)
+
+    on_gateway(tmp_path, scenario, connections_per_address=5, close_s=0.5)
+
+
+def test_many_who_look_for_rooms_that_are_not(tmp_path):
+    async def scenario(made, gateway):
+        server = gateway.service.server
+        clients = [await raw(gateway, (UPGRADE % b"").replace(b"alice", b"no-%d" % n)) for n in range(300)]
+        found = await asyncio.gather(*(everything(client) for client in clients))
+        assert all(b"\x0f\xa4no such room" in one for one in found)
+        assert server.tally.closed[4004] == 300
+        assert len(server.rooms) == 0
+        for client in clients:
+            client.close()
+
+    on_gateway(tmp_path, scenario, unknown=100, unknown_s=0.5, close_s=0.5)
+
+
+def test_a_drain_is_spread(tmp_path):
+    async def scenario(made, gateway):
+        clients = [await raw(gateway, UPGRADE % b"") for _ in range(40)]
+        await until(lambda: gateway.service.server.count == 40)
+        reading = asyncio.gather(*(everything(client) for client in clients))
+        await gateway.service.drain()
+        found = await reading
+        waits = [float(one.rpartition(b"\x0f\xa9retry_after=")[2]) for one in found]
+        assert all(0 <= wait <= 0.8 for wait in waits)
+        assert len(set(waits)) > 4
+        late = await raw(gateway, UPGRADE % b"")
+        assert await everything(late) == b""
+        for client in (*clients, late):
+            client.close()
+
+    on_gateway(tmp_path, scenario, drain_s=0.8, close_s=0.3)
+
+
+def test_a_thousand_rooms_with_one_message_each(tmp_path):
+    async def scenario(made, gateway):
+        rooms, appends = gateway.service.server.rooms, []
+        for number in range(1000):
+            room = f"0193aaaa-0000-7000-8000-{number:012d}"
+            appends.append(made.bus.append(chat(room, "edge1"), b'[{"n":%d}]' % number, message_id=f"r{number}"))
+        await asyncio.gather(*appends)
+        await until(lambda: len(rooms) == 1000)
+        rooms.shrink()
+        assert sum(room.ring.bytes for room in rooms._rooms.values()) <= 100 * 20
+        assert len(rooms) == 100
+
+    on_gateway(tmp_path, scenario, rooms_bytes=100 * 2060)

@@ -9,13 +9,13 @@ import msgspec
 import pytest
 import uvloop
 import websockets
-from chat_site import STREAM_ID, Chatter, site
+from chat_site import CHANNEL_ID, EDGE, STREAM_ID, Chatter, site
 from websockets.exceptions import ConnectionClosed
 
 from appliance.contracts.directory import ChannelRecord
 from appliance.contracts.errors import UnavailableError
 from appliance.contracts.media import BroadcastState
-from appliance.contracts.subjects import channel_key
+from appliance.contracts.subjects import channel_key, chat, outbox
 
 
 def on_site(tmp_path, scenario):
@@ -305,5 +305,58 @@ def test_posting_for_somebody_else(tmp_path):
         assert b'"status":400' in answer
         answer = await made.bus.request("ctl.edge1.chat.post", b"?")
         assert b'"status":400' in answer
+
+    on_site(tmp_path, scenario)
+
+
+def test_a_poll_tells_a_gap_at_once(tmp_path):
+    """Of a log that was trimmed, and of a log that is no more."""
+
+    async def scenario(made):
+        for number in range(10):
+            await made.bus.append(chat(CHANNEL_ID, EDGE), b'[{"n":%d}]' % number, message_id=f"m{number}")
+        await made.bus.api(f"STREAM.PURGE.{outbox(EDGE)}", {"seq": 7})
+        gateway = await made.gateway()
+        async with aiohttp.ClientSession() as http:
+            async with http.get(gateway.http("/poll?since=2-0")) as answer:
+                page = await answer.json()
+            assert [one["n"] for one in page["messages"]] == [6, 7, 8, 9]
+            assert page["gap"]["after"] == "2-0"
+            assert page["position"] == "10-0"
+            async with http.get(gateway.http("/poll?since=8-0")) as answer:
+                page = await answer.json()
+            assert [one["n"] for one in page["messages"]] == [8, 9]
+            assert "gap" not in page
+            async with http.get(gateway.http("/poll?since=5000-0")) as answer:
+                page = await answer.json()
+            assert page["messages"] == []
+            assert page["gap"]["after"] == "5000-0"
+            assert page["position"] == "10-0"
+
+    on_site(tmp_path, scenario)
+
+
+def test_compressed_frames_are_for_those_who_agreed(tmp_path):
+    async def scenario(made):
+        gateway = await made.gateway()
+        async with (
+            websockets.connect(gateway.ws()) as one,
+            websockets.connect(gateway.ws(), compression=None) as two,
+        ):
+            assert one.protocol.extensions
+            assert not two.protocol.extensions
+            readers = [Chatter(one), Chatter(two)]
+            for reader in readers:
+                await reader.frame()
+            batch = msgspec.json.encode([{"message": f"the same words again {number}"} for number in range(50)])
+            await made.bus.append(chat(CHANNEL_ID, EDGE), batch, message_id="batch")
+            for reader in readers:
+                await reader.until_seen(50)
+            assert readers[0].seen == readers[1].seen
+            long = "x" * 15_000  # compressed on its way in, and still too long to say
+            await readers[0].socket.send('{"type":"auth","token":"token-bob"}')
+            await readers[0].until("hello")
+            await readers[0].say(long)
+            assert (await readers[0].until("error"))["code"] == "too_long"
 
     on_site(tmp_path, scenario)

@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 import itertools
+import zlib
 
 import msgspec
 
@@ -50,6 +51,7 @@ class FakeReader(Reader):
         self.space = space
         self.data = b""
         self.joined = None
+        self.packed = 0  # compressed ones among the frames last read
 
     def write(self, data):
         assert not self.paused or self.joined is None, "written to although it takes no more"
@@ -70,15 +72,20 @@ class FakeReader(Reader):
 
     @property
     def documents(self):
-        found, at = [], 0
+        found, at, self.packed = [], 0, 0
         while at < len(self.data):
-            assert self.data[at] == 0x81
+            assert self.data[at] in ((0x81, 0xC1) if self.deflated else (0x81,))
+            packed = self.data[at] == 0xC1
             length, start = self.data[at + 1], at + 2
             if length == 126:
                 length, start = int.from_bytes(self.data[at + 2 : at + 4], "big"), at + 4
             elif length == 127:
                 length, start = int.from_bytes(self.data[at + 2 : at + 10], "big"), at + 10
-            found.append(msgspec.json.decode(self.data[start : start + length]))
+            document = self.data[start : start + length]
+            if packed:
+                self.packed += 1
+                document = zlib.decompress(document + b"\x00\x00\xff\xff\x03\x00", -15)
+            found.append(msgspec.json.decode(document))
             at = start + length
         return found
 

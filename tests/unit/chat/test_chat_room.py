@@ -27,8 +27,9 @@ class Setting:
         for number in numbers:
             self.room.publish(entry(number, size=size))
 
-    def reader(self, space=1 << 30):
+    def reader(self, space=1 << 30, deflated=False):
         made = FakeReader(space)
+        made.deflated = deflated
         made.join(self.room, self.room.level())
         return made
 
@@ -206,6 +207,40 @@ def test_more_than_the_ring_within_a_window_is_a_gap():
     assert numbers(reader)[-1] == 199
 
 
+def test_one_compressed_frame_for_all_who_take_it():
+    setting = Setting()
+    plain, one, other = setting.reader(), setting.reader(deflated=True), setting.reader(deflated=True)
+    sent = []
+    for reader in (one, other):
+        reader.send = lambda data, write=reader.write: (sent.append(data), write(data))
+        setting.room.leave(reader)
+        reader.join(setting.room, setting.room.level())
+    setting.say(1)
+    setting.timer.run()
+    assert sent[0] is sent[1]
+    assert sent[0][0] == 0x81  # a short one is not worth it
+    setting.say(*range(2, 10), size=90)
+    setting.timer.run(1)
+    assert sent[2] is sent[3]
+    assert sent[2][0] == 0xC1
+    assert numbers(plain) == numbers(one) == numbers(other) == list(range(1, 10))
+    assert (plain.packed, one.packed, other.packed) == (0, 1, 1)
+    assert len(one.data) < len(plain.data) / 2
+
+
+def test_slices_over_both_audiences(monkeypatch):
+    monkeypatch.setattr(room_module, "SLICE", 3)
+    setting = Setting()
+    readers = [setting.reader(deflated=number % 2 == 1) for number in range(8)]
+    setting.say(1)
+    setting.timer.turn()
+    assert sum(bool(one.data) for one in readers) == 3
+    setting.timer.turn()
+    assert sum(bool(one.data) for one in readers) == 6
+    setting.timer.run(1)
+    assert [numbers(one) for one in readers] == [[1]] * 8
+
+
 def test_events_stand_between_messages():
     setting = Setting()
     reader = setting.reader()
@@ -266,6 +301,7 @@ class Story:
 
     def join(self, since):
         made = FakeReader()
+        made.deflated = since % 3 == 0
         made.since = min(since, self.said)
         made.join(self.setting.room, self.setting.room.ring.number_after(Position(made.since, 0)))
         self.readers.append(made)

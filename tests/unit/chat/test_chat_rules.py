@@ -393,7 +393,7 @@ async def test_a_position_that_is_not_there_yet(monkeypatch):
     log.add(chat("other", "edge1"), {"n": 100})
     log.add(chat("room", "edge1"), {"n": 101}, {"n": 102})
     assert await resuming == [102]
-    monkeypatch.setattr("edge.chat.resume._AHEAD_S", 0.01)
+    monkeypatch.setattr("edge.chat.rooms._AHEAD_S", 0.01)
     assert await gateway.resume(Position(999, 0)) == []
     assert gateway.gaps[0]["after"] == "999-0"
     await gateway.feed.close()
@@ -415,11 +415,10 @@ async def test_a_log_made_anew_and_a_bad_entry():
 
 
 async def test_unread_rooms_make_place():
-    gateway = Gateway(filled(0), rooms_bytes=1000)
     log = FakeLog()
     for number in range(50):
         log.add(chat(f"r{number}", "edge1"), {"n": number, "x": "y" * 90})
-    gateway = Gateway(log, rooms_bytes=1000)
+    gateway = Gateway(log, rooms_bytes=7 * 2048 + 1000)
     await gateway.feed.start()
     gateway.rooms.get("r0").wait("me", lambda: None)
     gateway.rooms.shrink()
