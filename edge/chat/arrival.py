@@ -190,10 +190,11 @@ class Arrival(asyncio.Protocol):
         answer, deflate = accept(request)
         self._ended = True
         server = self._server
-        subscriber = Subscriber(server, self._transport, self.address, self.entry, place or _NOWHERE, deflate)
+        subscriber = Subscriber(
+            server, self._transport, self.address, self.entry, place or _NOWHERE, deflate, answer
+        )
         server.replace(self, subscriber)
         self._transport.set_protocol(subscriber)
-        self._transport.write(answer)
         if self._is_over:
             subscriber.close(CloseCode.TOO_MANY_CONNECTIONS, "too many connections")
         elif place is None:

@@ -40,12 +40,13 @@ class Host(Protocol):
 class Connection(Reader, asyncio.Protocol):
     """States: open, closing (our close frame is out), closed. `paused`: the socket takes no more.
 
+    `opening`, the handshake's answer, is written together with the first frame: that must come at once.
     The transport's high-water mark is 0, so that it says at the first unsent byte that its socket is full.
     """
 
     __slots__ = (
-        "_bytes", "_closing_at", "_frames", "_host", "_paused_at", "_ping_at", "_pong_by", "_room", "_transport",
-        "_ws", "address", "closed", "due", "entry",
+        "_bytes", "_closing_at", "_frames", "_host", "_opening", "_paused_at", "_ping_at", "_pong_by", "_room",
+        "_transport", "_ws", "address", "closed", "due", "entry",
     )  # fmt: skip
 
     def __init__(
@@ -55,6 +56,7 @@ class Connection(Reader, asyncio.Protocol):
         address: str,
         entry: Entry,
         deflate: Deflate | None,
+        opening: bytes = b"",
         max_message: int = MAX_FRAME_BYTES,
     ) -> None:
         super().__init__()
@@ -69,8 +71,9 @@ class Connection(Reader, asyncio.Protocol):
         self._transport = transport
         self._ws = ServerConnection(max_message, deflate=deflate is not None)
         self._room: Room | None = None
-        self._bytes = Budget(config.bytes_per_s, config.bytes_per_s * _BURST_S, now)
-        self._frames = Budget(config.frames_per_s, config.frames_per_s * _BURST_S, now)
+        self._opening = opening
+        self._bytes: Budget | None = None  # what it may say; most say nothing
+        self._frames: Budget | None = None
         self._paused_at = NEVER
         self._closing_at = NEVER
         self._pong_by = NEVER
@@ -103,15 +106,20 @@ class Connection(Reader, asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         before = self._ws.frames
         events = self._ws.receive_data(data)
-        now = self._host.now()
-        enough = self._bytes.spend(len(data), now) & self._frames.spend(self._ws.frames - before, now)
-        if not enough and not self.ending:
+        if not self._may_say(len(data), self._ws.frames - before) and not self.ending:
             self._host.tally.events["too_fast"] += 1
             self.close(_POLICY, "too fast")
         for event in events:
             if not self.closed:
                 self._take(event)
         self._flush()
+
+    def _may_say(self, size: int, frames: int) -> bool:
+        config, now = self._host.config, self._host.now()
+        if self._bytes is None or self._frames is None:
+            self._bytes = Budget(config.bytes_per_s, config.bytes_per_s * _BURST_S, now)
+            self._frames = Budget(config.frames_per_s, config.frames_per_s * _BURST_S, now)
+        return self._bytes.spend(size, now) & self._frames.spend(frames, now)
 
     def pause_writing(self) -> None:
         self.paused = True
@@ -156,12 +164,17 @@ class Connection(Reader, asyncio.Protocol):
         if self.paused and self._transport.get_write_buffer_size() > _BUFFERED:
             self._cut()
             return
-        self._transport.write(data)
+        self._emit(data)
 
     def _flush(self) -> None:
         data = self._ws.data_to_send()
         if data and not self.closed:
-            self._transport.write(data)
+            self._emit(data)
+
+    def _emit(self, data: bytes) -> None:
+        if self._opening:
+            data, self._opening = self._opening + data, b""
+        self._transport.write(data)
 
     def close(self, code: int, reason: str = "") -> None:
         """Sends a close frame; the connection ends with the client's answer, or soon without it."""

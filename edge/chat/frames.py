@@ -1,5 +1,6 @@
 """What a gateway says to its clients, as whole WebSocket frames."""
 
+import functools
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -84,6 +85,12 @@ def hello_frame(stream_id: str, channel: str, position: Position, user: object) 
             }
         )
     )
+
+
+@functools.lru_cache(256)
+def anonymous_hello(stream_id: str, channel: str, position: Position) -> bytes:
+    """The same for all who come to a room at the same time without a token."""
+    return hello_frame(stream_id, channel, position, None)
 
 
 def ack_frame(nonce: str, message_id: str, timestamp: int) -> bytes:

@@ -57,8 +57,13 @@ class Query:
     limit: int = 50
 
 
+_NO_QUERY = Query()
+
+
 def parse_query(query: str) -> Query:
     """Reads a query string; unknown parameters are left alone. BadInputError naming the one that is wrong."""
+    if not query:
+        return _NO_QUERY
     try:
         values = dict(urllib.parse.parse_qsl(query, errors="strict", max_num_fields=20))
     except (ValueError, UnicodeDecodeError) as error:

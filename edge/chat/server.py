@@ -1,6 +1,7 @@
 """The connections of one gateway process: taken over, counted, watched, sent elsewhere."""
 
 import asyncio
+import contextlib
 import random
 import socket
 from collections.abc import Callable
@@ -91,7 +92,7 @@ class ChatServer:
 
     async def _adopt(self, taken: socket.socket, arrival: Arrival) -> None:
         try:
-            if taken.family != socket.AF_UNIX:
+            with contextlib.suppress(OSError):  # no TCP, which is fine
                 taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT_MS)
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)

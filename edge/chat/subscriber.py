@@ -10,7 +10,7 @@ from appliance.contracts.errors import BadInputError, NearcastError, Unauthentic
 from appliance.runtime.clock import now_ms
 from edge.chat.connection import Connection
 from edge.chat.crowd import Entry
-from edge.chat.frames import ack_frame, entries_frames, error_frame, hello_frame
+from edge.chat.frames import ack_frame, anonymous_hello, entries_frames, error_frame, hello_frame
 from edge.chat.index import Place
 from edge.chat.positions import Position
 from edge.chat.resume import Resumed, resume
@@ -39,8 +39,9 @@ class Subscriber(Connection):
         entry: Entry,
         place: Place,
         deflate: Deflate | None,
+        opening: bytes,
     ) -> None:
-        super().__init__(server, transport, address, entry, deflate)
+        super().__init__(server, transport, address, entry, deflate, opening)
         self._server = server
         self._place = place
         self._joining: asyncio.Task[None] | None = None
@@ -70,17 +71,15 @@ class Subscriber(Connection):
         if since is None:
             self._join_now(room)
         else:
-            self._hello(since)
+            self.write(self._hello(since))
             self._joining = self._server.tasks.start(self._join_after(since), "chat-resume")
 
     def _join_now(self, room: Room) -> None:
         ring = room.ring
         stop = room.level()
         start = max(ring.newest(stop, self._server.config.history), ring.newest_bytes(stop, CATCH_UP_BYTES))
-        self._hello(ring.position_before(start))
         recent = [entry for entry in ring.entries(start, stop) if not entry.event]
-        if recent:
-            self.write(entries_frames(recent))
+        self.write(self._hello(ring.position_before(start)) + entries_frames(recent))
         self._join(room, stop)
 
     def _join(self, room: Room, cursor: int) -> None:
@@ -102,10 +101,12 @@ class Subscriber(Connection):
             self._drained.clear()
             await self._drained.wait()
 
-    def _hello(self, position: Position) -> None:
+    def _hello(self, position: Position) -> bytes:
+        place = self._place
         record = self._author(self._token) if self._token else None
-        user = record.document(self._place) if record is not None else None
-        self.write(hello_frame(self._place.stream_id, self._place.channel, position, user))
+        if record is None:
+            return anonymous_hello(place.stream_id, place.channel, position)
+        return hello_frame(place.stream_id, place.channel, position, record.document(place))
 
     # -- what it says
 
@@ -135,7 +136,7 @@ class Subscriber(Connection):
             self._message(frame)
         elif frame.type == "auth":
             if self._author(frame.token) is not None:
-                self._hello(self._had())
+                self.write(self._hello(self._had()))
         else:
             self._misspoke(BadInputError("unknown type of frame", code=ErrorCode.UNKNOWN_TYPE))
 

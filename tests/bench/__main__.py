@@ -10,7 +10,7 @@ BENCHES = {
     "footprint": "start-up time and idle memory of a whole node",
     "delivery": "playlists and parts over HTTP/1.1, TLS and HTTP/2 against nginx, memory of held requests",
     "origin_herd": "answers to a herd of held playlist requests",
-    "chat_fanout": "chat deliveries per second",
+    "chat": "chat fan-out against a C program and nchan; a storm of connects, memory, slow clients",
 }
 
 

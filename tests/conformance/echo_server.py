@@ -29,7 +29,7 @@ class Echo(Connection):
     __slots__ = ("_window_bits",)
 
     def __init__(self, host, transport, deflate):
-        super().__init__(host, transport, "", Entry.TAKEN, deflate, _LARGEST)
+        super().__init__(host, transport, "", Entry.TAKEN, deflate, b"", _LARGEST)
         self._window_bits = deflate.window_bits if deflate is not None else 0
 
     def take_text(self, text):

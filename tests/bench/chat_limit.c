@@ -1,0 +1,274 @@
+/* The least a machine can do for chat: a server that sends a frame to every socket, and the load for any server.
+
+   chat_limit server PORT                            broadcasts what any WebSocket client says; says "ready"
+   chat_limit load PORT COUNT SLOW REQUEST OPENING PUBLISH
+                                                     opens COUNT sockets with REQUEST, SLOW of which read nothing,
+                                                     and one that publishes; then commands on stdin:
+     closed SECONDS       the next message when all have the last one
+     rate PER_S SECONDS   so many a second
+   REQUEST, OPENING and PUBLISH are files: the opening handshake of a reader, that of the publisher (may be empty)
+   and a message, in which "@" with 19 digits is replaced with the time in nanoseconds. Every answer is one line of
+   JSON. A delivery is counted for each "@" that a socket receives. */
+
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MOST 65536
+#define DIGITS 19
+#define AT_ONCE 1000       /* handshakes under way */
+#define HISTOGRAM 100000   /* of 0.1 ms */
+#define SECOND 1000000000ull
+
+static char buffer[1 << 18];
+
+static void fail(const char *what) { perror(what); exit(1); }
+
+static uint64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * SECOND + t.tv_nsec;
+}
+
+static void set_up(int fd) {
+    int one = 1;
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+}
+
+static struct sockaddr_in address_of(int port) {
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return a;
+}
+
+static void watch(int ep, int fd, uint32_t events) {
+    struct epoll_event e = {.events = events, .data.fd = fd};
+    if (epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e)) fail("epoll_ctl");
+}
+
+/* ---- server */
+
+static const char ACCEPTED[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                               "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+static int fds[MOST], place[MOST * 2], count;
+
+static void leave(int fd) {
+    int at = place[fd] - 1;
+    if (at >= 0) { fds[at] = fds[--count]; place[fds[at]] = at + 1; place[fd] = 0; }
+    close(fd);
+}
+
+static void broadcast(const unsigned char *frame, ssize_t got) {
+    ssize_t length = frame[1] & 127, header = 2;
+    if (length == 126) { length = frame[2] << 8 | frame[3]; header = 4; }
+    if (got < header + 4 + length || length > 60000) return;
+    static unsigned char out[65536];
+    const unsigned char *mask = frame + header, *payload = mask + 4;
+    ssize_t start = length < 126 ? 2 : 4;
+    out[0] = 0x81;
+    if (length < 126) out[1] = length; else { out[1] = 126; out[2] = length >> 8; out[3] = length; }
+    for (ssize_t i = 0; i < length; i++) out[start + i] = payload[i] ^ mask[i & 3];
+    for (int i = 0; i < count; i++)
+        if (send(fds[i], out, start + length, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EAGAIN) shutdown(fds[i], 2);
+}
+
+static void server(int port) {
+    struct sockaddr_in a = address_of(port);
+    int one = 1, listener = socket(AF_INET, SOCK_STREAM, 0), ep = epoll_create1(0);
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(listener, (void *)&a, sizeof a) || listen(listener, 4096)) fail("listen");
+    set_up(listener);
+    watch(ep, listener, EPOLLIN);
+    puts("ready");
+    fflush(stdout);
+    struct epoll_event events[1024];
+    for (;;) {
+        int ready = epoll_wait(ep, events, 1024, -1);
+        for (int i = 0; i < ready; i++) {
+            int fd = events[i].data.fd;
+            if (fd == listener) {
+                while ((fd = accept(listener, 0, 0)) >= 0) { set_up(fd); watch(ep, fd, EPOLLIN); }
+                continue;
+            }
+            ssize_t got = recv(fd, buffer, sizeof buffer, 0);
+            if (got <= 0) { if (got == 0 || errno != EAGAIN) leave(fd); continue; }
+            if (place[fd]) { broadcast((unsigned char *)buffer, got); continue; }
+            send(fd, ACCEPTED, sizeof ACCEPTED - 1, MSG_NOSIGNAL);
+            fds[count] = fd;
+            place[fd] = ++count;
+        }
+    }
+}
+
+/* ---- load */
+
+typedef struct { uint8_t open, newlines, held; uint32_t messages; char digits[DIGITS]; } Reader;
+
+static Reader readers[MOST * 2];
+static uint32_t histogram[HISTOGRAM];
+static uint64_t deliveries, slowest, last_open;
+static int ep, opened, publisher;
+static char *message, *stamp;
+static size_t message_size;
+
+static char *contents(const char *path, size_t *size) {
+    FILE *file = fopen(path, "rb");
+    if (!file) fail(path);
+    char *data = calloc(1, 1 << 16);
+    *size = fread(data, 1, (1 << 16) - 1, file);
+    fclose(file);
+    return data;
+}
+
+static void delivered(Reader *r, uint64_t now) {
+    uint64_t sent = 0;
+    for (int i = 0; i < DIGITS; i++) sent = sent * 10 + (r->digits[i] - '0');
+    uint64_t took = now > sent ? now - sent : 0, bin = took / 100000;
+    histogram[bin < HISTOGRAM ? bin : HISTOGRAM - 1]++;
+    if (took > slowest) slowest = took;
+    r->held = 0;
+    r->messages++;
+    deliveries++;
+}
+
+static void read_messages(Reader *r, const char *at, const char *end, uint64_t now) {
+    while (at < end) {
+        if (r->held) {
+            size_t want = DIGITS - (r->held - 1), take = (size_t)(end - at) < want ? (size_t)(end - at) : want;
+            memcpy(r->digits + r->held - 1, at, take);
+            r->held += take;
+            at += take;
+            if (r->held == DIGITS + 1) delivered(r, now);
+            continue;
+        }
+        at = memchr(at, '@', end - at);
+        if (!at) return;
+        at++;
+        r->held = 1;
+    }
+}
+
+static void readable(int fd) {
+    ssize_t got = recv(fd, buffer, sizeof buffer, 0);
+    if (got == 0 || (got < 0 && errno != EAGAIN)) { fprintf(stderr, "a connection was ended\n"); exit(1); }
+    if (got <= 0 || fd == publisher) return;
+    Reader *r = readers + fd;
+    const char *at = buffer, *end = buffer + got;
+    uint64_t now = now_ns();
+    if (!r->open) {
+        for (; at < end && r->newlines < 4; at++) r->newlines = *at == "\r\n\r\n"[r->newlines] ? r->newlines + 1 : *at == '\r';
+        if (r->newlines < 4) return;
+        r->open = 1;
+        opened++;
+        last_open = now;
+    }
+    read_messages(r, at, end, now);
+}
+
+static void turn(int milliseconds) {
+    struct epoll_event events[1024];
+    int ready = epoll_wait(ep, events, 1024, milliseconds);
+    for (int i = 0; i < ready; i++) readable(events[i].data.fd);
+}
+
+static int connected(int port, const char *request, size_t size) {
+    struct sockaddr_in a = address_of(port);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (fd < 0) fail("socket");
+    if (connect(fd, (void *)&a, sizeof a)) fail("connect");
+    set_up(fd);
+    if (size && send(fd, request, size, MSG_NOSIGNAL) != (ssize_t)size) fail("send");
+    return fd;
+}
+
+static void publish(void) {
+    char digits[DIGITS + 1];
+    snprintf(digits, sizeof digits, "%019llu", (unsigned long long)now_ns());
+    memcpy(stamp, digits, DIGITS);
+    if (send(publisher, message, message_size, MSG_NOSIGNAL) != (ssize_t)message_size) fail("publish");
+}
+
+static double percentile(double part) {
+    uint64_t wanted = deliveries * part, seen = 0;
+    for (int i = 0; i < HISTOGRAM; i++)
+        if ((seen += histogram[i]) > wanted) return i / 10.0;
+    return slowest / 1e6;
+}
+
+static void run(double per_s, double seconds, int count) {
+    uint64_t begin = now_ns(), end = begin + seconds * SECOND, sent = 0, limit;
+    memset(histogram, 0, sizeof histogram);
+    deliveries = slowest = 0;
+    if (per_s > 0)
+        for (; now_ns() < end;) {
+            uint64_t due = begin + sent / per_s * SECOND, now = now_ns();
+            if (now >= due) { publish(); sent++; turn(0); } else turn((due - now) / 1000000);
+        }
+    else
+        for (; now_ns() < end && deliveries == sent * count;) {
+            publish();
+            sent++;
+            for (limit = now_ns() + 10 * SECOND; deliveries < sent * count && now_ns() < limit;) turn(100);
+        }
+    uint64_t over = now_ns();
+    for (limit = over + 5 * SECOND; deliveries < sent * count && now_ns() < limit;) turn(100);
+    printf("{\"messages\": %llu, \"deliveries\": %llu, \"lost\": %lld, \"seconds\": %.3f, \"p50_ms\": %.1f, "
+           "\"p99_ms\": %.1f, \"max_ms\": %.1f}\n", (unsigned long long)sent, (unsigned long long)deliveries,
+           (long long)(sent * count - deliveries), (over - begin) / 1e9, percentile(0.5), percentile(0.99), slowest / 1e6);
+}
+
+static int load(char **argv) {
+    int port = atoi(argv[0]), wanted = atoi(argv[1]), slow = atoi(argv[2]);
+    size_t request_size, opening_size;
+    char *request = contents(argv[3], &request_size), *opening = contents(argv[4], &opening_size);
+    message = contents(argv[5], &message_size);
+    stamp = memchr(message, '@', message_size);
+    if (!stamp++) fail("no @ in the message");
+    ep = epoll_create1(0);
+    uint64_t begin = now_ns();
+    int *made = calloc(wanted, sizeof *made);
+    for (int i = 0; i < wanted; i++) {
+        made[i] = connected(port, request, request_size);
+        watch(ep, made[i], EPOLLIN);
+        while (i + 1 - opened >= AT_ONCE) turn(1000);
+        if (i % 16 == 0) turn(0);
+    }
+    while (opened < wanted) turn(1000);
+    for (int i = 0; i < slow; i++) epoll_ctl(ep, EPOLL_CTL_DEL, made[i], 0);
+    publisher = connected(port, opening, opening_size);
+    watch(ep, publisher, EPOLLIN);
+    for (uint64_t until = now_ns() + SECOND; now_ns() < until;) turn(50);
+    printf("{\"open_s\": %.3f}\n", (last_open - begin) / 1e9);
+    fflush(stdout);
+    double per_s, seconds;
+    while (fgets(buffer, 200, stdin)) {
+        if (sscanf(buffer, "rate %lf %lf", &per_s, &seconds) == 2) run(per_s, seconds, wanted - slow);
+        else if (sscanf(buffer, "closed %lf", &seconds) == 1) run(0, seconds, wanted - slow);
+        else break;
+        fflush(stdout);
+    }
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    struct rlimit files;
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    if (argc == 3 && !strcmp(argv[1], "server")) server(atoi(argv[2]));
+    if (argc == 8 && !strcmp(argv[1], "load")) return load(argv + 2);
+    fprintf(stderr, "see the comment at the top\n");
+    return 2;
+}
