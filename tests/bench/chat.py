@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import chat_servers as servers
+from tests.bench.chat_room import simulate
 
 _SOCKETS, _MANY, _SLOW = 2000, 10_000, 50
 _CLOSED_S, _RATE_S = 4.0, 8.0
 _MANY_PER_S = 170  # the most a room may have
 _SLOW_PER_S = 300
 _SPARE_FILES = 200
+_SITE = 100_000
 
 Stats = dict[str, Any]
 
@@ -157,6 +159,14 @@ class Bench:
         self.report.target(f"  {cores:.2f} of a core (at most 0.6)", cores <= 0.6)
         self.report.target(f"  p99 {found['p99_ms']:.0f} ms (below 300)", found["p99_ms"] < 300)
 
+    def hundred_thousand(self) -> None:
+        """What the room itself costs for a site's worth of readers; the sockets are what the rest measures."""
+        found = simulate(_SITE)
+        self.report.say(
+            f"a room with {_SITE} readers that take everything at once: {found.each_us:.2f} us of the room "
+            f"for each delivery, {found.slice_ms:.1f} ms at most in one turn of the loop, {found.join_us:.1f} us to join"
+        )
+
     def slow_clients(self) -> None:
         """Some never read: what they cost in memory and the others in time."""
         found: dict[int, Stats] = {}
@@ -187,6 +197,7 @@ async def _measure(rounds: int, count: int, report: Report) -> None:
             many = _sockets()
             if many < _MANY:
                 report.say(f"the limit of open files allows {many} sockets instead of {_MANY}")
+            bench.hundred_thousand()
             for step in (
                 lambda: bench.uncoalesced(rounds, count),
                 lambda: bench.coalesced(many),

@@ -37,6 +37,8 @@ def negotiate(offers: str) -> Deflate | None:
     An offer with an unknown, repeated or malformed parameter is declined (RFC 7692, 7.1); that we use, and
     ask for, no context takeover may be answered to any offer (7.1.1).
     """
+    if not offers:
+        return None
     for offer in offers.split(","):
         name, *parts = (part.strip() for part in offer.split(";"))
         if name.lower() == NAME:

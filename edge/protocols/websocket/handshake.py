@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 from appliance.contracts.errors import BadInputError
 from edge.protocols.http.request import RequestHead
-from edge.protocols.http.response import Field, field_block, status_line
+from edge.protocols.http.response import Field
 from edge.protocols.websocket.deflate import Deflate, negotiate
 
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 _VERSION = "13"
 _KEY_BYTES = 16
+_SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 
 
 class HandshakeError(BadInputError):
@@ -53,18 +54,13 @@ def accept(request: RequestHead) -> Accepted:
         raise HandshakeError(426, "only version 13 is spoken", (("Sec-WebSocket-Version", _VERSION),))
     if request.headers.body_length or request.headers.chunked:
         raise HandshakeError(400, "an opening handshake has no body")
-    fields: tuple[Field, ...] = (
-        ("Upgrade", "websocket"),
-        ("Connection", "Upgrade"),
-        ("Sec-WebSocket-Accept", _answer_to(request.headers.get("sec-websocket-key"))),
-    )
+    key = _answer_to(request.headers.get("sec-websocket-key"))
     deflate = negotiate(request.headers.get("sec-websocket-extensions"))
-    if deflate is not None:
-        fields += (("Sec-WebSocket-Extensions", deflate.answer),)
-    return Accepted(status_line(101) + field_block(fields, None), deflate)
+    extensions = b"" if deflate is None else b"Sec-WebSocket-Extensions: %b\r\n" % deflate.answer.encode()
+    return Accepted(b"%bSec-WebSocket-Accept: %b\r\n%b\r\n" % (_SWITCHING, key, extensions), deflate)
 
 
-def _answer_to(key: str) -> str:
+def _answer_to(key: str) -> bytes:
     try:
         decoded = base64.b64decode(key, validate=True)
     except (binascii.Error, ValueError):
@@ -72,7 +68,7 @@ def _answer_to(key: str) -> str:
     if len(decoded) != _KEY_BYTES:
         raise HandshakeError(400, "Sec-WebSocket-Key is not 16 bytes in base64")
     digest = hashlib.sha1(key.encode() + _MAGIC, usedforsecurity=False).digest()
-    return base64.b64encode(digest).decode()
+    return base64.b64encode(digest)
 
 
 def _tokens(value: str) -> set[str]:
