@@ -164,7 +164,8 @@ class Bench:
         found = simulate(_SITE)
         self.report.say(
             f"a room with {_SITE} readers that take everything at once: {found.each_us:.2f} us of the room "
-            f"for each delivery, {found.slice_ms:.1f} ms at most in one turn of the loop, {found.join_us:.1f} us to join"
+            f"for each delivery, {found.slice_ms:.1f} ms at most in one turn of the loop, "
+            f"{found.join_us:.1f} us to join"
         )
 
     def slow_clients(self) -> None:
