@@ -1,19 +1,21 @@
 """Readers that take the same bytes at the same time."""
 
 import abc
+import os
+from array import array
 from collections.abc import Callable
 
 from edge.chat.positions import Position
 
 _NONE = -1
 
-Send = Callable[[bytes], None]
+Send = Callable[[bytes | memoryview], None]
 
 
 class Reader(abc.ABC):
     """A client's place in a room. `exact`: it asked for all since a position, so nothing is skipped for speed."""
 
-    __slots__ = ("after", "cursor", "deflated", "exact", "paused", "send", "slot")
+    __slots__ = ("after", "cursor", "deflated", "exact", "fd", "paused", "send", "slot")
 
     send: Send
 
@@ -24,7 +26,8 @@ class Reader(abc.ABC):
         self.exact = False
         self.deflated = False  # it takes compressed frames
         self.paused = False  # its socket takes no more
-        self.send = self.write  # the shortest way to its socket, for as long as it is not paused
+        self.fd = _NONE  # of its socket: nothing is buffered ahead of it while it is not paused
+        self.send = self.write  # takes what the socket did not
 
     @property
     def level(self) -> bool:
@@ -32,19 +35,25 @@ class Reader(abc.ABC):
         return self.slot != _NONE
 
     @abc.abstractmethod
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Sends whole frames; may set `paused` before it returns."""
 
 
 class Audience:
     """In order of arrival. Between `begin` and `finish` a fan-out is under way: it is for those who were there
-    when it began, and who leaves meanwhile leaves a hole."""
+    when it began, and who leaves meanwhile leaves a hole.
 
-    __slots__ = ("_fanning", "_holes", "_reached", "_readers", "_sends", "_until")
+    The frame goes straight to the descriptors, which lie side by side: with thousands of readers the time goes
+    into memory that is not in the cache, and a transport is much of it. A reader leaves before its descriptor is
+    closed.
+    """
+
+    __slots__ = ("_fanning", "_fds", "_holes", "_reached", "_readers", "_sends", "_until")
 
     def __init__(self) -> None:
         self._readers: list[Reader | None] = []
-        self._sends: list[Send] = []  # of the same readers: the fan-out touches nothing else of them
+        self._fds = array("i")  # of the same readers
+        self._sends: list[Send] = []
         self._fanning = False
         self._holes = False
         self._reached = 0
@@ -57,6 +66,7 @@ class Audience:
         """Takes a reader that has everything."""
         reader.slot = len(self._readers)
         self._readers.append(reader)
+        self._fds.append(reader.fd)
         self._sends.append(reader.send)
 
     def remove(self, reader: Reader) -> None:
@@ -66,12 +76,13 @@ class Audience:
             return
         if self._fanning:
             self._readers[slot] = None
+            self._fds[slot] = _NONE
             self._sends[slot] = _nowhere
             self._holes = True
             return
-        last, send = self._readers.pop(), self._sends.pop()
+        last, fd, send = self._readers.pop(), self._fds.pop(), self._sends.pop()
         if last is not None and last is not reader:
-            self._readers[slot], self._sends[slot] = last, send
+            self._readers[slot], self._fds[slot], self._sends[slot] = last, fd, send
             last.slot = slot
 
     def unserved(self, reader: Reader) -> bool:
@@ -84,11 +95,20 @@ class Audience:
         self._fanning = True
         self._reached, self._until = 0, len(self._readers)
 
-    def next_slice(self, most: int) -> list[Send]:
-        """The next readers; they count as served."""
+    def serve(self, frame: bytes, most: int) -> int:
+        """Gives the frame to the next readers; how many."""
         start = self._reached
         self._reached = min(start + most, self._until)
-        return self._sends[start : self._reached]
+        size, write = len(frame), os.write
+        for slot, fd in enumerate(self._fds[start : self._reached], start):
+            try:
+                taken = write(fd, frame)
+            except OSError:  # full, or no more: the transport finds out which
+                self._sends[slot](frame)
+                continue
+            if taken != size:
+                self._sends[slot](memoryview(frame)[taken:])
+        return self._reached - start
 
     @property
     def left(self) -> bool:
@@ -102,10 +122,10 @@ class Audience:
             return
         self._holes = False
         kept = [reader for reader in self._readers if reader is not None]
-        self._readers, self._sends = [], []
+        self._readers, self._fds, self._sends = [], array("i"), []
         for reader in kept:
             self.add(reader)
 
 
-def _nowhere(data: bytes) -> None:
+def _nowhere(data: bytes | memoryview) -> None:
     """Where a reader was."""

@@ -66,6 +66,7 @@ class Connection(Reader, asyncio.Protocol):
         self.closed = False
         self.due = 0  # of the wheel
         self.deflated = deflate is not None and deflate.window_bits >= SHARED_WINDOW_BITS
+        self.fd = transport.get_extra_info("socket").fileno()
         self.send = transport.write
         self._host = host
         self._transport = transport
@@ -157,7 +158,7 @@ class Connection(Reader, asyncio.Protocol):
 
     # -- writing and ending
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Sends whole frames. A client that leaves too many of its own unread is cut."""
         if self.ending:
             return
@@ -171,9 +172,9 @@ class Connection(Reader, asyncio.Protocol):
         if data and not self.closed:
             self._emit(data)
 
-    def _emit(self, data: bytes) -> None:
+    def _emit(self, data: bytes | memoryview) -> None:
         if self._opening:
-            data, self._opening = self._opening + data, b""
+            data, self._opening = self._opening + bytes(data), b""
         self._transport.write(data)
 
     def close(self, code: int, reason: str = "") -> None:

@@ -116,15 +116,10 @@ class Room:
 
     def _slice(self) -> None:
         began = self._timer.time()
-        plain, packed = self._frame, self._packed
-        sends = self._plain.next_slice(SLICE)
-        for send in sends:
-            send(plain)
-        others = self._deflated.next_slice(SLICE - len(sends))
-        for send in others:
-            send(packed)
+        served = self._plain.serve(self._frame, SLICE)
+        served += self._deflated.serve(self._packed, SLICE - served)
         self._cost += self._timer.time() - began
-        self._tally.deliveries += len(sends) + len(others)
+        self._tally.deliveries += served
         if self._plain.left or self._deflated.left:
             self._timer.call_soon(self._slice)
         else:

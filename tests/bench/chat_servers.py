@@ -133,7 +133,7 @@ class Nchan:
         argv = ["nginx", "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(file)]
         self._process = subprocess.Popen(on_core(SERVER_CORE, *argv), stdin=subprocess.DEVNULL)
         until = time.monotonic() + 5
-        while not _listens(self.port):
+        while not (_listens(self.port) and self._workers()):
             if time.monotonic() > until or self._process.poll() is not None:
                 raise RuntimeError((folder / "error.log").read_text())
             time.sleep(0.05)
@@ -141,8 +141,11 @@ class Nchan:
     @property
     def pid(self) -> int:
         """Of the worker."""
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        return int(children[0])
+        return self._workers()[0]
+
+    def _workers(self) -> list[int]:
+        master = self._process.pid
+        return [int(one) for one in Path(f"/proc/{master}/task/{master}/children").read_text().split()]
 
     def stop(self) -> None:
         """Ends it."""

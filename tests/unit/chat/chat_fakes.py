@@ -55,7 +55,7 @@ class FakeReader(Reader):
 
     def write(self, data):
         assert not self.paused or self.joined is None, "written to although it takes no more"
-        self.data += data
+        self.data += bytes(data)
         self.space -= len(data)
         if self.space < 0 and not self.paused:
             self.paused = True

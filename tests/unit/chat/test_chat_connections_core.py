@@ -120,6 +120,12 @@ class Transport:
     def abort(self):
         self.ended = "aborted"
 
+    def get_extra_info(self, name):
+        return self
+
+    def fileno(self):
+        return -1
+
     def get_write_buffer_size(self):
         return self.held
 
@@ -169,15 +175,23 @@ def frame(opcode, payload=b""):
     return bytes((0x80 | opcode, 0x80 | len(payload))) + bytes(4) + payload
 
 
-def test_pings_and_pongs():
+def test_pings_and_pongs(monkeypatch):
+    monkeypatch.setattr("random.random", lambda: 1.0)  # the first one comes last
+    ping = b"\x89\x00"
     host, transport, connection = opened()
-    host.pass_time(31)
-    assert transport.data == b"\x89\x00"
+    host.pass_time(29)
+    assert transport.data == b""
+    host.pass_time(2)
+    assert transport.data == ping
     connection.data_received(frame(10))
-    host.pass_time(31)
-    assert transport.data == b"\x89\x00" * 2
-    host.pass_time(11)
-    assert transport.data == b"\x89\x00" * 2 + close_frame(1001, "no pong")
+    host.pass_time(28)
+    assert transport.data == ping
+    host.pass_time(2)
+    assert transport.data == ping * 2
+    host.pass_time(8)
+    assert transport.data == ping * 2
+    host.pass_time(4)
+    assert transport.data == ping * 2 + close_frame(1001, "no pong")
     assert host.tally.events["pong_timeout"] == 1
     host.pass_time(6)
     assert transport.ended == "aborted"

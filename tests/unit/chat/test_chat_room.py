@@ -1,5 +1,7 @@
 """Rings and rooms: order, coalescing, slices, slow readers."""
 
+import socket
+
 import pytest
 from chat_fakes import FakeReader, FakeTimer
 from hypothesis import given
@@ -239,6 +241,43 @@ def test_slices_over_both_audiences(monkeypatch):
     assert sum(bool(one.data) for one in readers) == 6
     setting.timer.run(1)
     assert [numbers(one) for one in readers] == [[1]] * 8
+
+
+def test_a_frame_goes_straight_to_the_sockets_and_the_rest_to_the_transports():
+    here, there = socket.socketpair()
+    with here, there:
+        here.setblocking(False)
+        here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        there.setblocking(False)
+        setting = Setting()
+        reader = FakeReader()
+        reader.fd = here.fileno()
+        reader.join(setting.room, setting.room.level())
+        setting.say(1)
+        setting.timer.run()
+        taken = there.recv(1 << 20)
+        assert b'"n":1,' in taken
+        assert reader.data == b""
+        while not reader.data:
+            setting.say(2, size=3000)
+            setting.timer.run(1)
+        for_socket = b"".join(iter(lambda: _received(there), b""))
+        whole = taken + for_socket + reader.data
+        assert whole.count(b'"n":2,') == (len(whole) - len(taken)) // 3000
+        gone = setting.reader()
+        gone.fd = 1 << 20  # no longer open: the transport is told
+        setting.room.leave(gone)
+        gone.join(setting.room, setting.room.level())
+        setting.say(3)
+        setting.timer.run(1)
+        assert numbers(gone) == [3]
+
+
+def _received(there):
+    try:
+        return there.recv(1 << 20)
+    except BlockingIOError:
+        return b""
 
 
 def test_events_stand_between_messages():
