@@ -3,7 +3,7 @@
 import dataclasses
 
 from appliance.runtime.settings import Settings
-from edge.ingest.whip.addresses import candidate_hosts
+from edge.net.addresses import candidate_hosts
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

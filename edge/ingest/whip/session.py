@@ -8,19 +8,18 @@ from appliance.runtime.logs import get_logger
 from edge.ingest.publisher import Gate, LinkFigures, Sink, Target
 from edge.ingest.whip import metrics
 from edge.ingest.whip.access import Access
-from edge.ingest.whip.certificate import Identity
 from edge.ingest.whip.config import WhipConfig
 from edge.ingest.whip.tags import Tagger
-from edge.ingest.whip.udp import MediaPort
+from edge.net.certificate import Identity
+from edge.net.secure import SecureLink
+from edge.net.udp import MediaPort
 from edge.protocols.webrtc.answer import Negotiated
-from edge.protocols.webrtc.dtls import DtlsEndpoint
 from edge.protocols.webrtc.errors import DtlsError, SrtpError
 from edge.protocols.webrtc.ice import IceAgent
 from edge.protocols.webrtc.receiver import Receiver
 from edge.protocols.webrtc.rtp import is_rtcp
 from edge.protocols.webrtc.sdp import Offer
 
-_HELLO_EVERY_S = 0.1  # some servers' first look for a ClientHello comes later than our first one
 _MOST_SSRCS = 64  # libsrtp keeps state for each
 _MEDIA_IDLE = 4  # times the idle time without media, while checks still come
 _FLUSH_S = 1.0
@@ -72,14 +71,13 @@ class WhipSession:
         self._on_over = on_over
         self._key = key
         self._born = self._flushed_at = self._media_at = now
-        self._dtls = DtlsEndpoint(identity.context, active=negotiated.dtls_active, fingerprints=offer.fingerprints)
+        self._link = SecureLink(
+            offer, active=negotiated.dtls_active, identity=identity, port=port, agent=agent, now=now
+        )
         self._receiver = Receiver(negotiated, ssrc, key_every_s=config.key_every_s)
         rids = next((one.section.rids for one in negotiated.chosen if one.section.kind == "video"), [])
         self._tagger = Tagger(rids)
         self._codecs = [one.codec.name for one in negotiated.chosen]
-        self._hello: list[bytes] = []
-        self._hello_at = now
-        self._retry_at: float | None = None
         self._sink: Sink | None = None
         self._dropping = False
         self._ssrcs: set[bytes] = set()
@@ -101,18 +99,14 @@ class WhipSession:
             self._handshake(datagram, at)
 
     def _handshake(self, datagram: bytes, at: float) -> None:
-        self._hello = []
-        connected = self._dtls.srtp is not None
         try:
-            self._send_all(self._dtls.receive(datagram))
+            connected = self._link.receive(datagram, at)
         except DtlsError as error:
-            metrics.DTLS_FAILURES.inc()
-            self._fail("dtls_failed", f"The encrypted connection could not be set up: {error.detail}.")
+            self._dtls_failed(error)
             return
-        self._plan_retry(at)
-        if self._dtls.srtp is not None and not connected:
+        if connected:
             self._connected(at)
-        elif self._dtls.closed:
+        elif self._link.closed:
             self.end("the encoder closed the connection", "closed", clean=True)
 
     def _connected(self, at: float) -> None:
@@ -122,7 +116,7 @@ class WhipSession:
         self._gate.admit(self, Target(self._key, {}))
 
     def _media(self, datagram: bytes, at: float) -> None:
-        srtp = self._dtls.srtp
+        srtp = self._link.srtp
         if srtp is None or len(datagram) < 12:
             return
         self._bytes += len(datagram)
@@ -202,7 +196,7 @@ class WhipSession:
         """Every 20 ms."""
         if self.is_over:
             return
-        if self._dtls.srtp is None:
+        if self._link.srtp is None:
             self._connect(now)
         else:
             self._serve(now)
@@ -212,26 +206,13 @@ class WhipSession:
             self._give_up()
             return
         try:
-            if self._dtls.active and self.agent.selected is not None and self._retry_at is None:
-                self._hello = self._dtls.begin()
-                self._hello_at = now
-                self._plan_retry(now)
-                self._send_all(self._hello)
-            elif self._hello and now - self._hello_at >= _HELLO_EVERY_S:
-                self._hello_at = now
-                self._send_all(self._hello)
-            elif self._retry_at is not None and now >= self._retry_at:
-                self._send_all(self._dtls.handle_timeout())
-                self._plan_retry(now)
+            self._link.connect(now)
         except DtlsError as error:
-            metrics.DTLS_FAILURES.inc()
-            self._fail("dtls_failed", f"The encrypted connection could not be set up: {error.detail}.")
+            self._dtls_failed(error)
 
-    def _plan_retry(self, now: float) -> None:
-        wait = self._dtls.timeout_s()
-        self._retry_at = now + max(wait, 0.02) if wait is not None else None
-        if self._dtls.active and self._retry_at is None and self._dtls.srtp is None:
-            self._retry_at = now + 1.0
+    def _dtls_failed(self, error: DtlsError) -> None:
+        metrics.DTLS_FAILURES.inc()
+        self._fail("dtls_failed", f"The encrypted connection could not be set up: {error.detail}.")
 
     def _give_up(self) -> None:
         """Says which stage was not reached: a closed port is what goes wrong most."""
@@ -251,10 +232,10 @@ class WhipSession:
     def _serve(self, now: float) -> None:
         self._receiver.tick(now)
         self._hand_on(now)
-        srtp = self._dtls.srtp
+        srtp = self._link.srtp
         for packet in self._receiver.data_to_send():
             if srtp is not None:
-                self._send(srtp.protect_rtcp(packet))
+                self._link.send(srtp.protect_rtcp(packet))
         if now - self._flushed_at >= _FLUSH_S:
             self._flushed_at = now
             self._flush()
@@ -279,18 +260,10 @@ class WhipSession:
         if sink is not None:
             sink.end(reason, clean=clean)
         self._flush()
-        self._send_all(self._dtls.close())
+        self._link.close()
         metrics.ENDED.labels(code).inc()
         self._log.info("whip_ended", code=code, reason=reason, peer=self.address)
         self._on_over(self)
-
-    def _send(self, datagram: bytes) -> None:
-        if self.agent.selected is not None:
-            self._port.send(datagram, self.agent.selected)
-
-    def _send_all(self, datagrams: list[bytes]) -> None:
-        for datagram in datagrams:
-            self._send(datagram)
 
     def _flush(self) -> None:
         """Adds to the metrics what was counted since."""

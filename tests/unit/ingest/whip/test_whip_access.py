@@ -9,9 +9,9 @@ from ingest_fakes import KEY, directory_with
 from appliance.contracts.media import Notice
 from appliance.runtime.settings import Settings, replace
 from edge.ingest.whip.access import Access
-from edge.ingest.whip.addresses import candidate_hosts
-from edge.ingest.whip.certificate import Identity
 from edge.ingest.whip.config import WhipConfig
+from edge.net.addresses import candidate_hosts
+from edge.net.certificate import Identity
 
 
 class Notices:

@@ -10,7 +10,7 @@ from webrtc_bytes import AUDIO, VIDEO, check, offer
 
 from edge.ingest.keys import Refusal
 from edge.ingest.publisher import Publisher, Target
-from edge.ingest.whip.certificate import Identity
+from edge.net.certificate import Identity
 from edge.protocols.rtmp import Event
 from edge.protocols.webrtc.dtls import DtlsEndpoint
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from webrtc_bytes import rtp
 
-from edge.ingest.whip.certificate import Identity
+from edge.net.certificate import Identity
 from edge.protocols.webrtc import rtcp
 from edge.protocols.webrtc.dtls import DtlsEndpoint
 from edge.protocols.webrtc.errors import DtlsError, SrtpError

@@ -1,39 +1,80 @@
 """An HTTP connection that was handed over: its requests in order, each with its body, bounded in time."""
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from collections.abc import Coroutine
+from typing import Any, Protocol, cast
 
 from appliance.contracts.errors import NearcastError
-from edge.ingest.whip import metrics
-from edge.ingest.whip.answers import Answer, WhipError, problem
-from edge.ingest.whip.resource import PREFIX
+from edge.net.answers import Answer, ResourceError, problem
 from edge.protocols.http.errors import HttpError
-from edge.protocols.http.request import RequestHead, RequestReader
-
-if TYPE_CHECKING:
-    from edge.ingest.whip.server import WhipServer
+from edge.protocols.http.request import HeadMemo, RequestHead, RequestReader
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class WhipConnection(asyncio.Protocol):
+class ConnectionTimes(Protocol):
+    """Seconds."""
+
+    @property
+    def request_s(self) -> float:
+        """From the first byte of a request to its last."""
+
+    @property
+    def idle_s(self) -> float:
+        """Between requests."""
+
+    @property
+    def close_s(self) -> float:
+        """From the last answer to the client's end."""
+
+
+class Owner(Protocol):
+    """Whoever answers."""
+
+    memo: HeadMemo
+    prefix: str  # paths that are this role's
+
+    @property
+    def times(self) -> ConnectionTimes:
+        """How long things may take."""
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+
+    def opened(self, connection: "HandedConnection") -> None:
+        """A connection is ours now."""
+
+    def closed(self, connection: "HandedConnection") -> None:
+        """A connection is gone."""
+
+    def answered(self, status: int) -> None:
+        """A request was answered."""
+
+    def start_task(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """A child of the owner."""
+
+    async def serve(self, request: RequestHead, body: bytes, address: str) -> Answer:
+        """The answer to a request of a client at `address`; NearcastError becomes a problem document."""
+
+
+class HandedConnection(asyncio.Protocol):
     """States: reading a request, answering it (what comes meanwhile waits, bounded), ending."""
 
     _transport: asyncio.Transport
 
-    def __init__(self, server: "WhipServer", head: bytes, address: str) -> None:
+    def __init__(self, owner: Owner, head: bytes, address: str) -> None:
         self.address = address
-        self._server = server
+        self._owner = owner
         self._head = head
-        self._reader = RequestReader(server.memo)
+        self._reader = RequestReader(owner.memo)
         self._request: RequestHead | None = None  # its body is not complete
         self._ended = False
         self._answering = False
-        self._deadline = server.now() + server.config.request_s
+        self._deadline = owner.now() + owner.times.request_s
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by its type
-        self._server.opened(self)
+        self._owner.opened(self)
         head, self._head = self._head, b""
         self.data_received(head)
 
@@ -53,7 +94,7 @@ class WhipConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         _ = exc
         self._ended = True
-        self._server.closed(self)
+        self._owner.closed(self)
 
     def check(self, now: float) -> None:
         """Called once a second."""
@@ -83,7 +124,7 @@ class WhipConnection(asyncio.Protocol):
         self._request = None
         body = self._reader.rest[:length]
         self._answering = True
-        self._server.start_task(self._respond(request, body), "whip-request")
+        self._owner.start_task(self._respond(request, body), "handed-request")
         return True
 
     async def _respond(self, request: RequestHead, body: bytes) -> None:
@@ -95,7 +136,7 @@ class WhipConnection(asyncio.Protocol):
         self.data_received(b"")
 
     def _begin(self, request: RequestHead) -> None:
-        self._deadline = self._server.now() + self._server.config.request_s
+        self._deadline = self._owner.now() + self._owner.times.request_s
         if request.headers.chunked:
             raise HttpError(411, "a body needs a Content-Length")
         if len(self._reader.rest) >= request.headers.body_length:
@@ -104,23 +145,24 @@ class WhipConnection(asyncio.Protocol):
             self._transport.write(_CONTINUE)
 
     async def _serve(self, request: RequestHead, body: bytes) -> Answer:
+        prefix = self._owner.prefix
         try:
-            if request.path != PREFIX and not request.path.startswith(PREFIX + "/"):
-                raise WhipError(421, "misdirected", "This connection is for publishing; open another one.")
-            return await self._server.resource.serve(request, body, self.address)
+            if request.path != prefix and not request.path.startswith(prefix + "/"):
+                raise ResourceError(421, "misdirected", f"This connection is for {prefix}; open another one.")
+            return await self._owner.serve(request, body, self.address)
         except NearcastError as error:
             return problem(error)
 
     def _answer(self, answer: Answer, *, keep: bool) -> None:
-        metrics.REQUESTS.labels(str(answer.status)).inc()
+        self._owner.answered(answer.status)
         keep = keep and answer.status != 421
         self._transport.write(answer.encode(keep=keep))
-        config, now = self._server.config, self._server.now()
+        times, now = self._owner.times, self._owner.now()
         if keep:
-            self._deadline = now + config.idle_s
+            self._deadline = now + times.idle_s
             return
         self._ended = True
-        self._deadline = now + config.close_s
+        self._deadline = now + times.close_s
         self._transport.write_eof()
 
 

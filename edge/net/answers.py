@@ -1,4 +1,4 @@
-"""HTTP answers of the WHIP resource."""
+"""HTTP answers of the WHIP and WHEP resources."""
 
 import dataclasses
 import email.utils
@@ -39,7 +39,7 @@ class Answer:
         return status_line(self.status) + field_block(fields, length) + self.body
 
 
-class WhipError(NearcastError):
+class ResourceError(NearcastError):
     """A request that cannot be served; `status` and `fields` are the answer's."""
 
     def __init__(
@@ -65,7 +65,7 @@ def problem(error: NearcastError) -> Answer:
         "detail": error.detail,
         "code": str(error.code),
     }
-    fields = error.fields if isinstance(error, WhipError) else ()
+    fields = error.fields if isinstance(error, ResourceError) else ()
     if error.retry_after_s is not None:
         fields += (("Retry-After", str(max(1, math.ceil(error.retry_after_s)))),)
     return Answer(error.status, "application/problem+json", msgspec.json.encode(body), fields)

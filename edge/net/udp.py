@@ -1,4 +1,4 @@
-"""The one port of all WebRTC publishers: UDP with the kernel's arrival times, and TCP for networks without it."""
+"""The one port of a role's WebRTC peers: UDP with the kernel's arrival times, and TCP for networks without it."""
 
 import asyncio
 import collections
@@ -45,7 +45,7 @@ class MediaPort:
         self._by_fragment: dict[str, Peer] = {}
         self._by_address: dict[Address, Peer] = {}
         self._legs: set[TcpLeg] = set()
-        self._log = get_logger("ingest.whip.port")
+        self._log = get_logger("net.port")
 
     async def open(self, host: str, port: int) -> None:
         """Listens. ConfigError when the port cannot be had; TCP is left out when only that is taken.
