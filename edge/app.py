@@ -17,6 +17,7 @@ from appliance.runtime.tls import ServerTls
 # ruff: noqa: PLC0415
 
 PAGES = Path(__file__).parent / "web" / "dist"
+_WHEP_SOCKET = "whep.sock"
 
 
 async def _replica(bus: Bus, bucket: str) -> Replica:
@@ -100,13 +101,29 @@ async def _origin(context: RoleContext) -> Service:
         beacons_per_address=settings.origin.beacons_per_address,
         quality_s=settings.origin.quality_s,
         beacons_per_s=settings.origin.beacons_per_s,
+        whep=settings.whep.enabled,
     )
     chat = HandoffSender(*(_chat_socket(context, worker) for worker in range(settings.chat.workers)))
     local, fed = await context.local(), await context.fed()
     whip = HandoffSender(_whip_socket(context))
     handoffs = {"/chat/": chat, "/streams/": chat, "/irc": chat, "/whip": whip}
+    if settings.whep.enabled:
+        handoffs["/whep"] = HandoffSender(context.sockets / _WHEP_SOCKET)
     return OriginService(
         config, local=local, fed=fed, handoffs=handoffs, on_failure=context.fail, tls=_server_tls(settings.tls)
+    )
+
+
+async def _whep(context: RoleContext) -> Service:
+    from edge.whep.config import WhepConfig
+    from edge.whep.service import WhepService
+
+    return WhepService(
+        WhepConfig.of(context.settings),
+        local=await context.local(),
+        fed=await context.fed(),
+        socket_path=context.sockets / _WHEP_SOCKET,
+        on_failure=context.fail,
     )
 
 
@@ -151,6 +168,7 @@ ROLES: dict[str, Build] = {
     "recorder": _recorder,
     "origin": _origin,
     "chat": _chat,
+    "whep": _whep,
 }
 
 

@@ -259,9 +259,15 @@ class Bus:
 
     async def last_message(self, stream: str, subject: str) -> LogMessage | None:
         """The newest message of a subject, or None."""
-        message = await self._request(
-            f"$JS.API.DIRECT.GET.{stream}", msgspec.json.encode({"last_by_subj": subject}), 2.0, None
-        )
+        return await self._direct(stream, {"last_by_subj": subject})
+
+    async def next_message(self, stream: str, subject: str, sequence: int) -> LogMessage | None:
+        """The first message of a subject at `sequence` of the stream or behind it, or None."""
+        return await self._direct(stream, {"seq": max(1, sequence), "next_by_subj": subject})
+
+    async def _direct(self, stream: str, wanted: Mapping[str, Any]) -> LogMessage | None:
+        body = msgspec.json.encode(wanted)
+        message = await self._request(f"$JS.API.DIRECT.GET.{stream}", body, 2.0, None)
         headers = message.headers or {}
         if headers.get("Status"):
             return None

@@ -42,7 +42,7 @@ class PortSettings:
     https: int = _leaf(8443, "port", "The same over TLS.")
     rtmp: int = _leaf(1935, "port", "Encoders over RTMP.")
     rtmps: int = _leaf(1936, "port", "Encoders over RTMP in TLS.")
-    webrtc: int = _leaf(8189, "port", "WebRTC media, UDP and TCP.")
+    webrtc: int = _leaf(8189, "port", "WebRTC media of publishers, UDP and TCP.")
     irc: int = _leaf(6667, "port", "Chat over IRC.")
     ircs: int = _leaf(6697, "port", "Chat over IRC in TLS.")
     api: int = _leaf(8000, "port", "The coordinator's API and console.")
@@ -50,6 +50,7 @@ class PortSettings:
     nats_leaf: int = _leaf(7422, "port", "Leaf nodes that join the centre's hub.")
     metrics: int = _leaf(9464, "port", "Prometheus metrics of every role.")
     nats_hub: int = _leaf(4223, "port", "NATS clients of the centre's hub.")
+    webrtc_out: int = _leaf(8190, "port", "WebRTC media to viewers, UDP and TCP.")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -93,8 +94,8 @@ class IngestSettings:
     standby_return_s: float = _leaf(10.0, "s", "How long the preferred encoder must be well to come back.")
     drain_s: float = _leaf(10.0, "s", "Time given to encoders that were asked to connect elsewhere.")
     drain_to: str = _leaf("", "url", "Where they are sent, rtmp://HOST/live; empty: another process here.")
-    ice_hosts: Texts = _leaf((), "addresses", "Where WebRTC publishers reach this node; empty: its own addresses.")
-    ice_servers: Texts = _leaf((), "urls", "STUN and TURN servers told to WebRTC publishers.")
+    ice_hosts: Texts = _leaf((), "addresses", "Where WebRTC peers reach this node; empty: its own addresses.")
+    ice_servers: Texts = _leaf((), "urls", "STUN and TURN servers told to WebRTC peers.")
     webrtc_start_kbps: int = _leaf(1500, "kbit/s", "What a browser's video encoder begins with.")
     takeovers_per_minute: int = _leaf(4, "times", "Take-overs of one channel before they are refused.")
 
@@ -140,6 +141,14 @@ class OriginSettings:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class WhepSettings:
+    enabled: bool = _leaf(True, "yes/no", "Whether viewers can watch by WebRTC.")
+    viewers: int = _leaf(200, "viewers", "Most WebRTC viewers.")
+    most_kbps: int = _leaf(1_000_000, "kbit/s", "Most that goes out to all WebRTC viewers together.")
+    start_kbps: int = _leaf(8_000, "kbit/s", "A viewer begins with the best rendition within this.")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class ChatSettings:
     workers: int = _leaf(1, "processes", "Chat gateway processes.")
     connections: int = _leaf(20_000, "connections", "Most chat connections of one process.")
@@ -180,6 +189,7 @@ class Settings:
     transcode: TranscodeSettings = dataclasses.field(default_factory=TranscodeSettings)
     recorder: RecorderSettings = dataclasses.field(default_factory=RecorderSettings)
     origin: OriginSettings = dataclasses.field(default_factory=OriginSettings)
+    whep: WhepSettings = dataclasses.field(default_factory=WhepSettings)
     chat: ChatSettings = dataclasses.field(default_factory=ChatSettings)
     coordinator: CoordinatorSettings = dataclasses.field(default_factory=CoordinatorSettings)
     counters: CounterSettings = dataclasses.field(default_factory=CounterSettings)

@@ -102,6 +102,8 @@ def _roles(settings: Settings, file: Path) -> list[Child]:
         dataclasses.replace(_role("edge", "origin", file, n), listen=_viewer_ports(settings))
         for n in range(settings.origin.workers)
     ]
+    if settings.whep.enabled:
+        children.append(_role("edge", "whep", file))
     children += [_role("edge", "chat", file, n) for n in range(settings.chat.workers)]
     if settings.coordinator.enabled:
         children.append(_role("coordinator", "coordinator", file))

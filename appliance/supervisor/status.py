@@ -31,6 +31,7 @@ def endpoints(settings: Settings) -> dict[str, str]:
     """URLs of what this node offers now; `{channel}` and `{stream_id}` are for the reader to fill."""
     host, ports = settings.public_host, settings.ports
     web = f"http://{host}:{ports.http}"
+    whep = {"whep": f"{web}/whep/{{channel}}"} if settings.whep.enabled else {}
     rtmps = {"rtmps": f"rtmps://{host}:{ports.rtmps}/live"} if settings.tls.enabled else {}
     web_tls = {"web_tls": f"https://{host}:{ports.https}/"} if settings.tls.enabled else {}
     return {
@@ -40,6 +41,7 @@ def endpoints(settings: Settings) -> dict[str, str]:
         **web_tls,
         "hls": f"{web}/live/{{channel}}/index.m3u8",
         "whip": f"{web}/whip",
+        **whep,
         "chat": f"ws://{host}:{ports.http}/streams/{{stream_id}}/chat/subscribe",
         "api": f"http://{host}:{ports.api}/v1",
         "metrics": f"http://127.0.0.1:{ports.metrics}/metrics",

@@ -344,7 +344,18 @@ class Catalogue:
             "access": known.access.value if known is not None else Access.PUBLIC.value,
             "part_target_s": record.part_target_s if record is not None else None,
         }
+        if record is not None and self._is_for_webrtc(record):
+            document["whep_url"] = f"/whep/{channel}"
         return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+    def _is_for_webrtc(self, record: Broadcast) -> bool:
+        """Whether WHEP can be tried: there is H.264, for everybody. Whether it has B-frames, WHEP finds out."""
+        channel = self.channel(record.channel)
+        if channel is None or channel.access is not Access.PUBLIC:
+            return False
+        known = self._renditions.get(record.broadcast_id, {})
+        inits = [known[name].inits[-1] for name in record.ladder if name in known and known[name].inits]
+        return self._config.whep and any(one.video and one.video.codec.startswith("avc1") for one in inits)
 
     def health_document(self, channel: str) -> bytes:
         """JSON of /live/CHANNEL/health: the channel's state and the newest report on its publisher, or null, and

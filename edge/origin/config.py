@@ -40,4 +40,5 @@ class OriginConfig:
     stall_s: float = 20.0  # a client that takes no byte for so long is cut
     complete_s: float = 3.0  # how long the multivariant playlist waits for missing renditions
     drain_s: float = 5.0
+    whep: bool = False  # whether viewers can watch by WebRTC
     connect_sources: tuple[str, ...] = ()  # further origins that pages may talk to

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from appliance.contracts.subjects import DIRECTORY_BUCKET, LIVE_BUCKET, PICTURES_BUCKET, SITE_GRANTS
 from appliance.runtime.bus import Bus
 from appliance.runtime.clock import now_ms
+from appliance.runtime.demand import DemandTeller
 from appliance.runtime.replica import Replica
 from appliance.runtime.signing import SigningKey
 from appliance.runtime.tls import ServerTls
@@ -14,7 +15,6 @@ from edge.origin.archive import Archive
 from edge.origin.catalogue import Catalogue
 from edge.origin.channels import Channels
 from edge.origin.config import OriginConfig
-from edge.origin.demand import DemandTeller
 from edge.origin.events import EventStream
 from edge.origin.grant_desk import GrantDesk
 from edge.origin.grants import Grants

@@ -18,7 +18,7 @@ from typing import Any
 from appliance.supervisor.status import RoleStatus, read_status
 
 ROOT = Path(__file__).resolve().parents[2]
-PORTS = 12
+PORTS = 13
 _COMMAND_S = 100.0
 _LOG_LINES = 60
 
@@ -180,7 +180,7 @@ class Node:
 
 
 def free_port_base() -> int:
-    """The first of a dozen free ports below the range from which systems give ports away."""
+    """The first of a row of free ports below the range from which systems give ports away."""
     for _ in range(200):
         base = random.randrange(12_000, 32_000, PORTS)
         if all(_is_free(base + offset) for offset in range(PORTS)):

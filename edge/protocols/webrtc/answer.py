@@ -88,7 +88,7 @@ def _choose(section: MediaSection) -> Codec | None:
 
 def write_answer(offer: Offer, negotiated: Negotiated, local: LocalDescription) -> str:
     """The answer to `offer`."""
-    mids = [_mid(offer, index) for index, one in enumerate(negotiated.sections) if one is not None]
+    mids = [mid_of(offer, index) for index, one in enumerate(negotiated.sections) if one is not None]
     lines = [
         "v=0",
         f"o=- {local.session_id} 1 IN IP4 127.0.0.1",
@@ -100,7 +100,7 @@ def write_answer(offer: Offer, negotiated: Negotiated, local: LocalDescription) 
     ]
     first = True
     for index, (section, chosen) in enumerate(zip(offer.sections, negotiated.sections, strict=True)):
-        mid = _mid(offer, index)
+        mid = mid_of(offer, index)
         if chosen is None:
             lines += [f"m={section.kind} 0 {section.protocol} {section.formats}", "c=IN IP4 0.0.0.0"]
             lines += ["a=inactive", f"a=mid:{mid}"]
@@ -130,7 +130,8 @@ def candidates(addresses: Sequence[str], port: int) -> list[str]:
     return found
 
 
-def _mid(offer: Offer, index: int) -> str:
+def mid_of(offer: Offer, index: int) -> str:
+    """The identification of a section, its number where the offer gives none."""
     return offer.sections[index].mid or str(index)
 
 

@@ -1,4 +1,4 @@
-"""RTCP: what a sender reports (read), and what a receiver says (written). RFC 3550, RFC 4585, RFC 5104."""
+"""RTCP: what a sender reports, and what a receiver says (written). RFC 3550, RFC 4585, RFC 5104."""
 
 import struct
 from collections.abc import Iterable, Iterator
@@ -78,6 +78,12 @@ def receiver_report(sender: int, blocks: Iterable[ReceptionReport] = ()) -> byte
         for one in list(blocks)[:_MOST_REPORTS]
     ]
     return _packet(len(packed), _RR, _WORD.pack(sender) + b"".join(packed))
+
+
+def sender_report(sender: int, ntp: int, rtp: int, packets: int, octets: int) -> bytes:
+    """A sender report without blocks (RFC 3550, 6.4.1): at 64-bit `ntp` the RTP clock of `sender` showed `rtp`."""
+    numbers = sender, ntp, rtp & 0xFFFFFFFF, packets & 0xFFFFFFFF, octets & 0xFFFFFFFF
+    return _packet(0, _SR, struct.pack("!IQIII", *numbers))
 
 
 def source_description(sender: int, name: bytes) -> bytes:

@@ -46,6 +46,13 @@ class SrtpPair:
         except (LibraryError, ValueError) as error:
             raise SrtpError("an RTCP packet that is not authentic") from error
 
+    def protect(self, packet: bytes) -> bytes:
+        """The RTP packet as it is sent. SrtpError when it is too long."""
+        try:
+            return self._out.protect(packet)
+        except (LibraryError, ValueError) as error:
+            raise SrtpError("an RTP packet too long to protect") from error
+
     def protect_rtcp(self, packet: bytes) -> bytes:
         """The packet as it is sent. SrtpError when it is too long."""
         try:

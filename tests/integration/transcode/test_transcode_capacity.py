@@ -13,10 +13,10 @@ from appliance.contracts.subjects import LEASE_BUCKET
 from appliance.contracts.transcode import RungMode, WorkerRecord
 from appliance.runtime.appender import Appender
 from appliance.runtime.bus import Bus
+from appliance.runtime.demand import DemandTeller
 from appliance.runtime.settings import MediaSettings, TranscodeSettings
 from edge.media.capacity import ladder_cost, reference_speeds
 from edge.media.ladder import plan_ladder
-from edge.origin.demand import DemandTeller
 from edge.transcode import account
 from edge.transcode.chunks import SourceChunk
 from edge.transcode.job import Job

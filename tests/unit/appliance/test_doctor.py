@@ -36,7 +36,7 @@ def test_disk_looks_at_the_nearest_folder_that_exists(tmp_path: Path) -> None:
 
 def test_port_base_maps_in_the_documented_order() -> None:
     ports = with_port_base(Settings(), 20_000).ports
-    assert dataclasses.astuple(ports) == tuple(range(20_000, 20_012))
+    assert dataclasses.astuple(ports) == tuple(range(20_000, 20_013))
     assert (ports.http, ports.rtmp, ports.api, ports.nats, ports.metrics) == (
         20_000,
         20_002,

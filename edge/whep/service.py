@@ -1,0 +1,96 @@
+"""The WHEP role: puts its pieces together and gives them one life."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from appliance.contracts.media import Broadcast
+from appliance.contracts.subjects import DIRECTORY_BUCKET, LIVE_BUCKET
+from appliance.runtime.bus import Bus
+from appliance.runtime.demand import DemandTeller
+from appliance.runtime.ids import new_id
+from appliance.runtime.replica import Replica
+from appliance.runtime.tasks import Tasks
+from edge.whep import metrics
+from edge.whep.config import WhepConfig
+from edge.whep.relay import Relay
+from edge.whep.server import WhepServer
+from edge.whep.site import LiveSite
+
+_TICK_S = 0.5
+
+
+class WhepService:
+    """Built, started and stopped by `edge.app` in the loop it is to run in.
+
+    `local`: the site's own account (part log, live bucket). `fed`: the account with the directory.
+    `socket_path`: where connections are handed over.
+    """
+
+    def __init__(
+        self,
+        config: WhepConfig,
+        *,
+        local: Bus,
+        fed: Bus,
+        socket_path: Path,
+        on_failure: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        self._local = local
+        self._on_failure = on_failure
+        self._tasks = Tasks(on_failure)
+        self._site = LiveSite()
+        self._relays: dict[str, Relay] = {}
+        self._live = Replica(local, LIVE_BUCKET, self._site.live_changed)
+        self._directory = Replica(fed, DIRECTORY_BUCKET, self._site.directory_changed)
+        self._demand = DemandTeller(local, f"whep-{new_id()}", self._watchers)
+        self.server = WhepServer(config, self._site, self._relay, socket_path, self._tasks)
+
+    async def start(self) -> None:
+        """Returns when viewers are taken, with directory and live state known. UnavailableError, ConfigError."""
+        await self._directory.start()
+        await self._live.start()
+        await self.server.start()
+        self._demand.start()
+        self._tasks.start(self._tick(), "whep-relays")
+
+    async def drain(self) -> None:
+        """Takes no new viewers."""
+        self.server.drain()
+
+    async def stop(self) -> None:
+        """Ends every viewer and closes everything."""
+        await self.server.stop()
+        await self._demand.close()
+        await self._tasks.close()
+        for relay in self._relays.values():
+            await relay.close()
+        await self._live.close()
+        await self._directory.close()
+
+    def _relay(self, record: Broadcast) -> Relay:
+        relay = self._relays.get(record.broadcast_id)
+        if relay is None:
+            relay = Relay(record.broadcast_id, self._site, self._local, self._failed)
+            self._relays[record.broadcast_id] = relay
+        relay.idle_since = asyncio.get_running_loop().time()
+        return relay
+
+    def _failed(self, error: BaseException) -> None:
+        if self._on_failure is not None:
+            self._on_failure(error)
+
+    def _watchers(self) -> dict[str, dict[str, int]]:
+        found = {name: relay.watchers() for name, relay in self._relays.items()}
+        return {name: watchers for name, watchers in found.items() if watchers}
+
+    async def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_TICK_S)
+            for broadcast_id, relay in list(self._relays.items()):
+                relay.tick(loop.time())
+                if relay.is_over or relay.is_idle(loop.time()):
+                    del self._relays[broadcast_id]
+                    await relay.close()
+            metrics.BROADCASTS.set(len(self._relays))
