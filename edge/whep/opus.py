@@ -104,7 +104,7 @@ class OpusMaker:
         damaged: Callable[[], None],
         failed: Callable[[BaseException], None],
     ) -> None:
-        """`damaged` is called for each access unit that does not decode, `failed` when the thread ends by an error."""
+        """`damaged`: an access unit does not decode; `failed`: the thread ended by an error."""
         self._made = made
         self._damaged = damaged
         self._failed = failed

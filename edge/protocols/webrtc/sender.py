@@ -78,12 +78,11 @@ class RtpSender:
         return found
 
     def _repetition(self, packet: bytes, extension: bytes) -> bytes:
-        first, second, sequence, timestamp, _ = _HEADER.unpack_from(packet)
+        first, second, _, timestamp, _ = _HEADER.unpack_from(packet)
         second = second & 0x80 | self.form.rtx_type
-        header = bytes(_HEADER.pack(first, second, self._rtx_sequence, timestamp, self.form.rtx_ssrc))
+        header = _HEADER.pack(first, second, self._rtx_sequence, timestamp, self.form.rtx_ssrc)
         self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
-        payload = packet[_HEADER.size + len(extension) :]
-        return header + extension + sequence.to_bytes(2, "big") + payload
+        return header + extension + packet[2:4] + packet[_HEADER.size + len(extension) :]
 
     def report(self, media: float, wall_s: float) -> bytes:
         """A sender report: at `wall_s` it was `media` on this stream's clock."""
