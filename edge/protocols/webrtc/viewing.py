@@ -128,7 +128,8 @@ def _codec(chosen: Chosen, form: StreamForm) -> list[str]:
 def _sources(kind: str, form: StreamForm) -> list[str]:
     """One stream for picture and sound: players keep them in step (RFC 8830)."""
     lines = [f"a=msid:nearcast {kind}"]
-    if form.rtx_type >= 0:
-        lines.append(f"a=ssrc-group:FID {form.ssrc} {form.rtx_ssrc}")
-        lines.append(f"a=ssrc:{form.rtx_ssrc} cname:nearcast")
-    return [*lines, f"a=ssrc:{form.ssrc} cname:nearcast"]
+    if form.rtx_type < 0:
+        return [*lines, f"a=ssrc:{form.ssrc} cname:nearcast"]
+    lines.append(f"a=ssrc-group:FID {form.ssrc} {form.rtx_ssrc}")
+    # browsers take the first one listed for the stream itself
+    return [*lines, f"a=ssrc:{form.ssrc} cname:nearcast", f"a=ssrc:{form.rtx_ssrc} cname:nearcast"]

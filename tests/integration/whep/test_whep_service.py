@@ -1,10 +1,11 @@
 """The WHEP role against a real log, watched by an independent WebRTC peer."""
 
 import asyncio
+import contextlib
 import dataclasses
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,15 +18,18 @@ from appliance.contracts.subjects import DIRECTORY_BUCKET, channel_key
 from appliance.runtime.bus import Bus
 from appliance.runtime.streams import BucketSpec
 from edge.protocols.fmp4 import AudioTrack, fragment, init_segment, read_fragments
+from edge.protocols.webrtc.rtcp import negative_acknowledgement, receiver_report
+from edge.protocols.webrtc.rtp import RtpPacket, restore_retransmission
 from edge.transcode.chunks import SourceChunk
 from edge.whep.config import WhepConfig
 from edge.whep.service import WhepService
 from tests.integration.transcode.transcode_site import BROADCAST, Site, h264_record, live, make_site
+from tests.media_tools.raw_viewer import AUDIO, VIDEO, RawViewer
 from tests.media_tools.whep_viewer import Answered, Seen, WhepViewer
 from tests.unit.transcode.encoded_sources import Encoded, Sound, chunks_of, level_of, picture_source, sound_source
 
 GOP = 15
-SECONDS = 6
+SECONDS = 5
 CONFIG = WhepConfig(host="127.0.0.1", port=0, hosts=("127.0.0.1",), ready_s=1.0)
 
 
@@ -115,7 +119,7 @@ async def test_a_viewer_sees_and_hears_it(stage: Stage) -> None:
     seen: dict[str, list[Seen]] = {"video": [], "audio": []}
     publishing = asyncio.ensure_future(stage.publish())
     async with WhepViewer(stage.ask, "alice", lambda kind, one: seen[kind].append(one)) as viewer:
-        await viewer.until(lambda: viewer.counts["video"] >= 60 and viewer.counts["audio"] >= 60)
+        await viewer.until(lambda: viewer.counts["video"] >= 45 and viewer.counts["audio"] >= 40)
         shown = [bytes(one.frame.planes[0])[0] for one in seen["video"]]
         levels = [level_of(number) for number in range(SECONDS * 30)]
         first = min(range(len(levels)), key=lambda at: abs(levels[at] - shown[0]))
@@ -124,7 +128,7 @@ async def test_a_viewer_sees_and_hears_it(stage: Stage) -> None:
         steps = [after.media_s - before.media_s for before, after in pairwise(seen["video"])]
         assert all(step > 0 for step in steps)
         assert stage.service._watchers() == {BROADCAST: {"source": 1}}
-        await publishing
+        publishing.cancel()
         await stage.site.put(live(ladder=["source"], has_audio=True, state=BroadcastState.ENDED))
         await viewer.until(lambda: viewer.is_closed)
         assert (await stage.ask("DELETE", viewer.location)).status == 200
@@ -173,3 +177,55 @@ def _reordered(chunk: SourceChunk) -> SourceChunk:
     samples = [sample for piece in read_fragments(chunk.data) for sample in piece.samples]
     moved = [sample._replace(cts=3000 * (number % 2)) for number, sample in enumerate(samples)]
     return chunk._replace(data=fragment(1, 1, chunk.header.dts, moved))
+
+
+async def test_twenty_viewers_get_the_same_packets(stage: Stage) -> None:
+    await stage.go_live()
+    publishing = asyncio.ensure_future(stage.publish())
+    viewers = 20
+    frames: list[dict[bytes, None]] = [{} for _ in range(viewers)]
+
+    def look(number: int) -> Callable[[RtpPacket], None]:
+        return lambda packet: frames[number].setdefault(packet.payload) if packet.payload_type == VIDEO else None
+
+    async with contextlib.AsyncExitStack() as stack:
+        watching = [
+            await stack.enter_async_context(RawViewer(stage.ask, "alice", look(number)))
+            for number in range(viewers)
+        ]
+        async with asyncio.timeout(10):
+            while min(len(found) for found in frames) < 40 or min(one.packets[AUDIO] for one in watching) < 20:
+                await asyncio.sleep(0.05)
+        assert stage.service._watchers() == {BROADCAST: {"source": viewers}}
+        last = list(frames[-1])[:40]
+        assert all([one for one in found if one in frames[-1]][:40] == last for found in frames)
+        await stage.service.server.stop()
+        async with asyncio.timeout(5):
+            for one in watching:
+                await one.closed.wait()
+    publishing.cancel()
+
+
+async def test_what_a_viewer_misses_is_sent_again(stage: Stage) -> None:
+    await stage.go_live()
+    publishing = asyncio.ensure_future(stage.publish())
+    seen: list[RtpPacket] = []
+    async with RawViewer(stage.ask, "alice", seen.append) as viewer:
+        async with asyncio.timeout(5):
+            while sum(packet.payload_type == VIDEO for packet in seen) < 10:
+                await asyncio.sleep(0.02)
+        lost = next(packet for packet in seen if packet.payload_type == VIDEO)
+        viewer.feed_back(
+            receiver_report(1) + negative_acknowledgement(1, lost.ssrc, [lost.sequence, lost.sequence + 1 & 0xFFFF])
+        )
+        async with asyncio.timeout(5):
+            while sum(packet.payload_type == 97 for packet in seen) < 2:
+                await asyncio.sleep(0.02)
+        again = next(packet for packet in seen if packet.payload_type == 97)
+        restored = restore_retransmission(again, VIDEO, lost.ssrc)
+        assert restored is not None
+        assert (restored.sequence, restored.payload) == (lost.sequence, lost.payload)
+        assert (await stage.ask("DELETE", viewer.location)).status == 200
+        async with asyncio.timeout(5):
+            await viewer.closed.wait()
+    publishing.cancel()
