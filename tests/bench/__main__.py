@@ -6,6 +6,7 @@ import sys
 BENCHES = {
     "transcode": "CPU and picture of the ladder against ffmpeg, lateness, memory and take-over of a node",
     "latency": "picture to picture in Chromium with hls.js, against the part target's limit",
+    "whep": "WebRTC viewers: CPU of a packet against plain sendto, picture to picture in Chromium",
     "ingest": "CPU, memory and lateness of the way in against nginx-rtmp writing HLS",
     "footprint": "start-up time and idle memory of a whole node",
     "delivery": "playlists and parts over HTTP/1.1, TLS and HTTP/2 against nginx, memory of held requests",
