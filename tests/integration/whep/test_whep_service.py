@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from appliance.contracts.directory import ChannelRecord
+from appliance.contracts.directory import Access, ChannelRecord
 from appliance.contracts.media import AudioFormat, BroadcastState, Init, Rendition
 from appliance.contracts.subjects import DIRECTORY_BUCKET, channel_key
 from appliance.runtime.bus import Bus
@@ -147,6 +147,18 @@ async def test_refusals_are_in_words(stage: Stage) -> None:
     assert options.status == 204
     assert "Location" in options.fields["access-control-expose-headers"]
     assert "Link" in options.fields["access-control-expose-headers"]
+
+
+async def test_a_channel_that_is_not_for_everybody(stage: Stage) -> None:
+    await stage.go_live()
+    async with RawViewer(stage.ask, "alice") as viewer:
+        channel = ChannelRecord(channel_id="c1", channel="alice", user_id="u1", access=Access.SUBSCRIBERS)
+        await stage.site.bus.bucket(DIRECTORY_BUCKET).put(channel_key("c1"), msgspec.json.encode(channel))
+        async with asyncio.timeout(3):
+            await viewer.closed.wait()
+    refused = await stage.offer("/whep/alice")
+    assert refused.status == 403
+    assert "index.m3u8" in refused.fields["link"]
 
 
 async def test_pictures_out_of_order_are_not_offered(stage: Stage) -> None:
