@@ -35,6 +35,7 @@ class AudioPath:
             timescale,
             part_target=int(config.part_target_s * timescale),
             segment_target=int(config.segment_target_s * timescale),
+            chunk_target=int(config.chunk_s * timescale),
             follows_video=video is not None,
             msn=shared.next_msn(),
             serial=shared.serial(AUDIO),

@@ -35,7 +35,7 @@ class _Held(NamedTuple):
 class AudioCutter:
     """Audio of one broadcast. A frame waits until the video has passed it, at most HOLD_LIMIT_S of media.
 
-    The first frame with pts >= a boundary's pts starts that msn; every part is independent and one chunk.
+    The first frame with pts >= a boundary's pts starts that msn; every part is independent.
     A segment that turns out to have no audio at all is written as a GAP segment, so that the msn exists.
     With `follows_video` False the cutter makes its own grid of the segment target.
     """
@@ -47,15 +47,20 @@ class AudioCutter:
         part_target: int,
         segment_target: int,
         follows_video: bool,
+        chunk_target: int = 0,
         msn: int = 0,
         serial: int = 0,
         discontinuity: bool = False,
     ) -> None:
-        """Targets in ticks of `sample_rate`; `msn` and `serial` are those of the first segment and part."""
+        """Targets in ticks of `sample_rate`, `chunk_target` 0: one chunk per part.
+
+        `msn` and `serial` are those of the first segment and part.
+        """
         config = SegmenterConfig(
             timescale=sample_rate,
             part_target=part_target,
             segment_target=segment_target,
+            chunk_target=chunk_target,
             max_segment=1 << 62,
             given_boundaries=True,
         )
