@@ -310,6 +310,9 @@ class WhepSession:
                 self._next, self._waits_for_key = None, True
             return
         steps = self.relay.steps()
+        if self._feed.unfit and not steps:
+            self.end(f"WebRTC cannot show it any more: {self._feed.unfit}", "unfit", clean=False)
+            return
         wanted = self._choice.wanted(steps, self._feed.name, self._sent_bits, now)
         if wanted != self._feed.name:
             names = [step.name for step in steps]

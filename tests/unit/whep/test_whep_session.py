@@ -47,7 +47,8 @@ class FakeRelay:
         self.anchor = None
 
     def steps(self) -> list[Step]:
-        return [Step("source", 3_000_000), Step("360p", 800_000)]
+        every = [Step("source", 3_000_000), Step("360p", 800_000)]
+        return [step for step in every if not self.feeds[step.name].unfit]
 
     def rung(self, name: str) -> RungFeed:
         return self.feeds[name]
@@ -186,6 +187,19 @@ async def test_a_rendition_that_does_not_come_is_given_up(watching: Watching) ->
         watching.unit("source", number)
     assert watching.sent[-1][1] == 34 * FRAME
     assert not watching.relay.feeds["360p"].viewers
+
+
+async def test_an_encoder_that_begins_to_reorder_moves_its_viewers_and_then_ends_them(watching: Watching) -> None:
+    session, feeds = watching.session, watching.relay.feeds
+    session._begin(feeds["source"])
+    _flow(watching, range(14), 0)
+    feeds["source"].refuse("B-frames")
+    session._adapt(10.0)
+    _flow(watching, range(14, 25), 0)
+    assert session.rendition == "360p"
+    feeds["360p"].refuse("B-frames")
+    session._adapt(12.0)
+    assert session.is_over
 
 
 async def test_what_waits_behind_a_burst_is_bounded(watching: Watching, monkeypatch: pytest.MonkeyPatch) -> None:
