@@ -5,10 +5,29 @@ import enum
 import msgspec
 
 MAX_CHARACTERS = 500
+PARENT_CHARACTERS = 80
 MAX_FRAME_BYTES = 16 * 1024
 USER_MESSAGES_PER_MINUTE = 20
+ROOM_MESSAGES_PER_MINUTE = 10_000
+ALL_MESSAGES_PER_MINUTE = 1_000_000
 PING_INTERVAL_S = 30
 PONG_TIMEOUT_S = 10
+
+
+class Emote(msgspec.Struct, frozen=True, kw_only=True):
+    """A word of a message that is shown as a picture: code points `start` to `end`, exclusive."""
+
+    name: str
+    start: int
+    end: int
+
+
+class Parent(msgspec.Struct, frozen=True, kw_only=True):
+    """What a message replies to, as far as it was known: shown above it."""
+
+    user_id: str
+    username: str
+    text: str  # at most PARENT_CHARACTERS
 
 
 class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,8 +40,10 @@ class ChatMessage(msgspec.Struct, frozen=True, kw_only=True):
     username: str
     message: str
     badges: list[str] = []
-    emotes: list[str] = []
+    emotes: list[Emote] = []
     reply_to: str | msgspec.UnsetType = msgspec.UNSET
+    parent: Parent | msgspec.UnsetType = msgspec.UNSET
+    mentions: list[str] | msgspec.UnsetType = msgspec.UNSET  # names of users, without @
 
 
 class ClientFrame(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +75,7 @@ class ChatPosted(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     status: int = 201
     retry_after_s: float = 0.0
+    held: bool = False  # a moderator looks at it first
 
 
 class CloseCode(enum.IntEnum):
@@ -86,3 +108,19 @@ class ErrorCode(enum.StrEnum):
     RATE_LIMITED = "rate_limited"
     UNKNOWN_ROOM = "unknown_room"
     UNAVAILABLE = "unavailable"
+    TIMED_OUT = "timed_out"
+    MUTED = "muted"
+    SUBSCRIBERS_ONLY = "subscribers_only"
+    FOLLOWERS_ONLY = "followers_only"
+    SLOW_MODE = "slow_mode"
+    EMOTE_ONLY = "emote_only"
+    NOT_UNIQUE = "not_unique"
+    BLOCKED_TERM = "blocked_term"
+    LINKS_NOT_ALLOWED = "links_not_allowed"
+    SPAM = "spam"
+    ROOM_BUSY = "room_busy"
+    NOT_ALLOWED = "not_allowed"
+    UNKNOWN_COMMAND = "unknown_command"
+    UNKNOWN_USER = "unknown_user"
+    UNKNOWN_MESSAGE = "unknown_message"
+    INVALID_ACTION = "invalid_action"

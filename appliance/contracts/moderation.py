@@ -12,6 +12,7 @@ import msgspec
 
 from appliance.contracts.chat import ChatMessage
 
+EVERY_ROOM = "00000000-0000-0000-0000-000000000000"  # as a room: what holds in all of them
 MAX_REASON = 300
 MAX_TERM = 100
 MAX_TERMS = 500
@@ -22,7 +23,6 @@ MAX_TIMEOUT_S = 14 * 86_400
 MAX_SLOW_S = 3600
 MAX_UNIQUE_S = 3600
 MAX_FOLLOWERS_MIN = 90 * 1440
-SHIELD = {"slow": 10, "followers": 10, "unique": 60, "links": "moderators"}
 
 
 class EventKind(enum.StrEnum):
@@ -88,12 +88,16 @@ class Modes(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     hold: bool = False  # messages that look bad wait for a moderator; otherwise they are refused
 
 
+SHIELD = Modes(slow=10, followers=10, unique=60, links=Links.MODERATORS)
+
+
 class TermKind(enum.StrEnum):
     """How a term is compared."""
 
     WORD = "word"
     PATTERN = "pattern"  # RE2 syntax
     DOMAIN = "domain"  # allowed in links
+    EMOTE = "emote"  # a word that is shown as a picture
 
 
 class RoomEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="event"):
@@ -123,7 +127,7 @@ class RoomEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 
 
 class ModerationRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Body of POST /chat/{channel}/moderate and, with the fields from `channel_id` on, of the request to an edge."""
+    """Body of POST /chat/{channel}/moderate; with the fields from `channel_id` on, of a request to an edge."""
 
     action: str
     target: str = ""  # username, or the channel of a raid

@@ -37,7 +37,8 @@ OF_ROOMS = frozenset(
 def apply_to_room(record: RoomRecord, event: RoomEvent) -> bool:
     """Puts an event into the record; whether that changed anything."""
     if event.event is EventKind.MODE:
-        return any([_set(record.modes, name, (value, event.event_id)) for name, value in event.modes.items()])
+        set_ones = [_set(record.modes, name, (value, event.event_id)) for name, value in event.modes.items()]
+        return any(set_ones)
     if event.event is EventKind.TERM:
         changed = _set(record.terms, f"{event.kind}:{event.text}", (event.on, event.event_id))
         _forget_terms(record)
@@ -51,11 +52,7 @@ def apply_to_room(record: RoomRecord, event: RoomEvent) -> bool:
     if event.event is EventKind.CLEAR:
         before, record.cleared_ms = record.cleared_ms, max(record.cleared_ms, event.timestamp)
         return record.cleared_ms != before
-    if event.event is EventKind.DELETE and event.message_id not in record.deleted:
-        record.deleted[event.message_id] = event.timestamp
-        _forget_deleted(record)
-        return True
-    return False
+    return event.event is EventKind.DELETE and _delete(record, event.message_id, event.timestamp)
 
 
 def merge_room(mine: RoomRecord, theirs: RoomRecord) -> None:
@@ -67,8 +64,8 @@ def merge_room(mine: RoomRecord, theirs: RoomRecord) -> None:
     if theirs.pin_by > mine.pin_by:
         mine.pin, mine.pin_by = theirs.pin, theirs.pin_by
     mine.cleared_ms = max(mine.cleared_ms, theirs.cleared_ms)
-    mine.deleted.update(theirs.deleted)
-    _forget_deleted(mine)
+    for message_id, at_ms in theirs.deleted.items():
+        _delete(mine, message_id, at_ms)
     _forget_terms(mine)
 
 
@@ -113,13 +110,13 @@ def effective(modes: Modes) -> Modes:
     """The modes as they hold: with the shield on, at least as strict as it is."""
     if not modes.shield:
         return modes
-    links = modes.links if modes.links is not Links.ALLOW else Links(str(SHIELD["links"]))
+    links = modes.links if modes.links is not Links.ALLOW else SHIELD.links
     return Modes(
-        slow=max(modes.slow, int(SHIELD["slow"])),
-        followers=max(modes.followers, int(SHIELD["followers"])),
+        slow=max(modes.slow, SHIELD.slow),
+        followers=max(modes.followers, SHIELD.followers),
         subscribers=modes.subscribers,
         emote_only=modes.emote_only,
-        unique=max(modes.unique, int(SHIELD["unique"])),
+        unique=max(modes.unique, SHIELD.unique),
         shield=True,
         links=links,
         hold=modes.hold,
@@ -149,6 +146,10 @@ def _forget_terms(record: RoomRecord) -> None:
         del record.terms[gone]
 
 
-def _forget_deleted(record: RoomRecord) -> None:
+def _delete(record: RoomRecord, message_id: str, at_ms: int) -> bool:
+    if record.deleted.get(message_id, -1) >= at_ms:
+        return False
+    record.deleted[message_id] = at_ms
     while len(record.deleted) > MAX_DELETED:
         del record.deleted[min(record.deleted, key=lambda one: (record.deleted[one], one))]
+    return True

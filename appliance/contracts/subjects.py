@@ -48,11 +48,29 @@ def chat(room: str, edge_id: str) -> str:
 
 
 def room_of(subject: str) -> str:
-    """The room (channel id) of a chat subject. ValueError when it is not one."""
+    """The room (channel id) of a chat subject or of one of its events. ValueError when it is neither."""
     tokens = subject.split(".")
-    if len(tokens) != 4 or tokens[0] != "chat":
-        raise ValueError(f"not a chat subject: {subject}")
-    return tokens[2]
+    if len(tokens) == 4 and tokens[0] == "chat":
+        return tokens[2]
+    if is_room_event(subject):
+        return tokens[4]
+    raise ValueError(f"not a chat subject: {subject}")
+
+
+def is_room_event(subject: str) -> bool:
+    """Whether it is the subject of a room's events."""
+    tokens = subject.split(".")
+    return len(tokens) == 5 and tokens[0] == "fed" and tokens[2:4] == ["ev", "room"]
+
+
+def room_event(room: str, edge_id: str) -> str:
+    """Subject on which `edge_id` publishes what happens in a room besides messages."""
+    return f"fed.{edge_id}.ev.room.{room}"
+
+
+def room_events(edge_id: str) -> str:
+    """Filter for the events of every room."""
+    return f"fed.{edge_id}.ev.room.*"
 
 
 def event(edge_id: str, kind: str) -> str:
@@ -85,9 +103,9 @@ def ingest_moment(edge_id: str) -> str:
     return f"ctl.{edge_id}.ingest.moment"
 
 
-def room_changed(edge_id: str) -> str:
-    """Core subject: room state made on this edge, for its own gateways (moderation, modes)."""
-    return f"room.{edge_id}"
+def chat_moderate(edge_id: str) -> str:
+    """Request subject on which an edge's chat service takes a moderator's action (ModerationRequest)."""
+    return f"ctl.{edge_id}.chat.moderate"
 
 
 # Keys of the live bucket.
@@ -183,3 +201,21 @@ def revocation_key(revocation_id: str) -> str:
 
 def stream_key(stream_id: str) -> str:
     return f"stream.{stream_id}"
+
+
+def room_key(channel_id: str) -> str:
+    """State of a channel's chat room (appliance.contracts.moderation)."""
+    return f"room.{channel_id}"
+
+
+def member_key(channel_id: str, user_id: str) -> str:
+    """What was done to a user in a room (appliance.contracts.moderation)."""
+    return f"member.{channel_id}.{user_id}"
+
+
+def follow_key(channel_id: str, user_id: str) -> str:
+    return f"follow.{channel_id}.{user_id}"
+
+
+def subscriber_key(channel_id: str, user_id: str) -> str:
+    return f"subscriber.{channel_id}.{user_id}"

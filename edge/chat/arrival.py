@@ -157,13 +157,18 @@ class Arrival(asyncio.Protocol):
         status = 200
         try:
             if request.method == "POST":
-                if action is not Action.MESSAGES:
+                if action not in (Action.MESSAGES, Action.MODERATE):
                     raise HttpError(405, "method not allowed")
-                status, found = 201, await requests.post(place, token, body)
+                write = requests.post if action is Action.MESSAGES else self._server.moderation.act
+                status, found = 201, await write(place, token, body)
+            elif action is Action.MODERATE:
+                raise HttpError(405, "method not allowed")
             elif action is Action.POLL:
                 found = await requests.poll(place, query)
-            else:
+            elif action is Action.MESSAGES:
                 found = await requests.history(place, query)
+            else:
+                found = self._server.moderation.show(action, place, token)
         except NearcastError as error:
             self._refuse(error)
         else:

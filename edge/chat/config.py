@@ -2,7 +2,13 @@
 
 import dataclasses
 
-from appliance.contracts.chat import PING_INTERVAL_S, PONG_TIMEOUT_S, USER_MESSAGES_PER_MINUTE
+from appliance.contracts.chat import (
+    ALL_MESSAGES_PER_MINUTE,
+    PING_INTERVAL_S,
+    PONG_TIMEOUT_S,
+    ROOM_MESSAGES_PER_MINUTE,
+    USER_MESSAGES_PER_MINUTE,
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -13,6 +19,8 @@ class ChatConfig:
     connections: int = 20_000
     connections_per_address: int = 1000
     user_per_minute: int = USER_MESSAGES_PER_MINUTE
+    room_per_minute: int = ROOM_MESSAGES_PER_MINUTE
+    overall_per_minute: int = ALL_MESSAGES_PER_MINUTE
     history: int = 50  # last messages a client gets when it connects
     counters_url: str = ""  # Redis or Valkey that all gateways count in; empty: each counts alone
     handshake_s: float = 10.0  # from connect to a whole request

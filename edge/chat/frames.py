@@ -8,6 +8,7 @@ import msgspec
 from appliance.contracts.chat import PING_INTERVAL_S
 from appliance.contracts.errors import NearcastError
 from appliance.contracts.media import Broadcast
+from appliance.contracts.moderation import Modes
 from edge.chat.positions import Position
 from edge.chat.ring import Entry
 from edge.protocols.websocket.deflate import compress
@@ -70,7 +71,7 @@ def gap_frame(after: Position, before: Position) -> bytes:
     return text_frame(encode({"type": "gap", "after": str(after), "before": str(before)}))
 
 
-def hello_frame(stream_id: str, channel: str, position: Position, user: object) -> bytes:
+def hello_frame(stream_id: str, channel: str, position: Position, user: object, modes: object) -> bytes:
     """The first frame. What follows it is everything behind `position`."""
     return text_frame(
         encode(
@@ -80,7 +81,7 @@ def hello_frame(stream_id: str, channel: str, position: Position, user: object) 
                 "channel": channel,
                 "position": str(position),
                 "user": user,
-                "modes": {},
+                "modes": modes,
                 "ping_interval": PING_INTERVAL_S,
             }
         )
@@ -88,14 +89,19 @@ def hello_frame(stream_id: str, channel: str, position: Position, user: object) 
 
 
 @functools.lru_cache(256)
-def anonymous_hello(stream_id: str, channel: str, position: Position) -> bytes:
+def anonymous_hello(stream_id: str, channel: str, position: Position, modes: Modes) -> bytes:
     """The same for all who come to a room at the same time without a token."""
-    return hello_frame(stream_id, channel, position, None)
+    return hello_frame(stream_id, channel, position, None, modes)
 
 
-def ack_frame(nonce: str, message_id: str, timestamp: int) -> bytes:
-    """The sender's message is durable."""
-    return text_frame(encode({"type": "ack", "nonce": nonce, "message_id": message_id, "timestamp": timestamp}))
+def ack_frame(nonce: str, message_id: str, timestamp: int, *, held: bool = False, notice: str = "") -> bytes:
+    """The sender's message is durable. `held`: a moderator looks at it first; `notice`: the answer of a command."""
+    body: dict[str, object] = {"type": "ack", "nonce": nonce, "message_id": message_id, "timestamp": timestamp}
+    if held:
+        body["held"] = True
+    if notice:
+        body["notice"] = notice
+    return text_frame(encode(body))
 
 
 def error_frame(error: NearcastError, nonce: str) -> bytes:

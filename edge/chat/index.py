@@ -38,6 +38,7 @@ class Index:
         self._names: dict[str, str] = {}
         self._streams: dict[str, StreamRecord] = {}
         self._tokens: dict[str, TokenRecord] = {}
+        self._users: dict[str, TokenRecord] = {}
         self._broadcasts: dict[str, Broadcast] = {}
         self._by_channel: dict[str, set[str]] = {}
         self._by_name: dict[str, set[str]] = {}
@@ -52,7 +53,7 @@ class Index:
         elif kind == "stream":
             _put(self._streams, name, self._read(value, StreamRecord))
         elif kind == "token":
-            _put(self._tokens, key, self._read(value, TokenRecord))
+            self._token_changed(key, self._read(value, TokenRecord))
 
     def _channel_changed(self, channel_id: str, record: ChannelRecord | None) -> None:
         old = self._channels.get(channel_id)
@@ -61,6 +62,11 @@ class Index:
         _put(self._channels, channel_id, record)
         if record is not None:
             self._names[record.channel] = channel_id
+
+    def _token_changed(self, key: str, record: TokenRecord | None) -> None:
+        _put(self._tokens, key, record)
+        if record is not None:
+            self._users[record.username.lower()] = record
 
     def live_changed(self, key: str, value: bytes | None) -> None:
         """A record of the live bucket was written or removed."""
@@ -103,6 +109,10 @@ class Index:
         live = self._newest(self._by_name.get(channel, set()))
         return None if live is None else _of_broadcast(live)
 
+    def by_channel(self, channel_id: str) -> Place | None:
+        """The room of a channel by its id."""
+        return self._place(channel_id, "")
+
     def by_stream(self, stream_id: str) -> Place | None:
         """The room of a stream: announced, live or over."""
         broadcast = self._broadcasts.get(stream_id)
@@ -125,6 +135,10 @@ class Index:
         found = [self._broadcasts[one] for one in broadcast_ids]
         found = [one for one in found if one.state is not BroadcastState.ENDED]
         return max(found, key=lambda one: (one.started_at_ms, one.broadcast_id), default=None)
+
+    def user_named(self, username: str) -> TokenRecord | None:
+        """A user by name, whatever its case; only those who ever had a token."""
+        return self._users.get(username.lower())
 
     def user_of(self, token: str, now_ms: int) -> TokenRecord:
         """Whose token it is. UnauthenticatedError when it is unknown, revoked or expired."""

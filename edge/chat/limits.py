@@ -23,7 +23,8 @@ return taken
 
 
 class UserLimit:
-    """GCRA: `per_minute` messages at once after a silence, and one more each 60/per_minute s.
+    """GCRA: `per_minute` messages at once after a silence, and one more each 60/per_minute s; for those who may
+    write `faster` times as fast, as many more in the same time.
 
     Times are wall clock milliseconds, so that processes can compare them. At most _USERS are remembered:
     the longest silent one is forgotten first.
@@ -31,16 +32,16 @@ class UserLimit:
 
     def __init__(self, per_minute: int) -> None:
         self.interval_ms = 60_000 / per_minute
-        self._tolerance_ms = 60_000 - self.interval_ms
         self._arrivals: OrderedDict[str, float] = OrderedDict()  # theoretical arrival times
 
-    def take(self, user_id: str, now_ms: int) -> float:
+    def take(self, user_id: str, now_ms: int, faster: int = 1) -> float:
         """0 when the user may speak, which then counts; else the seconds until it may."""
+        interval_ms = self.interval_ms / faster
         arrival = max(self._arrivals.get(user_id, 0.0), now_ms)
-        wait_ms = arrival - now_ms - self._tolerance_ms
+        wait_ms = arrival - now_ms - (60_000 - interval_ms)
         if wait_ms > 0:
             return wait_ms / 1000
-        self._set(user_id, arrival + self.interval_ms)
+        self._set(user_id, arrival + interval_ms)
         return 0.0
 
     def merge(self, user_id: str, arrival_ms: float) -> None:
@@ -98,13 +99,13 @@ class SharedLimit:
         self._limit = limit
         self._counter = counter
         self._tally = tally
-        self._told: asyncio.Queue[tuple[str, int]] = asyncio.Queue(_QUEUED)
+        self._told: asyncio.Queue[tuple[str, int, int]] = asyncio.Queue(_QUEUED)
 
-    def take(self, user_id: str, now_ms: int) -> float:
+    def take(self, user_id: str, now_ms: int, faster: int = 1) -> float:
         """As UserLimit.take."""
-        wait_s = self._limit.take(user_id, now_ms)
+        wait_s = self._limit.take(user_id, now_ms, faster)
         if not wait_s and self._counter is not None and not self._told.full():
-            self._told.put_nowait((user_id, now_ms))
+            self._told.put_nowait((user_id, now_ms, faster))
         return wait_s
 
     async def run(self) -> None:
@@ -112,9 +113,10 @@ class SharedLimit:
         if self._counter is None:
             return
         while True:
-            user_id, now_ms = await self._told.get()
+            user_id, now_ms, faster = await self._told.get()
+            interval_ms = self._limit.interval_ms / faster
             try:
-                self._limit.merge(user_id, await self._counter.take(user_id, now_ms, self._limit.interval_ms))
+                self._limit.merge(user_id, await self._counter.take(user_id, now_ms, interval_ms))
             except OSError:
                 self._tally.events["counter_away"] += 1
                 while not self._told.empty():

@@ -9,7 +9,8 @@ import msgspec
 
 from appliance.contracts.chat import ChatMessage
 from appliance.contracts.errors import NearcastError, UnavailableError
-from appliance.contracts.subjects import chat
+from appliance.contracts.moderation import RoomEvent
+from appliance.contracts.subjects import chat, room_event
 from appliance.runtime.tasks import Tasks
 from edge.chat.config import ChatConfig
 from edge.chat.metrics import APPEND, Tally
@@ -62,6 +63,34 @@ class ChatLog:
             self._tasks.start(self._run(room_id, lane), "chat-log")
         lane.append(waiting)
         return waiting.done
+
+    def submit_event(self, event: RoomEvent) -> asyncio.Future[None]:
+        """As submit, for an event of a room; each is an entry of its own."""
+        if self.pending >= self._config.pending:
+            raise UnavailableError("too many messages wait to be stored", retry_after_s=_RETRY_S)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.pending += 1
+        done.add_done_callback(self._less)
+        self._tasks.start(self._append_event(event, done), "chat-log-event")
+        return done
+
+    async def _append_event(self, event: RoomEvent, done: asyncio.Future[None]) -> None:
+        error = UnavailableError("the chat is stopping")
+        try:
+            await self._outbox.append(
+                room_event(event.room, self._config.edge_id),
+                msgspec.json.encode([event]),
+                message_id=event.event_id,
+                deadline_s=self._config.append_s,
+            )
+        except NearcastError as cause:
+            error = UnavailableError("the action could not be stored", retry_after_s=_RETRY_S)
+            error.__cause__ = cause
+        else:
+            done.set_result(None)
+        finally:
+            if not done.done():
+                done.set_exception(error)
 
     async def _run(self, room_id: str, lane: deque[_Waiting]) -> None:
         loop = asyncio.get_running_loop()

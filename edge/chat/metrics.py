@@ -9,6 +9,8 @@ DELIVERIES = counter("nearcast_chat_deliveries_total", "Frames written by fan-ou
 REFUSED = counter("nearcast_chat_refused_total", "Messages and frames refused, by code.", ("code",))
 CLOSED = counter("nearcast_chat_closed_total", "WebSockets that we closed, by close code.", ("code",))
 REQUESTS = counter("nearcast_chat_requests_total", "Plain HTTP answers.", ("status",))
+ACTIONS = counter("nearcast_chat_actions_total", "Actions of moderators, by name.", ("action",))
+HELD = counter("nearcast_chat_held_total", "Messages that waited for a moderator, by why.", ("code",))
 EVENTS = counter("nearcast_chat_events_total", "Rare things, by name.", ("event",))
 CONNECTIONS = gauge("nearcast_chat_connections", "Open chat connections.")
 ROOMS = gauge("nearcast_chat_rooms", "Rooms held in memory.")
@@ -25,7 +27,7 @@ class Tally:
     """Counts of this process since it began; `flush` moves what is new to the metrics.
 
     Event names: slow_client, slow_cut, gap, pong_timeout, handshake_timeout, over_connections, bad_entry,
-    bad_record, log_reset, handed_on, too_fast, counter_away.
+    bad_record, log_reset, handed_on, too_fast, counter_away, held_forgotten, quota_away.
     """
 
     def __init__(self) -> None:
@@ -34,6 +36,8 @@ class Tally:
         self.refused: collections.Counter[str] = collections.Counter()
         self.closed: collections.Counter[int] = collections.Counter()
         self.requests: collections.Counter[int] = collections.Counter()
+        self.actions: collections.Counter[str] = collections.Counter()
+        self.held: collections.Counter[str] = collections.Counter()
         self.events: collections.Counter[str] = collections.Counter()
         self._flushed: dict[tuple[str, object], int] = {}
 
@@ -45,6 +49,8 @@ class Tally:
             (REFUSED, "refused", self.refused),
             (CLOSED, "closed", self.closed),
             (REQUESTS, "requests", self.requests),
+            (ACTIONS, "actions", self.actions),
+            (HELD, "held", self.held),
             (EVENTS, "events", self.events),
         ):
             for label, count in counts.items():

@@ -18,10 +18,10 @@ from appliance.runtime.clock import now_ms
 from edge.chat.answers import document, raw_document
 from edge.chat.index import Place
 from edge.chat.positions import Position
+from edge.chat.ranks import Author, author_of
 from edge.chat.ring import Entry
 from edge.chat.room import Room
 from edge.chat.routes import Query
-from edge.chat.rules import Author
 
 if TYPE_CHECKING:
     from edge.chat.server import ChatServer
@@ -63,8 +63,11 @@ class Requests:
             raise BadInputError("expected {user_id, message}", code=ErrorCode.INVALID_FRAME) from error
         if wanted.user_id != user.user_id:
             raise ForbiddenError("this token belongs to another user")
-        posted = await self._accept(place, Author(user.user_id, user.username, tuple(user.badges)), wanted.message)
-        return document(201, {"message_id": posted.message_id, "timestamp": posted.timestamp})
+        posted = await self._accept(place, author_of(user), wanted.message)
+        answer: dict[str, object] = {"message_id": posted.message_id, "timestamp": posted.timestamp}
+        if posted.held:
+            answer["held"] = True
+        return document(201, answer)
 
     async def posted_for(self, wanted: ChatPost) -> ChatPosted:
         """Accepts a message that somebody else has authenticated; the answer in either case."""
@@ -89,7 +92,7 @@ class Requests:
         except UnavailableError as error:
             self._server.rules.refused(error)
             raise
-        return ChatPosted(message_id=accepted.message_id, timestamp=accepted.timestamp)
+        return ChatPosted(message_id=accepted.message_id, timestamp=accepted.timestamp, held=accepted.held)
 
     # -- reading
 
@@ -143,7 +146,7 @@ class Requests:
             found = [entry for entry in ring.entries(ring.number_after(after), ring.end) if not entry.event]
         else:
             older = await self._server.feed.older(room.room_id, after, limit, _READ_S)
-            found = older.entries
+            found = [entry for entry in older.entries if not entry.event]
             if older.start.seq > after.seq:
                 gap = Gap(after, Position(older.start.seq + 1, 0))
         if before is not None:
@@ -160,7 +163,7 @@ class Requests:
             end = found[0].position if found else min(before or floor, Position.before_entry(floor.seq + 1))
             start = Position.before_entry(max(1, end.seq - _SCANNED))
             older = await self._server.feed.older(room.room_id, start, _SCANNED, _READ_S)
-            found = [entry for entry in older.entries if entry.position < end] + found
+            found = [entry for entry in older.entries if entry.position < end and not entry.event] + found
         return found[-limit:]
 
 

@@ -1,17 +1,21 @@
 """The newest messages of a room, bounded in bytes, shared by all who read it."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
 from edge.chat.positions import Position
 
 RING_BYTES = 256 * 1024
+_EMPTY = 4096  # entries without content that are kept, so that numbers go on
 
 
 class Entry(NamedTuple):
-    """A message as JSON at its position, or an event: a whole document that stands behind `position`."""
+    """A message as JSON at its position, or an event: a whole document that stands behind `position`.
+
+    An event without data is where a message stood that is gone.
+    """
 
     position: Position
     data: bytes
@@ -55,6 +59,23 @@ class Ring:
         self.bytes = 0
         self.floor = self.last = floor
 
+    def redact(self, is_gone: Callable[[bytes], bool]) -> int:
+        """Takes the messages away that `is_gone`; how many that were. Numbers and positions stay."""
+        count = 0
+        kept: deque[Entry] = deque()
+        for entry in self._entries:
+            if entry.event or not is_gone(entry.data):
+                kept.append(entry)
+                continue
+            count += 1
+            self.bytes -= len(entry.data)
+            kept.append(Entry(entry.position, b"", event=True))
+        self._entries = kept
+        while len(kept) > _EMPTY and not kept[0].data:
+            self.floor = kept.popleft().position
+            self.first += 1
+        return count
+
     def number_after(self, position: Position) -> int:
         """Number of the first entry behind `position`."""
         low, high = 0, len(self._entries)
@@ -78,11 +99,13 @@ class Ring:
         return Position(entry.position.seq, entry.position.item + 1) if entry.event else entry.position
 
     def entries(self, start: int, stop: int) -> Sequence[Entry]:
-        """Those numbered start..stop-1 as far as they are here."""
+        """Those numbered start..stop-1 as far as they are here and not gone."""
         start, stop = max(start, self.first), min(stop, self.end)
         if stop - start <= 8:  # the usual fan-out: the newest few
-            return [self._entries[number - self.first] for number in range(start, stop)]
-        return list(islice(self._entries, start - self.first, stop - self.first))
+            found = [self._entries[number - self.first] for number in range(start, stop)]
+        else:
+            found = list(islice(self._entries, start - self.first, stop - self.first))
+        return [entry for entry in found if entry.data]
 
     def newest(self, stop: int, limit: int) -> int:
         """The number from which there are at most `limit` messages up to `stop`."""

@@ -7,12 +7,16 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from appliance.contracts.chat import ChatMessage
 from appliance.contracts.errors import NearcastError, UnavailableError
-from appliance.contracts.subjects import chat, outbox, room_of
+from appliance.contracts.moderation import RoomEvent
+from appliance.contracts.subjects import chat, is_room_event, outbox, room_event, room_events, room_of
 from appliance.runtime.bus import LogMessage
 from appliance.runtime.logs import get_logger
 from appliance.runtime.tasks import Tasks
 from edge.chat.config import ChatConfig
+from edge.chat.happenings import HIDING
+from edge.chat.journal import Journal, events_of
 from edge.chat.metrics import Tally
 from edge.chat.positions import Position
 from edge.chat.ring import Entry, Ring
@@ -23,7 +27,6 @@ _START_S = 30.0
 _AGAIN_S = 0.2
 _AHEAD_S = 2.0
 _ROOM_BYTES = 2048  # of a room in which nobody has spoken
-_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class Log(Protocol):
@@ -51,19 +54,23 @@ class Older(NamedTuple):
     failed: bool
 
 
-def entries_of(message: LogMessage) -> list[Entry]:
-    """The chat messages of one log entry. msgspec.DecodeError when it is not an array."""
-    found = _decoder.decode(message.data)
-    return [Entry(Position(message.seq, item), bytes(one)) for item, one in enumerate(found)]
-
-
 class Rooms:
     """Makes rooms when they are asked for or spoken in; the longest silent, unread ones make place.
 
-    Everything behind `floor` is in a ring, unless that ring's own floor says otherwise.
+    Everything behind `floor` is in a ring, unless that ring's own floor says otherwise. `on_event` runs after an
+    event of the log was shown.
     """
 
-    def __init__(self, config: ChatConfig, timer: Timer, tally: Tally) -> None:
+    def __init__(
+        self,
+        config: ChatConfig,
+        timer: Timer,
+        tally: Tally,
+        journal: Journal,
+        on_event: Callable[[RoomEvent], None],
+    ) -> None:
+        self.journal = journal
+        self._on_event = on_event
         self.floor = Position(0, 0)
         self._config = config
         self._timer = timer
@@ -86,16 +93,50 @@ class Rooms:
         return room
 
     def deliver(self, message: LogMessage) -> None:
-        """Shows the messages of one log entry."""
+        """Shows the messages, or does and shows the events, of one log entry."""
         try:
-            room_id, entries = room_of(message.subject), entries_of(message)
+            room_id = room_of(message.subject)
+            if is_room_event(message.subject):
+                for item, event in enumerate(events_of(message)):
+                    self._happen(room_id, message.seq, item, event)
+                return
+            entries = self.journal.read(message, live=True)
         except (ValueError, msgspec.DecodeError):
             self._tally.events["bad_entry"] += 1
             return
+        self._show(room_id, entries)
+
+    def _show(self, room_id: str, entries: list[Entry]) -> None:
         room = self.get(room_id)
         self._rooms.move_to_end(room_id)
         for entry in entries:
             room.publish(entry)
+
+    def _happen(self, room_id: str, seq: int, item: int, event: RoomEvent) -> None:
+        self.journal.states.apply(event)
+        if event.event in HIDING:
+            self.hide(room_id)
+        self._show(room_id, self.journal.shown(seq, item, event))
+        self._on_event(event)
+
+    def hide(self, room_id: str) -> None:
+        """Takes what is gone out of the room's ring."""
+        room = self._rooms.get(room_id)
+        if room is not None:
+            room.ring.redact(lambda data: self.journal.is_gone(room_id, data))
+
+    def find(self, room_id: str, message_id: str) -> ChatMessage | None:
+        """A message in memory, by its id."""
+        room = self._rooms.get(room_id)
+        if room is None:
+            return None
+        wanted = b'"%b"' % message_id.encode()
+        for entry in reversed(room.ring.entries(room.ring.first, room.ring.end)):
+            if not entry.event and wanted in entry.data:
+                found = msgspec.json.decode(entry.data, type=ChatMessage)
+                if found.message_id == message_id:
+                    return found
+        return None
 
     def reset(self, floor: Position) -> None:
         """The log was made anew: what was numbered before means nothing now."""
@@ -136,6 +177,7 @@ class Feed:
         self._config = config
         self._tally = tally
         self._stream = outbox(config.edge_id)
+        self._happenings = room_events(config.edge_id)
         self._tasks = Tasks(on_failure)
         self._progress = asyncio.Event()
         self._events = get_logger("chat")
@@ -144,7 +186,9 @@ class Feed:
         """Returns when everything that was in the log is in the rooms. UnavailableError after half a minute."""
         try:
             async with asyncio.timeout(_START_S):
-                oldest, newest = await self._bounds()
+                oldest, newest, happened = await self._bounds()
+                if happened:
+                    await self._recall(max(1, oldest), happened)
                 first = max(1, oldest, newest - self._config.replay + 1)
                 self._rooms.floor = Position.before_entry(first)
                 self.seen = first - 1
@@ -153,19 +197,33 @@ class Feed:
         except TimeoutError:
             raise UnavailableError("the outbox cannot be read") from None
 
-    async def _bounds(self) -> tuple[int, int]:
-        """Of the log: the first entry that has not been trimmed, and the newest chat."""
+    async def _recall(self, oldest: int, newest: int) -> None:
+        """What was done in rooms of this edge and may not have reached the centre: all events the outbox has."""
+        async for message in self._log.tail(self._stream, [self._happenings], oldest):
+            try:
+                for event in events_of(message):
+                    self._rooms.journal.states.apply(event)
+            except msgspec.DecodeError:
+                self._tally.events["bad_entry"] += 1
+            if message.seq >= newest:
+                return
+
+    async def _bounds(self) -> tuple[int, int, int]:
+        """Of the log: the first entry that has not been trimmed, the newest of all rooms, their newest event."""
         while True:
             try:
                 info = await self._log.api(f"STREAM.INFO.{self._stream}")
                 message = await self._log.last_message(self._stream, _ALL_ROOMS)
+                event = await self._log.last_message(self._stream, self._happenings)
             except UnavailableError:
                 await asyncio.sleep(_AGAIN_S)
             else:
-                return int(info["state"]["first_seq"]), 0 if message is None else message.seq
+                happened = 0 if event is None else event.seq
+                newest = max(happened, 0 if message is None else message.seq)
+                return int(info["state"]["first_seq"]), newest, happened
 
     async def _follow(self, first: int) -> None:
-        async for message in self._log.tail(self._stream, [_ALL_ROOMS], first):
+        async for message in self._log.tail(self._stream, [_ALL_ROOMS, self._happenings], first):
             if message.seq <= self.seen:
                 self._tally.events["log_reset"] += 1
                 self._events.warning("chat_log_made_anew", seen=self.seen, now=message.seq)
@@ -190,11 +248,11 @@ class Feed:
         return True
 
     async def older(self, room_id: str, after: Position, limit: int, wait_s: float) -> Older:
-        """About `limit` messages of a room behind `after`, in order, read from the log."""
+        """About `limit` messages and events of a room behind `after`, in order, read from the log."""
         found = Older(after, [], after, failed=True)
         try:
             async with asyncio.timeout(wait_s):
-                async for found in self._read(chat(room_id, self._config.edge_id), after):
+                async for found in self._read(room_id, after):
                     if not found.failed or len(found.entries) >= limit:
                         break
         except (TimeoutError, NearcastError):
@@ -202,29 +260,30 @@ class Feed:
             return found
         return found._replace(failed=False)
 
-    async def _read(self, subject: str, after: Position) -> AsyncGenerator[Older, None]:
+    async def _read(self, room_id: str, after: Position) -> AsyncGenerator[Older, None]:
         """What has been read so far, after each entry; the last one has not `failed`."""
         seen = self.seen
         info = await self._log.api(f"STREAM.INFO.{self._stream}")
         start = max(after, Position.before_entry(int(info["state"]["first_seq"])))
-        newest = await self._log.last_message(self._stream, subject)
-        end = max(seen, newest.seq if newest else 0)
+        subjects = [chat(room_id, self._config.edge_id), room_event(room_id, self._config.edge_id)]
+        last = [await self._log.last_message(self._stream, subject) for subject in subjects]
+        newest = max(message.seq if message else 0 for message in last)
+        end = max(seen, newest)
         entries: list[Entry] = []
-        if newest is not None and newest.seq >= start.seq:
-            async for message in self._log.tail(self._stream, [subject], max(1, start.seq)):
-                entries += [entry for entry in _readable(message) if entry.position > start]
-                if message.seq >= newest.seq:
+        if newest >= max(1, start.seq):
+            async for message in self._log.tail(self._stream, subjects, max(1, start.seq)):
+                entries += [entry for entry in self._readable(message) if entry.position > start]
+                if message.seq >= newest:
                     break
                 yield Older(start, entries, Position.before_entry(message.seq + 1), failed=True)
         yield Older(start, entries, Position.before_entry(end + 1), failed=False)
 
+    def _readable(self, message: LogMessage) -> list[Entry]:
+        try:
+            return self._rooms.journal.read(message)
+        except (ValueError, msgspec.DecodeError):
+            return []
+
     async def close(self) -> None:
         """Stops reading."""
         await self._tasks.close()
-
-
-def _readable(message: LogMessage) -> list[Entry]:
-    try:
-        return entries_of(message)
-    except msgspec.DecodeError:
-        return []

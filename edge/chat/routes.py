@@ -16,6 +16,10 @@ class Action(enum.Enum):
     SUBSCRIBE = "subscribe"
     MESSAGES = "messages"  # GET reads, POST writes
     POLL = "poll"
+    MODERATE = "moderate"  # POST acts
+    CHATTERS = "chatters"
+    HELD = "held"  # messages that wait for a moderator
+    STATE = "state"  # modes, the pinned message; terms and roles for moderators
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -27,12 +31,13 @@ class Route:
     name: str
 
 
-_BELOW = {
+_BELOW: dict[tuple[str, ...], Action] = {
     ("chat",): Action.MESSAGES,
     ("chat", "subscribe"): Action.SUBSCRIBE,
     ("chat", "poll"): Action.POLL,
 }
-_BELOW_CHANNEL = {**_BELOW, ("subscribe",): Action.SUBSCRIBE, ("poll",): Action.POLL}
+_BELOW |= {("chat", one.value): one for one in (Action.MODERATE, Action.CHATTERS, Action.HELD, Action.STATE)}
+_BELOW_CHANNEL = {**_BELOW, **{below[1:]: action for below, action in _BELOW.items() if below[1:]}}
 
 
 def find_route(path: str) -> Route:

@@ -2,60 +2,99 @@
 
 import asyncio
 import dataclasses
+from collections import OrderedDict
+from collections.abc import Callable
 
 import msgspec
 
-from appliance.contracts.chat import MAX_CHARACTERS, ChatMessage, ErrorCode
+from appliance.contracts.chat import PARENT_CHARACTERS, ChatMessage, ErrorCode, Parent
 from appliance.contracts.errors import BadInputError, NearcastError, RateLimitedError
 from appliance.contracts.ids import is_uuid7
+from appliance.contracts.moderation import EVERY_ROOM, EventKind, Modes, RoomEvent, TermKind
+from appliance.contracts.room_state import kept_terms
 from appliance.runtime.clock import now_ms
 from appliance.runtime.ids import new_id
+from edge.chat import commands, spam
+from edge.chat.emotes import find_emotes, find_mentions, only_emotes
+from edge.chat.filters import Filter
 from edge.chat.index import Place
+from edge.chat.journal import Said
 from edge.chat.limits import SharedLimit
 from edge.chat.log import ChatLog
 from edge.chat.metrics import Tally
+from edge.chat.moderator import Moderator
+from edge.chat.permissions import check_modes, check_restriction, check_words
+from edge.chat.quotas import Quotas
+from edge.chat.ranks import Author, Rank
+from edge.chat.states import RoomStates, Standing
+from edge.chat.talk import Talk
+from edge.chat.text import clean, shorten
 
-_BROADCASTER = "broadcaster"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Author:
-    """Whoever speaks."""
-
-    user_id: str
-    username: str
-    badges: tuple[str, ...] = ()
-
-    def document(self, place: Place) -> dict[str, object]:
-        """As clients see it."""
-        return {"user_id": self.user_id, "username": self.username, "badges": self.badges_in(place)}
-
-    def badges_in(self, place: Place) -> list[str]:
-        """The author's own badges and those that the room gives."""
-        badges = [badge for badge in self.badges if badge != _BROADCASTER]
-        return [_BROADCASTER, *badges] if self.user_id == place.owner_id else badges
+_DESKS = 2_000
+_FAST = frozenset(("bot",))  # badges of users who may write as fast as a moderator
+_FASTER = 5
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Accepted:
-    """A message on its way to the log; `durable` ends when it is there, or with UnavailableError."""
+    """A message or a command on its way to the log; `durable` ends when it is there, or with UnavailableError.
+
+    `held`: a moderator looks at it first. `notice`: the answer of a command, for its author.
+    """
 
     message_id: str
     timestamp: int
     durable: asyncio.Future[None]
+    held: bool = False
+    notice: str = ""
+
+
+class _Desk:
+    """What the rules know of a room besides its state; made again when it is forgotten."""
+
+    __slots__ = ("emotes", "filter", "spam", "talk", "versions")
+
+    def __init__(self) -> None:
+        self.talk = Talk()
+        self.spam = spam.SpamScore()
+        self.filter = Filter(())
+        self.emotes: frozenset[str] = frozenset()
+        self.versions = (-1, -1)
 
 
 class Rules:
-    """Accepts messages. Everything is decided at once: only durability takes time."""
+    """Accepts messages. Everything is decided at once: only durability takes time.
 
-    def __init__(self, log: ChatLog, limit: SharedLimit, tally: Tally) -> None:
+    `find(room_id, message_id)` looks for a message in memory.
+    """
+
+    def __init__(
+        self,
+        log: ChatLog,
+        limit: SharedLimit,
+        quotas: Quotas,
+        states: RoomStates,
+        moderator: Moderator,
+        tally: Tally,
+        find: Callable[[str, str], ChatMessage | None],
+    ) -> None:
+        self.moderator = moderator
+        self.states = states
         self._log = log
         self._limit = limit
+        self._quotas = quotas
         self._tally = tally
+        self._find = find
+        self._desks: OrderedDict[str, _Desk] = OrderedDict()
 
     def accept(self, place: Place, author: Author, text: str, reply_to: str = "") -> Accepted:
-        """Takes a message into the log. Raises BadInputError (empty, too_long, invalid_frame),
-        RateLimitedError and UnavailableError, the last two with `retry_after_s`."""
+        """Takes a message, or the event of a slash command, into the log.
+
+        Raises BadInputError (empty, too_long, invalid_frame, blocked_term, links_not_allowed, spam), ForbiddenError
+        (banned, timed_out, muted, subscribers_only, followers_only, emote_only), RateLimitedError (rate_limited,
+        slow_mode, not_unique, room_busy) and UnavailableError, the last two with `retry_after_s`; what a command
+        raises is in Moderator.act.
+        """
         try:
             return self._accept(place, author, text, reply_to)
         except NearcastError as error:
@@ -66,30 +105,124 @@ class Rules:
         """Counts a refusal."""
         self._tally.refused[str(error.code)] += 1
 
+    def heard(self, room_id: str, said: Said) -> None:
+        """A message that any gateway of the edge took."""
+        self._desk(room_id).talk.said(said.user_id, said.message, said.timestamp)
+
     def _accept(self, place: Place, author: Author, text: str, reply_to: str) -> Accepted:
-        check(text)
+        now = now_ms()
+        standing = self.states.standing(place.room_id, author.user_id, now)
+        rank = author.rank(place, standing)
+        if rank < Rank.OWNER:
+            check_restriction(standing, now)
+        text = clean(text)
+        if commands.is_command(text):
+            return self._command(place, author, rank, text, now)
         if reply_to and not is_uuid7(reply_to):
             raise BadInputError("reply_to is not a message id", code=ErrorCode.INVALID_FRAME)
-        now = now_ms()
-        wait_s = self._limit.take(author.user_id, now)
+        desk = self._desk(place.room_id)
+        modes = self.states.modes(place.room_id)
+        check_modes(modes, standing, rank, now)
+        emotes = find_emotes(text, desk.emotes)
+        is_emotes = modes.emote_only and only_emotes(text, emotes)
+        check_words(modes, rank, desk.talk, author.user_id, text, now, only_emotes=is_emotes)
+        self._check_rate(place, author, rank, now)
+        verdict = self._verdict(desk, modes, author, rank, text, now)
+        message = self._message(place, author, standing, text, reply_to, now)
+        message = msgspec.structs.replace(message, emotes=emotes)
+        if verdict is not None:
+            return self._hold(place, message, modes, verdict)
+        durable = self._log.submit(place.room_id, message)
+        desk.talk.said(author.user_id, text, now)
+        return Accepted(message.message_id, now, durable)
+
+    def _command(self, place: Place, author: Author, rank: Rank, text: str, now: int) -> Accepted:
+        if commands.is_help(text):
+            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            done.set_result(None)
+            return Accepted(new_id(), now, done, notice=commands.help_text(text, rank))
+        self._check_rate(place, author, rank, now)
+        acted = self.moderator.act(place, author, commands.parse(text), now)
+        return Accepted(acted.event.event_id, now, acted.durable, notice="done")
+
+    def _check_rate(self, place: Place, author: Author, rank: Rank, now: int) -> None:
+        fast = rank >= Rank.MODERATOR or not _FAST.isdisjoint(author.badges)
+        wait_s = self._limit.take(author.user_id, now, _FASTER if fast else 1)
         if wait_s:
             raise RateLimitedError("you are writing too fast", code=ErrorCode.RATE_LIMITED, retry_after_s=wait_s)
-        message = ChatMessage(
+        wait_s = self._quotas.take(place.room_id, now / 1000)
+        if wait_s:
+            raise RateLimitedError("too much is being written", code=ErrorCode.ROOM_BUSY, retry_after_s=wait_s)
+
+    def _verdict(
+        self, desk: _Desk, modes: Modes, author: Author, rank: Rank, text: str, now: int
+    ) -> BadInputError | None:
+        """Why the message should not be shown, None when it may be."""
+        if rank >= Rank.MODERATOR:
+            return None
+        if desk.filter.blocks(text):
+            return BadInputError("this room does not want these words", code=ErrorCode.BLOCKED_TERM)
+        if desk.filter.forbids_links(text, modes.links, rank):
+            return BadInputError("links are not allowed here", code=ErrorCode.LINKS_NOT_ALLOWED)
+        if desk.spam.score(author.user_id, text, now, shield=modes.shield) >= spam.LIMIT:
+            return BadInputError("you have written that often enough", code=ErrorCode.SPAM)
+        return None
+
+    def _hold(self, place: Place, message: ChatMessage, modes: Modes, verdict: BadInputError) -> Accepted:
+        if not modes.hold:
+            raise verdict
+        self._tally.held[str(verdict.code)] += 1
+        event = RoomEvent(
+            event=EventKind.HELD,
+            event_id=new_id(),
+            room=place.room_id,
+            edge_id=self.moderator.edge_id,
+            timestamp=message.timestamp,
+            target_id=message.user_id,
+            target=message.username,
+            message_id=message.message_id,
+            message=message,
+            reason=str(verdict.code),
+        )
+        return Accepted(message.message_id, message.timestamp, self._log.submit_event(event), held=True)
+
+    def _message(
+        self, place: Place, author: Author, standing: Standing, text: str, reply_to: str, now: int
+    ) -> ChatMessage:
+        parent = self._find(place.room_id, reply_to) if reply_to else None
+        return ChatMessage(
             message_id=new_id(),
             stream_id=place.stream_id,
             timestamp=now,
             user_id=author.user_id,
             username=author.username,
             message=text,
-            badges=author.badges_in(place),
+            badges=author.badges_in(place, standing, now),
             reply_to=reply_to or msgspec.UNSET,
+            parent=msgspec.UNSET if parent is None else parent_of(parent),
+            mentions=find_mentions(text) or msgspec.UNSET,
         )
-        return Accepted(message.message_id, now, self._log.submit(place.room_id, message))
+
+    def _desk(self, room_id: str) -> _Desk:
+        desk = self._desks.get(room_id)
+        if desk is None:
+            desk = self._desks[room_id] = _Desk()
+            if len(self._desks) > _DESKS:
+                self._desks.popitem(last=False)
+        self._desks.move_to_end(room_id)
+        versions = (self.states.version(EVERY_ROOM), self.states.version(room_id))
+        if desk.versions != versions:
+            desk.versions = versions
+            terms = [*kept_terms(self.states.record(EVERY_ROOM)), *kept_terms(self.states.record(room_id))]
+            desk.filter = Filter(terms)
+            desk.emotes = frozenset(text for kind, text in terms if kind == TermKind.EMOTE)
+        return desk
 
 
-def check(text: str) -> None:
-    """Whether a text may be a message. BadInputError when it is empty or longer than 500 code points."""
-    if not text.strip():
-        raise BadInputError("a message needs text", code=ErrorCode.EMPTY)
-    if len(text) > MAX_CHARACTERS:
-        raise BadInputError(f"a message has at most {MAX_CHARACTERS} characters", code=ErrorCode.TOO_LONG)
+def parent_of(message: ChatMessage) -> Parent:
+    """What is shown of a message above those that reply to it."""
+    return Parent(
+        user_id=message.user_id,
+        username=message.username,
+        text=shorten(message.message, PARENT_CHARACTERS),
+    )

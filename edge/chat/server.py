@@ -18,6 +18,7 @@ from edge.chat.crowd import Crowd, Entry
 from edge.chat.frames import stream_event
 from edge.chat.index import Index, Place
 from edge.chat.metrics import CONNECTIONS, PENDING, ROOMS, Tally
+from edge.chat.moderation import Moderation
 from edge.chat.newcomers import Newcomers
 from edge.chat.requests import Requests
 from edge.chat.room import SLICE
@@ -55,6 +56,7 @@ class ChatServer:
         self.memo = HeadMemo()
         self.tasks = Tasks(on_failure)
         self.requests = Requests(self)
+        self.moderation = Moderation(self)
         self.newcomers = Newcomers(config.unknown)
         self._waiting = waiting
         self._loop = asyncio.get_running_loop()

@@ -8,18 +8,24 @@ import msgspec
 
 from appliance.contracts.chat import ChatPost, ChatPosted, ErrorCode
 from appliance.contracts.media import Broadcast
-from appliance.contracts.subjects import DIRECTORY_BUCKET, LIVE_BUCKET, chat_post
+from appliance.contracts.moderation import ModerationAnswer, ModerationRequest, RoomEvent
+from appliance.contracts.subjects import DIRECTORY_BUCKET, LIVE_BUCKET, chat_moderate, chat_post
 from appliance.runtime.bus import Bus, BusMessage, Subscription
+from appliance.runtime.clock import now_ms
 from appliance.runtime.replica import Replica
 from appliance.runtime.tasks import Tasks
 from edge.chat.config import ChatConfig
 from edge.chat.index import Index
+from edge.chat.journal import Journal, Said
 from edge.chat.limits import SharedLimit, UserLimit, ValkeyCounter
 from edge.chat.log import ChatLog
 from edge.chat.metrics import Tally
+from edge.chat.moderator import Moderator
+from edge.chat.quotas import Quotas, RedisLessor
 from edge.chat.rooms import Feed, Rooms
 from edge.chat.rules import Rules
 from edge.chat.server import ChatServer
+from edge.chat.states import RoomStates
 
 _QUEUE = "chat"
 _LAST_APPENDS_S = 2.0
@@ -46,12 +52,20 @@ class ChatService:
         self._config = config
         self._fed = fed
         self._tasks = Tasks(on_failure)
-        self._subscription: Subscription | None = None
+        self._subscriptions: list[Subscription] = []
         counter = ValkeyCounter(config.counters_url) if config.counters_url else None
         self._limit = SharedLimit(UserLimit(config.user_per_minute), counter, self.tally)
         self._log = ChatLog(fed, config, self.tally, on_failure)
+        self.quotas = Quotas(
+            config.room_per_minute,
+            config.overall_per_minute,
+            RedisLessor(config.counters_url) if config.counters_url else None,
+            self.tally,
+        )
         index = Index(self.tally, self._state_changed)
-        rooms = Rooms(config, loop, self.tally)
+        self._states = RoomStates(self.tally, self._modes_changed, self._hidden)
+        rooms = Rooms(config, loop, self.tally, Journal(self._states, self._heard), self._happened)
+        self._rooms = rooms
         self.feed = Feed(fed, rooms, config, self.tally, on_failure)
         self._index = index
         self._directory = Replica(fed, DIRECTORY_BUCKET, self._directory_changed)
@@ -62,14 +76,40 @@ class ChatService:
             rooms=rooms,
             feed=self.feed,
             index=index,
-            rules=Rules(self._log, self._limit, self.tally),
+            rules=self._rules(),
             tally=self.tally,
             waiting=lambda: self._log.pending,
             on_failure=on_failure,
         )
 
+    def _rules(self) -> Rules:
+        moderator = Moderator(
+            self._config.edge_id,
+            self._states,
+            self._index,
+            self.tally,
+            submit=self._log.submit_event,
+            find=self._rooms.find,
+            say=self._log.submit,
+            viewers=lambda room_id: self._rooms.get(room_id).readers,
+        )
+        return Rules(self._log, self._limit, self.quotas, self._states, moderator, self.tally, self._rooms.find)
+
+    def _heard(self, room_id: str, said: Said) -> None:
+        self.server.rules.heard(room_id, said)
+
+    def _happened(self, event: RoomEvent) -> None:
+        self.server.moderation.happened(event)
+
+    def _modes_changed(self, room_id: str) -> None:
+        self.server.moderation.modes_changed(room_id)
+
+    def _hidden(self, room_id: str) -> None:
+        self._rooms.hide(room_id)
+
     def _directory_changed(self, key: str, value: bytes | None) -> None:
         self._index.directory_changed(key, value)
+        self._states.directory_changed(key, value)
         self.server.newcomers.directory_changed()
 
     def _state_changed(self, channel_id: str, broadcast: Broadcast) -> None:
@@ -82,7 +122,12 @@ class ChatService:
         await self._live.start()
         await self.feed.start()
         self._tasks.start(self._limit.run(), "chat-counter")
-        self._subscription = await self._fed.subscribe(chat_post(self._config.edge_id), self._on_post, queue=_QUEUE)
+        self._tasks.start(self.quotas.run(lambda: now_ms() / 1000), "chat-quotas")
+        edge_id = self._config.edge_id
+        self._subscriptions = [
+            await self._fed.subscribe(chat_post(edge_id), self._on_post, queue=_QUEUE),
+            await self._fed.subscribe(chat_moderate(edge_id), self._on_moderate, queue=_QUEUE),
+        ]
         await self.server.start()
 
     async def _on_post(self, message: BusMessage) -> None:
@@ -97,11 +142,23 @@ class ChatService:
             posted = await self.server.requests.posted_for(wanted)
         await message.reply(msgspec.json.encode(posted))
 
+    async def _on_moderate(self, message: BusMessage) -> None:
+        self._tasks.start(self._moderate(message), "chat-moderate")  # bounded as posts are
+
+    async def _moderate(self, message: BusMessage) -> None:
+        try:
+            wanted = msgspec.json.decode(message.data, type=ModerationRequest)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            detail = "expected a moderator's action"
+            answer = ModerationAnswer(code=ErrorCode.INVALID_FRAME, detail=detail, status=400)
+        else:
+            answer = await self.server.moderation.acted_for(wanted)
+        await message.reply(msgspec.json.encode(answer))
+
     async def drain(self) -> None:
         """Takes nothing new, sends clients elsewhere, stores what was accepted; bounded."""
-        if self._subscription is not None:
-            await self._subscription.close()
-            self._subscription = None
+        while self._subscriptions:
+            await self._subscriptions.pop().close()
         await self.server.drain()
         await self._log.close(_LAST_APPENDS_S)
 
@@ -111,6 +168,7 @@ class ChatService:
         await self._log.close(0.0)
         await self._tasks.close()
         await self._limit.close()
+        await self.quotas.close()
         await self.feed.close()
         await self._live.close()
         await self._directory.close()

@@ -13,9 +13,10 @@ from edge.chat.crowd import Entry
 from edge.chat.frames import ack_frame, anonymous_hello, entries_frames, error_frame, hello_frame
 from edge.chat.index import Place
 from edge.chat.positions import Position
+from edge.chat.ranks import Author, author_of
 from edge.chat.resume import Resumed, resume
 from edge.chat.room import CATCH_UP_BYTES, Room
-from edge.chat.rules import Accepted, Author
+from edge.chat.rules import Accepted
 from edge.protocols.websocket.deflate import Deflate
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Subscriber(Connection):
 
     def leave(self) -> None:
         """See Connection; also stops reading what it missed."""
+        self._server.moderation.presence.leave(self)
         if self._joining is not None:
             self._joining.cancel()
             self._joining = None
@@ -104,9 +106,11 @@ class Subscriber(Connection):
     def _hello(self, position: Position) -> bytes:
         place = self._place
         record = self._author(self._token) if self._token else None
+        modes = self._server.rules.states.modes(place.room_id)
         if record is None:
-            return anonymous_hello(place.stream_id, place.channel, position)
-        return hello_frame(place.stream_id, place.channel, position, record.document(place))
+            return anonymous_hello(place.stream_id, place.channel, position, modes)
+        user = self._server.moderation.enter(self, place, record)
+        return hello_frame(place.stream_id, place.channel, position, user, modes)
 
     # -- what it says
 
@@ -157,7 +161,8 @@ class Subscriber(Connection):
             return
         error = done.exception()
         if error is None:
-            self.write(ack_frame(nonce, accepted.message_id, accepted.timestamp))
+            said, at = accepted.message_id, accepted.timestamp
+            self.write(ack_frame(nonce, said, at, held=accepted.held, notice=accepted.notice))
         elif isinstance(error, NearcastError):
             self._server.rules.refused(error)
             self.write(error_frame(error, nonce))
@@ -169,8 +174,11 @@ class Subscriber(Connection):
         except UnauthenticatedError as error:
             self.close(CloseCode.TOKEN_INVALID, error.detail)
             return None
+        if self._server.moderation.is_banned(self._place, record.user_id):
+            self.close(CloseCode.BANNED, "banned")
+            return None
         self._token = token
-        return Author(record.user_id, record.username, tuple(record.badges))
+        return author_of(record)
 
     def _misspoke(self, error: BadInputError) -> None:
         self._bad += 1

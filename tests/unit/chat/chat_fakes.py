@@ -6,10 +6,26 @@ import itertools
 import zlib
 
 import msgspec
+import pytest
 
-from appliance.contracts.errors import UnavailableError
+from appliance.contracts.directory import ChannelRecord, TokenRecord
+from appliance.contracts.errors import NearcastError, UnavailableError
+from appliance.contracts.moderation import ModerationRequest
 from appliance.runtime.bus import LogMessage
+from appliance.runtime.clock import now_ms
 from edge.chat.audience import Reader
+from edge.chat.config import ChatConfig
+from edge.chat.index import Index
+from edge.chat.journal import Journal
+from edge.chat.limits import SharedLimit, UserLimit
+from edge.chat.log import ChatLog
+from edge.chat.metrics import Tally
+from edge.chat.moderator import Moderator
+from edge.chat.quotas import Quotas
+from edge.chat.ranks import Author
+from edge.chat.rooms import Rooms
+from edge.chat.rules import Rules
+from edge.chat.states import RoomStates
 
 
 class FakeTimer:
@@ -127,7 +143,7 @@ class FakeLog:
     async def last_message(self, stream, subject):
         if self.away:
             raise UnavailableError("away")
-        found = [one for one in self.stored if subject in (one.subject, "chat.>")]
+        found = [one for one in self.stored if _matches(subject, one.subject)]
         return found[-1] if found else None
 
     async def api(self, verb):
@@ -137,8 +153,95 @@ class FakeLog:
         at = start
         while True:
             for message in list(self.stored):
-                if message.seq >= at and subjects[0] in (message.subject, "chat.>"):
+                if message.seq >= at and any(_matches(one, message.subject) for one in subjects):
                     at = message.seq + 1
                     yield message
             self._wake.clear()
             await self._wake.wait()
+
+
+def _matches(wanted, subject):
+    """NATS' wildcards, as far as chat uses them."""
+    tokens, found = wanted.split("."), subject.split(".")
+    if tokens[-1] == ">":
+        return found[: len(tokens) - 1] == tokens[:-1]
+    return len(tokens) == len(found) and all(a in ("*", b) for a, b in zip(tokens, found, strict=True))
+
+
+class Desk:
+    """Rules with everything behind them, over a log in memory and without a socket.
+
+    `said(name, text)` is what a user with that name writes in alice's room; what is appended is read back at once.
+    """
+
+    def __init__(self, **changes):
+        self.log, self.tally = FakeLog(), Tally()
+        self.config = ChatConfig(edge_id="edge1", **({"user_per_minute": 600} | changes))
+        self.changed = []
+        self.states = RoomStates(self.tally, self.changed.append, self.changed.append, self.changed.append)
+        self.happened = []
+        journal = Journal(self.states, self._heard)
+        self.timer = FakeTimer()
+        self.rooms = Rooms(self.config, self.timer, self.tally, journal, self.happened.append)
+        self.index = Index(self.tally, lambda *_: None)
+        for number, name in enumerate(("alice", "bob", "carol", "dave", "mona", "vince")):
+            record = TokenRecord(token_id=name, user_id=user_id(name), username=name)
+            self.index.directory_changed(f"token.{name}", msgspec.json.encode(record))
+            channel = ChannelRecord(channel_id=ROOMS[number], channel=name, user_id=user_id(name))
+            self.index.directory_changed(f"channel.{channel.channel_id}", msgspec.json.encode(channel))
+        self.place = self.index.by_name("alice")
+        self.writer = ChatLog(self.log, self.config, self.tally, None)
+        moderator = Moderator(
+            "edge1", self.states, self.index, self.tally,
+            submit=self.writer.submit_event, find=self.rooms.find, say=self.writer.submit, viewers=lambda room: 7,
+        )  # fmt: skip
+        self.quotas = Quotas(self.config.room_per_minute, self.config.overall_per_minute, None, self.tally)
+        limit = SharedLimit(UserLimit(self.config.user_per_minute), None, self.tally)
+        self.rules = Rules(self.writer, limit, self.quotas, self.states, moderator, self.tally, self.rooms.find)
+        self._read = 0
+
+    def _heard(self, room_id, said):
+        self.rules.heard(room_id, said)
+
+    async def said(self, name, text, reply_to="", **fields):
+        accepted = self.rules.accept(self.place, Author(user_id(name), name, **fields), text, reply_to)
+        await accepted.durable
+        self.catch_up()
+        return accepted
+
+    async def refused(self, name, text):
+        with pytest.raises(NearcastError) as caught:
+            await self.said(name, text)
+        return str(caught.value.code)
+
+    async def acts(self, name, action, **fields):
+        wanted = ModerationRequest(action=action, **fields)
+        acted = self.rules.moderator.act(self.place, Author(user_id(name), name), wanted, now_ms())
+        await acted.durable
+        self.catch_up()
+        return acted.event
+
+    def catch_up(self):
+        for message in self.log.stored[self._read :]:
+            self.rooms.deliver(message)
+        self._read = len(self.log.stored)
+
+    def shown(self, room_id=None):
+        """Texts of messages and names of events in the room's ring."""
+        ring = self.rooms.get(room_id or self.place.room_id).ring
+        found = [msgspec.json.decode(entry.data) for entry in ring.entries(ring.first, ring.end)]
+        return [one.get("event") or one["message"] for one in found]
+
+    def last(self, room_id=None):
+        ring = self.rooms.get(room_id or self.place.room_id).ring
+        return msgspec.json.decode(ring.entries(ring.first, ring.end)[-1].data)
+
+    def put(self, key, record):
+        self.states.directory_changed(key, msgspec.json.encode(record))
+
+
+ROOMS = [f"0193aaaa-0000-7000-8000-00000000c0{number:02}" for number in range(10)]
+
+
+def user_id(name):
+    return f"u-{name}"

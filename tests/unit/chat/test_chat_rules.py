@@ -5,7 +5,7 @@ import contextlib
 
 import msgspec
 import pytest
-from chat_fakes import FakeLog, FakeTimer
+from chat_fakes import Desk, FakeLog, FakeTimer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,17 +24,16 @@ from appliance.contracts.subjects import broadcast_key, channel_key, chat, strea
 from edge.chat.answers import preflight, problem
 from edge.chat.config import ChatConfig
 from edge.chat.index import Index, Place
+from edge.chat.journal import Journal
 from edge.chat.limits import Budget, SharedLimit, UserLimit
 from edge.chat.log import ChatLog
 from edge.chat.metrics import Tally
 from edge.chat.positions import Position
+from edge.chat.ranks import Author
 from edge.chat.resume import resume
 from edge.chat.rooms import Feed, Rooms
 from edge.chat.routes import Action, Route, bearer, find_route, parse_query
-from edge.chat.rules import Author, Rules
-
-PLACE = Place("room", "alice", "u-alice", "s1")
-BOB = Author("u-bob", "bob", ("subscriber", "broadcaster"))
+from edge.chat.states import RoomStates
 
 
 def config(**changes):
@@ -233,30 +232,28 @@ def test_problems():
 
 
 async def test_what_is_accepted_and_what_is_not():
-    log, tally = FakeLog(), Tally()
-    writer = ChatLog(log, config(), tally, None)
-    rules = Rules(writer, SharedLimit(UserLimit(5), None, tally), tally)
-    accepted = rules.accept(PLACE, BOB, "😀" * 500)
-    await accepted.durable
-    subject, stored, message_id, _ = log.appends[0]
-    assert subject == chat("room", "edge1")
+    desk = Desk(user_per_minute=5)
+    accepted = await desk.said("bob", "😀" * 500, badges=("subscriber", "broadcaster", "staff"))
+    subject, stored, message_id, _ = desk.log.appends[0]
+    assert subject == chat(desk.place.room_id, "edge1")
     assert message_id == accepted.message_id == stored[0]["message_id"]
-    assert stored[0]["badges"] == ["subscriber"]
+    assert stored[0]["badges"] == ["staff"]
     assert "reply_to" not in stored[0]
-    await rules.accept(PLACE, Author("u-alice", "alice"), "hi", accepted.message_id).durable
-    assert log.appends[1][1][0]["badges"] == ["broadcaster"]
-    assert log.appends[1][1][0]["reply_to"] == accepted.message_id
+    await desk.said("alice", "hi", accepted.message_id)
+    assert desk.log.appends[1][1][0]["badges"] == ["broadcaster"]
+    assert desk.log.appends[1][1][0]["reply_to"] == accepted.message_id
+    bob = Author("u-bob", "bob")
     for text, reply_to, code in [("x" * 501, "", "too_long"), (" \n", "", "empty"), ("x", "?", "invalid_frame")]:
         with pytest.raises(BadInputError) as refused:
-            rules.accept(PLACE, BOB, text, reply_to)
+            desk.rules.accept(desk.place, bob, text, reply_to)
         assert refused.value.code == code
     for _ in range(4):
-        rules.accept(PLACE, BOB, "x")
+        desk.rules.accept(desk.place, bob, "x")
     with pytest.raises(RateLimitedError) as limited:
-        rules.accept(PLACE, BOB, "x")
+        desk.rules.accept(desk.place, bob, "x")
     assert limited.value.retry_after_s > 0
-    assert tally.refused == {"too_long": 1, "empty": 1, "invalid_frame": 1, "rate_limited": 1}
-    await writer.close(1)
+    assert desk.tally.refused == {"too_long": 1, "empty": 1, "invalid_frame": 1, "rate_limited": 1}
+    await desk.writer.close(1)
 
 
 # -- the outbox writer
@@ -313,7 +310,9 @@ class Gateway:
         self.tally = Tally()
         self.config = config(**changes)
         self.timer = FakeTimer()
-        self.rooms = Rooms(self.config, self.timer, self.tally)
+        self.states = RoomStates(self.tally, lambda _: None, lambda _: None)
+        journal = Journal(self.states, lambda *_: None)
+        self.rooms = Rooms(self.config, self.timer, self.tally, journal, lambda _: None)
         self.feed = Feed(log, self.rooms, self.config, self.tally, None)
         self.sent = []
 

@@ -14,7 +14,9 @@ SCOTLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e00
 RAINBOW = "\U0001f3f3\ufe0f\u200d\U0001f308"
 NASTY = st.lists(
     st.characters(codec="utf-8")
-    | st.sampled_from("\u200b\u200c\u200d\ufeff\u202e\u2066\u0301\u0316\u20dd\ufe0f\u0600\u1160\n\t\x00 a\u00e9\u3164")
+    | st.sampled_from(
+        "\u200b\u200c\u200d\ufeff\u202e\u2066\u0301\u0316\u20dd\ufe0f\u0600\u1160\n\t\x00 a\u00e9\u3164"
+    )
     | st.sampled_from("\U0001f3f4\U000e0067\U000e007f\U0001f1e9\U0001f468\u1100\u1161"),
     max_size=30,
 ).map("".join)
@@ -65,7 +67,9 @@ def test_what_harms_goes(text, left):
     assert clean(text) == left
 
 
-@pytest.mark.parametrize("text", ["", "   ", "\n\t", "\u200b\u200d\u2060", "\u202e\u202c", "\u3164\u3164", "\u0301"])
+@pytest.mark.parametrize(
+    "text", ["", "   ", "\n\t", "\u200b\u200d\u2060", "\u202e\u202c", "\u3164\u3164", "\u0301"]
+)
 def test_nothing_to_see_is_empty(text):
     with pytest.raises(BadInputError) as caught:
         clean(text)

@@ -1,0 +1,57 @@
+"""Events of a room as its viewers and its moderators see them."""
+
+import msgspec
+
+from appliance.contracts.moderation import EventKind, Modes, RoomEvent
+
+_PRIVATE = frozenset(
+    (EventKind.MUTE, EventKind.UNMUTE, EventKind.TERM, EventKind.HELD, EventKind.APPROVE, EventKind.DENY)
+)
+HIDING = frozenset((EventKind.DELETE, EventKind.TIMEOUT, EventKind.BAN, EventKind.CLEAR))
+
+
+def is_private(event: RoomEvent) -> bool:
+    """Whether only moderators hear of it."""
+    return event.event in _PRIVATE
+
+
+def document(event: RoomEvent, modes: Modes) -> dict[str, object]:
+    """The frame of an event for everybody; reasons and who moderated are for moderators only."""
+    found: dict[str, object] = {
+        "type": "event",
+        "event": str(event.event),
+        "event_id": event.event_id,
+        "timestamp": event.timestamp,
+    }
+    if event.target_id:
+        found |= {"user_id": event.target_id, "username": event.target}
+    if event.event is EventKind.MODE:
+        found["modes"] = modes
+    elif event.event is EventKind.RAID:
+        found |= {"from": event.origin} if event.origin else {"target": event.target}
+        found["viewers"] = event.count
+    elif event.event is EventKind.ROLE:
+        found["role"] = event.role
+    elif event.event is EventKind.ANNOUNCE:
+        found |= {"username": event.actor, "user_id": event.actor_id}
+    for name in ("message_id", "until", "text", "message"):
+        if value := getattr(event, name):
+            found[name] = value
+    if event.event in (EventKind.SUBSCRIPTION, EventKind.GIFT):
+        found |= {"tier": event.tier, "count": event.count}
+    return found
+
+
+def frame(event: RoomEvent, modes: Modes) -> bytes:
+    """The JSON of `document`."""
+    return msgspec.json.encode(document(event, modes))
+
+
+def moderators_frame(event: RoomEvent) -> bytes:
+    """The JSON of the whole event, for moderators."""
+    return msgspec.json.encode(event)
+
+
+def modes_frame(modes: Modes) -> bytes:
+    """Says that other modes hold, when another edge has set them."""
+    return msgspec.json.encode({"type": "event", "event": "mode", "modes": modes})

@@ -1,0 +1,79 @@
+"""Entries of the outbox as a gateway shows them: messages that are not gone, events that are for everybody."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from appliance.contracts.moderation import RoomEvent
+from appliance.contracts.subjects import is_room_event, room_of
+from appliance.runtime.bus import LogMessage
+from edge.chat.happenings import frame, is_private
+from edge.chat.positions import Position
+from edge.chat.ring import Entry
+from edge.chat.states import RoomStates
+
+
+class Said(msgspec.Struct, frozen=True):
+    """The part of a message that deciding needs."""
+
+    message_id: str
+    user_id: str
+    timestamp: int
+    message: str
+
+
+_raws = msgspec.json.Decoder(list[msgspec.Raw])
+_events = msgspec.json.Decoder(list[RoomEvent])
+_said = msgspec.json.Decoder(Said)
+
+
+def entries_of(message: LogMessage) -> list[Entry]:
+    """The chat messages of one log entry. msgspec.DecodeError when it is not an array."""
+    found = _raws.decode(message.data)
+    return [Entry(Position(message.seq, item), bytes(one)) for item, one in enumerate(found)]
+
+
+def events_of(message: LogMessage) -> list[RoomEvent]:
+    """The events of one log entry. msgspec.DecodeError when it is none of those."""
+    return _events.decode(message.data)
+
+
+class Journal:
+    """Reads log entries in the light of what holds now. `heard(room_id, said)` is told of each message in a room
+    whose modes look at what was said before."""
+
+    def __init__(self, states: RoomStates, heard: Callable[[str, Said], None]) -> None:
+        self.states = states
+        self._heard = heard
+
+    def read(self, message: LogMessage, *, live: bool = False) -> list[Entry]:
+        """What is to be shown of an entry. ValueError, msgspec.DecodeError: it is none of ours."""
+        room_id = room_of(message.subject)
+        if is_room_event(message.subject):
+            return [
+                entry
+                for item, event in enumerate(events_of(message))
+                for entry in self.shown(message.seq, item, event)
+            ]
+        entries = entries_of(message)
+        modes = self.states.modes(room_id)
+        if live and (modes.slow or modes.unique):
+            for entry in entries:
+                self._heard(room_id, _said.decode(entry.data))
+        if self.states.hides(room_id):
+            entries = [entry for entry in entries if not self.is_gone(room_id, entry.data)]
+        return entries
+
+    def shown(self, seq: int, item: int, event: RoomEvent) -> list[Entry]:
+        """The entry of an event, if it is for everybody."""
+        if is_private(event):
+            return []
+        return [Entry(Position(seq, item), frame(event, self.states.modes(event.room)), event=True)]
+
+    def is_gone(self, room_id: str, data: bytes) -> bool:
+        """Whether a message, as JSON, was deleted or cleared."""
+        try:
+            said = _said.decode(data)
+        except msgspec.DecodeError:
+            return False
+        return self.states.is_hidden(room_id, said.message_id, said.user_id, said.timestamp)

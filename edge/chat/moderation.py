@@ -1,0 +1,167 @@
+"""Moderation as the gateway's connections meet it: who is present, what is told to whom, the calls over HTTP."""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from appliance.contracts.chat import CloseCode, ErrorCode
+from appliance.contracts.errors import BadInputError, NearcastError, NotFoundError, UnauthenticatedError
+from appliance.contracts.moderation import (
+    EVERY_ROOM,
+    EventKind,
+    ModerationAnswer,
+    ModerationRequest,
+    Restriction,
+    Role,
+    RoomEvent,
+)
+from appliance.contracts.room_state import kept_terms
+from appliance.runtime.clock import now_ms
+from edge.chat.answers import document
+from edge.chat.happenings import is_private, moderators_frame, modes_frame
+from edge.chat.index import Place
+from edge.chat.presence import Presence, Seat
+from edge.chat.ranks import Author, Rank, author_of, rank_of
+from edge.chat.routes import Action
+from edge.protocols.websocket.frames import text_frame
+
+if TYPE_CHECKING:
+    from edge.chat.server import ChatServer
+    from edge.chat.subscriber import Subscriber
+
+_SHOWN = 1000  # chatters of an answer
+_EVERYWHERE = Place(EVERY_ROOM, "", "", "")
+_TERMS = frozenset(("block", "unblock", "pattern", "unpattern", "permit", "unpermit", "emote", "unemote"))
+
+
+class Moderation:
+    """Uses the rules' moderator; holds who is here."""
+
+    def __init__(self, server: "ChatServer") -> None:
+        self.presence: Presence[Subscriber] = Presence()
+        self._server = server
+
+    # -- those who are here
+
+    def enter(self, connection: "Subscriber", place: Place, author: Author) -> dict[str, object]:
+        """A connection has said who it is; the user as hello shows them."""
+        now = now_ms()
+        standing = self._server.rules.states.standing(place.room_id, author.user_id, now)
+        moderates = author.rank(place, standing) >= Rank.MODERATOR
+        self.presence.enter(connection, Seat(place.room_id, author.user_id, author.username, moderates))
+        badges = author.badges_in(place, standing, now)
+        return {**author.document(place), "badges": badges, "moderator": moderates}
+
+    def is_banned(self, place: Place, user_id: str) -> bool:
+        """Whether the user may not even be there."""
+        standing = self._server.rules.states.standing(place.room_id, user_id, now_ms())
+        return standing.restriction is Restriction.BAN and user_id != place.owner_id
+
+    def happened(self, event: RoomEvent) -> None:
+        """After an event of the log: tells moderators, shuts out who is banned, gives rights at once."""
+        if is_private(event):
+            frame = text_frame(moderators_frame(event))
+            for connection in self.presence.moderators(event.room):
+                connection.write(frame)
+        if event.event is EventKind.BAN:
+            for connection in self.presence.of_user(event.room, event.target_id):
+                connection.close(CloseCode.BANNED, "banned")
+        if event.event is EventKind.ROLE:
+            for connection in self.presence.of_user(event.room, event.target_id):
+                moderates = event.role is Role.MODERATOR
+                self.presence.enter(connection, Seat(event.room, event.target_id, event.target, moderates))
+
+    def modes_changed(self, room_id: str) -> None:
+        """Another edge has set other modes."""
+        room = self._server.rooms.known(room_id)
+        if room is not None and room.in_use:
+            room.event(modes_frame(self._server.rules.states.modes(room_id)))
+
+    # -- calls
+
+    async def act(self, place: Place, token: str, body: bytes) -> bytes:
+        """201 when the action is durable."""
+        author = self._author(token)
+        try:
+            wanted = msgspec.json.decode(body, type=ModerationRequest)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            raise BadInputError("expected {action, ...}", code=ErrorCode.INVALID_FRAME) from error
+        return document(201, await self._act(place, author, wanted))
+
+    async def acted_for(self, wanted: ModerationRequest) -> ModerationAnswer:
+        """An action of somebody whom the centre has authenticated; the answer in either case."""
+        try:
+            place = self._place(wanted)
+            author = Author(wanted.actor_id, wanted.actor, operator=wanted.operator)
+            done = await self._act(place, author, wanted)
+            return ModerationAnswer(event_id=str(done["event_id"]), timestamp=int(str(done["timestamp"])))
+        except NearcastError as error:
+            return ModerationAnswer(
+                code=str(error.code),
+                detail=error.detail,
+                status=error.status,
+                retry_after_s=error.retry_after_s or 0.0,
+            )
+
+    def _place(self, wanted: ModerationRequest) -> Place:
+        if wanted.channel_id == EVERY_ROOM:
+            if not wanted.operator or wanted.action not in _TERMS:
+                raise BadInputError("only terms hold in every room", code=ErrorCode.INVALID_ACTION)
+            return _EVERYWHERE
+        place = self._server.index.by_channel(wanted.channel_id)
+        if place is None:
+            raise NotFoundError("no such room here", code=ErrorCode.UNKNOWN_ROOM)
+        return place
+
+    async def _act(self, place: Place, author: Author, wanted: ModerationRequest) -> dict[str, object]:
+        acted = self._server.rules.moderator.act(place, author, wanted, now_ms())
+        await acted.durable
+        return {"event_id": acted.event.event_id, "timestamp": acted.event.timestamp}
+
+    def show(self, action: Action, place: Place, token: str) -> bytes:
+        """The answer to GET of chatters, held, state."""
+        if action is Action.CHATTERS:
+            return document(200, self._chatters(place))
+        if action is Action.HELD:
+            self._require(place, token)
+            held = self._server.rules.states.of(place.room_id).held
+            return document(200, {"held": list(held.values())})
+        return document(200, self._state(place, token))
+
+    def _chatters(self, place: Place) -> dict[str, object]:
+        room = self._server.rooms.known(place.room_id)
+        found: list[dict[str, object]] = []
+        now, states = now_ms(), self._server.rules.states
+        for seat in self.presence.users(place.room_id):
+            if len(found) >= _SHOWN:
+                break
+            rank = rank_of(place, seat.user_id, states.standing(place.room_id, seat.user_id, now))
+            found.append({"user_id": seat.user_id, "username": seat.username, "rank": rank.name.lower()})
+        return {
+            "connections": 0 if room is None else room.readers,
+            "count": self.presence.count(place.room_id),
+            "chatters": found,
+        }
+
+    def _state(self, place: Place, token: str) -> dict[str, object]:
+        states = self._server.rules.states
+        record = states.record(place.room_id)
+        found: dict[str, object] = {"modes": states.modes(place.room_id), "pin": record.pin}
+        if not token:
+            return found
+        author = self._author(token)
+        standing = states.standing(place.room_id, author.user_id, now_ms())
+        if author.rank(place, standing) >= Rank.MODERATOR:
+            found["terms"] = [{"kind": kind, "text": text} for kind, text in kept_terms(record)]
+            found["members"] = [
+                one for one in states.of(place.room_id).members.values() if one.role or one.restriction
+            ][:_SHOWN]
+        return found
+
+    def _require(self, place: Place, token: str) -> None:
+        self._server.rules.moderator.require(place, self._author(token), Rank.MODERATOR, now_ms())
+
+    def _author(self, token: str) -> Author:
+        if not token:
+            raise UnauthenticatedError("a token is needed")
+        return author_of(self._server.index.user_of(token, now_ms()))

@@ -1,0 +1,227 @@
+"""What holds in each room and for each of its users, from the directory and from this edge's own events.
+
+The directory has what the centre knows of all edges, events what was just done here; they are merged by the rule of
+`appliance.contracts.room_state`, so it does not matter which comes first or how often.
+"""
+
+import dataclasses
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from appliance.contracts.moderation import (
+    MAX_HELD,
+    EventKind,
+    FollowRecord,
+    MemberRecord,
+    Modes,
+    Restriction,
+    Role,
+    RoomEvent,
+    RoomRecord,
+    SubscriberRecord,
+)
+from appliance.contracts.room_state import (
+    OF_MEMBERS,
+    OF_ROOMS,
+    apply_to_member,
+    apply_to_room,
+    effective,
+    merge_member,
+    merge_room,
+    modes_of,
+)
+from edge.chat.metrics import Tally
+
+T = TypeVar("T")
+_HELD_MS = 24 * 3_600_000
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Standing:
+    """How a user stands to a room, now. Times in Unix milliseconds."""
+
+    role: Role = Role.NONE
+    restriction: Restriction = Restriction.NONE
+    until_ms: int = 0
+    followed_ms: int | None = None
+    tier: int = 0
+    subscribed_ms: int = 0
+
+
+class RoomState:
+    """One room. `record` and `members` are what is known; the rest is derived."""
+
+    __slots__ = ("held", "members", "modes", "purged_ms", "record", "version")
+
+    def __init__(self, room_id: str) -> None:
+        self.record = RoomRecord(channel_id=room_id)
+        self.members: dict[str, MemberRecord] = {}
+        self.held: OrderedDict[str, RoomEvent] = OrderedDict()
+        self.modes = Modes()
+        self.purged_ms = 0  # of the users the latest
+        self.version = 0  # goes up when terms may have changed
+
+    def refresh(self) -> None:
+        """After a change of the record."""
+        self.modes = effective(modes_of(self.record))
+        self.version += 1
+
+
+class RoomStates:
+    """Fed by `directory_changed` and `apply`; everything is bounded by what the directory and the outbox hold.
+
+    `on_modes(room_id)` and `on_hidden(room_id)` run when the directory changed modes, or hid messages.
+    """
+
+    def __init__(self, tally: Tally, on_modes: Callable[[str], None], on_hidden: Callable[[str], None]) -> None:
+        self._tally = tally
+        self._on_modes = on_modes
+        self._on_hidden = on_hidden
+        self._rooms: dict[str, RoomState] = {}
+        self._follows: dict[str, FollowRecord] = {}
+        self._subscribers: dict[str, SubscriberRecord] = {}
+
+    # -- changes
+
+    def directory_changed(self, key: str, value: bytes | None) -> None:
+        """A record of the directory was written or removed."""
+        kind, _, name = key.partition(".")
+        if kind == "room":
+            self._room_changed(self._read(value, RoomRecord))
+        elif kind == "member":
+            self._member_changed(self._read(value, MemberRecord))
+        elif kind == "follow":
+            _put(self._follows, name, self._read(value, FollowRecord))
+        elif kind == "subscriber":
+            _put(self._subscribers, name, self._read(value, SubscriberRecord))
+
+    def _room_changed(self, theirs: RoomRecord | None) -> None:
+        if theirs is None:  # what was done here since then still holds
+            return
+        state = self.of(theirs.channel_id)
+        modes, cleared, deleted = state.modes, state.record.cleared_ms, len(state.record.deleted)
+        merge_room(state.record, theirs)
+        state.refresh()
+        if state.modes != modes:
+            self._on_modes(theirs.channel_id)
+        if (state.record.cleared_ms, len(state.record.deleted)) != (cleared, deleted):
+            self._on_hidden(theirs.channel_id)
+
+    def _member_changed(self, theirs: MemberRecord | None) -> None:
+        if theirs is None:
+            return
+        state = self.of(theirs.channel_id)
+        mine = self._member(state, theirs.user_id)
+        before = mine.purged_ms
+        merge_member(mine, theirs)
+        if mine.purged_ms != before:
+            state.purged_ms = max(state.purged_ms, mine.purged_ms)
+            self._on_hidden(theirs.channel_id)
+
+    def apply(self, event: RoomEvent) -> None:
+        """An event of this edge's log."""
+        state = self.of(event.room)
+        if event.event in OF_MEMBERS:
+            mine = self._member(state, event.target_id)
+            apply_to_member(mine, event)
+            state.purged_ms = max(state.purged_ms, mine.purged_ms)
+        elif event.event in OF_ROOMS:
+            apply_to_room(state.record, event)
+            state.refresh()
+        elif event.event is EventKind.HELD:
+            state.held[event.message_id] = event
+            self._forget_held(state, event.timestamp)
+        elif event.event in (EventKind.APPROVE, EventKind.DENY):
+            state.held.pop(event.message_id, None)
+
+    def _forget_held(self, state: RoomState, now_ms: int) -> None:
+        while state.held:
+            oldest = next(iter(state.held.values()))
+            if len(state.held) <= MAX_HELD and oldest.timestamp > now_ms - _HELD_MS:
+                return
+            state.held.popitem(last=False)
+            self._tally.events["held_forgotten"] += 1
+
+    def _member(self, state: RoomState, user_id: str) -> MemberRecord:
+        found = state.members.get(user_id)
+        if found is None:
+            found = MemberRecord(channel_id=state.record.channel_id, user_id=user_id)
+            state.members[user_id] = found
+        return found
+
+    def _read(self, value: bytes | None, kind: type[T]) -> T | None:
+        if value is None:
+            return None
+        try:
+            return msgspec.json.decode(value, type=kind)
+        except msgspec.MsgspecError:
+            self._tally.events["bad_record"] += 1
+            return None
+
+    # -- lookups
+
+    def of(self, room_id: str) -> RoomState:
+        """The state of a room, made where nothing is known of it."""
+        state = self._rooms.get(room_id)
+        if state is None:
+            state = self._rooms[room_id] = RoomState(room_id)
+        return state
+
+    def modes(self, room_id: str) -> Modes:
+        """The modes that hold in a room."""
+        state = self._rooms.get(room_id)
+        return Modes() if state is None else state.modes
+
+    def version(self, room_id: str) -> int:
+        """Goes up when the terms of a room may have changed."""
+        state = self._rooms.get(room_id)
+        return 0 if state is None else state.version
+
+    def record(self, room_id: str) -> RoomRecord:
+        """What holds in a room; not to be changed."""
+        state = self._rooms.get(room_id)
+        return RoomRecord(channel_id=room_id) if state is None else state.record
+
+    def standing(self, room_id: str, user_id: str, now_ms: int) -> Standing:
+        """How a user stands to a room."""
+        state = self._rooms.get(room_id)
+        member = None if state is None else state.members.get(user_id)
+        follow = self._follows.get(f"{room_id}.{user_id}")
+        subscriber = self._subscribers.get(f"{room_id}.{user_id}")
+        subscribed = subscriber is not None and subscriber.until_ms > now_ms
+        restriction, until_ms = Restriction.NONE, 0
+        if member is not None and (member.restriction is not Restriction.TIMEOUT or member.until_ms > now_ms):
+            restriction, until_ms = member.restriction, member.until_ms
+        return Standing(
+            role=Role.NONE if member is None else member.role,
+            restriction=restriction,
+            until_ms=until_ms,
+            followed_ms=None if follow is None else follow.since_ms,
+            tier=subscriber.tier if subscriber is not None and subscribed else 0,
+            subscribed_ms=subscriber.since_ms if subscriber is not None and subscribed else 0,
+        )
+
+    def hides(self, room_id: str) -> bool:
+        """Whether any message of the room may be gone."""
+        state = self._rooms.get(room_id)
+        return state is not None and bool(state.record.deleted or state.record.cleared_ms or state.purged_ms)
+
+    def is_hidden(self, room_id: str, message_id: str, user_id: str, timestamp: int) -> bool:
+        """Whether a message was deleted or cleared."""
+        state = self._rooms.get(room_id)
+        if state is None:
+            return False
+        if timestamp <= state.record.cleared_ms or message_id in state.record.deleted:
+            return True
+        member = state.members.get(user_id)
+        return member is not None and timestamp <= member.purged_ms
+
+
+def _put(table: dict[str, T], key: str, value: T | None) -> None:
+    if value is None:
+        table.pop(key, None)
+    else:
+        table[key] = value
