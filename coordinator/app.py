@@ -36,6 +36,8 @@ from coordinator.keys import routes as key_routes
 from coordinator.keys.service import Keys
 from coordinator.markers import routes as marker_routes
 from coordinator.markers.service import Markers
+from coordinator.moderation import routes as moderation_routes
+from coordinator.moderation.service import Moderations
 from coordinator.playback import routes as playback_routes
 from coordinator.playback.desk import GrantDesk
 from coordinator.playback.service import PlaybackService
@@ -81,6 +83,7 @@ def build(
     broadcasts = Broadcasts(accounts, channels, endpoints, now_ms, config.announced_key_days)
     chat = ChatHistory(units, accounts, broadcasts, endpoints, hub, config.chat_timeout_s)
     qualities = Qualities(broadcasts)
+    moderations = Moderations(units, channels, broadcasts, endpoints, hub, config.chat_timeout_s)
     grants = Grants(Keyring(config.grant_keys), now_ms)
     entitlements = Entitlements(accounts, channels, grants, now_ms)
     playback = PlaybackService(broadcasts, channels, endpoints, entitlements, grants)
@@ -93,6 +96,7 @@ def build(
         *grant_routes.routes(grants),
         *entitlement_routes.routes(entitlements),
         *chat_routes.routes(chat),
+        *moderation_routes.routes(moderations),
         *quality_routes.routes(qualities),
         *marker_routes.routes(Markers(units, broadcasts, endpoints, hub, config.chat_timeout_s)),
         *configuration_routes.routes(ClientConfigurations(endpoints, now_ms)),
@@ -100,7 +104,9 @@ def build(
     app = _application(config, units, accounts, routes)
     _add_probes(app, database, directory, is_draining)
     later = Units(database, directory.announce_later)
-    bridges = [_bridge(config, edge.edge_id, hub, later, broadcasts, qualities) for edge in config.edges]
+    bridges = [
+        _bridge(config, edge.edge_id, hub, later, broadcasts, qualities, moderations) for edge in config.edges
+    ]
     desk = GrantDesk(hub, units, accounts, playback)
     return Parts(app, accounts, units, directory, bridges, grants, desk)
 
@@ -149,11 +155,24 @@ async def _answers(name: str, probe: Awaitable[None]) -> None:
 
 
 def _bridge(
-    config: CoordinatorConfig, edge_id: str, hub: Hub, units: Units, broadcasts: Broadcasts, qualities: Qualities
+    config: CoordinatorConfig,
+    edge_id: str,
+    hub: Hub,
+    units: Units,
+    broadcasts: Broadcasts,
+    qualities: Qualities,
+    moderations: Moderations,
 ) -> OutboxBridge:
     async def connect() -> PullConsumer:
         return await hub.outbox(edge_id)
 
     return OutboxBridge(
-        edge_id, connect, units, broadcasts, qualities, batch=config.pull_batch, wait_s=config.pull_wait_s
+        edge_id,
+        connect,
+        units,
+        broadcasts,
+        qualities,
+        moderations,
+        batch=config.pull_batch,
+        wait_s=config.pull_wait_s,
     )

@@ -14,6 +14,7 @@ from coordinator.config import CoordinatorConfig
 from coordinator.db import Database
 from coordinator.db.migrate import migrate
 from coordinator.grants import store as granted
+from coordinator.moderation import store as moderated
 from coordinator.ports import Hub
 from coordinator.quality import store as qualities
 
@@ -91,6 +92,7 @@ class CoordinatorService:
                     await bookkeeping.forget_old(connection)
                     await qualities.forget_old(connection)
                     await granted.forget_old(connection)
+                    await moderated.forget_old(connection)
                 if self._parts is not None:
                     async with self._parts.units.open() as unit:
                         await self._parts.grants.maintain(unit)

@@ -18,6 +18,10 @@ class Kind(StrEnum):
     STREAM = "stream"
     GRANT_KEY = "grantkey"
     REVOCATION = "revoked"
+    ROOM = "room"
+    MEMBER = "member"
+    FOLLOW = "follow"
+    SUBSCRIBER = "subscriber"
 
 
 class Ref(NamedTuple):

@@ -13,6 +13,8 @@ from coordinator.bridge import store
 from coordinator.bridge.entries import Entry, decode
 from coordinator.broadcasts.service import Broadcasts
 from coordinator.chat_history import store as history
+from coordinator.chat_history.models import MessageRow
+from coordinator.moderation.service import Moderations
 from coordinator.ports import PullConsumer, PulledMessage
 from coordinator.quality.service import Qualities
 from coordinator.unit import Unit, Units
@@ -33,6 +35,7 @@ class OutboxBridge:
         units: Units,
         broadcasts: Broadcasts,
         qualities: Qualities,
+        moderations: Moderations,
         *,
         batch: int = 1000,
         wait_s: float = 5.0,
@@ -42,6 +45,7 @@ class OutboxBridge:
         self._units = units
         self._broadcasts = broadcasts
         self._qualities = qualities
+        self._moderations = moderations
         self._batch = batch
         self._wait_s = wait_s
         self._backoff = Backoff(0.2, 10.0)
@@ -102,7 +106,7 @@ class OutboxBridge:
                 await self._bury(unit, message, error)
 
     async def _apply(self, unit: Unit, messages: Sequence[PulledMessage]) -> None:
-        rows = []
+        rows: list[MessageRow] = []
         for message in messages:
             try:
                 entry = decode(self._edge_id, message.subject, message.data)
@@ -110,6 +114,11 @@ class OutboxBridge:
                 await self._bury(unit, message, error)
                 continue
             rows += entry.messages
+            if entry.happenings:  # they may be about the messages before them
+                await history.insert_messages(unit.connection, rows)
+                rows = []
+            for happening in entry.happenings:
+                await self._moderations.apply(unit, happening)
             await self._apply_event(unit, entry, message)
         if rows:
             await history.insert_messages(unit.connection, rows)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from appliance.contracts.chat import ChatMessage
+from appliance.contracts.chat import ChatMessage, Emote, Parent
 from appliance.contracts.errors import BadInputError
 from appliance.contracts.ids import is_uuid7
 from coordinator.times import from_ms
@@ -20,9 +20,11 @@ class MessageRow:
     username: str
     body: str
     badges: list[str]
-    emotes: list[str]
+    emotes: list[Emote]
     reply_to: str | None
     sent_at: datetime
+    parent: Parent | None = None
+    mentions: list[str] | None = None
 
 
 class NewMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,10 +35,11 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class PostedMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """`timestamp` is Unix milliseconds."""
+    """`timestamp` is Unix milliseconds. `held`: a moderator looks at it first."""
 
     message_id: str
     timestamp: int
+    held: bool = False
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +65,12 @@ def row_of(room: str, message: ChatMessage) -> MessageRow:
         raise BadInputError("a chat message without proper ids", code="message_ids")
     reply_to = message.reply_to if isinstance(message.reply_to, str) and message.reply_to else None
     words = (message.user_id, message.username, message.message, reply_to or "")
-    if any("\x00" in text for text in (*words, *message.badges, *message.emotes)):
+    parent = message.parent if isinstance(message.parent, Parent) else None
+    mentions = message.mentions if isinstance(message.mentions, list) else None
+    shown = [one.name for one in message.emotes] + (mentions or [])
+    if parent is not None:
+        shown += [parent.user_id, parent.username, parent.text]
+    if any("\x00" in text for text in (*words, *message.badges, *shown)):
         raise BadInputError("a chat message with a NUL character", code="message_nul")
     return MessageRow(
         message_id=message.message_id,
@@ -75,4 +83,6 @@ def row_of(room: str, message: ChatMessage) -> MessageRow:
         emotes=message.emotes,
         reply_to=reply_to,
         sent_at=from_ms(message.timestamp),
+        parent=parent,
+        mentions=mentions,
     )

@@ -1,11 +1,12 @@
 """Rules of chat at the centre: reading the history, posting for a user through the stream's edge."""
 
+import unicodedata
 from http import HTTPStatus
 
 import msgspec
 
 from appliance.contracts import subjects
-from appliance.contracts.chat import MAX_CHARACTERS, ChatMessage, ChatPost, ChatPosted, ErrorCode
+from appliance.contracts.chat import MAX_CHARACTERS, ChatMessage, ChatPost, ChatPosted, Emote, ErrorCode, Parent
 from appliance.contracts.errors import BadInputError, ForbiddenError, NearcastError, UnavailableError
 from appliance.contracts.ids import is_uuid7, uuid7
 from coordinator.accounts.models import Caller
@@ -88,7 +89,7 @@ class ChatHistory:
         except msgspec.DecodeError as error:
             raise UnavailableError("the edge gave an answer that cannot be read") from error
         if not posted.code and posted.message_id:
-            return PostedMessage(message_id=posted.message_id, timestamp=posted.timestamp)
+            return PostedMessage(message_id=posted.message_id, timestamp=posted.timestamp, held=posted.held)
         if HTTPStatus.BAD_REQUEST <= posted.status <= HTTPStatus.SERVICE_UNAVAILABLE and posted.code:
             raise EdgeRefusalError(posted)
         raise UnavailableError("the edge could not take the message", retry_after_s=2)
@@ -117,7 +118,7 @@ class ChatHistory:
 def _check_text(text: str) -> None:
     if not text.strip():
         raise BadInputError("a message needs text", code=ErrorCode.EMPTY)
-    if len(text) > MAX_CHARACTERS:
+    if len(unicodedata.normalize("NFC", text)) > MAX_CHARACTERS:
         raise BadInputError(f"a message has at most {MAX_CHARACTERS} characters", code=ErrorCode.TOO_LONG)
 
 
@@ -143,6 +144,8 @@ def _message(row: MessageRow) -> ChatMessage:
         username=row.username,
         message=row.body,
         badges=row.badges,
-        emotes=row.emotes,
+        emotes=msgspec.convert(row.emotes, list[Emote]),
         reply_to=msgspec.UNSET if row.reply_to is None else row.reply_to,
+        parent=msgspec.UNSET if row.parent is None else msgspec.convert(row.parent, Parent),
+        mentions=row.mentions or msgspec.UNSET,
     )

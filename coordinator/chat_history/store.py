@@ -25,12 +25,14 @@ async def insert_messages(connection: Connection, rows: Sequence[MessageRow]) ->
         [msgspec.json.encode(row.emotes).decode() for row in rows],
         [row.reply_to for row in rows],
         [row.sent_at for row in rows],
+        [None if row.parent is None else msgspec.json.encode(row.parent).decode() for row in rows],
+        [None if row.mentions is None else msgspec.json.encode(row.mentions).decode() for row in rows],
     )
     cursor = await connection.execute(
         "insert into chat_messages (message_id, stream_id, channel_id, user_id, username, body, badges,"
-        " emotes, reply_to, sent_at)"
+        " emotes, reply_to, sent_at, parent, mentions)"
         " select * from unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[],"
-        " %s::jsonb[], %s::jsonb[], %s::text[], %s::timestamptz[])"
+        " %s::jsonb[], %s::jsonb[], %s::text[], %s::timestamptz[], %s::jsonb[], %s::jsonb[])"
         " on conflict (message_id) do nothing",
         columns,
     )
@@ -44,7 +46,8 @@ async def messages_before(
     async with connection.cursor(row_factory=class_row(MessageRow)) as cursor:
         await cursor.execute(
             "select message_id, stream_id, channel_id, user_id, username, body, badges, emotes, reply_to,"
-            " sent_at from chat_messages where stream_id = %s and message_id < %s"
+            " sent_at, parent, mentions from chat_messages where stream_id = %s and removed_by is null"
+            " and message_id < %s"
             " order by message_id desc limit %s",
             (stream_id, before or _MAX_ID, limit),
         )
@@ -58,7 +61,8 @@ async def messages_after(
     async with connection.cursor(row_factory=class_row(MessageRow)) as cursor:
         await cursor.execute(
             "select message_id, stream_id, channel_id, user_id, username, body, badges, emotes, reply_to,"
-            " sent_at from chat_messages where stream_id = %s and message_id > %s and message_id < %s"
+            " sent_at, parent, mentions from chat_messages where stream_id = %s and removed_by is null"
+            " and message_id > %s and message_id < %s"
             " order by message_id limit %s",
             (stream_id, after or _MIN_ID, before or _MAX_ID, limit),
         )

@@ -1,5 +1,6 @@
 """Rows of the database as records of the directory: the key and the JSON of each."""
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
@@ -7,10 +8,13 @@ import msgspec
 
 from appliance.contracts import directory, subjects
 from appliance.contracts.grants import GrantKeyRecord, RevocationRecord
+from appliance.contracts.moderation import FollowRecord, SubscriberRecord
 from coordinator.db import Connection
 from coordinator.directory import store
 from coordinator.times import to_ms
 from coordinator.unit import Kind
+
+DIRECTORY_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
 
 class Record(NamedTuple):
@@ -129,11 +133,61 @@ async def _revocations(connection: Connection, after: str, ids: Sequence[str] | 
     ]
 
 
+async def _rooms(connection: Connection, after: str, ids: Sequence[str] | None, limit: int) -> list[Record]:
+    found = await store.rooms(connection, after, ids, limit)
+    return [Record(row.id, subjects.room_key(row.id), row.record.encode()) for row in found]
+
+
+async def _members(connection: Connection, after: str, ids: Sequence[str] | None, limit: int) -> list[Record]:
+    found = await store.members(connection, after, ids, limit)
+    return [
+        Record(row.id, subjects.member_key(row.channel_id, row.user_id), row.record.encode())
+        for row in found
+        if DIRECTORY_TOKEN.match(row.user_id)
+    ]
+
+
+async def _follows(connection: Connection, after: str, ids: Sequence[str] | None, limit: int) -> list[Record]:
+    return [
+        Record(
+            row.id,
+            subjects.follow_key(row.channel_id, row.user_id),
+            msgspec.json.encode(
+                FollowRecord(channel_id=row.channel_id, user_id=row.user_id, since_ms=to_ms(row.since))
+            ),
+        )
+        for row in await store.follows(connection, after, ids, limit)
+    ]
+
+
+async def _subscribers(connection: Connection, after: str, ids: Sequence[str] | None, limit: int) -> list[Record]:
+    return [
+        Record(
+            row.id,
+            subjects.subscriber_key(row.channel_id, row.user_id),
+            msgspec.json.encode(
+                SubscriberRecord(
+                    channel_id=row.channel_id,
+                    user_id=row.user_id,
+                    tier=row.tier,
+                    since_ms=to_ms(row.since),
+                    until_ms=to_ms(row.until),
+                )
+            ),
+        )
+        for row in await store.subscribers(connection, after, ids, limit)
+    ]
+
+
 # In this order: an edge that knows a key should know its channel, and who finds the room of a new channel
 # brings the token that was made with it.
 READERS: dict[Kind, Reader] = {
     Kind.REVOCATION: _revocations,
     Kind.GRANT_KEY: _grant_keys,
+    Kind.ROOM: _rooms,
+    Kind.MEMBER: _members,
+    Kind.FOLLOW: _follows,
+    Kind.SUBSCRIBER: _subscribers,
     Kind.TOKEN: _tokens,
     Kind.CHANNEL: _channels,
     Kind.STREAM: _streams,

@@ -161,3 +161,88 @@ async def revocations(
             {"after": after, "ids": ids, "limit": limit},
         )
         return await cursor.fetchall()
+
+
+@dataclass(frozen=True, slots=True)
+class StateRow:
+    id: str
+    channel_id: str
+    user_id: str
+    record: str
+
+
+@dataclass(frozen=True, slots=True)
+class FollowRow:
+    id: str
+    channel_id: str
+    user_id: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriberRow:
+    id: str
+    channel_id: str
+    user_id: str
+    tier: int
+    since: datetime
+    until: datetime
+
+
+async def rooms(connection: Connection, after: str, ids: Sequence[str] | None, limit: int) -> list[StateRow]:
+    """The id of all rooms together is FIRST itself, so that one comes first."""
+    async with connection.cursor(row_factory=class_row(StateRow)) as cursor:
+        await cursor.execute(
+            "select channel_id::text as id, channel_id::text, '' as user_id, record::text from chat_rooms"
+            " where (channel_id > %(after)s::uuid or %(after)s = %(first)s)"
+            " and (%(ids)s::uuid[] is null or channel_id = any (%(ids)s::uuid[]))"
+            " order by channel_id limit %(limit)s",
+            {"after": after, "first": FIRST, "ids": ids, "limit": limit},
+        )
+        return await cursor.fetchall()
+
+
+async def members(connection: Connection, after: str, ids: Sequence[str] | None, limit: int) -> list[StateRow]:
+    """Those with a role or a restriction; one that lost both stays a week."""
+    async with connection.cursor(row_factory=class_row(StateRow)) as cursor:
+        await cursor.execute(
+            "select member_id::text as id, channel_id::text, user_id, record::text from chat_members"
+            " where member_id > %(after)s::uuid"
+            " and (%(ids)s::uuid[] is null or member_id = any (%(ids)s::uuid[]))"
+            " and (record ? 'role' or record ? 'restriction' or changed_at > now() - interval '7 days')"
+            " order by member_id limit %(limit)s",
+            {"after": after, "ids": ids, "limit": limit},
+        )
+        return await cursor.fetchall()
+
+
+async def follows(connection: Connection, after: str, ids: Sequence[str] | None, limit: int) -> list[FollowRow]:
+    async with connection.cursor(row_factory=class_row(FollowRow)) as cursor:
+        await cursor.execute(
+            "select follow_id::text as id, channel_id::text, user_id::text, followed_at as since from follows"
+            " where follow_id > %(after)s::uuid"
+            " and (%(ids)s::uuid[] is null or follow_id = any (%(ids)s::uuid[]))"
+            " order by follow_id limit %(limit)s",
+            {"after": after, "ids": ids, "limit": limit},
+        )
+        return await cursor.fetchall()
+
+
+async def subscribers(
+    connection: Connection, after: str, ids: Sequence[str] | None, limit: int
+) -> list[SubscriberRow]:
+    """Each subscription gives the record of its user and channel, made of all that these two have."""
+    async with connection.cursor(row_factory=class_row(SubscriberRow)) as cursor:
+        await cursor.execute(
+            "select s.subscription_id::text as id, s.channel_id::text, s.user_id::text, l.tier, l.since, l.until"
+            " from subscriptions s join lateral ("
+            "  select (array_agg(tier order by least(ended_at, expires_at) desc, tier desc))[1] as tier,"
+            "  min(started_at) as since, max(least(ended_at, expires_at)) as until from subscriptions"
+            "  where user_id = s.user_id and channel_id = s.channel_id) l on true"
+            " where s.subscription_id > %(after)s::uuid"
+            " and (%(ids)s::uuid[] is null or s.subscription_id = any (%(ids)s::uuid[]))"
+            " and least(s.ended_at, s.expires_at) > now() - interval '7 days'"
+            " order by s.subscription_id limit %(limit)s",
+            {"after": after, "ids": ids, "limit": limit},
+        )
+        return await cursor.fetchall()

@@ -22,7 +22,7 @@ from coordinator.entitlements.models import (
 )
 from coordinator.grants.service import Grants
 from coordinator.times import from_ms
-from coordinator.unit import Unit
+from coordinator.unit import Kind, Ref, Unit
 
 _MAX_SHOWN = 500
 
@@ -62,7 +62,9 @@ class Entitlements:
         channel = await self._channels.require(unit, name)
         if await store.count_follows(unit.connection, caller.user_id) >= MAX_FOLLOWS:
             raise ConflictError(f"a user follows at most {MAX_FOLLOWS} channels", code="too_many_follows")
-        await store.follow(unit.connection, caller.user_id, channel.channel_id, self._now())
+        made = await store.follow(unit.connection, caller.user_id, channel.channel_id, self._now())
+        if made is not None:
+            unit.changed.add(Ref(Kind.FOLLOW, made))
 
     async def unfollow(self, unit: Unit, caller: Caller, name: str) -> None:
         """No longer follows a channel, whether it did or not. NotFoundError: the channel."""
@@ -93,6 +95,7 @@ class Entitlements:
             expires_at=now + timedelta(seconds=wanted.expires_in_s),
         )
         await store.insert_subscription(unit.connection, made, channel.channel_id)
+        unit.changed.add(Ref(Kind.SUBSCRIBER, made.subscription_id))
         return made
 
     async def end(self, unit: Unit, subscription_id: str) -> None:
@@ -102,6 +105,7 @@ class Entitlements:
             found = await store.end_subscription(unit.connection, subscription_id, self._now())
         if found is None:
             raise NotFoundError("there is no such subscription", code="subscription_not_found")
+        unit.changed.add(Ref(Kind.SUBSCRIBER, subscription_id))
         await self._grants.revoke(unit, *found)
 
     async def subscriptions(self, unit: Unit, caller: Caller) -> SubscriptionList:

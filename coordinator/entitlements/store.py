@@ -13,12 +13,15 @@ _SUBSCRIPTION = (
 )
 
 
-async def follow(connection: Connection, user_id: str, channel_id: str, now: datetime) -> None:
-    """Following twice keeps the first moment."""
-    await connection.execute(
-        "insert into follows (user_id, channel_id, followed_at) values (%s, %s, %s) on conflict do nothing",
+async def follow(connection: Connection, user_id: str, channel_id: str, now: datetime) -> str | None:
+    """The id of what is new; following twice keeps the first moment."""
+    cursor = await connection.execute(
+        "insert into follows (user_id, channel_id, followed_at) values (%s, %s, %s) on conflict do nothing"
+        " returning follow_id::text",
         (user_id, channel_id, now),
     )
+    row = await cursor.fetchone()
+    return None if row is None else str(row[0])
 
 
 async def unfollow(connection: Connection, user_id: str, channel_id: str) -> bool:

@@ -61,6 +61,12 @@ class FakeBucket:
         await self._reach()
         return list(self.values.items())
 
+    async def changed(self, key: str) -> None:
+        """Returns when there is such a key."""
+        async with asyncio.timeout(5):
+            while key not in self.values:
+                await asyncio.sleep(0.005)
+
     def record(self, key: str, kind: type) -> Any:
         return msgspec.json.decode(self.values[key], type=kind)
 
@@ -120,8 +126,10 @@ class FakeHub:
         self.answer: ChatPosted | None = None
         self.served: dict[str, Any] = {}
         self.answers: dict[str, bytes] = {}  # of other subjects
+        self.asked: list[tuple[str, bytes]] = []
 
     async def request(self, subject: str, data: bytes, timeout_s: float = 2.0) -> bytes:
+        self.asked.append((subject, data))
         if subject in self.answers:
             return self.answers[subject]
         self.posts.append((subject, msgspec.json.decode(data, type=ChatPost)))

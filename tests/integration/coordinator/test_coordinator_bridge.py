@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from appliance.contracts import subjects
-from appliance.contracts.chat import ChatMessage
+from appliance.contracts.chat import ChatMessage, Emote
 from appliance.contracts.directory import ChannelRecord, KeyRecord, StreamRecord, secret_hash
 from appliance.contracts.errors import UnavailableError
 from appliance.contracts.events import BroadcastEvent, BroadcastEventKind, PublisherReport
@@ -146,10 +146,10 @@ async def test_history_pages(scene):
 
 
 async def test_message_of_an_offline_room_is_kept(scene):
-    scene.chat(chat_message("", T0, reply_to=new_id(), emotes=["wave"]))
+    scene.chat(chat_message("", T0, reply_to=new_id(), emotes=[Emote(name="wave", start=0, end=4)]))
     await scene.outbox.all_acked()
     [row] = await scene.api.sql("select stream_id, channel_id::text, emotes from chat_messages")
-    assert row == (None, scene.channel_id, ["wave"])
+    assert row == (None, scene.channel_id, [{"name": "wave", "start": 0, "end": 4}])
 
 
 async def test_life_of_a_broadcast(scene):
@@ -257,7 +257,7 @@ async def test_nothing_is_acknowledged_while_the_database_is_away(dsn, hub):
 
     outbox = hub.consumer(EDGE)
     message = outbox.add(subjects.chat(new_id(), EDGE), b"[]")
-    bridge = OutboxBridge(EDGE, lambda: hub.outbox(EDGE), Units(), None, None)
+    bridge = OutboxBridge(EDGE, lambda: hub.outbox(EDGE), Units(), None, None, None)
     with pytest.raises(UnavailableError):
         await bridge.commit([message])
     assert not message.acked
