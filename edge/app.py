@@ -137,6 +137,8 @@ async def _chat(context: RoleContext) -> Service:
         connections=settings.chat.connections,
         connections_per_address=settings.chat.connections_per_address,
         user_per_minute=settings.chat.user_per_minute,
+        room_per_minute=settings.chat.room_per_minute,
+        overall_per_minute=settings.chat.overall_per_minute,
         history=settings.chat.history,
         counters_url=settings.counters.url,
     )

@@ -154,6 +154,8 @@ class ChatSettings:
     connections: int = _leaf(20_000, "connections", "Most chat connections of one process.")
     connections_per_address: int = _leaf(1000, "connections", "Most chat connections from one address.")
     user_per_minute: int = _leaf(20, "messages", "Messages a user may send in a minute.")
+    room_per_minute: int = _leaf(10_000, "messages", "Messages that may be sent in a room in a minute.")
+    overall_per_minute: int = _leaf(1_000_000, "messages", "Messages that may be sent in all rooms in a minute.")
     history: int = _leaf(50, "messages", "Last messages a client gets when it connects.")
     outbox_bytes: int = _leaf(2 << 30, "bytes", "Most the outbox may take on disk; then messages are refused.")
 

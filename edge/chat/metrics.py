@@ -10,6 +10,7 @@ REFUSED = counter("nearcast_chat_refused_total", "Messages and frames refused, b
 CLOSED = counter("nearcast_chat_closed_total", "WebSockets that we closed, by close code.", ("code",))
 REQUESTS = counter("nearcast_chat_requests_total", "Plain HTTP answers.", ("status",))
 ACTIONS = counter("nearcast_chat_actions_total", "Actions of moderators, by name.", ("action",))
+QUOTA_AWAY = gauge("nearcast_chat_quota_away", "1 while rooms' quotas go on without the shared counter.")
 HELD = counter("nearcast_chat_held_total", "Messages that waited for a moderator, by why.", ("code",))
 EVENTS = counter("nearcast_chat_events_total", "Rare things, by name.", ("event",))
 CONNECTIONS = gauge("nearcast_chat_connections", "Open chat connections.")

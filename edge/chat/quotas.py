@@ -7,6 +7,7 @@ last share: as much as one process may say in the time by itself.
 
 import asyncio
 import contextlib
+import random
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol
@@ -14,7 +15,8 @@ from typing import Protocol
 import redis.asyncio
 import redis.exceptions
 
-from edge.chat.metrics import Tally
+from appliance.runtime.logs import get_logger
+from edge.chat.metrics import QUOTA_AWAY, Tally
 
 ALL_ROOMS = "all"
 _SHARE = 50  # messages of one lease
@@ -87,7 +89,7 @@ class _Share:
 class Quotas:
     """`per_room` and `overall` in messages a minute. Without a lessor each process counts alone.
 
-    `away`: the lessor did not answer last time; said in the health of the role.
+    `away`: the lessor did not answer last time; said in a metric and in the log.
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class Quotas:
     ) -> None:
         self.away = False
         self._limits = {True: overall, False: per_room}
+        self._log = get_logger("chat")
         self._lessor = lessor
         self._tally = tally
         self._shares: OrderedDict[str, _Share] = OrderedDict()
@@ -162,13 +165,19 @@ class Quotas:
             except OSError:
                 share.left = 0.0
                 self._tally.events["quota_away"] += 1
-                self.away = True
-                await asyncio.sleep(_AWAY_S)
+                self._note(away=True)
+                await asyncio.sleep(_AWAY_S * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
                 continue
-            self.away = False
+            self._note(away=False)
             share.left += given
             if not given:
                 share.closed_until = clock() + wait_s
+
+    def _note(self, *, away: bool) -> None:
+        if away != self.away:
+            self.away = away
+            QUOTA_AWAY.set(away)
+            self._log.warning("chat_quota_away" if away else "chat_quota_back")
 
     async def close(self) -> None:
         """Ends the lessor's connection."""
