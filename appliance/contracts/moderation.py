@@ -13,6 +13,7 @@ import msgspec
 from appliance.contracts.chat import ChatMessage
 
 EVERY_ROOM = "00000000-0000-0000-0000-000000000000"  # as a room: what holds in all of them
+MONTH_MS = 30 * 86_400_000  # of a subscription
 MAX_REASON = 300
 MAX_TERM = 100
 MAX_TERMS = 500
@@ -189,6 +190,7 @@ class FollowRecord(msgspec.Struct, frozen=True, kw_only=True):
     channel_id: str
     user_id: str
     since_ms: int
+    username: str = ""
 
 
 class SubscriberRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,3 +201,5 @@ class SubscriberRecord(msgspec.Struct, frozen=True, kw_only=True):
     tier: int
     since_ms: int
     until_ms: int
+    renewed_ms: int = 0  # when the last one of them began
+    username: str = ""

@@ -153,7 +153,12 @@ async def _follows(connection: Connection, after: str, ids: Sequence[str] | None
             row.id,
             subjects.follow_key(row.channel_id, row.user_id),
             msgspec.json.encode(
-                FollowRecord(channel_id=row.channel_id, user_id=row.user_id, since_ms=to_ms(row.since))
+                FollowRecord(
+                    channel_id=row.channel_id,
+                    user_id=row.user_id,
+                    since_ms=to_ms(row.since),
+                    username=row.username,
+                )
             ),
         )
         for row in await store.follows(connection, after, ids, limit)
@@ -172,6 +177,8 @@ async def _subscribers(connection: Connection, after: str, ids: Sequence[str] | 
                     tier=row.tier,
                     since_ms=to_ms(row.since),
                     until_ms=to_ms(row.until),
+                    renewed_ms=to_ms(row.renewed),
+                    username=row.username,
                 )
             ),
         )

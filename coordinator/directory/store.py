@@ -176,6 +176,7 @@ class FollowRow:
     id: str
     channel_id: str
     user_id: str
+    username: str
     since: datetime
 
 
@@ -187,6 +188,8 @@ class SubscriberRow:
     tier: int
     since: datetime
     until: datetime
+    renewed: datetime
+    username: str
 
 
 async def rooms(connection: Connection, after: str, ids: Sequence[str] | None, limit: int) -> list[StateRow]:
@@ -219,8 +222,8 @@ async def members(connection: Connection, after: str, ids: Sequence[str] | None,
 async def follows(connection: Connection, after: str, ids: Sequence[str] | None, limit: int) -> list[FollowRow]:
     async with connection.cursor(row_factory=class_row(FollowRow)) as cursor:
         await cursor.execute(
-            "select follow_id::text as id, channel_id::text, user_id::text, followed_at as since from follows"
-            " where follow_id > %(after)s::uuid"
+            "select follow_id::text as id, channel_id::text, user_id::text, username, followed_at as since"
+            " from follows join users using (user_id) where follow_id > %(after)s::uuid"
             " and (%(ids)s::uuid[] is null or follow_id = any (%(ids)s::uuid[]))"
             " order by follow_id limit %(limit)s",
             {"after": after, "ids": ids, "limit": limit},
@@ -234,10 +237,11 @@ async def subscribers(
     """Each subscription gives the record of its user and channel, made of all that these two have."""
     async with connection.cursor(row_factory=class_row(SubscriberRow)) as cursor:
         await cursor.execute(
-            "select s.subscription_id::text as id, s.channel_id::text, s.user_id::text, l.tier, l.since, l.until"
-            " from subscriptions s join lateral ("
+            "select s.subscription_id::text as id, s.channel_id::text, s.user_id::text, l.tier, l.since, l.until,"
+            " l.renewed, u.username from subscriptions s join users u using (user_id) join lateral ("
             "  select (array_agg(tier order by least(ended_at, expires_at) desc, tier desc))[1] as tier,"
-            "  min(started_at) as since, max(least(ended_at, expires_at)) as until from subscriptions"
+            "  min(started_at) as since, max(started_at) as renewed,"
+            "  max(least(ended_at, expires_at)) as until from subscriptions"
             "  where user_id = s.user_id and channel_id = s.channel_id) l on true"
             " where s.subscription_id > %(after)s::uuid"
             " and (%(ids)s::uuid[] is null or s.subscription_id = any (%(ids)s::uuid[]))"

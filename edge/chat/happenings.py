@@ -2,7 +2,7 @@
 
 import msgspec
 
-from appliance.contracts.moderation import EventKind, Modes, RoomEvent
+from appliance.contracts.moderation import MONTH_MS, EventKind, FollowRecord, Modes, RoomEvent, SubscriberRecord
 
 _PRIVATE = frozenset(
     (EventKind.MUTE, EventKind.UNMUTE, EventKind.TERM, EventKind.HELD, EventKind.APPROVE, EventKind.DENY)
@@ -50,6 +50,21 @@ def frame(event: RoomEvent, modes: Modes) -> bytes:
 def moderators_frame(event: RoomEvent) -> bytes:
     """The JSON of the whole event, for moderators."""
     return msgspec.json.encode(event)
+
+
+def news_frame(record: FollowRecord | SubscriberRecord) -> bytes:
+    """Says that somebody follows or subscribes."""
+    found: dict[str, object] = {"type": "event", "event": "follow"}
+    found |= {"user_id": record.user_id, "username": record.username, "timestamp": happened_ms(record)}
+    if isinstance(record, SubscriberRecord):
+        months = 1 + max(0, record.renewed_ms - record.since_ms) // MONTH_MS
+        found |= {"event": "subscription", "tier": record.tier, "months": months}
+    return msgspec.json.encode(found)
+
+
+def happened_ms(record: FollowRecord | SubscriberRecord) -> int:
+    """When somebody began to follow, or subscribed last."""
+    return record.renewed_ms if isinstance(record, SubscriberRecord) else record.since_ms
 
 
 def modes_frame(modes: Modes) -> bytes:

@@ -9,16 +9,18 @@ from appliance.contracts.errors import BadInputError, NearcastError, NotFoundErr
 from appliance.contracts.moderation import (
     EVERY_ROOM,
     EventKind,
+    FollowRecord,
     ModerationAnswer,
     ModerationRequest,
     Restriction,
     Role,
     RoomEvent,
+    SubscriberRecord,
 )
 from appliance.contracts.room_state import kept_terms
 from appliance.runtime.clock import now_ms
 from edge.chat.answers import document
-from edge.chat.happenings import is_private, moderators_frame, modes_frame
+from edge.chat.happenings import happened_ms, is_private, moderators_frame, modes_frame, news_frame
 from edge.chat.index import Place
 from edge.chat.presence import Presence, Seat
 from edge.chat.ranks import Author, Rank, author_of, rank_of
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from edge.chat.subscriber import Subscriber
 
 _SHOWN = 1000  # chatters of an answer
+_NEWS_MS = 60_000
 _EVERYWHERE = Place(EVERY_ROOM, "", "", "")
 _TERMS = frozenset(("block", "unblock", "pattern", "unpattern", "permit", "unpermit", "emote", "unemote"))
 
@@ -76,6 +79,12 @@ class Moderation:
         room = self._server.rooms.known(room_id)
         if room is not None and room.in_use:
             room.event(modes_frame(self._server.rules.states.modes(room_id)))
+
+    def news(self, record: FollowRecord | SubscriberRecord) -> None:
+        """Tells the room that somebody has just followed or subscribed; what is older was told in its time."""
+        room = self._server.rooms.known(record.channel_id)
+        if room is not None and room.in_use and happened_ms(record) > now_ms() - _NEWS_MS:
+            room.event(news_frame(record))
 
     # -- calls
 

@@ -4,13 +4,12 @@ import dataclasses
 import enum
 
 from appliance.contracts.directory import TokenRecord
-from appliance.contracts.moderation import Role
+from appliance.contracts.moderation import MONTH_MS, Role
 from edge.chat.index import Place
 from edge.chat.states import Standing
 
 _BROADCASTER = "broadcaster"
 _GIVEN = frozenset((_BROADCASTER, "moderator", "vip", "subscriber"))  # by the room, never by the user's record
-_MONTH_MS = 30 * 86_400_000
 
 
 class Rank(enum.IntEnum):
@@ -44,7 +43,7 @@ class Author:
         if standing.role and not given:
             given.append(str(standing.role))
         if standing.tier:
-            months = 1 + max(0, now_ms - standing.subscribed_ms) // _MONTH_MS
+            months = 1 + max(0, now_ms - standing.subscribed_ms) // MONTH_MS
             given.append(f"subscriber/{standing.tier}/{months}")
         return given + [badge for badge in self.badges if badge.partition("/")[0] not in _GIVEN]
 

@@ -8,7 +8,13 @@ import msgspec
 
 from appliance.contracts.chat import ChatPost, ChatPosted, ErrorCode
 from appliance.contracts.media import Broadcast
-from appliance.contracts.moderation import ModerationAnswer, ModerationRequest, RoomEvent
+from appliance.contracts.moderation import (
+    FollowRecord,
+    ModerationAnswer,
+    ModerationRequest,
+    RoomEvent,
+    SubscriberRecord,
+)
 from appliance.contracts.subjects import DIRECTORY_BUCKET, LIVE_BUCKET, chat_moderate, chat_post
 from appliance.runtime.bus import Bus, BusMessage, Subscription
 from appliance.runtime.clock import now_ms
@@ -63,7 +69,7 @@ class ChatService:
             self.tally,
         )
         index = Index(self.tally, self._state_changed)
-        self._states = RoomStates(self.tally, self._modes_changed, self._hidden)
+        self._states = RoomStates(self.tally, self._modes_changed, self._hidden, self._news)
         rooms = Rooms(config, loop, self.tally, Journal(self._states, self._heard), self._happened)
         self._rooms = rooms
         self.feed = Feed(fed, rooms, config, self.tally, on_failure)
@@ -103,6 +109,9 @@ class ChatService:
 
     def _modes_changed(self, room_id: str) -> None:
         self.server.moderation.modes_changed(room_id)
+
+    def _news(self, record: FollowRecord | SubscriberRecord) -> None:
+        self.server.moderation.news(record)
 
     def _hidden(self, room_id: str) -> None:
         self._rooms.hide(room_id)

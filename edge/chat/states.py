@@ -73,13 +73,21 @@ class RoomState:
 class RoomStates:
     """Fed by `directory_changed` and `apply`; everything is bounded by what the directory and the outbox hold.
 
-    `on_modes(room_id)` and `on_hidden(room_id)` run when the directory changed modes, or hid messages.
+    `on_modes(room_id)` and `on_hidden(room_id)` run when the directory changed modes, or hid messages, `on_news`
+    when it has somebody else follow or subscribe.
     """
 
-    def __init__(self, tally: Tally, on_modes: Callable[[str], None], on_hidden: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        tally: Tally,
+        on_modes: Callable[[str], None],
+        on_hidden: Callable[[str], None],
+        on_news: Callable[[FollowRecord | SubscriberRecord], None],
+    ) -> None:
         self._tally = tally
         self._on_modes = on_modes
         self._on_hidden = on_hidden
+        self._on_news = on_news
         self._rooms: dict[str, RoomState] = {}
         self._follows: dict[str, FollowRecord] = {}
         self._subscribers: dict[str, SubscriberRecord] = {}
@@ -94,9 +102,19 @@ class RoomStates:
         elif kind == "member":
             self._member_changed(self._read(value, MemberRecord))
         elif kind == "follow":
-            _put(self._follows, name, self._read(value, FollowRecord))
+            follow = self._read(value, FollowRecord)
+            is_new = follow is not None and name not in self._follows
+            _put(self._follows, name, follow)
+            if is_new and follow is not None:
+                self._on_news(follow)
         elif kind == "subscriber":
-            _put(self._subscribers, name, self._read(value, SubscriberRecord))
+            self._subscriber_changed(name, self._read(value, SubscriberRecord))
+
+    def _subscriber_changed(self, name: str, record: SubscriberRecord | None) -> None:
+        known = self._subscribers.get(name)
+        _put(self._subscribers, name, record)
+        if record is not None and (known is None or record.renewed_ms > known.renewed_ms):
+            self._on_news(record)
 
     def _room_changed(self, theirs: RoomRecord | None) -> None:
         if theirs is None:  # what was done here since then still holds

@@ -171,15 +171,19 @@ async def test_unknown_room_and_wrong_token(node: Node, room: tuple[Channel, str
 
 async def test_twenty_messages_a_minute(node: Node, room: tuple[Channel, str]) -> None:
     channel, path = room
-    async with chatter(node, path, channel.token) as client:
+    guest = await asyncio.to_thread(node.channel, "guest")
+    async with chatter(node, path, guest.token) as client, chatter(node, path, channel.token) as owner:
         await joined(client)
+        await joined(owner)
         for number in range(20):
             assert (await client.say(f"m{number}", f"n{number}"))["type"] == "ack"
+            assert (await owner.say(f"o{number}", f"o{number}"))["type"] == "ack"
         refused = await client.say("one too many", "n20")
+        assert (await owner.say("as many as it takes", "o20"))["type"] == "ack"
     assert refused["code"] == "rate_limited"
     assert 0 < refused["retry_after"] <= 60
-    body = {"user_id": channel.user_id, "message": "by the other door"}
-    status, answer = await call(node, "POST", path, token=channel.token, body=body)
+    body = {"user_id": guest.user_id, "message": "by the other door"}
+    status, answer = await call(node, "POST", path, token=guest.token, body=body)
     assert status == 429, answer
 
 

@@ -31,6 +31,7 @@ from appliance.contracts.room_state import (
 from appliance.contracts.subjects import follow_key, member_key, room_key, subscriber_key
 from appliance.runtime.clock import now_ms
 from edge.chat.commands import COMMANDS, duration, help_text, is_command, parse
+from edge.chat.happenings import news_frame
 from edge.chat.moderator import ACTIONS
 from edge.chat.ranks import Rank
 
@@ -433,6 +434,25 @@ async def test_the_directory_brings_what_other_edges_did():
     desk.states.directory_changed(room_key(ROOM), None)
     assert desk.tally.events["bad_record"] == 1
     assert desk.states.modes(ROOM).slow == 9
+
+
+async def test_who_follows_and_subscribes_is_news_once():
+    desk, now = await staffed(), now_ms()
+    desk.changed.clear()
+    follow = FollowRecord(channel_id=ROOM, user_id="u-bob", username="bob", since_ms=now)
+    desk.put(follow_key(ROOM, "u-bob"), follow)
+    desk.put(follow_key(ROOM, "u-bob"), follow)
+    subscribed = SubscriberRecord(
+        channel_id=ROOM, user_id="u-bob", username="bob", tier=1, since_ms=now, until_ms=now + 9, renewed_ms=now
+    )
+    renewed = msgspec.structs.replace(subscribed, tier=2, renewed_ms=now + 61 * 86_400_000)
+    ended = msgspec.structs.replace(renewed, until_ms=now)
+    for record in (subscribed, subscribed, renewed, ended):
+        desk.put(subscriber_key(ROOM, "u-bob"), record)
+    assert desk.changed == [follow, subscribed, renewed]
+    told = [msgspec.json.decode(news_frame(record)) for record in desk.changed]
+    assert [one["event"] for one in told] == ["follow", "subscription", "subscription"]
+    assert (told[2]["username"], told[2]["tier"], told[2]["months"]) == ("bob", 2, 3)
 
 
 async def test_the_queue_of_held_messages_is_bounded():
