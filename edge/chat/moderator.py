@@ -108,11 +108,17 @@ class Moderator:
         try:
             event = self._event(place, actor, wanted, now_ms)
             durable = self._perform(place, event)
+            durable.add_done_callback(lambda done: self._settled(event, done))
         except NearcastError as error:
             self._tally.refused[str(error.code)] += 1
             raise
         self._tally.actions[wanted.action] += 1
         return Acted(event, durable)
+
+    def _settled(self, event: RoomEvent, done: asyncio.Future[Any]) -> None:
+        """It holds here for whoever hears that it is durable; that the log brings it again does no harm."""
+        if not done.cancelled() and done.exception() is None:
+            self._states.apply(event)
 
     def require(self, place: Place, actor: Author, rank: Rank, now_ms: int) -> None:
         """ForbiddenError (not_allowed) unless the actor has that rank."""
