@@ -34,7 +34,7 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     message: str
 
 
-class PostedMessage(msgspec.Struct, frozen=True, kw_only=True):
+class PostedMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`timestamp` is Unix milliseconds. `held`: a moderator looks at it first."""
 
     message_id: str
