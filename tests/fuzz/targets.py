@@ -33,11 +33,14 @@ from edge.protocols.webrtc.answer import LocalDescription, negotiate, write_answ
 from edge.protocols.webrtc.depayload import DEPAYLOADERS
 from edge.protocols.webrtc.rtp import header_extension, parse_packet
 from edge.protocols.webrtc.sdp import parse_fragment, parse_offer
+from edge.protocols.websocket.connection import Binary, ServerConnection
+from edge.protocols.websocket.deflate import compress
 
 FOUND = Path(__file__).parent / "found"
 _HANDSHAKE = b"\3" + bytes(3072)
 _AVC = bytes.fromhex("0142c01effe100196742c01ed900a02ff970110000030001000003003c0f162e4801000568cb83cb20")
 _MAX_TAGS = 64
+_MESSAGE = 200
 
 
 class Target(NamedTuple):
@@ -162,6 +165,22 @@ def _http2(data: bytes) -> None:
         raise AssertionError("half a frame was written, or too many streams are open")
 
 
+def _websocket(data: bytes) -> None:
+    """No input raises, whole or in pieces makes no difference, and no message is larger than allowed."""
+    deflate, size = bool(data[:1] > b"\x7f"), 1 + data[0] % 128 if data else 1
+    whole, pieces = (ServerConnection(_MESSAGE, deflate=deflate) for _ in range(2))
+    events = whole.receive_data(data[1:])
+    same = [event for at in range(1, len(data), size) for event in pieces.receive_data(data[at : at + size])]
+    if events != same or whole.data_to_send() != pieces.data_to_send():
+        raise AssertionError("it matters how the bytes are cut")
+    if any(isinstance(event, Binary) and len(event.data) > _MESSAGE for event in events):
+        raise AssertionError("a message is too large")
+
+
+def _masked(opcode: int, payload: bytes, first: int = 0x80) -> bytes:
+    return bytes((first | opcode, 0x80 | len(payload))) + bytes(4) + payload
+
+
 def _messages(*bodies: bytes) -> bytes:
     """A seed for the packager; audio bodies begin with a sound format."""
     out = b""
@@ -267,6 +286,13 @@ TARGETS: dict[str, Target] = {
         ],
     ),
     "http2": Target(_http2, [b"\xff" + _REQUESTS, b"\x07" + _REQUESTS]),
+    "websocket": Target(
+        _websocket,
+        [
+            b"\x10" + _masked(1, b"\xc3", 0) + _masked(9, b"p") + _masked(0, b"\xbc") + _masked(8, b"\x03\xe8"),
+            b"\xff" + _masked(2, compress(bytes(60)), 0xC0) + _masked(1, b"\xf2", 0x40) + _masked(0, b"\x48\0"),
+        ],
+    ),
     "hpack": Target(
         _each(lambda data: hpack.decode(hpack.Table(), data, 4096), huffman.decode),
         [_CODED, _GET, bytes.fromhex("3fe11f82be400161016162bf")],
