@@ -40,30 +40,32 @@ class Assembly:
 
     def add(self, data: bytes, *, last: bool) -> str | bytes | None:
         """Takes the next bytes; the whole message with the last ones."""
+        is_over = False
         if self._inflater is not None:
-            data = self._inflated(self._inflater, data, last)
-        if last and self._data is None:
-            return _decoded(data) if self._text else data
+            data, is_over = self._inflated(self._inflater, data, last)
+        if last and self._data is None and not is_over:
+            return self._decoded(data) if self._text else data
         if self._data is None:
             self._data = bytearray()
         self._data += data
         if self._text:
-            self._look_at(data, last)
+            self._look_at(data, last and not is_over)
+        if is_over:
+            self._refuse_size()
         if not last:
             return None
-        return _decoded(self._data) if self._text else bytes(self._data)
+        return self._decoded(self._data) if self._text else bytes(self._data)
 
-    def _inflated(self, inflater: Inflater, data: bytes, last: bool) -> bytes:
+    def _inflated(self, inflater: Inflater, data: bytes, last: bool) -> tuple[bytes, bool]:
+        """What the bytes hold, and whether that is more than there may be: then it ends one byte behind that."""
         have = len(self._data) if self._data is not None else 0
         try:
             found = inflater.inflate(data, self._most - have)
             if last and have + len(found) <= self._most:
                 found += inflater.finish(self._most - have - len(found))
         except InflateError:
-            raise AssemblyError(INVALID_DATA, "a compressed message does not decompress") from None
-        if have + len(found) > self._most:
-            self._refuse_size()
-        return found
+            raise self._malformed() from None
+        return found, have + len(found) > self._most
 
     def _look_at(self, data: bytes, last: bool) -> None:
         """Fails at the first byte that no UTF-8 could go on from."""
@@ -72,14 +74,18 @@ class Assembly:
         try:
             self._check.decode(data, last)
         except UnicodeDecodeError:
-            raise AssemblyError(INVALID_DATA, "text is not UTF-8") from None
+            raise self._malformed() from None
+
+    def _decoded(self, data: bytes | bytearray) -> str:
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            raise self._malformed() from None
+
+    def _malformed(self) -> AssemblyError:
+        """The same however the bytes were cut."""
+        is_plain = self._inflater is None
+        return AssemblyError(INVALID_DATA, "text is not UTF-8" if is_plain else "malformed compressed message")
 
     def _refuse_size(self) -> None:
         raise AssemblyError(TOO_BIG, f"a message has at most {self._most} bytes")
-
-
-def _decoded(data: bytes | bytearray) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        raise AssemblyError(INVALID_DATA, "text is not UTF-8") from None

@@ -4,7 +4,7 @@ import base64
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edge.protocols.http.headers import HeaderMemo
@@ -338,6 +338,7 @@ def test_noise_behind_a_fragment(noise, begun, sizes):
 
 
 @given(st.binary(max_size=60), SIZES)
+@example(b":\x00\x00\x00", [8])  # text that is no UTF-8 in a stream that does not end well
 def test_noise_as_a_compressed_message(noise, sizes):
     data = frame(1, noise, reserved=0x40)
     _, events = feed(data, limit=64, deflate=True)
