@@ -4,7 +4,7 @@ import queue
 import threading
 from collections.abc import Callable
 from fractions import Fraction
-from typing import NamedTuple, cast
+from typing import cast
 
 import av
 import av.error
@@ -16,31 +16,14 @@ from av.audio.stream import AudioStream
 from av.packet import Packet
 
 from edge.protocols.fmp4 import Sample
+from edge.whep.sound_packet import RATE, SoundForm, SoundPacket
 
-RATE = 48_000
 FRAME = 960  # samples: 20 ms
 _BIT_RATE = 128_000
 _DELAY = 312  # samples by which what a decoder gives is behind what was encoded
 _TOLERANCE = RATE // 50  # how far a run may drift from the source's times before it begins anew
 _AHEAD = 50  # chunks
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
-
-
-class SoundForm(NamedTuple):
-    """A decoder's name and extradata as FFmpeg has them. `timescale` ticks per second of its times."""
-
-    decoder: str
-    extradata: bytes
-    sample_rate: int
-    channels: int
-    timescale: int
-
-
-class SoundPacket(NamedTuple):
-    """An Opus packet. `media` is the time of its first sample, at 48 kHz."""
-
-    media: int
-    data: bytes
 
 
 class _Run:

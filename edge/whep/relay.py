@@ -159,6 +159,7 @@ class Relay:
                 continue
             if self.anchor is None:
                 self.anchor = Anchor(header.pdt_us / 1e6, header.dts / track.timescale)
+            await feed.prepare(track)
             feed.take(message.data, track)
 
     async def _patiently(self, subject: str, *, whole_segment: bool) -> int:

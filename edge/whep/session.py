@@ -19,9 +19,9 @@ from edge.protocols.webrtc.sdp import Offer
 from edge.protocols.webrtc.sender import RING, RtpSender, StreamForm
 from edge.whep import metrics
 from edge.whep.config import WhepConfig
-from edge.whep.opus import SoundPacket
 from edge.whep.relay import Relay
 from edge.whep.rung import RungFeed
+from edge.whep.sound_packet import SoundPacket
 from edge.whep.unit import Batch
 
 MOST_BURST = RING - 64

@@ -1,8 +1,9 @@
 """The sound of a broadcast on its way to its viewers: Opus as it came, or made of what came."""
 
 import asyncio
+import importlib
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from appliance.contracts.errors import BadInputError
 from appliance.contracts.media import Init
@@ -11,7 +12,10 @@ from edge.protocols.codecs import opus
 from edge.protocols.codecs.bits import CodecError
 from edge.protocols.fmp4 import FragmentError, InitTrack, Sample, read_fragments, read_init
 from edge.whep import metrics
-from edge.whep.opus import RATE, OpusMaker, SoundForm, SoundPacket
+from edge.whep.sound_packet import RATE, SoundForm, SoundPacket
+
+if TYPE_CHECKING:
+    from edge.whep.opus import OpusMaker
 
 _DECODERS = {"mp4a": "aac", "Opus": "opus", "fLaC": "flac", "ac-3": "ac3", "ec-3": "eac3"}
 _WITH_CONFIG = ("aac", "opus", "flac")
@@ -36,6 +40,11 @@ class SoundFeed:
         self._maker: OpusMaker | None = None
         self._closed = False
 
+    async def prepare(self, track: InitTrack) -> None:
+        """To be called before `take`: loads FFmpeg's libraries where they are needed, and not on the loop."""
+        if self._maker is None and not _is_passed_on(track):
+            await asyncio.to_thread(importlib.import_module, "edge.whep.opus")
+
     def take(self, data: bytes, track: InitTrack) -> None:
         """The next chunk with media."""
         try:
@@ -43,7 +52,7 @@ class SoundFeed:
         except FragmentError:
             metrics.DROPPED.labels("damaged_chunk").inc()
             return
-        if track.entry == "Opus" and track.channels <= 2:
+        if _is_passed_on(track):
             self._arrived([SoundPacket(_at(sample, track), bytes(sample.data)) for sample in samples])
             return
         decoder = _DECODERS.get(track.entry)
@@ -55,8 +64,11 @@ class SoundFeed:
         if not self._made_by().put(form, [sample._replace(data=bytes(sample.data)) for sample in samples]):
             metrics.DROPPED.labels("late_sound").inc()
 
-    def _made_by(self) -> OpusMaker:
+    def _made_by(self) -> "OpusMaker":
         if self._maker is None:
+            # FFmpeg's libraries: 40 MB that a node without such viewers does not hold
+            from edge.whep.opus import OpusMaker  # noqa: PLC0415
+
             self._maker = OpusMaker(self._on_made, metrics.DROPPED.labels("damaged_sound").inc, self._on_failed)
             self._maker.start()
         return self._maker
@@ -100,6 +112,10 @@ def sound_track(init: Init) -> InitTrack:
         return read_init(init.data)
     except (FragmentError, CodecError) as error:
         raise BadInputError(error.detail) from error
+
+
+def _is_passed_on(track: InitTrack) -> bool:
+    return track.entry == "Opus" and track.channels <= 2
 
 
 def _at(sample: Sample, track: InitTrack) -> int:

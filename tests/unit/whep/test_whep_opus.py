@@ -7,7 +7,8 @@ import av
 import pytest
 from av.audio.frame import AudioFrame
 
-from edge.whep.opus import FRAME, RATE, OpusMaker, SoundForm, SoundPacket
+from edge.whep.opus import FRAME, OpusMaker
+from edge.whep.sound_packet import RATE, SoundForm, SoundPacket
 from tests.media_tools.scheduling import ordinary_afterwards
 from tests.unit.transcode.encoded_sources import Sound, sound_source
 

@@ -3,6 +3,8 @@
 import struct
 
 from aiortc.rtp import RtcpPacket, RtcpSrPacket, RtpPacket, unwrap_rtx
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge.protocols.webrtc import rtcp
 from edge.protocols.webrtc.rtcp_feedback import Estimate, KeyWanted, Missing, Reception, parse_feedback
@@ -10,6 +12,19 @@ from edge.protocols.webrtc.rtp import header_extension, parse_packet, restore_re
 from edge.protocols.webrtc.sender import RING, RtpSender, StreamForm
 
 FORM = StreamForm(ssrc=7, payload_type=96, clock_rate=90_000, rtx_ssrc=8, rtx_type=97, send_time_id=2)
+
+
+def _packets() -> st.SearchStrategy[bytes]:
+    """Packets with honest headers and any content."""
+    kinds = st.sampled_from([200, 201, 205, 206])
+    body = st.integers(0, 12).flatmap(lambda words: st.binary(min_size=4 * words, max_size=4 * words))
+    packet = st.builds(
+        lambda form, kind, content: struct.pack("!BBH", 0x80 | form, kind, len(content) // 4) + content,
+        st.sampled_from([0, 1, 2, 4, 15, 31]),
+        kinds,
+        body,
+    )
+    return st.lists(packet, max_size=4).map(b"".join)
 
 
 def sender(form: StreamForm = FORM, offset: int = 0) -> RtpSender:
@@ -106,3 +121,9 @@ def test_damage_ends_feedback() -> None:
     assert list(parse_feedback(whole[:-1])) == []
     assert list(parse_feedback(struct.pack("!BBH", 0x81, 205, 900))) == []
     assert list(parse_feedback(b"\x81\xcd\x00\x00" + b"\x81\xce\x00\x00")) == []
+
+
+@given(st.one_of(st.binary(max_size=120), _packets()))
+def test_no_feedback_raises_anything(data: bytes) -> None:
+    for one in parse_feedback(data):
+        assert not isinstance(one, Missing) or all(0 <= number <= 0xFFFF for number in one.sequences)
