@@ -16,7 +16,7 @@ import pytest
 from playwright.async_api import async_playwright
 
 from tests.e2e.e2e_node import ROOT, Channel, Node, free_port_base
-from tests.e2e.test_e2e_browser import _ARGUMENTS, PLAY_S, Watcher, until_live
+from tests.e2e.e2e_pages import ARGUMENTS, PLAY_S, Watcher, until_live
 from tests.e2e.test_e2e_chat import Chatter, room
 from tests.media_tools.clips import ClipMaker
 from tests.media_tools.publisher import Publisher
@@ -103,7 +103,7 @@ async def test_everything_but_media_over_http2(node: Node, room: tuple[Channel, 
 async def test_chromium_plays_over_https(node: Node, clips: ClipMaker) -> None:
     channel = await asyncio.to_thread(node.channel, "secure")
     web = await asyncio.to_thread(node.endpoint, "web_tls")
-    arguments = [*_ARGUMENTS, "--ignore-certificate-errors"]
+    arguments = [*ARGUMENTS, "--ignore-certificate-errors"]
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=arguments)
         with Publisher(clips.clip(60), channel.publish_url):
