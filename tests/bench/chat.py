@@ -23,6 +23,7 @@ from tests.bench.chat_room import simulate
 
 _SOCKETS, _MANY, _SLOW = 2000, 10_000, 50
 _CLOSED_S, _RATE_S = 4.0, 8.0
+_PAUSE_MS = 20  # so that every server comes out of its sleep for each message, as in a room of people
 _MANY_PER_S = 170  # the most a room may have
 _SLOW_PER_S = 300
 _SPARE_FILES = 200
@@ -128,8 +129,8 @@ class Bench:
         for _ in range(rounds):
             for make in makers:
                 with self.loaded(make, count) as (server, load, per_connection):
-                    load.run("closed 0.5")
-                    found = load.run(f"closed {_CLOSED_S}")
+                    load.run(f"closed 0.5 {_PAUSE_MS}")
+                    found = load.run(f"closed {_CLOSED_S} {_PAUSE_MS}")
                     rate = found["deliveries"] / found["cpu_s"]
                     rates.setdefault(server.name, []).append(rate)
                     self.report.say(

@@ -4,7 +4,7 @@
    chat_limit load PORT COUNT SLOW REQUEST OPENING PUBLISH
                                                      opens COUNT sockets with REQUEST, SLOW of which read nothing,
                                                      and one that publishes; then commands on stdin:
-     closed SECONDS       the next message when all have the last one
+     closed SECONDS PAUSE the next message PAUSE milliseconds after all have the last one
      rate PER_S SECONDS   so many a second
    REQUEST, OPENING and PUBLISH are files: the opening handshake of a reader, that of the publisher (may be empty)
    and a message, in which "@" with 19 digits is replaced with the time in nanoseconds. Every answer is one line of
@@ -207,7 +207,7 @@ static double percentile(double part) {
     return slowest / 1e6;
 }
 
-static void run(double per_s, double seconds, int count) {
+static void run(double per_s, double pause, double seconds, int count) {
     uint64_t begin = now_ns(), end = begin + seconds * SECOND, sent = 0, limit;
     memset(histogram, 0, sizeof histogram);
     deliveries = slowest = 0;
@@ -221,6 +221,7 @@ static void run(double per_s, double seconds, int count) {
             publish();
             sent++;
             for (limit = now_ns() + 10 * SECOND; deliveries < sent * count && now_ns() < limit;) turn(100);
+            usleep(pause * 1000);
         }
     uint64_t over = now_ns();
     for (limit = over + 5 * SECOND; deliveries < sent * count && now_ns() < limit;) turn(100);
@@ -252,10 +253,10 @@ static int load(char **argv) {
     for (uint64_t until = now_ns() + SECOND; now_ns() < until;) turn(50);
     printf("{\"open_s\": %.3f}\n", (last_open - begin) / 1e9);
     fflush(stdout);
-    double per_s, seconds;
+    double per_s, seconds, pause;
     while (fgets(buffer, 200, stdin)) {
-        if (sscanf(buffer, "rate %lf %lf", &per_s, &seconds) == 2) run(per_s, seconds, wanted - slow);
-        else if (sscanf(buffer, "closed %lf", &seconds) == 1) run(0, seconds, wanted - slow);
+        if (sscanf(buffer, "rate %lf %lf", &per_s, &seconds) == 2) run(per_s, 0, seconds, wanted - slow);
+        else if (sscanf(buffer, "closed %lf %lf", &seconds, &pause) == 2) run(0, pause, seconds, wanted - slow);
         else break;
         fflush(stdout);
     }
