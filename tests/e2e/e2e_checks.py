@@ -10,6 +10,7 @@ from tests.media_tools.hls_client import HlsRecorder, Track
 
 VIDEO = ("source", "480p", "360p")
 SKEW_S = 0.08
+_NO_PICTURE_S = 2 / RATE
 _STEP = Fraction(1, RATE)
 
 
@@ -68,13 +69,19 @@ def assert_same_segments(recorder: HlsRecorder, *, cut: Iterable[int] = ()) -> N
 
 
 def assert_in_step(recorder: HlsRecorder) -> float:
-    """Each beep sounds when a picture flashes; returns the largest distance in seconds."""
+    """Each beep sounds when a picture flashes; returns the largest distance in seconds.
+
+    A beep at the edge of a hole may have no picture at all: the sound of that moment was in the log already.
+    """
     heard = sound(recorder.tracks["audio"])
     largest = 0.0
     for name in VIDEO:
-        flashes = [float(picture.at) for picture in pictures(recorder.tracks[name]) if picture.flash]
+        seen = pictures(recorder.tracks[name])
+        flashes = [float(picture.at) for picture in seen if picture.flash]
         assert len(flashes) > 1, f"{name}: no flashes"
         for beep in heard.beeps:
+            if min(abs(beep - float(picture.at)) for picture in seen) > _NO_PICTURE_S:
+                continue
             skew = min(abs(beep - flash) for flash in flashes)
             assert skew < SKEW_S, f"{name}: the beep at {beep} is {skew} s from the next flash"
             largest = max(largest, skew)

@@ -150,6 +150,7 @@ ECHO = """
 import os, socket, signal, time
 number = int(os.environ['NEARCAST_LISTEN'].partition('=')[2])
 listener = socket.socket(fileno=number)
+listener.setblocking(True)
 os.write(int(os.environ['NEARCAST_READY_FD']), b'ready\\n')
 while True:
     wire, _ = listener.accept()
