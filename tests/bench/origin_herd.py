@@ -6,6 +6,7 @@ Prints CPU microseconds of the server per held answer, the last answer's delay a
 per core-second for a playlist and a 100 KB part. The server runs in a child process; this one is the load.
 """
 
+import argparse
 import asyncio
 import multiprocessing
 import os
@@ -126,9 +127,13 @@ def throughput(pipe, port, path, size, seconds=3.0):
         one.close()
 
 
-def main():
-    waiters = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 10
+def main(options=()):
+    """0; prints what it saw. Options: --waiters=N --rounds=N."""
+    parser = argparse.ArgumentParser(prog="./nearcast bench origin_herd")
+    parser.add_argument("--waiters", type=int, default=5000)
+    parser.add_argument("--rounds", type=int, default=10)
+    chosen = parser.parse_args(list(options))
+    waiters, rounds = chosen.waiters, chosen.rounds
     here, there = multiprocessing.get_context("fork").Pipe()
     child = os.fork()
     if child == 0:
@@ -145,7 +150,8 @@ def main():
     finally:
         here.send("stop")
         os.waitpid(child, 0)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))
