@@ -9,6 +9,9 @@ hls.js also at parts of 0.2 s.
 import itertools
 import statistics
 import sys
+import time
+import urllib.error
+import urllib.request
 from typing import NamedTuple
 
 from playwright.sync_api import Page, sync_playwright
@@ -65,6 +68,7 @@ def _measured(node: Node, case: Case, player_page: str) -> bool:
             page.goto(f"{node.web}/{channel.name}")
             page.wait_for_function("() => document.documentElement.dataset.state === 'playing'", timeout=20_000)
         else:
+            _await_live(node.hls(channel))
             hold = str(_HOLD_BACK * case.part_target_s)
             page.goto(page_url(player_page, case.player, node.hls(channel), hold=hold))
             page.wait_for_function("() => window.seen.started !== null", timeout=30_000)
@@ -80,6 +84,19 @@ def _measured(node: Node, case: Case, player_page: str) -> bool:
         f"aimed at {case.target_s} s"
     )
     return median <= case.target_s and not stalls
+
+
+def _await_live(url: str) -> None:
+    """The players by themselves do not wait for a broadcast to begin."""
+    until = time.monotonic() + 20
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=10):
+                return
+        except urllib.error.HTTPError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
 
 
 def _watch(page: Page, stalls_of: str) -> tuple[list[tuple[float, int]], int]:
