@@ -42,7 +42,7 @@ class Shedding:
         self._turned = 0.0
 
     def keeps(self, session: int, now: float) -> bool:
-        """Whether a report of this session (its 64 bit hash) is taken."""
+        """Whether a report of this playback, by its 64 bit hash, is taken."""
         if now - self._turned >= 1.0:
             self._turn(now)
         self._came += 1
