@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { readStatus } from "../src/api/types";
+import type { Refusal } from "../src/player/admission";
 import { latencyOf, nextBehind } from "../src/player/latency";
 import { type PictureInput, pictureOf } from "../src/player/picture";
 import { levelLabel, qualityChoices } from "../src/player/quality";
@@ -80,6 +81,7 @@ describe("the picture's state", () => {
     shown: false,
     recovering: false,
     unsupported: false,
+    admitted: { phase: "admitted", prefix: "" },
   };
   const withState = (state: string) => ({
     ...base,
@@ -104,6 +106,14 @@ describe("the picture's state", () => {
   it("offers something to do where the viewer can do something", () => {
     expect(pictureOf({ ...base, shown: true, recovering: true }).caption?.action).toBe("retry");
     expect(pictureOf(withState("interrupted")).caption?.action).toBeUndefined();
+  });
+  it("says why somebody may not watch, and offers to sign in where that helps", () => {
+    const locked = (why: Refusal, detail = "") =>
+      pictureOf({ ...base, admitted: { phase: "refused", why, detail } });
+    expect(locked("no_token")).toMatchObject({ state: "locked", caption: { action: "sign_in" } });
+    expect(locked("bad_token").caption?.action).toBe("sign_in");
+    expect(locked("followers").caption?.title).toBe("Follow main to watch");
+    expect(locked("other", "this user is suspended").caption?.detail).toBe("this user is suspended");
   });
   it("fails for unknown channels and browsers that cannot", () => {
     const unknown = { phase: "unknown", status: null, unreachable: false, heardAt: 0 } as const;

@@ -1,5 +1,8 @@
 /** What the edge's documents say, and readers that trust nothing about their shape. */
 
+/** Who may watch a channel. */
+export type Access = "public" | "followers" | "subscribers";
+
 export type ChannelState = "offline" | "starting" | "live" | "interrupted";
 
 /** One live channel of /live/channels.json. */
@@ -27,6 +30,7 @@ export interface ChannelStatus {
   readonly streamId: string | null;
   readonly startedAt: number | null;
   readonly viewers: number;
+  readonly access: Access;
   readonly partTargetS: number | null;
   /** Where to play by WebRTC; null when this server does not offer it. */
   readonly whepUrl: string | null;
@@ -53,6 +57,10 @@ export function numberOf(value: unknown): number | null {
 
 export function stateOf(value: unknown): ChannelState {
   return value === "starting" || value === "live" || value === "interrupted" ? value : "offline";
+}
+
+function accessOf(value: unknown): Access {
+  return value === "followers" || value === "subscribers" ? value : "public";
 }
 
 function readChannel(value: unknown): LiveChannel | null {
@@ -87,6 +95,7 @@ export function readStatus(document: unknown): ChannelStatus | null {
     streamId: textOf(document.stream_id) || null,
     startedAt: numberOf(document.started_at),
     viewers: numberOf(document.viewers) ?? 0,
+    access: accessOf(document.access),
     partTargetS: numberOf(document.part_target_s),
     whepUrl: textOf(document.whep_url) || null,
   };

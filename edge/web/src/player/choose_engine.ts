@@ -5,6 +5,7 @@ export interface EngineWish {
   readonly partTargetS: number | null;
   readonly closeness: Closeness;
   readonly whep: boolean;
+  readonly readdress?: (url: string) => string;
 }
 
 /** The engine for this browser and wish; null when it has none. `current` false: nobody wants it any more. */

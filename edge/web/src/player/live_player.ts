@@ -21,6 +21,8 @@ export interface Source {
   readonly partTargetS: number | null;
   /** Where WebRTC is to be had; null where the server has none. */
   readonly whepUrl: string | null;
+  /** The address to ask in place of this one, or of one that a playlist names; it may change with time. */
+  readonly readdress?: (url: string) => string;
 }
 
 /** Range that can be sought in, on the media's time line, seconds. */
@@ -242,7 +244,8 @@ export class LivePlayer {
     this.engine = engine;
     this.engineName.value = engine.name;
     engine.stayBehind(this.behind.value);
-    engine.load(whepUrl ?? source.url);
+    const url = whepUrl ?? source.url;
+    engine.load(source.readdress?.(url) ?? url);
   }
 
   /** Where to connect by WebRTC; null when that is not wanted or not to be had. */
@@ -260,7 +263,8 @@ export class LivePlayer {
       trouble: (kind: Trouble | "unsupported" | "refused", detail: string) => this.trouble(kind, detail),
     };
     const closeness = this.preferences.closeness.value;
-    const wish = { partTargetS: source.partTargetS, closeness, whep };
+    const { partTargetS, readdress } = source;
+    const wish = { partTargetS, closeness, whep, ...(readdress === undefined ? {} : { readdress }) };
     try {
       const engine = await chooseEngine(this.video, wish, events, current);
       if (engine === null && current()) this.trouble("unsupported", "Neither Media Source nor HLS.");

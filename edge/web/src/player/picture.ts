@@ -1,13 +1,21 @@
 import type { ChannelNews } from "../api/status_feed";
+import type { Admitted, Refusal } from "./admission";
 
 /** What the picture does, for the page's caption and for tests (`data-state` of the document). */
-export type PictureState = "offline" | "starting" | "playing" | "buffering" | "reconnecting" | "failed";
+export type PictureState =
+  | "locked"
+  | "offline"
+  | "starting"
+  | "playing"
+  | "buffering"
+  | "reconnecting"
+  | "failed";
 
 export interface Caption {
   readonly title: string;
   readonly detail: string;
   /** What the viewer can do about it, as a button. */
-  readonly action?: "retry" | "home";
+  readonly action?: "retry" | "home" | "sign_in";
 }
 
 export interface Picture {
@@ -27,6 +35,7 @@ export interface PictureInput {
   readonly recovering: boolean;
   /** The browser cannot play this. */
   readonly unsupported: boolean;
+  readonly admitted: Admitted;
 }
 
 const STARTING: Caption = { title: "Starting", detail: "The first pictures are on their way." };
@@ -35,6 +44,8 @@ const STARTING: Caption = { title: "Starting", detail: "The first pictures are o
 export function pictureOf(input: PictureInput): Picture {
   const { news } = input;
   if (news.phase === "unknown") return { state: "failed", caption: unknownChannel(input.channel) };
+  const locked = lockOf(input);
+  if (locked !== null) return { state: "locked", caption: locked };
   if (input.unsupported && news.status?.state !== "offline") return { state: "failed", caption: UNSUPPORTED };
   if (input.moving) return { state: "playing", caption: null };
   if (news.unreachable) return { state: "reconnecting", caption: UNREACHABLE };
@@ -45,6 +56,38 @@ export function pictureOf(input: PictureInput): Picture {
   if (news.status.state === "starting" || !input.shown) return { state: "starting", caption: STARTING };
   return { state: "buffering", caption: null };
 }
+
+/** Why this viewer may not watch; null when they may, or when it is not known yet. */
+function lockOf({ channel, admitted, news }: PictureInput): Caption | null {
+  if (admitted.phase !== "refused") return null;
+  const whom = news.status?.access === "subscribers" ? "subscribers" : "followers";
+  return LOCKS[admitted.why](channel, whom, admitted.detail);
+}
+
+const LOCKS: Readonly<Record<Refusal, (channel: string, whom: string, detail: string) => Caption>> = {
+  no_token: (channel, whom) => ({
+    title: `For ${whom} of ${channel}`,
+    detail: "Sign in with your token to watch.",
+    action: "sign_in",
+  }),
+  bad_token: (channel, whom) => ({
+    title: "This token is not valid",
+    detail: `Only ${whom} of ${channel} can watch. Check that all of your token was copied.`,
+    action: "sign_in",
+  }),
+  followers: (channel) => ({
+    title: `Follow ${channel} to watch`,
+    detail: "This channel is for its followers. The picture starts by itself once you are one.",
+  }),
+  subscribers: (channel) => ({
+    title: `Subscribe to ${channel} to watch`,
+    detail: "This channel is for its subscribers. The picture starts by itself once you are one.",
+  }),
+  other: (channel, _whom, detail) => ({
+    title: `You cannot watch ${channel}`,
+    detail: detail || "The server refused without saying why.",
+  }),
+};
 
 function unknownChannel(channel: string): Caption {
   return {

@@ -37,6 +37,8 @@ function patient(firstByteMs: number, loadMs: number): LoadPolicy {
 }
 
 export interface HlsWishes {
+  /** The address to ask in place of one that a playlist names. */
+  readonly readdress?: (url: string) => string;
   readonly partTargetS: number | null;
   readonly closeness: Closeness;
 }
@@ -46,7 +48,7 @@ export interface HlsWishes {
  * the distance is the playlist's HOLD-BACK, which hls.js takes when it is told none.
  */
 export function hlsSettings(wishes: HlsWishes): Partial<HlsConfig> {
-  const { closeness } = wishes;
+  const { closeness, readdress } = wishes;
   const target = targetLatencyS(wishes.partTargetS, closeness.targetS);
   return {
     lowLatencyMode: closeness.lowLatency,
@@ -54,6 +56,9 @@ export function hlsSettings(wishes: HlsWishes): Partial<HlsConfig> {
     ...(closeness.lowLatency
       ? { liveSyncDuration: target, liveMaxLatencyDuration: target + MAX_EXCESS_S }
       : {}),
+    ...(readdress === undefined
+      ? {}
+      : { xhrSetup: (xhr: XMLHttpRequest, url: string) => xhr.open("GET", readdress(url), true) }),
     liveSyncOnStallIncrease: 0.3,
     backBufferLength: 90,
     capLevelToPlayerSize: true,

@@ -62,10 +62,14 @@ const FRESH_MS = 8000;
 export class Storyboard {
   private tiles: readonly Tile[] = [];
   private askedAt = Number.NEGATIVE_INFINITY;
-  private readonly base: string;
+  private readonly path: string;
 
-  constructor(channel: string) {
-    this.base = `/thumb/${encodeURIComponent(channel)}/`;
+  /** `address`: where a path of the channel is to be had. */
+  constructor(
+    channel: string,
+    private readonly address: (path: string) => string,
+  ) {
+    this.path = `/thumb/${encodeURIComponent(channel)}/`;
   }
 
   /** Somebody looks: fetches what there is by now. */
@@ -80,7 +84,8 @@ export class Storyboard {
   }
 
   private async fetch(): Promise<void> {
-    const text = await fetchText(`${this.base}storyboard.vtt`);
-    if (text !== null) this.tiles = readStoryboard(text, this.base);
+    const base = this.address(this.path);
+    const text = await fetchText(`${base}storyboard.vtt`);
+    if (text !== null) this.tiles = readStoryboard(text, base);
   }
 }

@@ -5,7 +5,8 @@ import type { ChannelStatus } from "../api/types";
 import { readPlayer } from "../quality/reading";
 import { Reporter, run } from "../quality/reporter";
 import { newViewId } from "../quality/view_id";
-import { LivePlayer } from "./live_player";
+import { Admission, type Admitted, deskOf, grantLifeS, withPrefix } from "./admission";
+import { LivePlayer, type Source } from "./live_player";
 import { type Picture, pictureOf } from "./picture";
 import type { StartAt } from "./start_at";
 
@@ -22,6 +23,12 @@ export interface WatchWish {
   readonly start: StartAt | null;
 }
 
+/** By which token somebody watches what is not for everybody. */
+export interface Viewer {
+  readonly token: ReadonlySignal<string | null>;
+  useToken(token: string | null): void;
+}
+
 export const AT_ONCE: WatchWish = { autoplay: true, muted: false, start: null };
 
 /** One channel being watched: its status decides what the player does. */
@@ -29,13 +36,21 @@ export class WatchSession {
   readonly player: LivePlayer;
   readonly picture: ReadonlySignal<Picture>;
   readonly news: ReadonlySignal<ChannelNews>;
+  /** Whether this viewer may watch. */
+  readonly admitted: ReadonlySignal<Admitted>;
   /** The viewer has yet to say that it may begin. */
   readonly held: ReadonlySignal<boolean>;
   /** Only the sound is played. */
   readonly soundOnly: ReadonlySignal<boolean>;
   /** Whether the sound alone is to be had; null until somebody wanted to know. */
   readonly soundOffered: ReadonlySignal<boolean | null>;
+  /** Where something of the channel is to be had by this viewer. */
+  readonly address = (path: string): string => {
+    const admitted = this.admitted.value;
+    return withPrefix(path, admitted.phase === "admitted" ? admitted.prefix : "");
+  };
   private readonly feed: StatusFeed;
+  private readonly admission: Admission;
   private readonly stops: readonly (() => void)[];
   private readonly holds = signal(false);
   private readonly sound = signal(false);
@@ -46,6 +61,7 @@ export class WatchSession {
   constructor(
     private readonly channel: string,
     video: HTMLVideoElement,
+    readonly viewer: Viewer,
     wish: WatchWish = AT_ONCE,
   ) {
     const session = newViewId();
@@ -59,12 +75,28 @@ export class WatchSession {
     fetchEngine();
     this.feed = followStatus(channel);
     this.news = this.feed.news;
+    this.admission = new Admission(viewer.token, deskOf(channel, grantLifeS()));
+    this.admitted = this.admission.state;
     this.picture = computed(() => this.read());
     const { journal } = this.player;
     const reporter = new Reporter({ session, channel, journal, read: () => this.reading() });
     this.stops = [
       run(reporter),
-      effect(() => this.obey(this.feed.news.value, this.player.moving.value, this.holds.value)),
+      effect(() => {
+        const { status } = this.feed.news.value;
+        if (status !== null) untracked(() => this.admission.need(status.access));
+      }),
+      effect(() => {
+        if (this.player.recovering.value) untracked(() => this.admission.check());
+      }),
+      effect(() =>
+        this.obey(
+          this.feed.news.value,
+          this.player.moving.value,
+          this.holds.value,
+          this.admitted.value.phase === "admitted",
+        ),
+      ),
       effect(() => {
         document.documentElement.dataset.state = this.picture.value.state;
       }),
@@ -82,6 +114,7 @@ export class WatchSession {
   close(): void {
     for (const stop of this.stops) stop();
     this.feed.close();
+    this.admission.close();
     this.player.destroy();
     delete document.documentElement.dataset.state;
   }
@@ -101,7 +134,7 @@ export class WatchSession {
   async askForSound(): Promise<void> {
     const { streamId } = this;
     if (streamId === null || this.offered.value !== null) return;
-    const found = await exists(soundPath(this.channel));
+    const found = await exists(this.address(soundPath(this.channel)));
     if (streamId === this.streamId) this.offered.value = found;
   }
 
@@ -136,12 +169,14 @@ export class WatchSession {
       shown: player.shown.value,
       recovering: player.recovering.value,
       unsupported: player.unsupported.value,
+      admitted: this.admitted.value,
     });
   }
 
-  private obey(news: ChannelNews, moving: boolean, held: boolean): void {
+  private obey(news: ChannelNews, moving: boolean, held: boolean, admitted: boolean): void {
     untracked(() => {
-      if (news.status !== null) this.follow(news.status, news.unreachable, moving, held);
+      if (!admitted) this.player.stop();
+      else if (news.status !== null) this.follow(news.status, news.unreachable, moving, held);
       else if (news.phase === "unknown") this.player.stop();
     });
   }
@@ -162,10 +197,11 @@ export class WatchSession {
 
   private begin(status: ChannelStatus, start: StartAt | null): void {
     const soundOnly = this.sound.value;
-    const source = {
+    const source: Source = {
       url: soundOnly ? soundPath(this.channel) : playlistPath(this.channel),
       partTargetS: status.partTargetS,
       whepUrl: soundOnly ? null : status.whepUrl,
+      ...(status.access === "public" ? {} : { readdress: this.address }),
     };
     this.player.play(source, start);
   }

@@ -2,6 +2,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { ChatRoom } from "../chat/room";
 import { readEmbed } from "../lib/embed_address";
+import { keptViewer } from "../player/viewer";
 import { WatchSession } from "../player/watch_session";
 import { Mark } from "../ui/icons";
 import { Chat } from "./chat/chat";
@@ -18,7 +19,7 @@ export function Embed(props: { readonly channel: string }) {
 
   useEffect(() => {
     if (video.current === null) return;
-    const opened = new WatchSession(channel, video.current, wish);
+    const opened = new WatchSession(channel, video.current, room ?? keptViewer(), wish);
     session.value = opened;
     const hide = expose(opened, room);
     return () => {

@@ -19,7 +19,7 @@ export function Watch(props: { readonly channel: string }) {
   useEffect(() => {
     if (video.current === null) return;
     const start = readStart(new URLSearchParams(window.location.search).get("start"));
-    const opened = new WatchSession(channel, video.current, { ...AT_ONCE, start });
+    const opened = new WatchSession(channel, video.current, room, { ...AT_ONCE, start });
     session.value = opened;
     const hide = expose(opened, room);
     return () => {

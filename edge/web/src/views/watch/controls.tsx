@@ -36,7 +36,7 @@ export function Controls(props: ControlsProps) {
   const paused = player.paused.value;
   return (
     <section class="controls" aria-label="Player controls">
-      <SeekBar player={player} channel={props.channel} />
+      <SeekBar player={player} channel={props.channel} address={props.session.address} />
       <div class="control-row">
         <IconButton label={paused ? "Play" : "Pause"} shortcut="k" onClick={() => act("toggle_play")}>
           {paused ? <PlayIcon /> : <PauseIcon />}

@@ -1,4 +1,3 @@
-import { thumbnailOf } from "../../lib/thumbnail";
 import { ChannelArt } from "../../ui/channel_art";
 import { ListenIcon } from "../../ui/icons";
 import { LivePicture } from "../../ui/live_picture";
@@ -6,6 +5,7 @@ import { LivePicture } from "../../ui/live_picture";
 /** The still picture while only the sound is played. */
 export function Listening(props: {
   readonly channel: string;
+  readonly thumbnail: string;
   readonly title: string;
   readonly onEnd: () => void;
 }) {
@@ -13,7 +13,7 @@ export function Listening(props: {
     <section class="listening" aria-label="Sound only" data-testid="listening">
       <span class="listening-ground">
         <ChannelArt channel={props.channel} />
-        <LivePicture thumbnail={thumbnailOf(props.channel)} alt="" sizes="320px" largest={320} />
+        <LivePicture thumbnail={props.thumbnail} alt="" sizes="320px" largest={320} />
       </span>
       <span class="listening-mark">
         <ListenIcon />

@@ -1,3 +1,4 @@
+import { useSignal } from "@preact/signals";
 import type { Caption } from "../../player/picture";
 import type { WatchSession } from "../../player/watch_session";
 import { MutedIcon, PlayIcon } from "../../ui/icons";
@@ -42,11 +43,42 @@ function Way(props: OverlayProps & { readonly caption: Caption }) {
       </a>
     );
   }
+  if (action === "sign_in") return <SignIn session={props.session} />;
   if (action !== "retry") return null;
   return (
     <button type="button" class="button" onClick={() => props.session?.tryAgain()}>
       Try again now
     </button>
+  );
+}
+
+/** Takes the viewer's token: what they may watch goes by it. */
+function SignIn(props: { readonly session: WatchSession | null }) {
+  const token = useSignal("");
+  return (
+    <form
+      class="sign-in"
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (token.value.trim() !== "") props.session?.viewer.useToken(token.value.trim());
+      }}
+    >
+      <label for="viewer-token">Your token</label>
+      <input
+        id="viewer-token"
+        type="password"
+        autocomplete="off"
+        spellcheck={false}
+        data-testid="viewer-token"
+        value={token.value}
+        onInput={(event) => {
+          token.value = event.currentTarget.value;
+        }}
+      />
+      <button type="submit" class="button" disabled={token.value.trim() === ""}>
+        Watch
+      </button>
+    </form>
   );
 }
 

@@ -78,10 +78,11 @@ export function Player(props: PlayerProps) {
         }}
         onDblClick={() => act("full_screen")}
       />
-      {!shown && <Poster channel={channel} state={state} />}
+      {!shown && <Poster channel={channel} state={state} session={session} />}
       {listening && session !== null && (
         <Listening
           channel={channel}
+          thumbnail={session.address(thumbnailOf(channel))}
           title={session.news.value.status?.title ?? ""}
           onEnd={() => session.listen(false)}
         />
@@ -112,12 +113,25 @@ export function Player(props: PlayerProps) {
 }
 
 /** Stands in for the first frame: the channel's art, and its newest picture where there may be one. */
-function Poster(props: { readonly channel: string; readonly state: PictureState | null }) {
-  const coming = props.state !== "offline" && props.state !== "failed";
+function Poster(props: {
+  readonly channel: string;
+  readonly state: PictureState | null;
+  readonly session: WatchSession | null;
+}) {
+  const { session } = props;
+  const coming =
+    props.state !== "offline" && props.state !== "failed" && session?.admitted.value.phase === "admitted";
   return (
     <>
       <ChannelArt channel={props.channel} />
-      {coming && <LivePicture thumbnail={thumbnailOf(props.channel)} alt="" sizes="100vw" largest={1280} />}
+      {coming && (
+        <LivePicture
+          thumbnail={session.address(thumbnailOf(props.channel))}
+          alt=""
+          sizes="100vw"
+          largest={1280}
+        />
+      )}
     </>
   );
 }

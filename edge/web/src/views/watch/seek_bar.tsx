@@ -14,9 +14,17 @@ const HANDLE_PX = 7;
 const LIVE_END_S = 1;
 
 /** The part of the broadcast that can still be seen; the end is live. */
-export function SeekBar(props: { readonly player: LivePlayer; readonly channel: string }) {
+export function SeekBar(props: {
+  readonly player: LivePlayer;
+  readonly channel: string;
+  /** Where a path of the channel is to be had. */
+  readonly address: (path: string) => string;
+}) {
   const { player } = props;
-  const storyboard = useMemo(() => new Storyboard(props.channel), [props.channel]);
+  const storyboard = useMemo(
+    () => new Storyboard(props.channel, props.address),
+    [props.channel, props.address],
+  );
   const looked = useSignal<number | null>(null);
   const dragged = useSignal<number | null>(null);
   const range = player.window.value;
