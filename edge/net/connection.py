@@ -5,6 +5,7 @@ from collections.abc import Coroutine
 from typing import Any, Protocol, cast
 
 from appliance.contracts.errors import NearcastError
+from edge.access.paths import split
 from edge.net.answers import Answer, ResourceError, problem
 from edge.protocols.http.errors import HttpError
 from edge.protocols.http.request import HeadMemo, RequestHead, RequestReader
@@ -147,7 +148,8 @@ class HandedConnection(asyncio.Protocol):
     async def _serve(self, request: RequestHead, body: bytes) -> Answer:
         prefix = self._owner.prefix
         try:
-            if request.path != prefix and not request.path.startswith(prefix + "/"):
+            _, path = split(request.path)
+            if path != prefix and not path.startswith(prefix + "/"):
                 raise ResourceError(421, "misdirected", f"This connection is for {prefix}; open another one.")
             return await self._owner.serve(request, body, self.address)
         except NearcastError as error:

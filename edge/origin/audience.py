@@ -6,10 +6,10 @@ the sessions of the same address that report but send no id with their requests.
 as they come; nothing of a session is kept beyond its window.
 """
 
-import hashlib
 from dataclasses import dataclass, field
 
 from appliance.contracts.audience import ANONYMOUS, ASKS, LEFT, TELLS, BroadcastAudience, pack_sessions
+from edge.access.hashes import Hashes
 from edge.origin.metrics import Tally
 from edge.origin.viewers import Group, ViewerCount
 
@@ -46,25 +46,6 @@ class _Session:
 class _Broadcast:
     sessions: dict[int, _Session] = field(default_factory=dict)
     requests: ViewerCount = field(default_factory=ViewerCount)
-
-
-class Hashes:
-    """Hashes under `key`, which the site's origins share."""
-
-    def __init__(self, key: bytes) -> None:
-        self._key = key
-
-    def session(self, text: str) -> int:
-        """64 bits of a session id."""
-        return int.from_bytes(self._digest(text, 8, b"session"))
-
-    def place(self, address: str) -> int:
-        """32 bits of an address."""
-        return int.from_bytes(self._digest(address, 4, b"place"))
-
-    def _digest(self, text: str, size: int, use: bytes) -> bytes:
-        data = text.encode(errors="replace")
-        return hashlib.blake2b(data, digest_size=size, key=self._key, person=use).digest()
 
 
 class Audience:

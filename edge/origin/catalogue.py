@@ -349,10 +349,7 @@ class Catalogue:
         return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
     def _is_for_webrtc(self, record: Broadcast) -> bool:
-        """Whether WHEP can be tried: there is H.264, for everybody. Whether it has B-frames, WHEP finds out."""
-        channel = self.channel(record.channel)
-        if channel is None or channel.access is not Access.PUBLIC:
-            return False
+        """Whether WHEP can be tried: there is H.264. Whether it has B-frames, WHEP finds out."""
         known = self._renditions.get(record.broadcast_id, {})
         inits = [known[name].inits[-1] for name in record.ladder if name in known and known[name].inits]
         return self._config.whep and any(one.video and one.video.codec.startswith("avc1") for one in inits)

@@ -11,13 +11,13 @@ from typing import NamedTuple, Protocol
 from appliance.contracts.directory import Access, ChannelRecord
 from appliance.contracts.grants import Grant
 from appliance.contracts.media import Broadcast
-from edge.origin.grants import Grants, Refusal
+from edge.access.grants import Grants, Refusal
+from edge.access.paths import split
 from edge.origin.responses import CORS, Response
 from edge.protocols.http.errors import HttpError
 from edge.protocols.http.request import RequestHead, split_target
 from edge.protocols.http.response import Field
 
-PREFIX = "/g/"
 CHECK_PATH = "/grant/check"
 _FIELDS: tuple[Field, ...] = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"), *CORS)
 _TEXT: Field = ("Content-Type", "text/plain; charset=utf-8")
@@ -45,14 +45,6 @@ def document(value: dict[str, object]) -> Response:
     """A grant's document: for one viewer, never kept."""
     body = json.dumps(value, separators=(",", ":")).encode()
     return Response("grant", 200, (("Content-Type", "application/json; charset=utf-8"), *_FIELDS), (body,))
-
-
-def split(path: str) -> tuple[str, str]:
-    """The grant before a path, "" when there is none, and the path without it."""
-    if not path.startswith(PREFIX):
-        return "", path
-    grant, slash, rest = path[len(PREFIX) :].partition("/")
-    return grant, slash + rest
 
 
 class Directory(Protocol):

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from appliance.contracts.directory import CHANNEL_NAME, Access
 from appliance.contracts.media import AUDIO
+from edge.access.paths import PREFIX, split
 from edge.origin.acme import Challenges
 from edge.origin.addresses import client_address
 from edge.origin.archive import Archive
@@ -17,7 +18,7 @@ from edge.origin.catalogue import Catalogue
 from edge.origin.events import EventStream
 from edge.origin.feed import BroadcastFeed
 from edge.origin.grant_desk import GrantDesk
-from edge.origin.guard import CHECK_PATH, PREFIX, Guard, document, split
+from edge.origin.guard import CHECK_PATH, Guard, document
 from edge.origin.health_stream import HealthStream
 from edge.origin.held import Waiter
 from edge.origin.metrics import Tally
@@ -64,6 +65,7 @@ _NOT_FOUND = error("page", 404, "There is nothing here.")
 _PRESENTATIONS = {face.value: face for face in (Face.LIVE, Face.CLASSIC, Face.AUDIO)}
 _PLAYLISTS = {face.value: face for face in (Face.LIVE, Face.CLASSIC, Face.I_FRAMES)}
 _READING = frozenset({"GET", "HEAD"})
+_WHEP = "/whep/"  # looks at grants by itself
 _METHOD = error("request", 405, "This can only be read.")
 _FULL = error("held", 503, "Too many requests are waiting here.")
 _AWAY = error("handoff", 503, "What answers here is away for a moment.")
@@ -167,6 +169,8 @@ class Routes:
             return self._watch(caller, request, path, "")
         if path.startswith(PREFIX):
             grant, path = split(path)
+            if path.startswith(_WHEP) and (whep := self._other_role(path)) is not None:
+                return self._hand_on(caller, request, whep)
             return self._watch(caller, request, path, grant)
         sender = self._other_role(path)
         if sender is not None:

@@ -10,6 +10,8 @@ from appliance.runtime.demand import DemandTeller
 from appliance.runtime.replica import Replica
 from appliance.runtime.signing import SigningKey
 from appliance.runtime.tls import ServerTls
+from edge.access.grants import Grants
+from edge.access.site_secrets import site_secret
 from edge.origin.acme import Challenges
 from edge.origin.archive import Archive
 from edge.origin.catalogue import Catalogue
@@ -17,14 +19,12 @@ from edge.origin.channels import Channels
 from edge.origin.config import OriginConfig
 from edge.origin.events import EventStream
 from edge.origin.grant_desk import GrantDesk
-from edge.origin.grants import Grants
 from edge.origin.guard import Guard
 from edge.origin.health_stream import HealthStream
 from edge.origin.metrics import Tally
 from edge.origin.part_store import PartStore
 from edge.origin.routes import Handoff, Routes
 from edge.origin.server import TICK_S, OriginServer, deliverer
-from edge.origin.site_secrets import site_secret
 from edge.origin.static import Pages
 from edge.origin.thumbs import Thumbs
 from edge.origin.viewing import Viewing
@@ -53,7 +53,7 @@ class OriginService:
         self.tally = Tally()
         store = PartStore(config.store_bytes, self.tally)
         self._channels = Channels(self.tally)
-        self._grants = Grants(self.tally)
+        self._grants = Grants(self.tally.event)
         self._viewing = Viewing(config, self.tally, local=local, fed=fed, on_failure=on_failure)
         self._ticked = loop.time()
         self._archive = self._open_archive(config, on_failure)

@@ -112,8 +112,12 @@ class SiteAudience:
         self._counted[broadcast_id] = now, counted
         return counted
 
+    def has_company(self, now: float) -> bool:
+        """Whether somebody else has viewers: they must hear of this process to know who speaks for the site."""
+        return any(one.broadcasts for one in self._others(now))
+
     def leads(self, now: float) -> bool:
-        """Whether this process speaks for the site: of those that have viewers, one does."""
+        """Whether this process speaks for the site: while anybody has viewers, one origin does."""
         return all(self.origin < one.origin for one in self._others(now))
 
     def by_rendition(self, broadcast_id: str, now: float) -> dict[str, int]:
@@ -162,7 +166,7 @@ class AudienceTeller:
             now = loop.time()
             record = self._audience.record(now)
             VIEWERS.set(sum(self._audience.count_all(record).values()) if self._audience.leads(now) else 0)
-            if record.broadcasts or told:
+            if record.broadcasts or told or self._audience.has_company(now):
                 with contextlib.suppress(UnavailableError):  # the next round tells it
                     data = msgspec.msgpack.encode(record)
                     await self._bucket.put(viewers_key(self._audience.origin), data)

@@ -10,7 +10,9 @@ from appliance.runtime.bus import Bus
 from appliance.runtime.clock import now_ms
 from appliance.runtime.ids import new_id
 from appliance.runtime.replica import Replica
-from edge.origin.audience import Audience, Hashes
+from edge.access.hashes import Hashes
+from edge.access.site_secrets import BYTES, site_secret
+from edge.origin.audience import Audience
 from edge.origin.config import OriginConfig
 from edge.origin.metrics import Tally
 from edge.origin.quality.limits import AddressLimit, Shedding
@@ -18,7 +20,6 @@ from edge.origin.quality.receiver import Beacons
 from edge.origin.quality.sums import Sums
 from edge.origin.quality.teller import QualityTeller
 from edge.origin.site_audience import AudienceTeller, SiteAudience
-from edge.origin.site_secrets import BYTES, site_secret
 
 
 class Viewing:

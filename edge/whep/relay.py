@@ -197,8 +197,6 @@ class Relay:
             self.idle_since = now
         if not self._site.is_over(self.broadcast_id):
             self._over_at = None
-            if not self._site.is_open(self.broadcast_id):
-                self._end("this channel is no longer for everybody", "not_public")
         elif self._over_at is None:
             self._over_at = now
         elif now - self._over_at >= _SETTLE_S:

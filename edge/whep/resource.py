@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from appliance.contracts.directory import CHANNEL_NAME
+from edge.access.paths import split
 from edge.net.answers import SDP_TYPE, Answer, ResourceError
 from edge.net.resource import (
     SESSION,
@@ -16,9 +17,10 @@ from edge.net.resource import (
     serve_session,
     text_of,
 )
+from edge.protocols.http.cmcd import session_id
 from edge.protocols.http.request import RequestHead
-from edge.protocols.http.response import Field
 from edge.protocols.webrtc.sdp import Offer, parse_offer
+from edge.whep.admission import Ticket
 
 PREFIX = "/whep"
 _STOPPED = "the viewer left"
@@ -27,10 +29,10 @@ _STOPPED = "the viewer left"
 class Sessions(Protocol):
     """Where sessions are made and found."""
 
-    def check(self, channel: str) -> None:
-        """ResourceError when the channel cannot be watched by anybody now."""
+    def check(self, ticket: Ticket) -> None:
+        """ResourceError when the channel cannot be watched by this viewer now."""
 
-    async def create(self, channel: str, offer: Offer, address: str) -> Created:
+    async def create(self, ticket: Ticket, offer: Offer, address: str) -> Created:
         """A new session. SdpError and ResourceError when it cannot be."""
 
     def find(self, secret: str) -> Addressed | None:
@@ -45,8 +47,10 @@ class WhepResource:
         self._links = ice_links(ice_servers)
 
     async def serve(self, request: RequestHead, body: bytes, address: str) -> Answer:
-        """The answer to a request of a client at `address`."""
-        parts = [part for part in request.path.split("/")[2:] if part]
+        """The answer to a request of a client at `address`. A grant stands before the path, or is the bearer's
+        token."""
+        grant, path = split(request.path)
+        parts = [part for part in path.split("/")[2:] if part]
         if not parts or len(parts) > 2 or (len(parts) == 2 and parts[0] != SESSION):
             raise ResourceError(404, "not_found", "There is nothing here.")
         if request.method == "OPTIONS":
@@ -57,13 +61,13 @@ class WhepResource:
             raise not_allowed("POST, OPTIONS")
         if not CHANNEL_NAME.match(parts[0]):
             raise ResourceError(404, "unknown_channel", "There is no such channel.")
-        self._sessions.check(parts[0])
+        ticket = Ticket(parts[0], grant or _bearer(request), session_id(request.headers, request.query))
+        self._sessions.check(ticket)
         expect_type(request, SDP_TYPE, "Accept-Post")
-        made = await self._sessions.create(parts[0], parse_offer(text_of(body)), address)
+        made = await self._sessions.create(ticket, parse_offer(text_of(body)), address)
         return created(PREFIX, made, self._links)
 
 
-def instead(channel: str) -> tuple[Field, ...]:
-    """Where else the channel can be watched."""
-    link = f'</live/{channel}/index.m3u8>; rel="alternate"; type="application/vnd.apple.mpegurl"'
-    return (("Link", link),)
+def _bearer(request: RequestHead) -> str:
+    scheme, _, token = request.headers.get("authorization").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""

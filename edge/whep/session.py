@@ -18,6 +18,7 @@ from edge.protocols.webrtc.rtp import is_rtcp
 from edge.protocols.webrtc.sdp import Offer
 from edge.protocols.webrtc.sender import RING, RtpSender, StreamForm
 from edge.whep import metrics
+from edge.whep.admission import Ticket
 from edge.whep.config import WhepConfig
 from edge.whep.relay import Relay
 from edge.whep.rung import RungFeed
@@ -54,12 +55,14 @@ class WhepSession:
         relay: Relay,
         feed: RungFeed | None,
         on_over: Callable[["WhepSession"], None],
+        ticket: Ticket,
         address: str,
         now: float,
     ) -> None:
         """`forms` by kind; `feed` is the rendition to begin with, None without pictures."""
         self.agent = agent
         self.address = address
+        self.ticket = ticket
         self.offer_fragment = offer.fragment
         self.mid = offer.sections[0].mid or "0"
         self.is_over = False

@@ -4,7 +4,7 @@ from typing import TypeVar
 
 import msgspec
 
-from appliance.contracts.directory import Access, ChannelRecord
+from appliance.contracts.directory import ChannelRecord
 from appliance.contracts.media import Broadcast, BroadcastState, Init, Rendition
 from appliance.contracts.transcode import RungsRecord
 from edge.whep import metrics
@@ -41,14 +41,9 @@ class LiveSite:
         if kind == "channel":
             _put(self._channels, rest, _read(value, ChannelRecord))
 
-    def access(self, channel: str) -> Access | None:
-        """Who may watch a channel; None: there is none of that name."""
-        return next((one.access for one in self._channels.values() if one.channel == channel), None)
-
-    def is_open(self, broadcast_id: str) -> bool:
-        """Whether everybody may watch a broadcast."""
-        record = self._broadcasts.get(broadcast_id)
-        return record is not None and self.access(record.channel) is Access.PUBLIC
+    def channel(self, name: str) -> ChannelRecord | None:
+        """A channel by its name."""
+        return next((one for one in self._channels.values() if one.channel == name), None)
 
     def live(self, channel: str) -> Broadcast | None:
         """The channel's newest broadcast that is not over."""

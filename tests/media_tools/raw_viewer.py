@@ -31,19 +31,22 @@ a=rtpmap:111 opus/48000/2
 VIDEO, AUDIO = 96, 111
 _IDENTITY = Identity(0.0)
 
+Look = Callable[[RtpPacket], None]
 Ask = Callable[[str, str, str, dict[str, str]], Awaitable[Answered]]
 
 
 class RawViewer:
-    """Connects within a `with`; `look` is given each packet, decrypted, when there is one to give it to."""
+    """Connects within a `with`; `look` is given each packet, decrypted. `before` stands before the path."""
 
-    def __init__(self, ask: Ask, channel: str, look: Callable[[RtpPacket], None] | None = None) -> None:
+    def __init__(
+        self, ask: Ask, channel: str, look: Callable[[RtpPacket], None] | None = None, before: str = ""
+    ) -> None:
         self.packets: collections.Counter[int] = collections.Counter()  # by payload type
         self.sizes: collections.Counter[int] = collections.Counter()  # of datagrams
         self.closed = asyncio.Event()
         self.location = ""
         self._ask = ask
-        self._channel = channel
+        self._path = f"{before}/whep/{channel}"
         self._look = look
         self._media = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._media.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
@@ -56,7 +59,7 @@ class RawViewer:
         lines += [f"a=ice-ufrag:{secrets.token_hex(4)}", f"a=ice-pwd:{secrets.token_hex(12)}"]
         lines += [f"a=fingerprint:sha-256 {_IDENTITY.fingerprint}", *_SECTIONS.strip().split("\n"), ""]
         fields = {"content-type": "application/sdp"}
-        answered = await self._ask("POST", f"/whep/{self._channel}", "\r\n".join(lines), fields)
+        answered = await self._ask("POST", self._path, "\r\n".join(lines), fields)
         assert answered.status == 201, answered
         self.location = answered.fields["location"]
         await self._connect(answered.body)

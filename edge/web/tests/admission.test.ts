@@ -80,10 +80,14 @@ describe("admission", () => {
     await desk.answer({ kind: "refused", status: 401, code: "unauthenticated", detail: "" });
     expect(admission.state.value).toMatchObject({ phase: "refused", why: "bad_token" });
     expect(desk.waiting).toBeNull();
+    token.value = null; // the chat has thrown it away
+    expect(admission.state.value).toMatchObject({ phase: "refused", why: "bad_token" });
     token.value = "t2";
     await desk.answer(granted("g", 600_000));
     expect(admission.state.value).toEqual({ phase: "admitted", prefix: "/g/g" });
     expect(desk.asked.map((one) => one.what)).toEqual(["ask t1", "ask t2"]);
+    token.value = null; // and now its owner has
+    expect(admission.state.value).toMatchObject({ phase: "refused", why: "no_token" });
   });
 
   it("renews a grant before it ends, patiently while nobody answers", async () => {

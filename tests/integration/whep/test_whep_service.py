@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import socket
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable
 from itertools import pairwise
 from pathlib import Path
@@ -13,10 +14,17 @@ import msgspec
 import pytest
 
 from appliance.contracts.directory import Access, ChannelRecord
+from appliance.contracts.grants import Grant, GrantKeyRecord, RevocationRecord, write_grant
 from appliance.contracts.media import AudioFormat, BroadcastState, Init, Rendition
-from appliance.contracts.subjects import DIRECTORY_BUCKET, channel_key
+from appliance.contracts.subjects import DIRECTORY_BUCKET, LEASE_BUCKET, channel_key, grant_key, revocation_key
 from appliance.runtime.bus import Bus
+from appliance.runtime.clock import now_ms
+from appliance.runtime.signing import SigningKey
 from appliance.runtime.streams import BucketSpec
+from edge.access.hashes import Hashes
+from edge.origin.audience import Audience
+from edge.origin.metrics import Tally
+from edge.origin.site_audience import SiteAudience
 from edge.protocols.fmp4 import AudioTrack, fragment, init_segment, read_fragments
 from edge.protocols.webrtc.rtcp import negative_acknowledgement, receiver_report
 from edge.protocols.webrtc.rtp import RtpPacket, restore_retransmission
@@ -30,6 +38,7 @@ from tests.unit.transcode.encoded_sources import Encoded, Sound, chunks_of, leve
 
 GOP = 15
 SECONDS = 5
+CHANNEL, USER = str(uuid.UUID(int=7)), str(uuid.UUID(int=9))
 CONFIG = WhepConfig(host="127.0.0.1", port=0, hosts=("127.0.0.1",), ready_s=1.0)
 
 
@@ -102,8 +111,8 @@ async def stage(sources: tuple[Encoded, Sound], bus: Bus, tmp_path: Path) -> Asy
     failures: list[BaseException] = []
     site = await make_site(bus)
     await bus.ensure_bucket(BucketSpec(DIRECTORY_BUCKET))
-    channel = ChannelRecord(channel_id="c1", channel="alice", user_id="u1")
-    await bus.bucket(DIRECTORY_BUCKET).put(channel_key("c1"), msgspec.json.encode(channel))
+    channel = ChannelRecord(channel_id=CHANNEL, channel="alice", user_id=USER)
+    await bus.bucket(DIRECTORY_BUCKET).put(channel_key(CHANNEL), msgspec.json.encode(channel))
     service = WhepService(
         CONFIG, local=bus, fed=bus, socket_path=tmp_path / "whep.sock", on_failure=failures.append
     )
@@ -151,14 +160,53 @@ async def test_refusals_are_in_words(stage: Stage) -> None:
 
 async def test_a_channel_that_is_not_for_everybody(stage: Stage) -> None:
     await stage.go_live()
+    directory = stage.site.bus.bucket(DIRECTORY_BUCKET)
+    key = SigningKey(b"k" * 32)
+    known = GrantKeyRecord(key_id=key.key_id, public=key.public.hex())
+    await directory.put(grant_key(key.key_id), msgspec.json.encode(known))
     async with RawViewer(stage.ask, "alice") as viewer:
-        channel = ChannelRecord(channel_id="c1", channel="alice", user_id="u1", access=Access.SUBSCRIBERS)
-        await stage.site.bus.bucket(DIRECTORY_BUCKET).put(channel_key("c1"), msgspec.json.encode(channel))
+        channel = ChannelRecord(channel_id=CHANNEL, channel="alice", user_id=USER, access=Access.SUBSCRIBERS)
+        await directory.put(channel_key(CHANNEL), msgspec.json.encode(channel))
         async with asyncio.timeout(3):
             await viewer.closed.wait()
     refused = await stage.offer("/whep/alice")
-    assert refused.status == 403
+    assert refused.status == 401
     assert "index.m3u8" in refused.fields["link"]
+    assert 'error="missing"' in refused.fields["www-authenticate"]
+    grant = _grant(key)
+    async with RawViewer(stage.ask, "alice", before=f"/g/{grant}") as viewer:
+        void = RevocationRecord(user_id=USER, until_ms=now_ms())
+        await directory.put(revocation_key("r1"), msgspec.json.encode(void))
+        async with asyncio.timeout(3):
+            await viewer.closed.wait()
+    assert (await stage.offer(f"/g/{grant}/whep/alice")).status == 403
+
+
+def _grant(key: SigningKey) -> str:
+    now = now_ms()
+    made = Grant(
+        key_id=key.key_id,
+        root=key.key_id,
+        channel_id=CHANNEL,
+        user_id=USER,
+        issued_ms=now,
+        expires_ms=now + 60_000,
+        until_ms=now + 60_000,
+    )
+    return write_grant(made, key.sign(made.payload()))
+
+
+async def test_viewers_are_told_to_those_who_count(stage: Stage) -> None:
+    await stage.go_live()
+    told = stage.site.bus.bucket(LEASE_BUCKET)
+    site = SiteAudience(Audience(Hashes(b"key"), Tally()), "0", Tally(), time.monotonic)
+    async with RawViewer(stage.ask, "alice"), RawViewer(stage.ask, "alice"):
+        async with asyncio.timeout(5):
+            while site.viewers(BROADCAST) != 2:
+                for key, value in await told.items():
+                    site.heard(key, value)
+                await asyncio.sleep(0.05)
+    assert site.leads(time.monotonic())  # it is an origin that speaks for the site
 
 
 async def test_pictures_out_of_order_are_not_offered(stage: Stage) -> None:

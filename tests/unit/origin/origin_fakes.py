@@ -24,15 +24,16 @@ from appliance.contracts.pictures import StoredPicture
 from appliance.contracts.subjects import broadcast_key, media, rendition_key, token_key
 from appliance.runtime.bus import Entry, LogMessage
 from appliance.runtime.signing import SigningKey
+from edge.access.grants import Grants
+from edge.access.hashes import Hashes
 from edge.origin.acme import Challenges
 from edge.origin.archive import Archive
-from edge.origin.audience import Audience, Hashes
+from edge.origin.audience import Audience
 from edge.origin.catalogue import Catalogue
 from edge.origin.channels import Channels
 from edge.origin.config import OriginConfig
 from edge.origin.events import EventStream
 from edge.origin.grant_desk import GrantDesk
-from edge.origin.grants import Grants
 from edge.origin.guard import Guard
 from edge.origin.health_stream import HealthStream
 from edge.origin.metrics import Tally
@@ -331,7 +332,7 @@ class Origin:
             limit=AddressLimit(config.beacons_per_address), shedding=self.shedding, tally=self.tally,
             clock=lambda: clock() + self.skew, now_ms=lambda: 1_700_000_000_000,
         )  # fmt: skip
-        self.grants = Grants(self.tally)
+        self.grants = Grants(self.tally.event)
         self.grants.sign_with(SigningKey(b"site" * 8))
         self.channels = channels
         self.now_ms = 1_700_000_000_000

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from appliance.contracts.audience import pack_sessions, unpack_sessions
 from appliance.contracts.subjects import viewers_key
-from edge.origin.audience import ASKS_S, TELLS_S, Audience, Hashes
+from edge.access.hashes import Hashes
+from edge.origin.audience import ASKS_S, TELLS_S, Audience
 from edge.origin.metrics import Tally
 from edge.origin.site_audience import HEARD_S, SiteAudience
 

@@ -26,8 +26,8 @@ from appliance.contracts.grants import (
 )
 from appliance.contracts.subjects import channel_key, grant_key, revocation_key
 from appliance.runtime.signing import SigningKey
-from edge.origin import grants as grants_module
-from edge.origin.grants import Grants, Refusal
+from edge.access import grants as grants_module
+from edge.access.grants import Grants, Refusal
 from edge.origin.metrics import Tally
 
 NOW = 1_700_000_000_000
@@ -55,7 +55,7 @@ class Edge:
     """Grants with the coordinator's key and a site's own."""
 
     def __init__(self):
-        self.grants = Grants(Tally())
+        self.grants = Grants(Tally().event)
         self.grants.sign_with(SigningKey(b"s" * 32))
         self.put(grant_key(KEY.key_id), key_record())
 

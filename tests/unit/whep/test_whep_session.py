@@ -18,6 +18,7 @@ from edge.protocols.webrtc.ice import IceAgent
 from edge.protocols.webrtc.sdp import parse_offer
 from edge.protocols.webrtc.viewing import negotiate_viewer, stream_form
 from edge.whep import session as sessions
+from edge.whep.admission import Ticket
 from edge.whep.config import WhepConfig
 from edge.whep.rung import RungFeed
 from edge.whep.session import WhepSession
@@ -78,6 +79,7 @@ class Watching:
             relay=self.relay,  # type: ignore[arg-type]
             feed=self.relay.feeds["source"],
             on_over=lambda _: None,
+            ticket=Ticket("alice", "", ""),
             address="x",
             now=0.0,
         )

@@ -47,8 +47,8 @@ export class Admission {
     private readonly desk: Desk,
   ) {
     this.stop = effect(() => {
-      this.token.value;
-      untracked(() => this.begin());
+      const token = this.token.value;
+      untracked(() => this.tokenChanged(token));
     });
   }
 
@@ -74,6 +74,13 @@ export class Admission {
     this.turn += 1;
     this.callOff();
     this.stop();
+  }
+
+  private tokenChanged(token: string | null): void {
+    const { value } = this.now;
+    // the chat throws away a token that is no good, perhaps before we have heard that it is
+    const settling = value.phase === "asking" || (value.phase === "refused" && value.why === "bad_token");
+    if (token !== null || !settling) this.begin();
   }
 
   private begin(): void {

@@ -52,6 +52,7 @@ export class WatchSession {
   private readonly feed: StatusFeed;
   private readonly admission: Admission;
   private readonly stops: readonly (() => void)[];
+  private readonly session = newViewId();
   private readonly holds = signal(false);
   private readonly sound = signal(false);
   private readonly offered = signal<boolean | null>(null);
@@ -64,7 +65,6 @@ export class WatchSession {
     readonly viewer: Viewer,
     wish: WatchWish = AT_ONCE,
   ) {
-    const session = newViewId();
     this.player = new LivePlayer(video);
     if (wish.muted) video.muted = true;
     this.holds.value = !wish.autoplay;
@@ -79,7 +79,7 @@ export class WatchSession {
     this.admitted = this.admission.state;
     this.picture = computed(() => this.read());
     const { journal } = this.player;
-    const reporter = new Reporter({ session, channel, journal, read: () => this.reading() });
+    const reporter = new Reporter({ session: this.session, channel, journal, read: () => this.reading() });
     this.stops = [
       run(reporter),
       effect(() => {
@@ -200,11 +200,16 @@ export class WatchSession {
     const source: Source = {
       url: soundOnly ? soundPath(this.channel) : playlistPath(this.channel),
       partTargetS: status.partTargetS,
-      whepUrl: soundOnly ? null : status.whepUrl,
+      whepUrl: soundOnly || status.whepUrl === null ? null : withSession(status.whepUrl, this.session),
       ...(status.access === "public" ? {} : { readdress: this.address }),
     };
     this.player.play(source, start);
   }
+}
+
+/** The address with the id that this viewer reports under (CTA-5004, sid): so they are counted once. */
+function withSession(url: string, session: string): string {
+  return `${url}?CMCD=${encodeURIComponent(`sid="${session}"`)}`;
 }
 
 function whenOnline(work: () => void): () => void {

@@ -7,6 +7,7 @@ go on until `Grant.until_ms`. No edge need guess whether the centre is away.
 """
 
 import enum
+from collections.abc import Callable
 
 import msgspec
 
@@ -24,7 +25,6 @@ from appliance.contracts.grants import (
 )
 from appliance.contracts.subjects import channel_key, grant_key, revocation_key
 from appliance.runtime.signing import SigningKey, is_signed
-from edge.origin.metrics import Tally
 
 _KNOWN = 50_000  # grants that were looked at lately, good or bad; the one that came first is forgotten first
 
@@ -42,8 +42,9 @@ class Refusal(enum.Enum):
 class Grants:
     """Fed by `directory_changed`, a Replica's on_change. Times in Unix milliseconds."""
 
-    def __init__(self, tally: Tally) -> None:
-        self._tally = tally
+    def __init__(self, event: Callable[[str], None]) -> None:
+        """`event` counts what is wrong with records of the directory."""
+        self._event = event
         self._site: SigningKey | None = None
         self._keys: dict[str, GrantKeyRecord] = {}
         self._records: dict[str, RevocationRecord] = {}
@@ -66,7 +67,7 @@ class Grants:
             elif key.startswith(channel_key("")):
                 self.revision += 1  # it may be open to fewer
         except msgspec.MsgspecError:
-            self._tally.event("bad_record")
+            self._event("bad_record")
 
     def _key_changed(self, key: str, value: bytes | None) -> None:
         self._known.clear()
@@ -141,5 +142,5 @@ class Grants:
         try:
             return bytes.fromhex(record.public) if record is not None else None
         except ValueError:
-            self._tally.event("bad_record")
+            self._event("bad_record")
             return None
