@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from appliance.contracts.spool import INDEX, SpooledSegment, read_index, volume_name
 from appliance.runtime.tasks import Tasks
-from edge.origin.held import Deliver, HeldRequests, Waiter
+from edge.origin.held import Deliver, HeldRequests, Release, Waiter
 from edge.origin.metrics import Tally
 from edge.origin.rendition import UNKNOWN_MEDIA, RenditionFeed
 from edge.origin.responses import Response, error, ranged
@@ -138,16 +138,16 @@ class Archive:
         new = self._key(broadcast_id, rendition.name, kept) not in self._reading
         return new and len(self._reading) >= _READING_AT_MOST
 
-    def hold(
-        self, broadcast_id: str, rendition: RenditionFeed, kept: Kept, asked: str, caller: Waiter
-    ) -> Callable[[], None]:
+    def hold(self, broadcast_id: str, rendition: RenditionFeed, kept: Kept, asked: str, caller: Waiter) -> Release:
         """Reads the segment for a request, of which `asked` is the Range field; the function lets it go."""
         key = self._key(broadcast_id, rendition.name, kept)
         held = self._reading.get(key)
         if held is None:
             held = self._reading[key] = HeldRequests()
             self._tasks.start(self._read(key, rendition, kept), f"archive-{broadcast_id}-{kept.file}")
-        return held.add(None, _Ranged(caller, asked))
+        ranged = _Ranged(caller, asked)
+        leave = held.add(None, ranged)
+        return lambda _: leave(ranged)
 
     def _key(self, broadcast_id: str, rendition: str, kept: Kept) -> Path:
         return self._folder / broadcast_id / rendition / kept.file

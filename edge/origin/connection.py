@@ -2,13 +2,13 @@
 
 import asyncio
 import os
-from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from edge.origin.bodies import awaits_body
+from edge.origin.held import Release
 from edge.origin.http2 import Http2Connection
-from edge.origin.responses import Response, error
-from edge.origin.shortcuts import Shortcut
+from edge.origin.responses import FULL, Response, error
+from edge.origin.shortcuts import Asker, Shortcut
 from edge.protocols.http.errors import HttpError, OtherVersionError
 from edge.protocols.http.request import RequestHead, RequestReader
 from edge.protocols.http2.frames import PREFACE
@@ -29,9 +29,9 @@ class ViewerConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_head_only", "_keep", "_paused", "_pumping", "_reader", "_reading", "_release", "_served",
-        "_server", "_stalled_size", "_unread", "address", "closed", "deadline", "held_until", "port",
-        "stalled_since", "streaming", "transport",
+        "_asker", "_head_only", "_keep", "_paused", "_pumping", "_reader", "_reading", "_release", "_served",
+        "_server", "_stalled_size", "_unread", "closed", "deadline", "held_until", "stalled_since", "streaming",
+        "transport",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -39,7 +39,7 @@ class ViewerConnection(asyncio.Protocol):
     def __init__(self, server: "OriginServer") -> None:
         self._server = server
         self._reader = RequestReader(server.memo)
-        self._release: Callable[[], None] | None = None
+        self._release: Release | None = None
         self._served = False
         self._unread: RequestHead | None = None  # its body is still to come
         self._head_only = False
@@ -53,8 +53,7 @@ class ViewerConnection(asyncio.Protocol):
         self.deadline = _NEVER
         self.streaming = False
         self.closed = False
-        self.address = ""
-        self.port = 0
+        self._asker: Asker = ("", 0)
 
     # -- the transport's calls
 
@@ -62,7 +61,7 @@ class ViewerConnection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by its type
         peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple) and len(peer) >= 2:
-            self.address, self.port = str(peer[0]), int(peer[1])
+            self._asker = str(peer[0]), int(peer[1])
         self.deadline = self._server.now() + self._server.config.head_s
         self._server.opened(self)
 
@@ -76,7 +75,8 @@ class ViewerConnection(asyncio.Protocol):
                 self._serve(request)
             else:
                 self._serve_again(request, shortcut)
-            self._await_request()
+            if self._release is None:
+                self._await_request()
             return
         try:
             self._reader.receive_data(data)
@@ -106,6 +106,16 @@ class ViewerConnection(asyncio.Protocol):
         self._server.lost(self)
 
     # -- requests
+
+    @property
+    def address(self) -> str:
+        """The client's."""
+        return self._asker[0]
+
+    @property
+    def port(self) -> int:
+        """The client's."""
+        return self._asker[1]
 
     @property
     def _busy(self) -> bool:
@@ -164,13 +174,19 @@ class ViewerConnection(asyncio.Protocol):
             self._write(response)
 
     def _serve_again(self, request: RequestHead, shortcut: Shortcut) -> None:
-        """Answers what was answered to others since the last update."""
+        """Answers what was answered to others since the last update, or waits with them."""
         self._served = True
         self._head_only = False
         self._keep = request.keep_alive
         if shortcut.askers is not None:
-            shortcut.askers.add((self.address, self.port))
-        self._write(shortcut.response)
+            shortcut.askers.add(self._asker)
+        if shortcut.response is not None:
+            self._write(shortcut.response)
+        elif shortcut.group is not None and self._server.has_room():
+            self.deadline = _NEVER
+            self.hold(shortcut.group.add(self), self._server.now() + shortcut.seconds)
+        else:
+            self._write(FULL)
 
     @property
     def rest(self) -> bytes:
@@ -181,7 +197,7 @@ class ViewerConnection(asyncio.Protocol):
         """Whether this process may hold one more request."""
         return self._server.has_room()
 
-    def hold(self, release: Callable[[], None], until: float) -> None:
+    def hold(self, release: Release, until: float) -> None:
         """The request being served waits; `release` takes it off its list."""
         self._release = release
         self.held_until = until
@@ -197,13 +213,14 @@ class ViewerConnection(asyncio.Protocol):
             return
         self._let_go()
         self._write(response)
-        self._go_on()
-        if not self._busy and not self._reader.waiting:
+        if self._reader.waiting or not self._reading:
+            self._go_on()
+        else:
             self._await_request()
 
     def _let_go(self) -> None:
         if self._release is not None:
-            self._release()
+            self._release(self)
             self._release = None
             self.held_until = _NEVER
             self._server.held.discard(self)

@@ -3,10 +3,10 @@
 import asyncio
 import dataclasses
 import socket
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from edge.origin.bodies import BEACON_PATH
+from edge.origin.held import Release
 from edge.origin.relay import passage
 from edge.origin.responses import Response, error
 from edge.protocols.http.answers import AnswerReader
@@ -34,7 +34,7 @@ class Exchange(Stream):
     def __init__(self, number: int, head: Head, window: int, connection: "Http2Connection") -> None:
         super().__init__(number, head, window)
         self._connection = connection
-        self._release: Callable[[], None] | None = None
+        self._release: Release | None = None
         self._near: socket.socket | None = None
         self.held_until = _NEVER
         self.relay: StreamRelay | None = None
@@ -68,7 +68,7 @@ class Exchange(Stream):
         """Whether this process may hold one more request."""
         return self._connection.server.has_room()
 
-    def hold(self, release: Callable[[], None], until: float) -> None:
+    def hold(self, release: Release, until: float) -> None:
         """The request waits; `release` takes it off its list."""
         self._release = release
         self.held_until = until
@@ -89,7 +89,7 @@ class Exchange(Stream):
     def let_go(self) -> None:
         """Waits for nothing any more."""
         if self._release is not None:
-            self._release()
+            self._release(self)
             self._release = None
             self.held_until = _NEVER
             self._connection.server.held.discard(self)

@@ -23,7 +23,7 @@ from edge.origin import playlists
 from edge.origin.archive import News
 from edge.origin.config import OriginConfig
 from edge.origin.demand import RenditionDemand
-from edge.origin.held import Deliver, HeldRequests, Waiter
+from edge.origin.held import Deliver, HeldRequests, Release, Waiter
 from edge.origin.metrics import Tally
 from edge.origin.part_store import PartStore, RenditionStore
 from edge.origin.playlists import Face
@@ -228,11 +228,11 @@ class BroadcastFeed:
         for again in early:
             again()
 
-    def hold_early(self, again: Callable[[], None]) -> Callable[[], None]:
+    def hold_early(self, again: Callable[[], None]) -> Release:
         """Calls `again` once the feed has caught up; the returned function lets it go."""
         self._early[again] = None
 
-        def release() -> None:
+        def release(_: Waiter) -> None:
             self._early.pop(again, None)
 
         return release
@@ -268,7 +268,7 @@ class BroadcastFeed:
             self._multivariant[face, gzip] = response
         return response
 
-    def hold_multivariant(self, face: Face, gzip: bool, waiter: Waiter) -> Callable[[], None]:
+    def hold_multivariant(self, face: Face, gzip: bool, waiter: Waiter) -> Release:
         """Holds a request until the multivariant playlist is complete."""
         return self._held.add((face, gzip), waiter)
 

@@ -17,6 +17,7 @@ from appliance.contracts.subjects import grant_request
 from appliance.runtime.tasks import Tasks
 from edge.origin.addresses import limited_address
 from edge.origin.guard import document
+from edge.origin.held import Release, Waiter
 from edge.origin.metrics import Tally
 from edge.origin.quality.limits import AddressLimit
 from edge.origin.responses import CORS, Response
@@ -53,7 +54,7 @@ class Asking(Protocol):
     def has_room(self) -> bool:
         """Whether one more request may be held."""
 
-    def hold(self, release: Callable[[], None], until: float) -> None:
+    def hold(self, release: Release, until: float) -> None:
         """Parks the request."""
 
     def answer(self, response: Response) -> None:
@@ -74,7 +75,7 @@ class _Held:
     def __init__(self, asking: Asking) -> None:
         self._asking: Asking | None = asking
 
-    def release(self) -> None:
+    def release(self, _: Waiter) -> None:
         self._asking = None
 
     def answer(self, response: Response) -> None:

@@ -13,6 +13,7 @@ from appliance.contracts.grants import Grant
 from appliance.contracts.media import Broadcast
 from edge.access.grants import Grants, Refusal
 from edge.access.paths import split
+from edge.origin.held import Release, Waiter
 from edge.origin.responses import CORS, Response
 from edge.protocols.http.errors import HttpError
 from edge.protocols.http.request import RequestHead, split_target
@@ -119,15 +120,15 @@ class Guard:
 
     # -- requests that wait
 
-    def watch(self, held: Held, grant: str, channel: str, release: Callable[[], None]) -> Callable[[], None]:
+    def watch(self, held: Held, grant: str, channel: str, release: Release) -> Release:
         """A request of a protected channel is held: it is refused when its grant loses its force."""
         self._serial += 1
         serial = self._serial
         self._watched[serial] = _Watched(held, grant, channel)
 
-        def let_go() -> None:
+        def let_go(waiter: Waiter) -> None:
             self._watched.pop(serial, None)
-            release()
+            release(waiter)
 
         return let_go
 

@@ -1,4 +1,4 @@
-"""Requests that wait for the same thing: one list per thing, one answer for the whole list."""
+"""Requests that wait for the same thing: one group per thing, one answer for the whole group."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
@@ -6,6 +6,7 @@ from typing import Generic, Protocol, TypeVar
 from edge.origin.responses import Response
 
 K = TypeVar("K", bound=Hashable)
+_MOST_KEPT = 1024
 
 
 class Waiter(Protocol):
@@ -19,37 +20,71 @@ class Waiter(Protocol):
 
 
 Deliver = Callable[[list[Waiter], Response], None]  # writes one answer to many
+Release = Callable[[Waiter], None]  # lets a waiter go: it has left, or its time is over
+
+
+class Group:
+    """Those who wait for one thing, in the order they came. `leave` takes one of them off: one function for all."""
+
+    __slots__ = ("kept", "leave", "waiters")
+
+    def __init__(self, emptied: Callable[["Group"], None]) -> None:
+        self.kept = False  # it stays although nobody waits: others know it by a shortcut
+        self.waiters: dict[Waiter, None] = {}
+
+        def leave(waiter: Waiter) -> None:
+            self.waiters.pop(waiter, None)
+            if not self.waiters and not self.kept:
+                emptied(self)
+
+        self.leave: Release = leave
+
+    def add(self, waiter: Waiter) -> Release:
+        """One more waits."""
+        self.waiters[waiter] = None
+        return self.leave
 
 
 class HeldRequests(Generic[K]):
-    """Waiters by what they wait for, in the order they came."""
+    """Groups by what they wait for."""
 
     __slots__ = ("_groups",)
 
     def __init__(self) -> None:
-        self._groups: dict[K, dict[Waiter, None]] = {}
+        self._groups: dict[K, Group] = {}
 
     def __len__(self) -> int:
-        return sum(len(group) for group in self._groups.values())
+        return sum(len(group.waiters) for group in self._groups.values())
 
-    def add(self, key: K, waiter: Waiter) -> Callable[[], None]:
-        """Holds a request; the returned function lets it go again (client left, or time over)."""
-        group = self._groups.setdefault(key, {})
-        group[waiter] = None
+    def add(self, key: K, waiter: Waiter) -> Release:
+        """Holds a request; the returned function lets it go again."""
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = Group(lambda group: self._drop(key, group))
+        return group.add(waiter)
 
-        def release() -> None:
-            group.pop(waiter, None)
-            if not group and self._groups.get(key) is group:
-                del self._groups[key]
+    def _drop(self, key: K, group: Group) -> None:
+        if self._groups.get(key) is group:
+            del self._groups[key]
 
-        return release
+    def keep(self, key: K) -> Group | None:
+        """The group of a key, which stays until it is taken even if all leave; None when there are too many."""
+        group = self._groups.get(key)
+        if group is not None and len(self._groups) <= _MOST_KEPT:
+            group.kept = True
+            return group
+        return None
 
     def keys(self) -> Iterable[K]:
         """What is waited for."""
-        return tuple(self._groups)
+        return [key for key, group in self._groups.items() if group.waiters]
 
     def take(self, ready: Callable[[K], bool]) -> Iterator[tuple[K, list[Waiter]]]:
-        """Removes and yields the groups whose key is ready."""
-        for key in tuple(self._groups):
-            if ready(key):
-                yield key, list(self._groups.pop(key))
+        """Removes and yields the groups whose key is ready. Shortcuts to groups must be gone by now."""
+        for key, group in tuple(self._groups.items()):
+            group.kept = False
+            if not group.waiters:
+                del self._groups[key]
+            elif ready(key):
+                del self._groups[key]
+                yield key, list(group.waiters)

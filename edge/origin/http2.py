@@ -4,7 +4,8 @@ import asyncio
 from typing import TYPE_CHECKING, cast
 
 from edge.origin.exchange import Exchange, StreamRelay, with_length
-from edge.origin.responses import Response, error
+from edge.origin.responses import FULL, Response, error
+from edge.origin.shortcuts import Shortcut
 from edge.protocols.http.errors import HttpError
 from edge.protocols.http.request import RequestHead
 from edge.protocols.http2.connection import Connection
@@ -119,10 +120,7 @@ class Http2Connection(asyncio.Protocol):
         if self._refusal is not None:
             self.write(exchange, self._refusal)
         elif isinstance(head, RequestHead) and head.note.value is not None and not exchange.body:
-            shortcut = head.note.value
-            if shortcut.askers is not None:
-                shortcut.askers.add((self.address, self.port))
-            self.write(exchange, shortcut.response)
+            self._serve_again(exchange, head.note.value)
         elif isinstance(head, RequestHead):
             if exchange.body:
                 head = with_length(head, len(exchange.body))
@@ -133,6 +131,16 @@ class Http2Connection(asyncio.Protocol):
         elif isinstance(head, HttpError):
             self.server.tally.event("bad_request")
             self.write(exchange, error("request", head.status, head.detail))
+
+    def _serve_again(self, exchange: Exchange, shortcut: Shortcut) -> None:
+        if shortcut.askers is not None:
+            shortcut.askers.add((self.address, self.port))
+        if shortcut.response is not None:
+            self.write(exchange, shortcut.response)
+        elif shortcut.group is not None and self.server.has_room():
+            exchange.hold(shortcut.group.add(exchange), self.server.now() + shortcut.seconds)
+        else:
+            self.write(exchange, FULL)
 
     def write(self, exchange: Exchange, response: Response) -> None:
         """Answers a request; `flush` sends it."""

@@ -1,9 +1,9 @@
 """The answers of one rendition: playlists once per (update, kind of question), parts, segments, inits."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from edge.origin.held import HeldRequests, Waiter
+from edge.origin.held import Group, HeldRequests, Release, Waiter
 from edge.origin.part_store import RenditionStore
 from edge.origin.playlist_answers import LONG_S, Kind, PlaylistAnswers
 from edge.origin.playlists import Face
@@ -79,11 +79,17 @@ class RenditionFeed:
         kind = Kind(face, asked.msn is not None, asked.skip, gzip, asked.skip_date_ranges)
         return self._answers.get(window, record, kind)
 
-    def hold_playlist(
-        self, face: Face, asked: Directives, gzip: bool, whole: bool, waiter: Waiter
-    ) -> Callable[[], None]:
+    def hold_playlist(self, face: Face, asked: Directives, gzip: bool, whole: bool, waiter: Waiter) -> Release:
         """Holds a playlist request."""
         return self._playlists.add((face, asked, gzip, whole), waiter)
+
+    def playlist_group(self, face: Face, asked: Directives, gzip: bool, whole: bool) -> Group | None:
+        """Those who wait for the same playlist, for a shortcut; None when there can be no more."""
+        return self._playlists.keep((face, asked, gzip, whole))
+
+    def part_group(self, serial: int) -> Group | None:
+        """Those who wait for the same part."""
+        return self._parts.keep(serial)
 
     def _position(self, face: Face) -> Position | None:
         window = self.store.window
@@ -153,7 +159,7 @@ class RenditionFeed:
         age_s = 6 * self._feed.record.target_duration_s if resource == "part" else LONG_S
         return media(resource, "audio" if self._is_sound else "video", age_s, body)
 
-    def hold_part(self, serial: int, waiter: Waiter) -> Callable[[], None]:
+    def hold_part(self, serial: int, waiter: Waiter) -> Release:
         """Holds a request for the part that comes next."""
         return self._parts.add(serial, waiter)
 
@@ -161,6 +167,7 @@ class RenditionFeed:
 
     def ready(self) -> Iterator[tuple[list[Waiter], Response]]:
         """Removes and yields who can be answered now, with the one answer for all of them."""
+        self.shortcuts.clear()
         answers: dict[PlaylistKey, Response] = {}
         for key in self._playlists.keys():  # noqa: SIM118 - a method of ours, not a dict's
             response = self.playlist(key[0], key[1], gzip=key[2], whole=key[3])

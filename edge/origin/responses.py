@@ -151,6 +151,7 @@ def error(resource: str, status: int, detail: str, *, close: bool = False) -> Re
     return Response(resource, status, tuple(fields), (detail.encode() + b"\n",), close=close)
 
 
+FULL = error("held", 503, "Too many requests are waiting here.")
 PREFLIGHT = Response(
     "options",
     204,

@@ -20,13 +20,13 @@ from edge.origin.feed import BroadcastFeed
 from edge.origin.grant_desk import GrantDesk
 from edge.origin.guard import CHECK_PATH, Guard, document
 from edge.origin.health_stream import HealthStream
-from edge.origin.held import Waiter
+from edge.origin.held import Group, Release, Waiter
 from edge.origin.metrics import Tally
 from edge.origin.playlists import Face
 from edge.origin.quality.receiver import Beacons
 from edge.origin.rendition import UNKNOWN_MEDIA, UNKNOWN_RENDITION, RenditionFeed
-from edge.origin.responses import PREFLIGHT, SHORT, Response, error, ranged, text
-from edge.origin.shortcuts import Asker
+from edge.origin.responses import FULL, PREFLIGHT, SHORT, Response, error, ranged, text
+from edge.origin.shortcuts import Asker, Count, Shortcut
 from edge.origin.static import Pages
 from edge.origin.stored import Kept
 from edge.origin.thumbs import Thumbs
@@ -67,7 +67,6 @@ _PLAYLISTS = {face.value: face for face in (Face.LIVE, Face.CLASSIC, Face.I_FRAM
 _READING = frozenset({"GET", "HEAD"})
 _WHEP = "/whep/"  # looks at grants by itself
 _METHOD = error("request", 405, "This can only be read.")
-_FULL = error("held", 503, "Too many requests are waiting here.")
 _AWAY = error("handoff", 503, "What answers here is away for a moment.")
 _ALIVE = error("health", 200, "ok")
 _READY = error("health", 200, "ready")
@@ -103,7 +102,7 @@ class Caller(Waiter, Protocol):
     def has_room(self) -> bool:
         """Whether one more request may be held."""
 
-    def hold(self, release: Callable[[], None], until: float) -> None:
+    def hold(self, release: Release, until: float) -> None:
         """Parks the request."""
 
     def stream(self, response: Response) -> None:
@@ -264,7 +263,10 @@ class Routes:
         """A part, a segment or an initialisation segment."""
         found = rendition.media(file)
         if isinstance(found, int):
-            return self._hold(caller, feed, grant, lambda: rendition.hold_part(found, caller))
+            held = self._hold(caller, feed, grant, lambda: rendition.hold_part(found, caller))
+            if held is None and not feed.protected and _is_shared(request):
+                self._wait_again(request, feed, rendition, rendition.part_group(found), None)
+            return held
         if found is None and not feed.caught_up:  # a process that has just begun to follow does not know yet
             return self._hold(caller, feed, grant, lambda: feed.hold_early(self._again(caller, request)))
         if found is None:
@@ -275,7 +277,7 @@ class Routes:
         if asked:
             return ranged(found, asked)
         if not feed.protected and _is_shared(request):
-            rendition.shortcuts.add(request, found)
+            rendition.shortcuts.add(request, Shortcut(found, None))
         return found
 
     def _again(self, caller: Caller, request: RequestHead) -> Callable[[], None]:
@@ -296,7 +298,7 @@ class Routes:
         if found is not None:
             return ranged(found, asked) if asked else found
         if archive.is_busy(broadcast_id, rendition, kept):
-            return _FULL
+            return FULL
         return self._hold(caller, feed, grant, lambda: archive.hold(broadcast_id, rendition, kept, asked, caller))
 
     def _expected(self, feed: BroadcastFeed, name: str) -> RenditionFeed | None:
@@ -326,18 +328,33 @@ class Routes:
         gzip = request.headers.gzip
         whole = asked.msn is None and _knows_no_parts(request.headers.get("user-agent"))
         response = rendition.playlist(face, asked, gzip=gzip, whole=whole)
+        shares = not feed.protected and _is_shared(request)
+        count = self._counter(request, feed, rendition.name, asked) if counts and shares else None
         if response is None:
-            return self._hold(
+            refused = self._hold(
                 caller, feed, grant, lambda: rendition.hold_playlist(face, asked, gzip, whole, caller)
             )
-        if response.status == 200 and not feed.protected and _is_shared(request):
-            count = self._counter(request, feed, rendition.name, asked) if counts else None
-            rendition.shortcuts.add(request, response, count)
+            if refused is None and shares:
+                group = rendition.playlist_group(face, asked, gzip, whole)
+                self._wait_again(request, feed, rendition, group, count)
+            return refused
+        if response.status == 200 and shares:
+            rendition.shortcuts.add(request, Shortcut(response, count))
         return response
 
-    def _counter(
-        self, request: RequestHead, feed: BroadcastFeed, rendition: str, asked: Directives
-    ) -> Callable[[set[Asker]], None]:
+    def _wait_again(
+        self,
+        request: RequestHead,
+        feed: BroadcastFeed,
+        rendition: RenditionFeed,
+        group: Group | None,
+        count: Count | None,
+    ) -> None:
+        """Who asks in the same words waits with those who do."""
+        if group is not None:
+            rendition.shortcuts.add(request, Shortcut(None, count, group, _held_s(feed)))
+
+    def _counter(self, request: RequestHead, feed: BroadcastFeed, rendition: str, asked: Directives) -> Count:
         """Counts those who asked in the same words, as `_count` does."""
         agent = request.headers.get("user-agent")
         question = -1 if asked.msn is None else asked.msn
@@ -371,14 +388,14 @@ class Routes:
         feed.demand.note(rendition, group, caller.port, question, now)
 
     def _hold(
-        self, caller: Caller, feed: BroadcastFeed, grant: str, park: Callable[[], Callable[[], None]]
+        self, caller: Caller, feed: BroadcastFeed, grant: str, park: Callable[[], Release]
     ) -> Response | None:
         if not caller.has_room():
-            return _FULL
+            return FULL
         release = park()
         if feed.protected:
             release = self._guard.watch(caller, grant, feed.record.channel, release)
-        caller.hold(release, self._clock() + 3 * feed.record.target_duration_s)
+        caller.hold(release, self._clock() + _held_s(feed))
         return None
 
     # -- what is live
@@ -435,3 +452,8 @@ class Routes:
         if response is None:
             return self._hold(caller, feed, grant, lambda: feed.hold_multivariant(face, gzip, caller))
         return response
+
+
+def _held_s(feed: BroadcastFeed) -> float:
+    """Seconds that a request is held at most (RFC 8216bis, 6.2.5.2)."""
+    return 3.0 * feed.record.target_duration_s

@@ -7,6 +7,7 @@ gone with the next update. Only what is open to everybody may have one.
 
 from collections.abc import Callable
 
+from edge.origin.held import Group
 from edge.origin.responses import Response
 from edge.protocols.http.request import RequestHead
 
@@ -16,12 +17,17 @@ Count = Callable[[set[Asker]], None]
 
 
 class Shortcut:
-    """An answer; and who took it since they were counted last, where that is wanted."""
+    """An answer, or the group in which to wait for one, `seconds` long at most; and who took it since they were
+    counted last, where that is wanted."""
 
-    __slots__ = ("askers", "count", "response")
+    __slots__ = ("askers", "count", "group", "response", "seconds")
 
-    def __init__(self, response: Response, count: Count | None) -> None:
+    def __init__(
+        self, response: Response | None, count: Count | None, group: Group | None = None, seconds: float = 0.0
+    ) -> None:
         self.response = response
+        self.group = group
+        self.seconds = seconds
         self.count = count
         self.askers: set[Asker] | None = None if count is None else set()
 
@@ -34,11 +40,11 @@ class Shortcuts:
     def __init__(self) -> None:
         self._heads: list[RequestHead] = []
 
-    def add(self, request: RequestHead, response: Response, count: Count | None = None) -> None:
-        """Equal requests get `response` as well; `count` is told who they were."""
+    def add(self, request: RequestHead, shortcut: Shortcut) -> None:
+        """Equal requests go this way as well; `shortcut.count` is told who they were."""
         if len(self._heads) >= _MOST:
             self.clear()
-        request.note.value = Shortcut(response, count)
+        request.note.value = shortcut
         self._heads.append(request)
 
     def flush(self) -> None:

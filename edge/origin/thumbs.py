@@ -23,9 +23,9 @@ from appliance.contracts.pictures import PREVIEW_SIZES, StoredPicture
 from appliance.contracts.subjects import preview_key, sheet_key, storyboard_key
 from appliance.runtime.bus import Entry
 from appliance.runtime.tasks import Tasks
-from edge.origin.held import Deliver, HeldRequests, Waiter
+from edge.origin.held import Deliver, HeldRequests, Release, Waiter
 from edge.origin.metrics import Tally
-from edge.origin.responses import CORS, Response, error
+from edge.origin.responses import CORS, FULL, Response, error
 from edge.protocols.http.conditional import http_date, is_unchanged
 from edge.protocols.http.headers import Headers
 from edge.protocols.http.response import Field
@@ -44,7 +44,6 @@ _UNKNOWN_CHANNEL = error("thumb", 404, "There is no such channel.")
 _NOT_LIVE = error("thumb", 410, "This channel is not live now.")
 _NO_PICTURE = error("thumb", 404, "There is no picture yet.")
 _AWAY = error("thumb", 503, "Pictures cannot be read at the moment.")
-_FULL = error("held", 503, "Too many requests are waiting here.")
 
 
 class Shelf(Protocol):
@@ -70,7 +69,7 @@ class Caller(Waiter, Protocol):
     def has_room(self) -> bool:
         """Whether one more request may be held."""
 
-    def hold(self, release: Callable[[], None], until: float) -> None:
+    def hold(self, release: Release, until: float) -> None:
         """Parks the request."""
 
 
@@ -185,7 +184,7 @@ class Thumbs:
     def _hold(self, caller: Caller, key: str, form: str, conditions: tuple[str, str]) -> Response | None:
         if not caller.has_room() or (key not in self._reading and len(self._reading) >= _READING_AT_MOST):
             self._tally.event("pictures_busy")
-            return _FULL
+            return FULL
         held = self._reading.get(key)
         if held is None:
             held = self._reading[key] = HeldRequests()

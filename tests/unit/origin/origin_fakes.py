@@ -248,6 +248,13 @@ class Answer:
         return gzip.decompress(self.raw) if self.headers.get("content-encoding") == "gzip" else self.raw
 
 
+async def settled(condition):
+    """Waits until it holds."""
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
 class Client:
     """One keep-alive connection."""
 

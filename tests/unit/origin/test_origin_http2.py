@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 from http2_client import Answer, Http2Client
-from origin_fakes import BROADCAST
+from origin_fakes import BROADCAST, settled
 from other_role import OtherRole
 
 from edge.protocols.http2 import frames
@@ -29,12 +29,6 @@ async def connect():
     yield connect
     for client in opened:
         await client.close()
-
-
-async def settled(condition):
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def test_answers_of_every_kind(origin, connect):

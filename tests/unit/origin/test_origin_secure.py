@@ -8,7 +8,7 @@ import ssl
 
 import pytest
 from http2_client import Http2Client
-from origin_fakes import BROADCAST, Client
+from origin_fakes import BROADCAST, Client, settled
 from other_role import OtherRole
 
 from appliance.engines.certificate import self_signed
@@ -61,12 +61,6 @@ async def connect():
         client.writer.close()
         with contextlib.suppress(OSError, asyncio.TimeoutError):
             await client.writer.wait_closed()
-
-
-async def settled(condition):
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def test_playlists_parts_and_held_requests(make_secure, connect):
