@@ -8,6 +8,7 @@ per core-second for a playlist and a 100 KB part. The server runs in a child pro
 
 import argparse
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import resource
@@ -43,7 +44,7 @@ async def serve(pipe):
         command = pipe.recv()
         if command == "cpu":
             used = resource.getrusage(resource.RUSAGE_SELF)
-            pipe.send((used.ru_utime + used.ru_stime, len(origin.server.held)))
+            pipe.send((used.ru_utime, used.ru_stime, len(origin.server.held)))
         elif command == "part":
             last = origin.video.part == 3
             for header, data in origin.video.next_part(last=last, flags=ChunkFlag.NONE):
@@ -80,26 +81,55 @@ def herd(pipe, port, waiters, rounds):
         poll.register(one, selectors.EVENT_READ)
     msn, part, delays, costs = 10, 1, [], []
     for _ in range(rounds):
-        before, _ = ask(pipe)
+        *before, _ = ask(pipe)
         data = request(f"{SOURCE}/index.m3u8?_HLS_msn={msn}&_HLS_part={part}")
         for one in clients:
             one.send(data)
-        while ask(pipe)[1] < waiters:
+        while ask(pipe)[2] < waiters:
             time.sleep(0.01)
         pipe.send("part")
         start = time.perf_counter()
         left = waiters
         while left:
             for key, _ in poll.select():
-                key.fileobj.recv(65536)
+                size = len(key.fileobj.recv(65536))
                 left -= 1
         delays.append(1000 * (time.perf_counter() - start))
-        costs.append(1e6 * (ask(pipe)[0] - before) / waiters)
+        *after, _ = ask(pipe)
+        costs.append(tuple(1e6 * (one - other) / waiters for one, other in zip(after, before, strict=True)))
         msn, part = (msn + 1, 0) if part == 3 else (msn, part + 1)
     print(f"herd of {waiters}: last answer {statistics.median(delays):.0f} ms (max {max(delays):.0f}),")
-    print(f"  {statistics.median(costs):.1f} us CPU of the server per answer")
+    own, kernel = (statistics.median(column) for column in zip(*costs, strict=True))
     for one in clients:
         one.close()
+    limit = bare(waiters, len(data), size)
+    print(f"  {own + kernel:.1f} us CPU of the server per answer, {kernel:.1f} of them in the kernel:")
+    print(
+        f"  {(own + kernel) / limit:.2f} of a bare receive and send of the same bytes, {limit:.1f} us (at most 1.5)"
+    )
+
+
+def bare(count, asked, answered, rounds=6):
+    """Microseconds of CPU to receive and to answer one of `count` requests, with nothing around it."""
+    question, answer, used = b"q" * asked, b"a" * answered, 0
+    clients, servers = [], []
+    with contextlib.ExitStack() as stack, socket.create_server(("127.0.0.1", 0)) as listener:
+        for _ in range(count):
+            clients += [stack.enter_context(one) for one in connect(listener.getsockname()[1], 1)]
+            servers.append(stack.enter_context(listener.accept()[0]))
+            servers[-1].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(rounds):
+            for one in clients:
+                one.send(question)
+            began = time.process_time_ns()
+            for one in servers:
+                one.recv(65536)
+            for one in servers:
+                one.send(answer)
+            used += time.process_time_ns() - began
+            for one in clients:
+                one.recv(65536)
+    return used / rounds / count / 1000
 
 
 def throughput(pipe, port, path, size, seconds=3.0):
@@ -107,7 +137,7 @@ def throughput(pipe, port, path, size, seconds=3.0):
     poll = selectors.DefaultSelector()
     got = dict.fromkeys(clients, 0)
     data = request(path)
-    before, _ = ask(pipe)
+    before = sum(ask(pipe)[:2])
     for one in clients:
         poll.register(one, selectors.EVENT_READ)
         one.send(data)
@@ -121,7 +151,7 @@ def throughput(pipe, port, path, size, seconds=3.0):
                 got[key.fileobj] = 0
                 done += 1
                 key.fileobj.send(data)
-    used = ask(pipe)[0] - before
+    used = sum(ask(pipe)[:2]) - before
     print(f"{path}: {done / used:.0f} requests, {total / used / 1e9:.2f} GB per core-second")
     for one in clients:
         one.close()
