@@ -5,6 +5,7 @@ import os
 from array import array
 from collections.abc import Callable
 
+from edge.chat.dialect import PLAIN, Batch, Dialect
 from edge.chat.positions import Position
 
 _NONE = -1
@@ -13,9 +14,14 @@ Send = Callable[[bytes | memoryview], None]
 
 
 class Reader(abc.ABC):
-    """A client's place in a room. `exact`: it asked for all since a position, so nothing is skipped for speed."""
+    """A client's place in a room. `exact`: it asked for all since a position, so nothing is skipped for speed.
 
-    __slots__ = ("after", "cursor", "deflated", "exact", "fd", "paused", "send", "slot")
+    `apart`: for now it is to be told other things than those who speak its dialect, so it keeps a cursor.
+    """
+
+    __slots__ = ("after", "apart", "cursor", "dialect", "exact", "fd", "paused", "send", "slot")
+
+    dialect: Dialect
 
     send: Send
 
@@ -24,7 +30,8 @@ class Reader(abc.ABC):
         self.cursor = 0  # next entry it needs, while it lags
         self.after = Position(0, 0)  # what it had before the cursor
         self.exact = False
-        self.deflated = False  # it takes compressed frames
+        self.apart = False
+        self.dialect = PLAIN
         self.paused = False  # its socket takes no more
         self.fd = _NONE  # of its socket: nothing is buffered ahead of it while it is not paused
         self.send = self.write  # takes what the socket did not
@@ -33,6 +40,10 @@ class Reader(abc.ABC):
     def level(self) -> bool:
         """Whether it is in its audience."""
         return self.slot != _NONE
+
+    def render(self, batch: Batch) -> bytes:
+        """What a reader that is not level is told of the entries."""
+        return self.dialect.render(batch)
 
     @abc.abstractmethod
     def write(self, data: bytes | memoryview) -> None:

@@ -9,6 +9,7 @@ from appliance.contracts.chat import MAX_FRAME_BYTES, CloseCode
 from edge.chat.audience import Reader
 from edge.chat.config import ChatConfig
 from edge.chat.crowd import Entry
+from edge.chat.dialect import PACKED
 from edge.chat.limits import Budget
 from edge.chat.metrics import Tally
 from edge.chat.room import Room
@@ -65,7 +66,8 @@ class Connection(Reader, asyncio.Protocol):
         self.entry = entry
         self.closed = False
         self.due = 0  # of the wheel
-        self.deflated = deflate is not None and deflate.window_bits >= SHARED_WINDOW_BITS
+        if deflate is not None and deflate.window_bits >= SHARED_WINDOW_BITS:
+            self.dialect = PACKED
         self.fd = transport.get_extra_info("socket").fileno()
         self.send = transport.write
         self._host = host

@@ -1,10 +1,10 @@
 """One room: its ring, its readers, and the fan-out that gives all of them one pre-built frame."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 from edge.chat.audience import Audience, Reader
-from edge.chat.frames import entries_documents, entries_frames, gap_frame, packed_frames, text_frames
+from edge.chat.dialect import Batch, Dialect
 from edge.chat.metrics import FAN_OUT, Tally
 from edge.chat.positions import Position
 from edge.chat.ring import Entry, Ring
@@ -31,8 +31,8 @@ class Room:
     """Readers are either level (in an audience) or lagging (a cursor into the ring, no queue).
 
     The first entry after a pause leaves at once; then there is one frame per window of max(`window_s`, twice
-    the cost of the last fan-out), so that one room takes at most half a core. Those who take compressed frames
-    share one such frame where it pays.
+    the cost of the last fan-out), so that one room takes at most half a core. There is an audience for each
+    dialect that a level reader speaks.
     """
 
     def __init__(self, room_id: str, ring: Ring, timer: Timer, tally: Tally, window_s: float = 0.02) -> None:
@@ -44,11 +44,11 @@ class Room:
         self._timer = timer
         self._tally = tally
         self._window_s = window_s
-        self._plain, self._deflated = Audience(), Audience()
-        self._ahead: set[Reader] = set()  # have more than the level ones: entries that wait for their fan-out
+        self._audiences: dict[Dialect, Audience] = {}
+        self._serving: list[tuple[Audience, bytes]] = []  # of the fan-out under way
+        self._ahead: set[Reader] = set()  # need nothing before the next fan-out, and are not level
         self._scheduled = False
         self._next_at = 0.0
-        self._frame = self._packed = b""
         self._frame_start = 0
         self._frame_after = self.position
         self._began = 0.0
@@ -89,11 +89,11 @@ class Room:
     def _fan_out(self) -> None:
         ring = self.ring
         self._began = self._timer.time()
-        self._build(ring.entries(self.sent, ring.end))
+        self._build(Batch(ring.entries(self.sent, ring.end)))
         self._frame_start, self._frame_after = self.sent, self.position
         self._skip()
-        self._plain.begin()
-        self._deflated.begin()
+        for audience, _ in self._serving:
+            audience.begin()
         self._cost = self._timer.time() - self._began
         waiters, self._waiters = self._waiters, {}
         for wake in waiters.values():
@@ -103,32 +103,34 @@ class Room:
             self.go_on(reader)
         self._slice()
 
-    def _build(self, entries: Sequence[Entry]) -> None:
-        """The frames that all level readers get."""
-        plain, deflated = len(self._plain), len(self._deflated)
-        gap = b""
-        if self.sent < self.ring.first and plain + deflated:
-            self._tally.events["gap"] += 1
-            gap = gap_frame(self.position, self.ring.opening(self.ring.first))
-        documents = entries_documents(entries)
-        self._frame = gap + text_frames(documents) if plain else b""
-        self._packed = gap + packed_frames(documents) if deflated else b""
+    def _build(self, batch: Batch) -> None:
+        """What all level readers get; those who are told nothing are not served."""
+        self._audiences = {dialect: audience for dialect, audience in self._audiences.items() if len(audience)}
+        has_gap = self.sent < self.ring.first and bool(self._audiences)
+        self._tally.events["gap"] += has_gap
+        for dialect, audience in self._audiences.items():
+            frame = dialect.render(batch)
+            if has_gap:
+                frame = dialect.gap(self.position, self.ring.opening(self.ring.first)) + frame
+            if frame:
+                self._serving.append((audience, frame))
 
     def _slice(self) -> None:
         began = self._timer.time()
-        served = self._plain.serve(self._frame, SLICE)
-        served += self._deflated.serve(self._packed, SLICE - served)
+        served = 0
+        for audience, frame in self._serving:
+            served += audience.serve(frame, SLICE - served)
         self._cost += self._timer.time() - began
         self._tally.deliveries += served
-        if self._plain.left or self._deflated.left:
+        if any(audience.left for audience, _ in self._serving):
             self._timer.call_soon(self._slice)
         else:
             self._finish()
 
     def _finish(self) -> None:
-        self._frame = self._packed = b""
-        self._plain.finish()
-        self._deflated.finish()
+        for audience, _ in self._serving:
+            audience.finish()
+        self._serving = []
         FAN_OUT.observe(self._cost)
         self._next_at = self._began + max(self._window_s, 2 * self._cost)
         self._scheduled = False
@@ -152,7 +154,10 @@ class Room:
         return self.sent
 
     def _audience(self, reader: Reader) -> Audience:
-        return self._deflated if reader.deflated else self._plain
+        audience = self._audiences.get(reader.dialect)
+        if audience is None:
+            audience = self._audiences[reader.dialect] = Audience()
+        return audience
 
     def had(self, reader: Reader) -> Position:
         """The position up to which a reader that joined was given everything."""
@@ -168,28 +173,48 @@ class Room:
 
     def lag(self, reader: Reader) -> None:
         """The reader's socket takes no more: from here on it has a cursor."""
-        if not reader.level:
-            return
+        if reader.level:
+            self._fall_back(reader)
+            self._tally.events["slow_client"] += 1
+
+    def set_apart(self, reader: Reader) -> None:
+        """From here on the reader is told things by itself, until its `apart` is taken back."""
+        reader.apart = True
+        if reader.level:
+            self._fall_back(reader)
+            self.go_on(reader)
+
+    def speak(self, reader: Reader, dialect: Dialect) -> None:
+        """The reader goes on in another dialect."""
+        was_level = reader.level
+        if was_level:
+            self._fall_back(reader)
+        reader.dialect = dialect
+        if was_level:
+            self.go_on(reader)
+
+    def _fall_back(self, reader: Reader) -> None:
         audience = self._audience(reader)
         unserved = audience.unserved(reader)
         reader.cursor = self._frame_start if unserved else self.sent
         reader.after = self._frame_after if unserved else self.position
         reader.exact = False
         audience.remove(reader)
-        self._tally.events["slow_client"] += 1
 
     def go_on(self, reader: Reader) -> None:
         """Gives a lagging reader what it needs, as much as its socket takes; level again when it has all."""
         if reader.level:
             return
         while not reader.paused:
-            if reader.cursor > self.sent:
+            if reader.cursor > self.sent or (reader.apart and reader.cursor == self.sent):
                 self._ahead.add(reader)
                 return
             if reader.cursor == self.sent:
                 self._audience(reader).add(reader)
                 return
-            reader.write(self._next_frames(reader))
+            frames = self._next_frames(reader)
+            if frames:
+                reader.write(frames)
 
     def _next_frames(self, reader: Reader) -> bytes:
         ring = self.ring
@@ -199,10 +224,10 @@ class Room:
         gap = b""
         if start > reader.cursor:
             self._tally.events["gap"] += 1
-            gap = gap_frame(reader.after, ring.opening(start))
+            gap = reader.dialect.gap(reader.after, ring.opening(start))
         stop = ring.run_end(start, self.sent, CATCH_UP_BYTES)
         reader.cursor, reader.after = stop, ring.position_before(stop)
-        return gap + entries_frames(ring.entries(start, stop))
+        return gap + reader.render(Batch(ring.entries(start, stop)))
 
     # -- those who wait for one answer
 

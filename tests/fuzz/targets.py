@@ -25,6 +25,9 @@ from edge.protocols.http2.errors import ErrorCode
 from edge.protocols.http2.hpack import encode_fields, encode_status
 from edge.protocols.http2.requests import BlockMemo
 from edge.protocols.http2.stream import Stream
+from edge.protocols.irc.message import Message as IrcMessage
+from edge.protocols.irc.message import build, parse
+from edge.protocols.irc.reader import LineReader
 from edge.protocols.proxy import parse_header
 from edge.protocols.rtmp import RtmpConnection
 from edge.protocols.rtmp.chunks import ChunkWriter, Message
@@ -177,6 +180,20 @@ def _websocket(data: bytes) -> None:
         raise AssertionError("a message is too large")
 
 
+def _irc(data: bytes) -> None:
+    """No input raises, whole or in pieces makes no difference, and what is built is what was read."""
+    size = 1 + data[0] if data else 1
+    whole, pieces = LineReader(), LineReader()
+    found = whole.receive_data(data[1:])
+    if found != [one for at in range(1, len(data), size) for one in pieces.receive_data(data[at : at + size])]:
+        raise AssertionError("it matters how the bytes are cut")
+    for one in found:
+        if isinstance(one, IrcMessage) and one.params and all(one.params[:-1]):
+            again = build(one.command, *one.params[:-1], text=one.params[-1], tags=one.tags.items())
+            if parse(again[:-2])[:2] != one[:2]:
+                raise AssertionError("what is built is something else")
+
+
 def _masked(opcode: int, payload: bytes, first: int = 0x80) -> bytes:
     return bytes((first | opcode, 0x80 | len(payload))) + bytes(4) + payload
 
@@ -291,6 +308,13 @@ TARGETS: dict[str, Target] = {
         [
             b"\x10" + _masked(1, b"\xc3", 0) + _masked(9, b"p") + _masked(0, b"\xbc") + _masked(8, b"\x03\xe8"),
             b"\xff" + _masked(2, compress(bytes(60)), 0xC0) + _masked(1, b"\xf2", 0x40) + _masked(0, b"\x48\0"),
+        ],
+    ),
+    "irc": Target(
+        _irc,
+        [
+            b"\x05@client-nonce=a\\:b;+x :n!u@h PRIVMSG #alice :hello :)\r\nPING\nCAP REQ :twitch.tv/tags\r",
+            b"\xffPASS oauth:x\r\nNICK justinfan1\r\nJOIN #a,#b\r\n" + b"z" * 200 + b"\0\n",
         ],
     ),
     "hpack": Target(

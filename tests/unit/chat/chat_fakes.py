@@ -15,6 +15,7 @@ from appliance.runtime.bus import LogMessage
 from appliance.runtime.clock import now_ms
 from edge.chat.audience import Reader
 from edge.chat.config import ChatConfig
+from edge.chat.dialect import PACKED
 from edge.chat.index import Index
 from edge.chat.journal import Journal
 from edge.chat.limits import SharedLimit, UserLimit
@@ -90,7 +91,7 @@ class FakeReader(Reader):
     def documents(self):
         found, at, self.packed = [], 0, 0
         while at < len(self.data):
-            assert self.data[at] in ((0x81, 0xC1) if self.deflated else (0x81,))
+            assert self.data[at] in ((0x81, 0xC1) if self.dialect is PACKED else (0x81,))
             packed = self.data[at] == 0xC1
             length, start = self.data[at + 1], at + 2
             if length == 126:

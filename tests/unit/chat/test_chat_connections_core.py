@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from edge.chat.config import ChatConfig
 from edge.chat.connection import NEVER, Connection
 from edge.chat.crowd import Crowd, Entry
+from edge.chat.dialect import PACKED, PLAIN
 from edge.chat.metrics import Tally
 from edge.chat.wheel import TURNS, Wheel
 from edge.protocols.websocket.deflate import Deflate
@@ -255,9 +256,9 @@ def test_closing_codes(data, code):
 
 
 def test_who_shares_compressed_frames():
-    assert not opened()[2].deflated
-    assert opened(Deflate(15, ""))[2].deflated
-    assert not opened(Deflate(9, ""))[2].deflated
+    assert opened()[2].dialect is PLAIN
+    assert opened(Deflate(15, ""))[2].dialect is PACKED
+    assert opened(Deflate(9, ""))[2].dialect is PLAIN
 
 
 def test_a_flood_is_bounded():

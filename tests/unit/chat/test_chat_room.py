@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from appliance.contracts.errors import BadInputError
 from edge.chat import room as room_module
+from edge.chat.dialect import PACKED, PLAIN
 from edge.chat.metrics import Tally
 from edge.chat.positions import Position
 from edge.chat.ring import Entry, Ring
@@ -31,7 +32,7 @@ class Setting:
 
     def reader(self, space=1 << 30, deflated=False):
         made = FakeReader(space)
-        made.deflated = deflated
+        made.dialect = PACKED if deflated else PLAIN
         made.join(self.room, self.room.level())
         return made
 
@@ -340,7 +341,7 @@ class Story:
 
     def join(self, since):
         made = FakeReader()
-        made.deflated = since % 3 == 0
+        made.dialect = PLAIN if since % 3 else PACKED
         made.since = min(since, self.said)
         made.join(self.setting.room, self.setting.room.ring.number_after(Position(made.since, 0)))
         self.readers.append(made)
