@@ -141,12 +141,16 @@ async def _chat(context: RoleContext) -> Service:
         overall_per_minute=settings.chat.overall_per_minute,
         history=settings.chat.history,
         counters_url=settings.counters.url,
+        host=settings.node.host,
+        irc_port=settings.ports.irc,
+        ircs_port=settings.ports.ircs,
     )
     return ChatService(
         config,
         fed=await context.fed(),
         local=await context.local(),
         socket_path=_chat_socket(context, context.worker),
+        tls=_server_tls(settings.tls),
         on_failure=context.fail,
     )
 

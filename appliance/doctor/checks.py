@@ -15,7 +15,11 @@ from appliance.runtime.settings import Settings
 
 _LEAST_FREE = 2 << 30
 _LEAST_FILES = 4096
-_USED_PORTS = ("http", "https", "rtmp", "rtmps", "api", "nats", "nats_leaf", "metrics", "nats_hub")
+_OF_TLS = frozenset(("https", "rtmps", "ircs"))
+_OUTSIDE = frozenset(("http", "https", "rtmp", "rtmps", "irc", "ircs", "api"))
+_USED_PORTS = (
+    "http", "https", "rtmp", "rtmps", "irc", "ircs", "api", "nats", "nats_leaf", "metrics", "nats_hub"
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +44,11 @@ def ports(settings: Settings) -> list[Finding]:
 
 
 def _used_ports(settings: Settings) -> list[str]:
-    return [name for name in _USED_PORTS if settings.tls.enabled or name not in ("https", "rtmps")]
+    return [name for name in _USED_PORTS if settings.tls.enabled or name not in _OF_TLS]
 
 
 def _port(host: str, name: str, number: int) -> Finding:
-    address = host if name in ("http", "https", "rtmp", "rtmps", "api") else "127.0.0.1"
+    address = host if name in _OUTSIDE else "127.0.0.1"
     probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -87,6 +87,7 @@ class HandoffReceiver:
         self._path = path
         self._on_connection = on_connection
         self._listener: socket.socket | None = None
+        self._file = 0  # which file it is: a successor of this process has replaced it by its own
         self._senders: set[socket.socket] = set()
         self._log = get_logger("handoff")
 
@@ -95,6 +96,7 @@ class HandoffReceiver:
         self._path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         listener.bind(str(self._path))
+        self._file = self._path.stat().st_ino
         listener.listen(_BACKLOG)
         listener.setblocking(False)
         self._listener = listener
@@ -143,7 +145,8 @@ class HandoffReceiver:
             self._listener.close()
             self._listener = None
             with contextlib.suppress(OSError):
-                self._path.unlink()
+                if self._path.stat().st_ino == self._file:
+                    self._path.unlink()
         for sender in list(self._senders):
             self._drop(sender)
 

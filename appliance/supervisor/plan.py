@@ -104,7 +104,10 @@ def _roles(settings: Settings, file: Path) -> list[Child]:
     ]
     if settings.whep.enabled:
         children.append(_role("edge", "whep", file))
-    children += [_role("edge", "chat", file, n) for n in range(settings.chat.workers)]
+    children += [
+        dataclasses.replace(_role("edge", "chat", file, n), listen=_irc_ports(settings))
+        for n in range(settings.chat.workers)
+    ]
     if settings.coordinator.enabled:
         children.append(_role("coordinator", "coordinator", file))
     return children
@@ -115,6 +118,13 @@ def _viewer_ports(settings: Settings) -> tuple[tuple[str, str, int], ...]:
     host, ports = settings.node.host, settings.ports
     secure = (("https", host, ports.https),) if settings.tls.enabled else ()
     return (("http", host, ports.http), *secure)
+
+
+def _irc_ports(settings: Settings) -> tuple[tuple[str, str, int], ...]:
+    """What is held for each chat process."""
+    host, ports = settings.node.host, settings.ports
+    secure = (("ircs", host, ports.ircs),) if settings.tls.enabled else ()
+    return (("irc", host, ports.irc), *secure)
 
 
 def control_socket(settings: Settings) -> Path:

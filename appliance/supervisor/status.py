@@ -33,6 +33,7 @@ def endpoints(settings: Settings) -> dict[str, str]:
     web = f"http://{host}:{ports.http}"
     whep = {"whep": f"{web}/whep/{{channel}}"} if settings.whep.enabled else {}
     rtmps = {"rtmps": f"rtmps://{host}:{ports.rtmps}/live"} if settings.tls.enabled else {}
+    ircs = {"ircs": f"ircs://{host}:{ports.ircs}"} if settings.tls.enabled else {}
     web_tls = {"web_tls": f"https://{host}:{ports.https}/"} if settings.tls.enabled else {}
     return {
         "rtmp": f"rtmp://{host}:{ports.rtmp}/live",
@@ -43,6 +44,8 @@ def endpoints(settings: Settings) -> dict[str, str]:
         "whip": f"{web}/whip",
         **whep,
         "chat": f"ws://{host}:{ports.http}/streams/{{stream_id}}/chat/subscribe",
+        "irc": f"irc://{host}:{ports.irc}",
+        **ircs,
         "api": f"http://{host}:{ports.api}/v1",
         "metrics": f"http://127.0.0.1:{ports.metrics}/metrics",
     }

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, cast
 from appliance.contracts.chat import CloseCode, ErrorCode
 from appliance.contracts.errors import NearcastError, NotFoundError, UnavailableError
 from edge.chat.answers import preflight, problem
-from edge.chat.connection import NEVER
+from edge.chat.connection import NEVER, Connection
 from edge.chat.crowd import Entry
 from edge.chat.index import Place
+from edge.chat.irc.websocket import PROTOCOLS, IrcWebSocket
 from edge.chat.positions import Position
 from edge.chat.routes import Action, Query, bearer, find_route, parse_query
 from edge.chat.subscriber import Subscriber
@@ -24,6 +25,7 @@ _MAX_AHEAD = 64 * 1024
 _METHODS = frozenset({"GET", "HEAD", "POST"})
 _OVERLOADED_S = 10.0
 _NOWHERE = Place("", "", "", "")
+_IRC = "/irc"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -105,6 +107,9 @@ class Arrival(asyncio.Protocol):
             return
         if request.method not in _METHODS:
             raise HttpError(405, "method not allowed")
+        if request.path == _IRC:
+            self._upgrade_irc(request)
+            return
         route = find_route(request.path)
         index = self._server.index
         place = index.by_stream(route.name) if route.by_stream else index.by_name(route.name)
@@ -191,23 +196,38 @@ class Arrival(asyncio.Protocol):
         self._transport.write_eof()
         self._end_by(self._server.config.close_s)
 
+    def _upgrade_irc(self, request: RequestHead) -> None:
+        answer, deflate = accept(request, PROTOCOLS)
+        self._ended = True
+        client = IrcWebSocket(self._server, self._transport, self.address, self.entry, deflate, answer)
+        self._become(client)
+        client.begin()
+        self._pass_on(client)
+
+    def _become(self, connection: Connection) -> None:
+        """The rest of its life is another's."""
+        self._server.replace(self, connection)
+        self._transport.set_protocol(connection)
+
+    def _pass_on(self, connection: Connection) -> None:
+        """What came behind the request; nothing to one that is beyond a limit."""
+        if self._is_over:
+            connection.close(CloseCode.TOO_MANY_CONNECTIONS, "too many connections")
+        if self._reader.rest:
+            connection.data_received(self._reader.rest)
+
     def _upgrade(self, request: RequestHead, place: Place | None, token: str, since: Position | None) -> None:
         answer, deflate = accept(request)
         self._ended = True
-        server = self._server
         subscriber = Subscriber(
-            server, self._transport, self.address, self.entry, place or _NOWHERE, deflate, answer
+            self._server, self._transport, self.address, self.entry, place or _NOWHERE, deflate, answer
         )
-        server.replace(self, subscriber)
-        self._transport.set_protocol(subscriber)
-        if self._is_over:
-            subscriber.close(CloseCode.TOO_MANY_CONNECTIONS, "too many connections")
-        elif place is None:
+        self._become(subscriber)
+        if not self._is_over and place is None:
             subscriber.close(CloseCode.UNKNOWN_ROOM, "no such room")
-        else:
+        elif not self._is_over:
             subscriber.begin(token, since)
-        if self._reader.rest:
-            subscriber.data_received(self._reader.rest)
+        self._pass_on(subscriber)
 
     def abort(self) -> None:
         """Ends the connection at once."""

@@ -39,5 +39,11 @@ class ChatConfig:
     pending: int = 1000  # messages of this process that wait for the log
     replay: int = 2000  # newest log entries read at start
     rooms_bytes: int = 128 << 20  # messages of all rooms held in memory
-    frames_per_s: float = 50.0  # a client may send, with four seconds' worth at once
+    frames_per_s: float = 50.0  # frames, or lines of IRC, that a client may send, with four seconds' worth at once
     bytes_per_s: float = 64 * 1024.0
+    host: str = "127.0.0.1"  # of the IRC ports
+    irc_port: int | None = None  # None: it is not opened
+    ircs_port: int | None = None
+    irc_ping_s: float = 60.0
+    irc_pong_s: float = 30.0  # a client on an IRC port that says nothing for so long after a ping is cut
+    names_s: float = 10.0  # between two batches of who came and went

@@ -208,6 +208,10 @@ class Connection(Reader, asyncio.Protocol):
         self._closing_at = min(self._closing_at, self._host.now() + self._host.config.close_s)
         self._host.remind(self, self._closing_at)
 
+    def send_elsewhere(self, jitter_s: float) -> None:
+        """This process leaves: the client is to come back after that time."""
+        self.close(CloseCode.DRAINING, f"retry_after={jitter_s:.1f}")
+
     def abort(self) -> None:
         """Ends the connection at once."""
         self._transport.abort()

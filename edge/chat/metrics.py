@@ -7,7 +7,9 @@ from appliance.runtime.metrics import counter, gauge, histogram
 MESSAGES = counter("nearcast_chat_messages_total", "Messages made durable by this edge's gateways.")
 DELIVERIES = counter("nearcast_chat_deliveries_total", "Frames written by fan-outs.")
 REFUSED = counter("nearcast_chat_refused_total", "Messages and frames refused, by code.", ("code",))
-CLOSED = counter("nearcast_chat_closed_total", "WebSockets that we closed, by close code.", ("code",))
+CLOSED = counter(
+    "nearcast_chat_closed_total", "Connections that we closed, by close code of a WebSocket.", ("code",)
+)
 REQUESTS = counter("nearcast_chat_requests_total", "Plain HTTP answers.", ("status",))
 ACTIONS = counter("nearcast_chat_actions_total", "Actions of moderators, by name.", ("action",))
 QUOTA_AWAY = gauge("nearcast_chat_quota_away", "1 while rooms' quotas go on without the shared counter.")
@@ -28,7 +30,8 @@ class Tally:
     """Counts of this process since it began; `flush` moves what is new to the metrics.
 
     Event names: slow_client, slow_cut, gap, pong_timeout, handshake_timeout, over_connections, bad_entry,
-    bad_record, log_reset, handed_on, too_fast, counter_away, held_forgotten, quota_away.
+    bad_record, log_reset, handed_on, too_fast, counter_away, held_forgotten, quota_away, older_cut,
+    handshake_failed, accept_paused, bad_line, over_rooms, joins_too_fast, unknown_full, roster_missed.
     """
 
     def __init__(self) -> None:

@@ -1,10 +1,10 @@
 """Moderation as the gateway's connections meet it: who is present, what is told to whom, the calls over HTTP."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from appliance.contracts.chat import CloseCode, ErrorCode
+from appliance.contracts.chat import ErrorCode
 from appliance.contracts.errors import BadInputError, NearcastError, NotFoundError, UnauthenticatedError
 from appliance.contracts.moderation import (
     EVERY_ROOM,
@@ -25,11 +25,20 @@ from edge.chat.index import Place
 from edge.chat.presence import Presence, Seat
 from edge.chat.ranks import Author, Rank, author_of, rank_of
 from edge.chat.routes import Action
-from edge.protocols.websocket.frames import text_frame
 
 if TYPE_CHECKING:
     from edge.chat.server import ChatServer
-    from edge.chat.subscriber import Subscriber
+
+
+class Present(Protocol):
+    """Somebody's place in a room, once it is known whose it is."""
+
+    def tell(self, document: bytes) -> None:
+        """JSON that is for moderators only."""
+
+    def shut_out(self) -> None:
+        """The user may not even be there any more."""
+
 
 _SHOWN = 1000  # chatters of an answer
 _NEWS_MS = 60_000
@@ -41,12 +50,12 @@ class Moderation:
     """Uses the rules' moderator; holds who is here."""
 
     def __init__(self, server: "ChatServer") -> None:
-        self.presence: Presence[Subscriber] = Presence()
+        self.presence: Presence[Present] = Presence()
         self._server = server
 
     # -- those who are here
 
-    def enter(self, connection: "Subscriber", place: Place, author: Author) -> dict[str, object]:
+    def enter(self, connection: Present, place: Place, author: Author) -> dict[str, object]:
         """A connection has said who it is; the user as hello shows them."""
         now = now_ms()
         standing = self._server.rules.states.standing(place.room_id, author.user_id, now)
@@ -63,12 +72,12 @@ class Moderation:
     def happened(self, event: RoomEvent) -> None:
         """After an event of the log: tells moderators, shuts out who is banned, gives rights at once."""
         if is_private(event):
-            frame = text_frame(moderators_frame(event))
+            document = moderators_frame(event)
             for connection in self.presence.moderators(event.room):
-                connection.write(frame)
+                connection.tell(document)
         if event.event is EventKind.BAN:
             for connection in self.presence.of_user(event.room, event.target_id):
-                connection.close(CloseCode.BANNED, "banned")
+                connection.shut_out()
         if event.event is EventKind.ROLE:
             for connection in self.presence.of_user(event.room, event.target_id):
                 moderates = event.role is Role.MODERATOR

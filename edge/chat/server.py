@@ -4,19 +4,22 @@ import asyncio
 import contextlib
 import random
 import socket
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 
-from appliance.contracts.chat import CloseCode
 from appliance.contracts.media import Broadcast
 from appliance.runtime.handoff import HandoffReceiver
 from appliance.runtime.tasks import Tasks
+from appliance.runtime.tls import ServerTls
 from edge.chat.arrival import Arrival
 from edge.chat.config import ChatConfig
 from edge.chat.connection import NEVER, Connection
 from edge.chat.crowd import Crowd, Entry
 from edge.chat.frames import stream_event
 from edge.chat.index import Index, Place
+from edge.chat.irc.ports import IrcPorts
+from edge.chat.irc.socket import IrcSocket
 from edge.chat.metrics import CONNECTIONS, PENDING, ROOMS, Tally
 from edge.chat.moderation import Moderation
 from edge.chat.newcomers import Newcomers
@@ -29,6 +32,8 @@ from edge.protocols.http.request import HeadMemo
 
 _SEND_BUFFER = 64 * 1024
 _USER_TIMEOUT_MS = 20_000
+
+Member = Arrival | Connection | IrcSocket
 
 
 class ChatServer:
@@ -45,6 +50,7 @@ class ChatServer:
         rules: Rules,
         tally: Tally,
         waiting: Callable[[], int],
+        tls: ServerTls | None,
         on_failure: Callable[[BaseException], None] | None,
     ) -> None:
         self.config = config
@@ -58,11 +64,12 @@ class ChatServer:
         self.requests = Requests(self)
         self.moderation = Moderation(self)
         self.newcomers = Newcomers(config.unknown)
+        self.irc = IrcPorts(self, tls)
         self._waiting = waiting
         self._loop = asyncio.get_running_loop()
         self._receiver = HandoffReceiver(socket_path, self.adopt)
-        self._connections: set[Arrival | Connection] = set()
-        self._wheel: Wheel[Arrival | Connection] = Wheel(self.now())
+        self._connections: set[Member] = set()
+        self._wheel: Wheel[Member] = Wheel(self.now())
         self._crowd = Crowd(config)
         self._draining = False
 
@@ -79,32 +86,49 @@ class ChatServer:
         """Returns when connections are taken."""
         self.tasks.start(self._tick(), "chat-tick")
         await self._receiver.start()
+        self.irc.start()
 
     # -- connections
 
     def adopt(self, taken: socket.socket, head: bytes, peer: str) -> None:
         """Takes over an accepted connection whose first bytes were read by somebody else."""
+        entry = self._enter(taken, peer)
+        if entry is not Entry.CLOSED:
+            self.tasks.start(self._adopt(taken, Arrival(self, head, peer, entry), None), "chat-adopt")
+
+    def adopt_irc(self, taken: socket.socket, peer: str, context: ssl.SSLContext | None) -> None:
+        """Takes over a connection that an IRC port accepted; with a context it first shakes hands."""
+        entry = self._enter(taken, peer)
+        if entry is not Entry.CLOSED:
+            self.tasks.start(self._adopt(taken, IrcSocket(self, peer, entry), context), "chat-adopt")
+
+    def _enter(self, taken: socket.socket, peer: str) -> Entry:
         entry = Entry.CLOSED if self._draining else self._crowd.enter(peer)
         if entry is not Entry.TAKEN and not self._draining:
             self.tally.events["over_connections"] += 1
         if entry is Entry.CLOSED:
             taken.close()
-            return
-        self.tasks.start(self._adopt(taken, Arrival(self, head, peer, entry)), "chat-adopt")
+        return entry
 
-    async def _adopt(self, taken: socket.socket, arrival: Arrival) -> None:
+    async def _adopt(
+        self, taken: socket.socket, arrival: Arrival | IrcSocket, context: ssl.SSLContext | None
+    ) -> None:
         try:
             with contextlib.suppress(OSError):  # no TCP, which is fine
                 taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT_MS)
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
-            await self._loop.connect_accepted_socket(lambda: arrival, taken)
+            limit_s = self.config.handshake_s if context is not None else None
+            await self._loop.connect_accepted_socket(
+                lambda: arrival, taken, ssl=context, ssl_handshake_timeout=limit_s
+            )
         except OSError:
+            self.tally.events["handshake_failed"] += context is not None
             taken.close()
             if arrival not in self._connections and not arrival.closed:
                 self.lost(arrival)
 
-    def opened(self, connection: Arrival) -> None:
+    def opened(self, connection: Arrival | IrcSocket) -> None:
         self._connections.add(connection)
 
     def replace(self, arrival: Arrival, connection: Connection) -> None:
@@ -113,12 +137,12 @@ class ChatServer:
         self._wheel.forget(arrival)
         self._connections.add(connection)
 
-    def lost(self, connection: Arrival | Connection) -> None:
+    def lost(self, connection: Member) -> None:
         self._connections.discard(connection)
         self._wheel.forget(connection)
         self._crowd.leave(connection.address, connection.entry)
 
-    def remind(self, connection: Arrival | Connection, at: float) -> None:
+    def remind(self, connection: Member, at: float) -> None:
         """Calls `connection.check` at that time, or earlier."""
         self._wheel.remind(connection, at)
 
@@ -146,6 +170,7 @@ class ChatServer:
                     at = connection.check(self.now())
                     if at != NEVER:
                         self._wheel.remind(connection, at)
+            self.irc.rosters.tick(self.now())
             self.rooms.shrink()
             self._count_all()
 
@@ -158,23 +183,24 @@ class ChatServer:
     async def drain(self) -> None:
         """Takes nothing new and sends everybody elsewhere, spread over the drain time."""
         self._draining = True
+        self.irc.close()
         await self._receiver.close()
         spread = self.config.drain_s
         for connection in list(self._connections):
-            if isinstance(connection, Connection):
+            if not isinstance(connection, Arrival):
                 self._loop.call_later(random.random() * spread, self._send_elsewhere, connection)  # noqa: S311
         limit = self.now() + spread + 1.0
         while self._connections and self.now() < limit:  # noqa: ASYNC110 - bounded, and only when leaving
             await asyncio.sleep(0.05)
 
-    def _send_elsewhere(self, connection: Connection) -> None:
-        jitter = random.random() * self.config.drain_s  # noqa: S311 - spreads the returns
-        connection.close(CloseCode.DRAINING, f"retry_after={jitter:.1f}")
+    def _send_elsewhere(self, connection: Connection | IrcSocket) -> None:
+        connection.send_elsewhere(random.random() * self.config.drain_s)  # noqa: S311 - spreads the returns
 
     async def stop(self) -> None:
         """Closes everything."""
         self._draining = True
         self.newcomers.close()
+        self.irc.close()
         await self._receiver.close()
         await self.tasks.close()
         for connection in list(self._connections):

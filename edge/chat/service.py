@@ -20,6 +20,7 @@ from appliance.runtime.bus import Bus, BusMessage, Subscription
 from appliance.runtime.clock import now_ms
 from appliance.runtime.replica import Replica
 from appliance.runtime.tasks import Tasks
+from appliance.runtime.tls import ServerTls
 from edge.chat.config import ChatConfig
 from edge.chat.index import Index
 from edge.chat.journal import Journal, Said
@@ -41,7 +42,7 @@ class ChatService:
     """Built, started and stopped by `edge.app` in the loop it is to run in.
 
     `fed`: the account with the outbox and the directory. `local`: the site's own account with the live bucket.
-    `socket_path`: where connections are handed over.
+    `socket_path`: where connections are handed over. `tls`: the certificate of the port for IRC in TLS.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class ChatService:
         fed: Bus,
         local: Bus,
         socket_path: Path,
+        tls: ServerTls | None = None,
         on_failure: Callable[[BaseException], None] | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
@@ -85,6 +87,7 @@ class ChatService:
             rules=self._rules(),
             tally=self.tally,
             waiting=lambda: self._log.pending,
+            tls=tls,
             on_failure=on_failure,
         )
 

@@ -18,6 +18,7 @@ from edge.chat.resume import Resumed, resume
 from edge.chat.room import CATCH_UP_BYTES, Room
 from edge.chat.rules import Accepted
 from edge.protocols.websocket.deflate import Deflate
+from edge.protocols.websocket.frames import text_frame
 
 if TYPE_CHECKING:
     from edge.chat.server import ChatServer
@@ -111,6 +112,16 @@ class Subscriber(Connection):
             return anonymous_hello(place.stream_id, place.channel, position, modes)
         user = self._server.moderation.enter(self, place, record)
         return hello_frame(place.stream_id, place.channel, position, user, modes)
+
+    # -- as moderation sees it
+
+    def tell(self, document: bytes) -> None:
+        """See Present."""
+        self.write(text_frame(document))
+
+    def shut_out(self) -> None:
+        """See Present."""
+        self.close(CloseCode.BANNED, "banned")
 
     # -- what it says
 

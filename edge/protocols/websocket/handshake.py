@@ -39,8 +39,9 @@ class Accepted(NamedTuple):
     deflate: Deflate | None
 
 
-def accept(request: RequestHead) -> Accepted:
-    """Answers a correct opening handshake (RFC 6455, 4.2.2); permessage-deflate is taken when it is offered.
+def accept(request: RequestHead, protocols: tuple[str, ...] = ()) -> Accepted:
+    """Answers a correct opening handshake (RFC 6455, 4.2.2); permessage-deflate is taken when it is offered,
+    and of the client's subprotocols the first that is in `protocols`.
 
     Raises HandshakeError: 405 not GET, 400 malformed, 426 not an upgrade or another version.
     """
@@ -57,7 +58,13 @@ def accept(request: RequestHead) -> Accepted:
     key = _answer_to(request.headers.get("sec-websocket-key"))
     deflate = negotiate(request.headers.get("sec-websocket-extensions"))
     extensions = b"" if deflate is None else b"Sec-WebSocket-Extensions: %b\r\n" % deflate.answer.encode()
-    return Accepted(b"%bSec-WebSocket-Accept: %b\r\n%b\r\n" % (_SWITCHING, key, extensions), deflate)
+    spoken = _chosen(request.headers.get("sec-websocket-protocol"), protocols)
+    return Accepted(b"%bSec-WebSocket-Accept: %b\r\n%b%b\r\n" % (_SWITCHING, key, extensions, spoken), deflate)
+
+
+def _chosen(offered: str, protocols: tuple[str, ...]) -> bytes:
+    found = next((one for one in offered.replace(" ", "").split(",") if one in protocols), None)
+    return b"" if found is None else b"Sec-WebSocket-Protocol: %b\r\n" % found.encode()
 
 
 def _answer_to(key: str) -> bytes:

@@ -135,12 +135,14 @@ class Site:
         )
         await self.bus.bucket(LIVE_BUCKET).put(broadcast_key(STREAM_ID), msgspec.json.encode(record))
 
-    async def gateway(self, **changes):
+    async def gateway(self, tls=None, **changes):
         path = self.folder / f"chat{len(self.gateways)}.sock"
         fed = await Bus.connect(Endpoint(self.nats.url), name=f"{EDGE}.chat")
         local = await Bus.connect(Endpoint(self.nats.url), name=f"{EDGE}.chat")
         config = ChatConfig(edge_id=EDGE, **({"user_per_minute": 6000, "drain_s": 0.3} | changes))
-        service = ChatService(config, fed=fed, local=local, socket_path=path, on_failure=self.failures.append)
+        service = ChatService(
+            config, fed=fed, local=local, socket_path=path, tls=tls, on_failure=self.failures.append
+        )
         await service.start()
         made = Gateway(service, path, fed, local)
         self.gateways.append(made)
