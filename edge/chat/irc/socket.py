@@ -143,6 +143,13 @@ class IrcSocket(asyncio.Protocol):
 
     # -- time
 
+    def _ping(self, now: float) -> None:
+        """Asks whether the client is there; one that has not come in yet has a deadline of its own."""
+        self._ping_at = now + self._server.config.irc_ping_s
+        if self._client.session.is_registered:
+            self._answer_by = now + self._server.config.irc_pong_s
+            self.write(_PING)
+
     def check(self, now: float) -> float:
         """Does what is due; when to be called next."""
         if now >= self._closing_at:
@@ -157,8 +164,6 @@ class IrcSocket(asyncio.Protocol):
             self._server.tally.events["pong_timeout"] += 1
             self.finish(CloseCode.GOING_AWAY, "")
         elif now >= self._ping_at and not self.paused:
-            self._ping_at = now + config.irc_ping_s
-            self._answer_by = now + config.irc_pong_s
-            self.write(_PING)
+            self._ping(now)
         soonest = self._client.check(now)
         return min(self._closing_at, self._paused_at + config.slow_s, self._answer_by, self._ping_at, soonest)
