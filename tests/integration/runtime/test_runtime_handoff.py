@@ -55,6 +55,25 @@ async def test_nobody_there(tmp_path: Path) -> None:
     client.close()
 
 
+async def test_a_successor_keeps_its_place_when_its_predecessor_leaves(tmp_path: Path, taken) -> None:
+    path = tmp_path / "role.sock"
+    old = HandoffReceiver(path, lambda *_: pytest.fail("the predecessor takes nothing new"))
+    await old.start()
+    new = HandoffReceiver(path, lambda *all_of_it: taken.put_nowait(all_of_it))
+    await new.start()
+    await old.close()
+    sender = HandoffSender(path)
+    client, accepted = await accepted_pair()
+    assert sender.send(accepted.fileno(), b"x", "10.0.0.1")
+    async with asyncio.timeout(3):
+        (await taken.get())[0].close()
+    accepted.close()
+    client.close()
+    sender.close()
+    await new.close()
+    assert not path.exists()
+
+
 async def test_receiver_that_came_back(tmp_path: Path, taken) -> None:
     path = tmp_path / "role.sock"
     sender = HandoffSender(path)

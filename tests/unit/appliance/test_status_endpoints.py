@@ -9,6 +9,9 @@ def test_tls_has_its_own_urls_when_it_is_enabled() -> None:
     assert found["web"] == "http://127.0.0.1:8080/"
     assert found["web_tls"] == "https://127.0.0.1:8443/"
     assert found["rtmps"] == "rtmps://127.0.0.1:1936/live"
+    assert found["irc"] == "irc://127.0.0.1:6667"
+    assert found["ircs"] == "ircs://127.0.0.1:6697"
     plain = endpoints(replace(Settings(), {"tls": {"enabled": False}}))
     assert plain["web"] == found["web"]
-    assert not {"web_tls", "rtmps"} & plain.keys()
+    assert plain["irc"] == found["irc"]
+    assert not {"web_tls", "rtmps", "ircs"} & plain.keys()
