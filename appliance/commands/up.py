@@ -152,6 +152,7 @@ def _say_welcome(data: Path, urls: dict[str, str], demo: bool) -> None:
     say(f"your page   {urls['web']}{FIRST_CHANNEL}")
     say(f"server      {urls['rtmp']}")
     say(f"stream key  {channel['stream_key']}")
+    say(f"chat bots   {urls['irc']}")
     say("")
 
 

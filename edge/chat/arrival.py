@@ -25,7 +25,7 @@ _MAX_AHEAD = 64 * 1024
 _METHODS = frozenset({"GET", "HEAD", "POST"})
 _OVERLOADED_S = 10.0
 _NOWHERE = Place("", "", "", "")
-_IRC = "/irc"
+_IRC = ("/irc", "/")
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -107,7 +107,7 @@ class Arrival(asyncio.Protocol):
             return
         if request.method not in _METHODS:
             raise HttpError(405, "method not allowed")
-        if request.path == _IRC:
+        if request.path in _IRC:
             self._upgrade_irc(request)
             return
         route = find_route(request.path)

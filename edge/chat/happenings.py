@@ -26,7 +26,7 @@ def document(event: RoomEvent, modes: Modes) -> dict[str, object]:
     if event.target_id:
         found |= {"user_id": event.target_id, "username": event.target}
     if event.event is EventKind.MODE:
-        found["modes"] = modes
+        found |= {"modes": modes, "changed": sorted(event.modes)}
     elif event.event is EventKind.RAID:
         found |= {"from": event.origin} if event.origin else {"target": event.target}
         found["viewers"] = event.count

@@ -67,6 +67,7 @@ _PLAYLISTS = {face.value: face for face in (Face.LIVE, Face.CLASSIC, Face.I_FRAM
 _READING = frozenset({"GET", "HEAD"})
 _WHEP = "/whep/"  # looks at grants by itself
 _METHOD = error("request", 405, "This can only be read.")
+_IRC = "/irc"
 _AWAY = error("handoff", 503, "What answers here is away for a moment.")
 _ALIVE = error("health", 200, "ok")
 _READY = error("health", 200, "ready")
@@ -171,7 +172,7 @@ class Routes:
             if path.startswith(_WHEP) and (whep := self._other_role(path)) is not None:
                 return self._hand_on(caller, request, whep)
             return self._watch(caller, request, path, grant)
-        sender = self._other_role(path)
+        sender = self._other_role(_IRC if _is_irc(request) else path)
         if sender is not None:
             return self._hand_on(caller, request, sender)
         if path == BEACON_PATH and request.method not in _READING:
@@ -457,3 +458,10 @@ class Routes:
 def _held_s(feed: BroadcastFeed) -> float:
     """Seconds that a request is held at most (RFC 8216bis, 6.2.5.2)."""
     return 3.0 * feed.record.target_duration_s
+
+
+def _is_irc(request: RequestHead) -> bool:
+    """Whether it is the WebSocket of a client such as tmi.js, which can be told a host but no path."""
+    return (
+        request.headers.upgrade and request.path == "/" and request.headers.get("sec-websocket-protocol") == "irc"
+    )

@@ -1,7 +1,7 @@
 """What happens in a room as lines of IRC, for those with certain capabilities. Pure."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import msgspec
 
@@ -26,6 +26,7 @@ class Happened(msgspec.Struct, frozen=True, kw_only=True, rename={"origin": "fro
     until: int = 0
     text: str = ""
     modes: Modes | None = None
+    changed: list[str] | None = None  # of the modes
     tier: int = 0
     count: int = 0
     months: int = 0
@@ -76,9 +77,12 @@ def event_lines(spot: Spot, event: Happened) -> bytes:
     return b"" if make is None or not spot.caps & Caps.COMMANDS else make(spot, event)
 
 
-def room_state(spot: Spot, modes: Modes) -> bytes:
-    """ROOMSTATE with all modes."""
-    return build("ROOMSTATE", spot.name, prefix=HOST, tags=spot.tags(modes_tags(modes, spot.room_id)))
+def room_state(spot: Spot, modes: Modes, changed: Collection[str] | None = None) -> bytes:
+    """ROOMSTATE with all modes, as clients get it when they join; or with those alone that `changed`."""
+    tags = modes_tags(modes, changed)
+    if not tags:
+        return b""
+    return build("ROOMSTATE", spot.name, prefix=HOST, tags=spot.tags([*tags, ("room-id", spot.room_id)]))
 
 
 def user_state(
@@ -132,7 +136,7 @@ def _clear(spot: Spot, event: Happened) -> bytes:
 
 
 def _mode(spot: Spot, event: Happened) -> bytes:
-    return b"" if event.modes is None else room_state(spot, event.modes)
+    return b"" if event.modes is None else room_state(spot, event.modes, event.changed)
 
 
 def _announce(spot: Spot, event: Happened) -> bytes:

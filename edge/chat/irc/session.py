@@ -22,7 +22,7 @@ _ANONYMOUS = re.compile(r"justinfan[0-9]{1,20}\Z", re.ASCII)
 _CTCP = re.compile(r"\x01([A-Z]+)(?: (.*?))?\x01?\Z", re.DOTALL)
 _NONCE = 64
 _BAD_LINES = 10
-_NOT_YET = "*"
+_NOT_YET = "*"  # a nick; Twitch goes on answering CAP so
 _SILENT = frozenset(("PONG", "TAGMSG", "NOTICE", "AWAY"))
 
 
@@ -188,7 +188,10 @@ class Session:
     # -- at any time
 
     def _ping(self, line: Message, now: float) -> list[Event]:  # noqa: ARG002 - the same for all commands
-        self._out.append(build("PONG", HOST, text=line.param(0) or HOST, prefix=HOST))
+        if line.params:
+            self._out.append(build("PONG", HOST, text=line.param(0), prefix=HOST))
+        else:  # tmi.js, which asks so, takes no PONG with a prefix for an answer
+            self._out.append(build("PONG", text=HOST))
         return []
 
     def _cap(self, line: Message, now: float) -> list[Event]:  # noqa: ARG002 - the same for all commands
@@ -209,7 +212,7 @@ class Session:
         return []
 
     def _cap_answer(self, verb: str, names: str) -> None:
-        self._out.append(build("CAP", self.nick, verb, text=names, prefix=HOST))
+        self._out.append(build("CAP", _NOT_YET, verb, text=names, prefix=HOST))
 
     # -- rooms
 

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
@@ -14,6 +14,7 @@ Tags = list[tuple[str, str]]
 _NO_WORD = re.compile(r"[\s!@:,*\0]")
 _NO_BADGE = re.compile(r"[\s,/;]")
 ACTION = "/me "
+_SHIELDED = ("followers", "unique", "slow")
 
 
 def login_of(username: str) -> str:
@@ -104,16 +105,19 @@ def emotes_tag(emotes: Iterable[Emote], before: int = 0) -> str:
     return "/".join(f"{name}:{','.join(found)}" for name, found in places.items())
 
 
-def modes_tags(modes: Modes, room_id: str) -> Tags:
-    """Of ROOMSTATE."""
-    return [
-        ("emote-only", _flag(modes.emote_only)),
-        ("followers-only", str(modes.followers)),
-        ("r9k", _flag(bool(modes.unique))),
-        ("room-id", room_id),
-        ("slow", str(modes.slow)),
-        ("subs-only", _flag(modes.subscribers)),
-    ]
+def modes_tags(modes: Modes, changed: Collection[str] | None = None) -> Tags:
+    """Of ROOMSTATE: all modes that IRC knows, or those that `changed`. The shield changes several."""
+    values = {
+        "emote_only": ("emote-only", _flag(modes.emote_only)),
+        "followers": ("followers-only", str(modes.followers)),
+        "unique": ("r9k", _flag(bool(modes.unique))),
+        "slow": ("slow", str(modes.slow)),
+        "subscribers": ("subs-only", _flag(modes.subscribers)),
+    }
+    if changed is None:
+        return list(values.values())
+    names = {*changed, *(_SHIELDED if "shield" in changed else ())}
+    return [tag for name, tag in values.items() if name in names]
 
 
 def time_tag(timestamp: int) -> tuple[str, str]:

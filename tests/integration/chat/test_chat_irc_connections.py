@@ -201,6 +201,13 @@ def test_in_tls(tmp_path):
         assert server.tally.events["handshake_failed"] == 2
         for _, writer in (plain, silent):
             writer.close()
+        other = self_signed(tmp_path / "other", ["localhost"], dt.datetime.now(dt.UTC))
+        other.certificate.replace(certificate.certificate)
+        other.key.replace(certificate.key)
+        assert tls.look()  # who comes from here on sees the other one
+        context = ssl.create_default_context(cafile=certificate.certificate)
+        async with irc(gateway, "tls", ssl=context, server_hostname="localhost") as carol:
+            await carol.log_in("carol", "alice")
 
     async def run():
         async with asyncio.timeout(40), site(tmp_path) as made:

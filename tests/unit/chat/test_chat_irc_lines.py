@@ -11,7 +11,7 @@ from appliance.contracts.errors import BadInputError, ForbiddenError, Unavailabl
 from appliance.contracts.moderation import EventKind, Modes, RoomEvent, SubscriberRecord
 from edge.chat.commands import COMMANDS
 from edge.chat.dialect import Batch
-from edge.chat.happenings import frame, news_frame
+from edge.chat.happenings import frame, modes_frame, news_frame
 from edge.chat.index import Place
 from edge.chat.irc.answers import done, refused
 from edge.chat.irc.capabilities import Caps
@@ -103,7 +103,12 @@ def test_events():
     assert (found.command, found.params) == ("CLEARMSG", ("#alice", ""))
     assert (found.tags["target-msg-id"], found.tags["login"]) == ("m1", "carol")
     found = read(event_lines(ALL, happened(EventKind.MODE, modes={"slow": 5})))
-    assert (found.command, found.tags["slow"], found.tags["followers-only"]) == ("ROOMSTATE", "5", "-1")
+    assert (found.command, found.tags) == ("ROOMSTATE", {"room-id": "r1", "slow": "5"})
+    found = read(event_lines(ALL, happened(EventKind.MODE, modes={"shield": True, "emote_only": False})))
+    assert set(found.tags) == {"emote-only", "followers-only", "r9k", "room-id", "slow"}
+    assert event_lines(ALL, happened(EventKind.MODE, modes={"hold": True})) == b""
+    found = read(event_lines(ALL, msgspec.json.decode(modes_frame(Modes(slow=7)), type=Happened)))
+    assert (len(found.tags), found.tags["slow"]) == (6, "7")  # set by another edge: all of them
     found = read(event_lines(ALL, happened(EventKind.ANNOUNCE, actor_id="u1", actor="Bob", text="look!")))
     assert (found.command, found.params) == ("USERNOTICE", ("#alice", "look!"))
     assert (found.tags["msg-id"], found.tags["login"]) == ("announcement", "bob")

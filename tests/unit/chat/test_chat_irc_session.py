@@ -72,6 +72,8 @@ def test_capabilities():
     assert session.caps == Caps.COMMANDS | Caps.TIME
     assert told(session, "CAP LIST")[1] == [":tmi.twitch.tv CAP * LIST :twitch.tv/commands server-time"]
     assert told(session, "CAP END") == ([], [])
+    assert told(session, "PING :a b") == ([], [":tmi.twitch.tv PONG tmi.twitch.tv :a b"])
+    assert told(session, "PING") == ([], ["PONG :tmi.twitch.tv"])
     assert told(session, "CAP FOO")[1] == [":tmi.twitch.tv 410 * :Invalid CAP command"]
     assert not session.is_registered
 

@@ -87,6 +87,21 @@ def test_other_paths_stay():
     on_uvloop(scenario, {"/irc": receiver})
 
 
+def test_the_first_page_and_the_websocket_of_clients_that_know_no_path():
+    receiver = Receiver()
+
+    async def scenario(origin):
+        client = await origin.client()
+        assert (await client.get("/")).status == 503  # a page
+        client.send("/", Connection="Upgrade", Upgrade="websocket", Sec_WebSocket_Protocol="irc")
+        async with asyncio.timeout(1):
+            while not receiver.taken:
+                await asyncio.sleep(0.005)
+        receiver.taken[0][0].close()
+
+    on_uvloop(scenario, {"/irc": receiver})
+
+
 def test_live_playlists_on_uvloop():
     async def scenario(origin):
         origin.go_live()
