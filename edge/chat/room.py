@@ -107,7 +107,8 @@ class Room:
         """What all level readers get; those who are told nothing are not served."""
         self._audiences = {dialect: audience for dialect, audience in self._audiences.items() if len(audience)}
         has_gap = self.sent < self.ring.first and bool(self._audiences)
-        self._tally.events["gap"] += has_gap
+        if has_gap:
+            self._tally.events["gap"] += 1
         for dialect, audience in self._audiences.items():
             frame = dialect.render(batch)
             if has_gap:

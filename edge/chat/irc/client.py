@@ -118,6 +118,8 @@ class IrcClient:
     # -- what it wants
 
     def _do(self, event: Event) -> None:
+        if self._wire.ending:  # whatever is written may be what a slow client is cut for
+            return
         if isinstance(event, LogIn):
             self._log_in(event.token)
         elif isinstance(event, Join):
@@ -129,9 +131,15 @@ class IrcClient:
         elif isinstance(event, Bounded):
             self._server.tally.events[event.bound] += 1
         else:
-            for joined in self._rooms.values():
-                joined.speak(self.session.caps)
-                self._server.irc.rosters.enter(joined, self.session.caps)
+            self._speak()
+
+    def _speak(self) -> None:
+        """Other capabilities: what happens in rooms is told in other words."""
+        for joined in list(self._rooms.values()):
+            joined.speak(self.session.caps)
+            if self._wire.ending:
+                return
+            self._server.irc.rosters.enter(joined, self.session.caps)
 
     def _log_in(self, token: str) -> None:
         author = self._identify(token)
@@ -181,6 +189,8 @@ class IrcClient:
         """Looks once more for the channels that were not heard of."""
         now = self.now()
         for channel, until in list(self._awaited.items()):
+            if self._wire.ending:
+                return
             place = self._server.index.by_name(channel)
             if place is not None:
                 del self._awaited[channel]
@@ -212,6 +222,8 @@ class IrcClient:
                 lines += self._user_state(place, author)
             lines += room_state(joined.spot(caps), server.rules.states.modes(place.room_id))
         self._send(lines)
+        if self._wire.ending:
+            return
         joined.enter(server.rooms.get(place.room_id), caps)
         server.irc.rosters.enter(joined, caps)
 

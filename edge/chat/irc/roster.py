@@ -53,7 +53,10 @@ class Rosters:
     def leave(self, joined: Joined) -> None:
         """It is gone."""
         roster = self._rooms.get(joined.place.room_id)
-        if roster is not None and roster.readers.pop(joined, self) is None and not roster.readers:
+        if roster is None or joined not in roster.readers:
+            return
+        del roster.readers[joined]
+        if not roster.readers:
             del self._rooms[joined.place.room_id]
 
     def tick(self, now: float) -> None:
