@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 
+import aiohttp
 import miniirc
 import msgspec
 import uvloop
@@ -112,6 +113,26 @@ def test_bad_input(tmp_path):
         await until(lambda: gateway.service.server.count == 0)
 
     on_gateway(tmp_path, scenario, unknown_s=0.2)
+
+
+def test_the_path_of_the_viewer_port(tmp_path):
+    async def scenario(made, gateway):
+        http = f"http://127.0.0.1:{gateway.port}"
+        async with aiohttp.ClientSession() as session:
+            for path, status in (("/irc", 426), ("/irc/other", 404)):
+                async with session.get(http + path) as answer:
+                    assert answer.status == status
+            await until(lambda: gateway.service.server.count == 0)
+            async with session.ws_connect(f"{http}/irc", protocols=["other", "text.ircv3.net"]) as one:
+                assert one.protocol == "text.ircv3.net"
+                await one.send_bytes(b"NICK justinfan1\nJOIN #alice")
+                assert "001 justinfan1" in (await one.receive()).data
+                assert "366 justinfan1 #alice" in (await one.receive()).data
+                async with session.ws_connect(f"{http}/irc") as two:
+                    assert (await two.receive()).type is aiohttp.WSMsgType.CLOSE
+                    assert two.close_code == 4029
+
+    on_gateway(tmp_path, scenario, connections_per_address=1)
 
 
 def test_rooms_of_a_connection_are_bounded(tmp_path, monkeypatch):
