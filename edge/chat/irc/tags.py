@@ -14,6 +14,7 @@ Tags = list[tuple[str, str]]
 _NO_WORD = re.compile(r"[\s!@:,*\0]")
 _NO_BADGE = re.compile(r"[\s,/;]")
 ACTION = "/me "
+_LAST_MS = 253_402_300_799_999  # of the year 9999: what a log holds may be anything
 _SHIELDED = ("followers", "unique", "slow")
 
 
@@ -122,5 +123,6 @@ def modes_tags(modes: Modes, changed: Collection[str] | None = None) -> Tags:
 
 def time_tag(timestamp: int) -> tuple[str, str]:
     """`server-time` (IRCv3) of Unix milliseconds."""
-    moment = dt.datetime.fromtimestamp(max(0, timestamp) / 1000, dt.UTC)
-    return "time", moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{timestamp % 1000:03d}Z"
+    seconds, thousandths = divmod(min(max(0, timestamp), _LAST_MS), 1000)
+    moment = dt.datetime.fromtimestamp(seconds, dt.UTC)
+    return "time", moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{thousandths:03d}Z"

@@ -61,6 +61,14 @@ def test_a_message_for_each_capability():
     assert list(read(message_line(only_time, message())).tags) == ["time"]
 
 
+@pytest.mark.parametrize("at", [-(2**63), -1, 0, 2**63 - 1])
+def test_any_time_can_be_told(at):
+    strange = message(timestamp=at, badges=["subscriber/9/x", "/", ""], emotes=[Emote(name="a", start=9, end=-9)])
+    assert read(message_line(ALL, strange)).command == "PRIVMSG"
+    event = Happened(event="timeout", timestamp=at, until=1, username="\n")
+    assert read(event_lines(ALL, event)).params[1] == "_"
+
+
 def test_replies_and_actions():
     parent = Parent(user_id="u2", username="Carol", text="what; is = this?")
     emotes = [
