@@ -1,6 +1,7 @@
 """The watch page of a channel that is not for everybody: who is asked in, who is let in, who is put out."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,27 @@ async def test_a_viewer_signs_in_follows_and_is_put_out(
             await viewer.api("DELETE", f"/users/me/follows/{channel.name}")
             await page.wait_for_selector("html[data-state=locked]", timeout=30_000)
             await page.close()
+
+
+async def test_what_the_page_reports_reaches_the_centre(node: Node, clips: ClipMaker, browser: Browser) -> None:
+    channel = await asyncio.to_thread(node.channel, "reported")
+    with Publisher(clips.clip(60), channel.publish_url):
+        await until_live(node, channel)
+        async with viewer_of(node, "reporter") as viewer:
+            stream = await viewer.live(channel)
+            watcher = await watch(browser, node, channel)
+            await watcher.plays()
+            await asyncio.sleep(12)
+            await watcher.page.goto("about:blank")  # the last report is sent as the page goes
+            path = f"/streams/{stream['stream_id']}/quality"
+            async with asyncio.timeout(20):
+                while True:
+                    minutes = (await viewer.api("GET", path, token=channel.token))["minutes"]
+                    if sum(minute["reports"] for minute in minutes) >= 2:
+                        break
+                    await asyncio.sleep(0.5)
+            print(json.dumps(minutes))
+            assert sum(minute["startup_ms"]["count"] for minute in minutes if minute.get("startup_ms")) == 1
+            async with asyncio.timeout(15):
+                while (await viewer.live(channel))["viewers"] != 0:
+                    await asyncio.sleep(0.5)
