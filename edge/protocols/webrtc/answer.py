@@ -65,7 +65,7 @@ def negotiate(offer: Offer) -> Negotiated:
     taken: set[str] = set()
     for section in offer.sections:
         codec = None
-        if section.kind not in taken and section.direction in _SENDING and section.port != 0:
+        if section.kind not in taken and section.direction in _SENDING and section.is_offered:
             codec = _choose(section)
         if codec is not None:
             taken.add(section.kind)

@@ -53,6 +53,12 @@ class MediaSection:
     attributes: dict[str, str] = dataclasses.field(default_factory=dict)
     parameters: dict[int, dict[str, str]] = dataclasses.field(default_factory=dict)
 
+    @property
+    def is_offered(self) -> bool:
+        """Whether there is anything to accept: a port of 0 says no, but for a section that is to be bundled with
+        another one only (RFC 9143, 7.2.1)."""
+        return self.port != 0 or "bundle-only" in self.attributes
+
     def accepts(self, payload_type: int) -> set[str]:
         """The kinds of feedback that the sender of a payload type understands."""
         return self.feedback.get(payload_type, set()) | self.feedback.get(_ANY, set())

@@ -24,7 +24,7 @@ def negotiate_viewer(offer: Offer, *, video: bool = True, profile: str = "") -> 
     taken: set[str] = set()
     for section in offer.sections:
         codec = None
-        wanted = section.kind not in taken and section.direction in _RECEIVING and section.port != 0
+        wanted = section.kind not in taken and section.direction in _RECEIVING and section.is_offered
         if wanted and (video or section.kind == "audio"):
             codec = _choose(section, profile)
         if codec is not None:

@@ -8,6 +8,7 @@ from webrtc_bytes import AUDIO, FINGERPRINT, VIDEO, chromium_simulcast, offer
 from edge.protocols.webrtc.answer import LocalDescription, candidates, negotiate, write_answer, write_restart
 from edge.protocols.webrtc.errors import NoCodecError, SdpError
 from edge.protocols.webrtc.sdp import MAX_BYTES, parse_fragment, parse_offer
+from edge.protocols.webrtc.viewing import negotiate_viewer
 
 LOCAL = LocalDescription("ours", "x" * 24, FINGERPRINT, 5, candidates(["192.0.2.1"], 8189))
 
@@ -84,6 +85,15 @@ def test_second_sections_and_data_channels_are_declined() -> None:
     assert "a=group:BUNDLE 0 3" in lines
     assert "m=video 0 UDP/TLS/RTP/SAVPF 96 97" in lines
     assert "m=application 0 UDP/DTLS/SCTP webrtc-datachannel" in lines
+
+
+def test_a_section_that_is_only_to_be_bundled_is_no_refused_one() -> None:
+    """As GStreamer's whipclientsink offers its second one (RFC 9143, 7.2.1)."""
+    zero = AUDIO.replace("m=audio 9", "m=audio 0")
+    assert "m=audio 9 UDP/TLS/RTP/SAVPF 111" in answer_to(offer(VIDEO, zero + "a=bundle-only\n"))
+    assert "m=audio 0 UDP/TLS/RTP/SAVPF 111" in answer_to(offer(VIDEO, zero))
+    receiving = parse_offer(offer(VIDEO, zero + "a=bundle-only\n").replace("a=sendonly", "a=recvonly"))
+    assert [one.section.kind for one in negotiate_viewer(receiving).chosen] == ["video", "audio"]
 
 
 def test_a_passive_client_makes_us_active() -> None:
