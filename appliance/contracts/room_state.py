@@ -17,6 +17,7 @@ from appliance.contracts.moderation import (
     Restriction,
     RoomEvent,
     RoomRecord,
+    TermKind,
     Value,
 )
 
@@ -129,6 +130,11 @@ def kept_terms(record: RoomRecord) -> Iterable[tuple[str, str]]:
         if kept:
             kind, _, text = name.partition(":")
             yield kind, text
+
+
+def emote_names(record: RoomRecord) -> list[str]:
+    """Names of the room's emotes."""
+    return sorted(text for kind, text in kept_terms(record) if kind == TermKind.EMOTE)
 
 
 def _set(table: dict[str, Value], name: str, value: Value) -> bool:

@@ -63,6 +63,10 @@ COMMANDS: dict[str, Command] = {
     "unvip": Command("unvip", ("user",), "end that", rank=Rank.OWNER),
     "raid": Command("raid", ("channel",), "take your viewers to another channel", rank=Rank.OWNER),
 }
+_EVERYBODYS = {
+    "me": Command("me", ("text",), "write about yourself", rank=Rank.VIEWER),
+    "help": Command("help", ("[command]",), "what can be done here", rank=Rank.VIEWER),
+}
 _DEFAULTS = {"slow": 30, "followers": 0, "uniquechat": 60}
 _FIELDS = {"user": "target", "channel": "target"}
 
@@ -75,6 +79,15 @@ def is_command(text: str) -> bool:
 def is_help(text: str) -> bool:
     """Whether it asks for help."""
     return text.lower().split()[0] == "/help"
+
+
+def listing(rank: Rank) -> list[dict[str, object]]:
+    """The commands that somebody of this rank has: name, form, help."""
+    return [
+        {"name": key, "form": one.form, "help": one.help}
+        for key, one in (*_EVERYBODYS.items(), *COMMANDS.items())
+        if one.rank <= rank
+    ]
 
 
 def help_text(text: str, rank: Rank) -> str:

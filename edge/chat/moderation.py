@@ -17,9 +17,10 @@ from appliance.contracts.moderation import (
     RoomEvent,
     SubscriberRecord,
 )
-from appliance.contracts.room_state import kept_terms
+from appliance.contracts.room_state import emote_names, kept_terms
 from appliance.runtime.clock import now_ms
 from edge.chat.answers import document
+from edge.chat.commands import listing
 from edge.chat.happenings import happened_ms, is_private, moderators_frame, modes_frame, news_frame
 from edge.chat.index import Place
 from edge.chat.presence import Presence, Seat
@@ -164,12 +165,17 @@ class Moderation:
     def _state(self, place: Place, token: str) -> dict[str, object]:
         states = self._server.rules.states
         record = states.record(place.room_id)
-        found: dict[str, object] = {"modes": states.modes(place.room_id), "pin": record.pin}
+        found: dict[str, object] = {
+            "modes": states.modes(place.room_id),
+            "pin": record.pin,
+            "emotes": {"global": emote_names(states.record(EVERY_ROOM)), "channel": emote_names(record)},
+        }
         if not token:
             return found
         author = self._author(token)
-        standing = states.standing(place.room_id, author.user_id, now_ms())
-        if author.rank(place, standing) >= Rank.MODERATOR:
+        rank = author.rank(place, states.standing(place.room_id, author.user_id, now_ms()))
+        found |= {"rank": rank.name.lower(), "commands": listing(rank)}
+        if rank >= Rank.MODERATOR:
             found["terms"] = [{"kind": kind, "text": text} for kind, text in kept_terms(record)]
             found["members"] = [
                 one for one in states.of(place.room_id).members.values() if one.role or one.restriction

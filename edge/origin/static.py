@@ -25,7 +25,7 @@ _TYPES = {
 }
 _PACKED = frozenset({".png", ".jpg", ".webp", ".woff2", ".ico"})
 _PAGE = re.compile(r"/(?:[a-z0-9][a-z0-9_-]{0,30}/?|studio/[a-z0-9/_-]{0,60})?\Z", re.IGNORECASE)
-_EMBED = re.compile(r"/embed/[a-z0-9][a-z0-9_-]{0,30}/?\Z", re.IGNORECASE)  # may be framed by other sites
+_EMBED = re.compile(r"/embed/[a-z0-9][a-z0-9_-]{0,30}(?:/chat)?/?\Z", re.IGNORECASE)  # may be framed by other sites
 _DAY = "public, max-age=86400"
 _MISSING = error(
     "page", 503, "The web pages have not been built on this machine. Video and chat work without them."

@@ -126,7 +126,12 @@ def test_moderators_hear_of_what_waits_and_decide(tmp_path):
             }
             state = await call(gateway, "state", "carol")
             assert state["terms"] == [{"kind": "word", "text": "badword"}]
-            assert "terms" not in await call(gateway, "state")
+            names = [one["name"] for one in state["commands"]]
+            assert (state["rank"], "ban" in names, "mod" in names) == ("moderator", True, False)
+            await act(gateway, "carol", action="emote", text="ahoy")
+            everybodys = await call(gateway, "state")
+            assert everybodys["emotes"] == {"global": [], "channel": ["ahoy"]}
+            assert everybodys.keys() == {"modes", "pin", "emotes"}
         await call(gateway, "held", "bob", None, 403)
         await call(gateway, "held", "", None, 401)
         assert (await act(gateway, "bob", 403, action="clear"))["code"] == "not_allowed"

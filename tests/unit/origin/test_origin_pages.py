@@ -14,12 +14,12 @@ def test_only_the_embedded_player_may_be_framed_elsewhere(tmp_path):
     pages = Pages(tmp_path, ("wss://chat.example",))
     for path in ("/", "/index.html", "/ada", "/studio", "/studio/keys", "/embed", "/embed/"):
         assert frames(pages.find(path, gzip=False)) == "'self'", path
-    for path in ("/embed/ada", "/embed/Ada_1/"):
+    for path in ("/embed/ada", "/embed/Ada_1/", "/embed/ada/chat"):
         for gzip in (False, True):
             found = pages.find(path, gzip=gzip)
             assert frames(found) == "*"
             assert "connect-src 'self' wss://chat.example" in dict(found.fields)["Content-Security-Policy"]
-    for path in ("/embed/-x", "/embed/a/b", "/embed/" + "a" * 32, "/embed/a\n"):
+    for path in ("/embed/-x", "/embed/a/b", "/embed/a/chat/b", "/embed/" + "a" * 32, "/embed/a\n"):
         assert pages.find(path, gzip=False) is None, path
 
 
