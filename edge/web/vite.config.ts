@@ -18,5 +18,5 @@ export default defineConfig({
       "/chat": { target: EDGE, ws: true },
     },
   },
-  test: { include: ["tests/**/*.test.ts"], environment: "node" },
+  test: { include: ["tests/**/*.test.ts"], environment: "node", css: true },
 });

@@ -4,6 +4,7 @@ import { IconButton } from "./ui/icon_button";
 import { Mark, MoonIcon, SunIcon } from "./ui/icons";
 import { Later } from "./ui/later";
 import { Embed } from "./views/embed";
+import { EmbedChat } from "./views/embed_chat";
 import { Home } from "./views/home";
 import { Missing } from "./views/missing";
 import { Watch } from "./views/watch";
@@ -20,6 +21,8 @@ function view(shown: Route) {
       return <Watch key={shown.channel} channel={shown.channel} />;
     case "embed":
       return <Embed key={shown.channel} channel={shown.channel} />;
+    case "embed_chat":
+      return <EmbedChat key={shown.channel} channel={shown.channel} />;
     case "missing":
       return <Missing />;
   }
@@ -27,7 +30,9 @@ function view(shown: Route) {
 
 export function App() {
   const shown = route.value;
-  if (shown.view === "embed") return <main class="view view-embed">{view(shown)}</main>;
+  if (shown.view === "embed" || shown.view === "embed_chat") {
+    return <main class="view view-embed">{view(shown)}</main>;
+  }
   const dark = theme.value === "dark";
   return (
     <>

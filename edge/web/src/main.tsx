@@ -8,6 +8,8 @@ import "./styles/chat.css";
 import "./styles/dvr.css";
 import "./styles/settings.css";
 import "./styles/embed.css";
+import "./styles/chat_bars.css";
+import "./styles/chat_sheets.css";
 import { render } from "preact";
 import { App } from "./app";
 import { startRouter } from "./lib/router";

@@ -5,7 +5,7 @@ import type { ServerFrame } from "../src/chat/frames";
 class FakeSocket implements Socket {
   onopen: (() => void) | null = null;
   onmessage: ((event: { data: unknown }) => void) | null = null;
-  onclose: ((event: { code: number }) => void) | null = null;
+  onclose: ((event: { code: number; reason?: string }) => void) | null = null;
   readonly sent: unknown[] = [];
   closed = false;
   constructor(readonly url: string) {}
@@ -137,13 +137,26 @@ describe("a chat connection", () => {
     bench.pass(500);
     bench.socket.hear(hello("1"));
     bench.socket.onclose?.({ code: 1006 });
-    expect(bench.state).toEqual({ name: "waiting", retryAt: bench.now + 500 });
+    expect(bench.state).toEqual({ name: "waiting", retryAt: bench.now + 500, reason: "" });
   });
 
   it("waits long where there are too many", () => {
     bench.link.start(null);
     bench.socket.onclose?.({ code: 4029 });
-    expect(bench.state).toEqual({ name: "waiting", retryAt: 10_000 });
+    expect(bench.state).toMatchObject({ name: "waiting", retryAt: 10_000 });
+    expect(bench.state).toHaveProperty("reason", expect.stringContaining("too many"));
+  });
+
+  it("comes back to a server that sends everybody elsewhere when it is asked to", () => {
+    bench.link.start(null);
+    bench.socket.onclose?.({ code: 4009, reason: "retry_after=7.5" });
+    expect(bench.state).toMatchObject({ name: "waiting", retryAt: 7500 });
+  });
+
+  it("says what a message answers", () => {
+    bench.link.start(null);
+    bench.link.say("yes", "n1", "parent");
+    expect(bench.socket.sent).toEqual([{ type: "message", message: "yes", nonce: "n1", reply_to: "parent" }]);
   });
 
   it.each([

@@ -4,7 +4,7 @@ export interface Verdict {
   readonly retry: boolean;
   /** Come back later than usual. */
   readonly slow: boolean;
-  /** Why there is no way back; empty when there is. */
+  /** Why it was closed, for people; empty where "not connected" says it. */
   readonly reason: string;
   /** The token is no good: go on without it. */
   readonly dropToken: boolean;
@@ -17,31 +17,17 @@ const VERDICTS: Readonly<Record<number, Verdict>> = {
   4001: { ...FINAL, dropToken: true, reason: "The chat token is not valid, or it has expired." },
   4003: { ...FINAL, reason: "You are banned from this chat." },
   4004: { ...FINAL, reason: "This channel has no chat." },
-  4029: { ...RETRY, slow: true },
+  4008: { ...RETRY, reason: "The chat came faster than this connection could take it" },
+  4009: { ...RETRY, reason: "The chat moves to another server" },
+  4029: { ...RETRY, slow: true, reason: "There are too many connections from here" },
 };
 
 export function verdictOf(code: number): Verdict {
   return VERDICTS[code] ?? RETRY;
 }
 
-/** What an error frame means, in a sentence that says what to do. */
-export function errorSentence(code: string, detail: string): string {
-  switch (code) {
-    case "too_long":
-      return "That message is too long: 500 characters at most.";
-    case "empty":
-      return "There was nothing to send.";
-    case "not_authenticated":
-      return "Enter a chat token to write here.";
-    case "banned":
-      return "You cannot write in this chat.";
-    case "rate_limited":
-      return "You are writing faster than this chat allows.";
-    case "unknown_room":
-      return "This channel has no chat.";
-    case "unavailable":
-      return "The chat could not store that. Try again in a moment.";
-    default:
-      return detail || "The chat refused that message.";
-  }
+/** When a server that sends everybody elsewhere wants us back, milliseconds; null when it does not say. */
+export function askedToWaitMs(reason: string): number | null {
+  const found = /^retry_after=(\d{1,3}(?:\.\d+)?)$/.exec(reason);
+  return found === null ? null : Number(found[1]) * 1000;
 }

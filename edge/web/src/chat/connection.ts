@@ -1,19 +1,19 @@
 import { backoffMs } from "../lib/backoff";
-import { verdictOf } from "./close_codes";
+import { askedToWaitMs, verdictOf } from "./close_codes";
 import { readFrame, type ServerFrame } from "./frames";
 
 export type ConnectionState =
   | { readonly name: "connecting" }
   | { readonly name: "open" }
-  /** Lost; comes back at `retryAt` (Unix milliseconds). */
-  | { readonly name: "waiting"; readonly retryAt: number }
+  /** Lost; comes back at `retryAt` (Unix milliseconds). `reason` is empty when there is nothing to say. */
+  | { readonly name: "waiting"; readonly retryAt: number; readonly reason: string }
   | { readonly name: "closed"; readonly reason: string; readonly tokenRefused: boolean };
 
 /** The part of a WebSocket that this needs. */
 export interface Socket {
   onopen: (() => void) | null;
   onmessage: ((event: { data: unknown }) => void) | null;
-  onclose: ((event: { code: number }) => void) | null;
+  onclose: ((event: { code: number; reason?: string }) => void) | null;
   send(text: string): void;
   close(code?: number): void;
 }
@@ -57,8 +57,9 @@ export class ChatConnection {
   }
 
   /** Whether the frame went out. */
-  say(text: string, nonce: string): boolean {
-    return this.sendFrame({ type: "message", message: text, nonce });
+  say(text: string, nonce: string, replyTo = ""): boolean {
+    const frame = { type: "message", message: text, nonce };
+    return this.sendFrame(replyTo === "" ? frame : { ...frame, reply_to: replyTo });
   }
 
   /** Comes back now instead of at the end of the wait. */
@@ -80,7 +81,7 @@ export class ChatConnection {
     this.socket = socket;
     socket.onopen = () => this.introduce();
     socket.onmessage = (event) => this.received(event.data);
-    socket.onclose = (event) => this.lost(event.code);
+    socket.onclose = (event) => this.lost(event.code, event.reason);
     this.cancel = this.options.later(() => this.lost(1006), HELLO_MS);
   }
 
@@ -114,7 +115,7 @@ export class ChatConnection {
     this.options.onState({ name: "open" });
   }
 
-  private lost(code: number): void {
+  private lost(code: number, said = ""): void {
     this.cancel();
     this.drop();
     const verdict = verdictOf(code);
@@ -122,9 +123,11 @@ export class ChatConnection {
       this.options.onState({ name: "closed", reason: verdict.reason, tokenRefused: verdict.dropToken });
       return;
     }
-    const waitMs = backoffMs(this.attempt, verdict.slow ? SLOW : USUAL, this.options.random);
+    const usualMs = backoffMs(this.attempt, verdict.slow ? SLOW : USUAL, this.options.random);
+    const waitMs = Math.max(usualMs, askedToWaitMs(said) ?? 0);
     this.attempt += 1;
-    this.options.onState({ name: "waiting", retryAt: this.options.clock() + waitMs });
+    const retryAt = this.options.clock() + waitMs;
+    this.options.onState({ name: "waiting", retryAt, reason: verdict.reason });
     this.cancel = this.options.later(() => this.connect(), waitMs);
   }
 

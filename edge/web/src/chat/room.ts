@@ -1,14 +1,48 @@
 import { signal } from "@preact/signals";
+import { readSecret, writeSecret } from "../lib/session";
 import { readSetting, writeSetting } from "../lib/storage";
-import { errorSentence } from "./close_codes";
+import { newViewId } from "../quality/view_id";
+import { ChatApi } from "./api";
 import { ChatConnection, type ConnectionState, type Socket } from "./connection";
-import type { ChatUser, ServerFrame } from "./frames";
-import { allFailed, answered, echoed, failed, type Outbox, overdue, sending } from "./outbox";
-import { type Line, Timeline } from "./timeline";
+import { Desk, type Fetched } from "./desk";
+import { errorSentence, waitWords } from "./errors";
+import { type ChatEvent, eventSentence } from "./events";
+import type { Ack, ChatUser, Refusal, ServerFrame } from "./frames";
+import type { Line } from "./lines";
+import type { ChatMessage } from "./messages";
+import {
+  acknowledged,
+  allFailed,
+  echoed,
+  failed,
+  type Outbox,
+  overdue,
+  resent,
+  sending,
+  without,
+} from "./outbox";
+import { readBetween, readOlder } from "./past";
+import { Timeline } from "./timeline";
+import { NO_WAIT, type Wait, waitAfter, waitOfSlowMode } from "./wait";
 
 export const MAX_CHARACTERS = 500;
 /** New lines appear at most this often, milliseconds: one layout of the list for many messages. */
 const FLUSH_MS = 90;
+const AUTHORS = 200;
+const OLDER_TRIES = 6;
+/** So that what was told meanwhile is here before anything goes out once more, milliseconds. */
+const RESEND_MS = 300;
+/** A page goes along with a raid after this long, milliseconds. */
+const RAID_MS = 15_000;
+/** A raid that is older was another time, milliseconds. */
+const RAID_OLD_MS = 60_000;
+
+export interface Raid {
+  readonly target: string;
+  readonly viewers: number;
+  /** When the page goes there, Unix milliseconds; null when it stays. */
+  readonly goAt: number | null;
+}
 
 /** One channel's chat as the page shows it. */
 export class ChatRoom {
@@ -21,20 +55,28 @@ export class ChatRoom {
   readonly token = signal(readSetting("chat-token"));
   /** What went wrong last, in a sentence; empty when nothing did. */
   readonly problem = signal("");
-  /** Until when the rate limit forbids writing, Unix milliseconds. */
-  readonly quietUntil = signal(0);
+  readonly wait = signal<Wait>(NO_WAIT);
+  /** How fetching older messages stands; "ready" when there are none. */
+  readonly older = signal<Fetched>("idle");
+  readonly replyTo = signal<ChatMessage | null>(null);
+  readonly raid = signal<Raid | null>(null);
+  readonly api: ChatApi;
+  readonly desk: Desk;
 
   private readonly timeline = new Timeline();
   private readonly link: ChatConnection;
   private readonly ticker: ReturnType<typeof setInterval>;
+  private readonly authors = new Set<string>();
   private following = true;
   private frame = 0;
   private flushedAt = 0;
-  private nonces = 0;
+  private resend: ReturnType<typeof setTimeout> | undefined;
   private readonly online = () => this.link.hurry();
 
-  constructor(channel: string) {
+  constructor(readonly channel: string) {
     const scheme = window.location.protocol === "https:" ? "wss" : "ws";
+    this.api = new ChatApi(channel, () => this.token.peek());
+    this.desk = new Desk(this.api, this.user);
     this.link = new ChatConnection({
       url: `${scheme}://${window.location.host}/chat/${encodeURIComponent(channel)}/subscribe`,
       open: (url) => new WebSocket(url) as Socket,
@@ -54,30 +96,43 @@ export class ChatRoom {
   close(): void {
     this.link.stop();
     clearInterval(this.ticker);
+    clearTimeout(this.resend);
     cancelAnimationFrame(this.frame);
     window.removeEventListener("online", this.online);
   }
 
+  // -- writing
+
   send(text: string): void {
     const words = text.trim();
     if (words === "") return;
-    this.nonces += 1;
-    const nonce = `${Date.now().toString(36)}-${this.nonces}`;
+    const nonce = newViewId();
+    const replyTo = this.replyTo.value?.messageId ?? "";
+    this.replyTo.value = null;
     this.problem.value = "";
-    this.outbox.value = sending(this.outbox.value, nonce, words, Date.now());
-    if (!this.link.say(words, nonce)) {
-      this.outbox.value = failed(this.outbox.value, nonce, "The chat is not connected.");
-    }
+    this.outbox.value = sending(this.outbox.value, nonce, words, Date.now(), replyTo);
+    this.link.say(words, nonce, replyTo);
   }
 
   sendAgain(nonce: string): void {
-    const text = this.outbox.value.find((pending) => pending.nonce === nonce)?.text;
+    const pending = this.outbox.value.find((one) => one.nonce === nonce);
     this.discard(nonce);
-    if (text !== undefined) this.send(text);
+    if (pending === undefined) return;
+    this.replyTo.value = this.timeline.message(pending.replyTo);
+    this.send(pending.text);
   }
 
   discard(nonce: string): void {
-    this.outbox.value = answered(this.outbox.value, nonce);
+    this.outbox.value = without(this.outbox.value, nonce);
+  }
+
+  /** What was being written when the page was left. */
+  get draft(): string {
+    return readSecret(`draft.${this.channel}`) ?? "";
+  }
+
+  set draft(text: string) {
+    writeSecret(`draft.${this.channel}`, text === "" ? null : text);
   }
 
   /** Uses a token and keeps it; null forgets it. */
@@ -86,8 +141,12 @@ export class ChatRoom {
     this.token.value = token;
     this.user.value = null;
     this.problem.value = "";
+    this.wait.value = NO_WAIT;
+    this.desk.forget();
     this.link.authenticate(token);
   }
+
+  // -- reading
 
   /** Whether new lines appear at once: true while the reader is at the end of the list. */
   follow(following: boolean): void {
@@ -100,11 +159,43 @@ export class ChatRoom {
     this.link.hurry();
   }
 
+  /** Names of those who wrote, the last first. */
+  get recentAuthors(): readonly string[] {
+    return [...this.authors].reverse();
+  }
+
+  messagesOf(userId: string): readonly ChatMessage[] {
+    return this.timeline.of(userId);
+  }
+
+  /** Fetches what is older than the oldest line, unless that is done or going on. */
+  async loadOlder(): Promise<void> {
+    if (this.older.value === "loading" || this.older.value === "ready" || !this.timeline.hasSpace) return;
+    this.older.value = "loading";
+    this.older.value = await this.readBack(this.timeline.oldestPosition);
+    this.lines.value = this.timeline.shown;
+  }
+
+  /** The first pages may hold what is here already: places are known of some messages only. */
+  private async readBack(from: string): Promise<Fetched> {
+    let before = from;
+    for (let tries = 0; tries < OLDER_TRIES; tries++) {
+      const page = await readOlder(this.api, before);
+      if (page === null) return "failed";
+      if (page.messages.length === 0) return "ready";
+      if (this.timeline.prepend(page.messages, page.before) > 0) return "idle";
+      before = page.before;
+    }
+    return "idle";
+  }
+
+  // -- what the connection brings
+
   private stateChanged(state: ConnectionState): void {
     this.connection.value = state;
-    if (state.name === "open" || state.name === "connecting") return;
+    if (state.name !== "closed") return;
     this.outbox.value = allFailed(this.outbox.value, "The connection was lost before the chat answered.");
-    if (state.name === "closed" && state.tokenRefused) {
+    if (state.tokenRefused) {
       this.useToken(null);
       this.problem.value = state.reason;
     }
@@ -113,24 +204,20 @@ export class ChatRoom {
   private take(frame: ServerFrame): void {
     switch (frame.type) {
       case "hello":
-        this.user.value = frame.user;
+        this.desk.modes.value = frame.modes;
+        this.greeted(frame.user);
         return;
-      case "messages": {
-        const fresh = this.timeline.add(frame.messages);
-        const user = this.user.value;
-        if (user !== null) this.outbox.value = echoed(this.outbox.value, user.userId, fresh);
-        this.wake();
+      case "messages":
+        this.heard(frame.messages, frame.position);
         return;
-      }
       case "ack":
-        this.outbox.value = answered(this.outbox.value, frame.nonce);
+        this.accepted(frame);
         return;
       case "error":
         this.refused(frame);
         return;
       case "gap":
-        this.timeline.notice("Some messages in between are no longer kept.");
-        this.wake();
+        void this.fillGap(frame.after, frame.before);
         return;
       case "event":
         this.happened(frame);
@@ -138,30 +225,130 @@ export class ChatRoom {
     }
   }
 
-  private refused(frame: Extract<ServerFrame, { type: "error" }>): void {
-    const sentence = errorSentence(frame.code, frame.detail);
-    this.problem.value = sentence;
-    if (frame.retryAfterS > 0) this.quietUntil.value = Date.now() + frame.retryAfterS * 1000;
-    if (frame.nonce !== "") this.outbox.value = failed(this.outbox.value, frame.nonce, sentence);
+  /** Answers to the token follow the first hello: only then what was on its way goes out again. */
+  private greeted(user: ChatUser | null): void {
+    if (user === null && this.token.value !== null) return;
+    this.user.value = user;
+    void this.desk.refresh();
+    clearTimeout(this.resend);
+    if (this.outbox.value.length > 0) this.resend = setTimeout(() => this.sendOnceMore(), RESEND_MS);
   }
 
-  private happened(frame: Extract<ServerFrame, { type: "event" }>): void {
-    if (frame.event === "clear") {
-      this.timeline.remove(null);
-      this.timeline.notice("A moderator cleared the chat.");
-    } else if (frame.event === "delete") {
-      this.timeline.remove((message) => frame.messageIds.includes(message.messageId));
-    } else if ((frame.event === "ban" || frame.event === "timeout") && frame.userId !== "") {
-      this.timeline.remove((message) => message.userId === frame.userId);
-    } else {
-      return;
+  private sendOnceMore(): void {
+    this.outbox.value = resent(this.outbox.value, Date.now());
+    for (const { state, text, nonce, replyTo } of this.outbox.value) {
+      if (state === "sending") this.link.say(text, nonce, replyTo);
     }
+  }
+
+  private heard(messages: readonly ChatMessage[], position: string): void {
+    const fresh = this.timeline.add(messages, position);
+    const user = this.user.value;
+    if (user !== null) this.outbox.value = echoed(this.outbox.value, user.userId, fresh);
+    for (const { username } of fresh) this.remember(username);
+    this.wake();
+  }
+
+  private remember(username: string): void {
+    this.authors.delete(username);
+    this.authors.add(username);
+    const [oldest] = this.authors;
+    if (this.authors.size > AUTHORS && oldest !== undefined) this.authors.delete(oldest);
+  }
+
+  private accepted(ack: Ack): void {
+    const now = Date.now();
+    if (ack.notice !== "" || this.timeline.has(ack.messageId)) {
+      this.outbox.value = without(this.outbox.value, ack.nonce);
+    } else {
+      this.outbox.value = acknowledged(this.outbox.value, ack.nonce, ack.messageId, ack.held, now);
+    }
+    if (ack.notice === "done") this.desk.say("Done.", false);
+    else if (ack.notice !== "") this.note(ack.notice);
+    else this.wait.value = waitOfSlowMode(this.desk.modes.value, this.user.value, now) ?? this.wait.value;
+  }
+
+  private refused(refusal: Refusal): void {
+    const wait = waitAfter(refusal, Date.now());
+    if (wait !== null) this.wait.value = wait;
+    const sentence = errorSentence(refusal.code, refusal.detail, wait === null ? refusal.retryAfterS : 0);
+    if (refusal.nonce !== "") this.outbox.value = failed(this.outbox.value, refusal.nonce, sentence);
+    else this.problem.value = sentence;
+  }
+
+  private async fillGap(after: string, before: string): Promise<void> {
+    const key = this.timeline.gap("Fetching what was missed");
+    this.wake();
+    const found = await readBetween(this.api, after, before);
+    const missing = found.reached
+      ? "Some messages in between are no longer kept."
+      : "Some messages in between could not be fetched.";
+    this.timeline.fill(key, found.messages, found.whole ? "" : missing);
     this.lines.value = this.timeline.shown;
     this.wake();
   }
 
+  private happened(event: ChatEvent): void {
+    this.desk.happened(event);
+    this.hide(event);
+    if (event.event === "announce") this.timeline.announce(event.username, event.text);
+    if (event.event === "raid" && event.target !== "") this.raided(event);
+    if (event.userId !== "" && event.userId === this.user.value?.userId) this.happenedToUs(event);
+    const sentence = eventSentence(event);
+    if (sentence !== "") this.timeline.notice(sentence, event.event === "clear" ? "quiet" : "event");
+    this.wake();
+  }
+
+  /** Takes away what an event says is gone. */
+  private hide(event: ChatEvent): void {
+    if (event.event === "clear") {
+      this.timeline.clear();
+    } else if (event.event === "delete") {
+      this.timeline.remove((message) => event.messageIds.includes(message.messageId));
+    } else if ((event.event === "ban" || event.event === "timeout") && event.userId !== "") {
+      this.timeline.remove((message) => message.userId === event.userId);
+    } else {
+      return;
+    }
+    this.lines.value = this.timeline.shown;
+  }
+
+  private raided(event: ChatEvent): void {
+    const now = Date.now();
+    if (event.timestamp > 0 && event.timestamp < now - RAID_OLD_MS) return;
+    const goAt = this.desk.rank.value === "owner" ? null : now + RAID_MS;
+    this.raid.value = { target: event.target, viewers: event.viewers, goAt };
+  }
+
+  private happenedToUs(event: ChatEvent): void {
+    if (event.event === "role") this.promoted(event.role);
+    else if (event.event === "timeout")
+      this.wait.value = { until: event.until, words: waitWords("timed_out") };
+    else if (event.event === "unban") this.wait.value = NO_WAIT;
+  }
+
+  private promoted(role: string): void {
+    const user = this.user.value;
+    if (user === null) return;
+    const own = user.badges.filter((badge) => badge !== "moderator" && badge !== "vip");
+    const badges = role === "" ? own : [role, ...own];
+    this.user.value = { ...user, badges, moderator: role === "moderator" };
+    this.desk.forget();
+    void this.desk.refresh();
+  }
+
+  /** Says something to this reader only. */
+  note(text: string): void {
+    this.timeline.notice(text);
+    this.wake();
+  }
+
+  // -- time
+
   private tick(): void {
-    this.outbox.value = overdue(this.outbox.value, Date.now());
+    const now = Date.now();
+    if (this.connection.value.name === "open") this.outbox.value = overdue(this.outbox.value, now);
+    this.desk.tick(now);
   }
 
   /** Shows what came at the next animation frame that is due. */
@@ -180,7 +367,10 @@ export class ChatRoom {
   }
 
   private show(): void {
-    if (this.following && this.timeline.flush()) this.lines.value = this.timeline.shown;
+    if (this.following && this.timeline.flush()) {
+      this.lines.value = this.timeline.shown;
+      if (this.older.value === "ready") this.older.value = "idle";
+    }
     this.unseen.value = this.timeline.waiting;
   }
 }

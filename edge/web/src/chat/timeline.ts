@@ -1,11 +1,10 @@
-import type { ChatMessage } from "./frames";
+import { type Line, linesOf, noticeLine, withoutMessages } from "./lines";
+import type { ChatMessage } from "./messages";
 
-/** Lines kept in the page. */
-export const KEPT_LINES = 300;
-
-export type Line =
-  | { readonly kind: "message"; readonly key: string; readonly message: ChatMessage }
-  | { readonly kind: "notice"; readonly key: string; readonly text: string };
+/** Lines kept in the page while the newest are read. */
+export const KEPT_LINES = 500;
+/** Lines kept while somebody reads back. */
+export const MOST_LINES = 2000;
 
 /**
  * The lines of a chat: what is shown, and what came while the reader was looking at older lines. Both are
@@ -13,9 +12,9 @@ export type Line =
  */
 export class Timeline {
   private lines: readonly Line[] = [];
-  private queue: Line[] = [];
+  private queue: readonly Line[] = [];
   private readonly known = new Set<string>();
-  private notices = 0;
+  private count = 0;
   private missed = 0;
 
   /** Lines to show. */
@@ -23,33 +22,94 @@ export class Timeline {
     return this.lines;
   }
 
-  /** Lines that came and are not shown yet. */
+  /** Messages and events that came and are not shown yet. */
   get waiting(): number {
     return this.missed;
   }
 
-  /** Takes messages in; those that are new. */
-  add(messages: readonly ChatMessage[]): readonly ChatMessage[] {
-    const fresh = messages.filter((message) => !this.known.has(message.messageId));
-    for (const message of fresh) {
-      this.known.add(message.messageId);
-      this.push({ kind: "message", key: message.messageId, message });
-    }
-    return fresh;
+  /** Takes messages in, `position` is that of the last; those that are new. */
+  add(messages: readonly ChatMessage[], position = ""): readonly ChatMessage[] {
+    const fresh = linesOf(messages, position).filter((line) => !this.known.has(line.key));
+    this.push(fresh);
+    return messages.filter((message) => fresh.some((line) => line.key === message.messageId));
   }
 
-  notice(text: string): void {
-    this.notices += 1;
-    this.push({ kind: "notice", key: `notice-${this.notices}`, text });
+  /** Says something in the list; the key of its line. */
+  notice(text: string, tone: "quiet" | "event" = "quiet"): string {
+    const key = this.nextKey();
+    this.push([noticeLine(key, text, tone)]);
+    return key;
+  }
+
+  announce(username: string, text: string): void {
+    this.push([{ kind: "announcement", key: this.nextKey(), username, text }]);
+  }
+
+  /** A place where messages are missing; its key, for `fill`. */
+  gap(text: string): string {
+    const key = this.nextKey();
+    this.push([{ kind: "gap", key, text }]);
+    return key;
+  }
+
+  /** Puts messages in the place of a gap, and a notice where some are still missing. */
+  fill(key: string, messages: readonly ChatMessage[], missing: string): void {
+    const fresh = linesOf(messages, "").filter((line) => !this.known.has(line.key));
+    for (const line of fresh) this.known.add(line.key);
+    const into = missing === "" ? fresh : [...fresh, noticeLine(`${key}-left`, missing, "quiet")];
+    const replace = (lines: readonly Line[]) =>
+      lines.some((line) => line.key === key)
+        ? lines.flatMap((line) => (line.key === key ? into : [line]))
+        : lines;
+    this.lines = replace(this.lines);
+    this.queue = replace(this.queue);
+  }
+
+  /** Puts older messages ahead of all others; how many there were that are new. */
+  prepend(messages: readonly ChatMessage[], before: string): number {
+    const fresh = messages.filter((message) => !this.known.has(message.messageId));
+    const first = fresh[0];
+    const lines = linesOf(fresh, "").map((line) =>
+      line.kind === "message" && line.message === first ? { ...line, position: before } : line,
+    );
+    for (const line of lines) this.known.add(line.key);
+    this.lines = [...lines, ...this.lines];
+    return lines.length;
+  }
+
+  /** The oldest place that the server knows, to ask for what is ahead of it; empty when there is none. */
+  get oldestPosition(): string {
+    const found = this.lines.find((line) => line.kind === "message" && line.position !== "");
+    return found?.kind === "message" ? found.position : "";
+  }
+
+  /** Whether more can be put ahead. */
+  get hasSpace(): boolean {
+    return this.lines.length < MOST_LINES;
   }
 
   has(messageId: string): boolean {
     return this.known.has(messageId);
   }
 
+  message(messageId: string): ChatMessage | null {
+    for (const lines of [this.lines, this.queue]) {
+      const found = lines.find((line) => line.key === messageId);
+      if (found?.kind === "message") return found.message;
+    }
+    return null;
+  }
+
+  /** A user's messages that are here, oldest first. */
+  of(userId: string): readonly ChatMessage[] {
+    return [...this.lines, ...this.queue].flatMap((line) =>
+      line.kind === "message" && line.message.userId === userId ? [line.message] : [],
+    );
+  }
+
   /** Moves what waits into view; whether there was anything. */
   flush(): boolean {
-    if (this.queue.length === 0) return false;
+    if (this.queue.length === 0 && this.lines.length <= KEPT_LINES) return false;
     const all = [...this.lines, ...this.queue];
     this.lines = all.slice(-KEPT_LINES);
     this.queue = [];
@@ -58,18 +118,31 @@ export class Timeline {
     return true;
   }
 
-  /** Takes away lines that moderation removed; `null` clears everything. */
-  remove(matches: ((message: ChatMessage) => boolean) | null): void {
-    const stays = (line: Line) => line.kind === "notice" || (matches !== null && !matches(line.message));
-    this.lines = this.lines.filter(stays);
-    this.queue = this.queue.filter(stays);
-    this.missed = Math.min(this.missed, this.queue.length);
+  /** Takes away messages that moderation removed. */
+  remove(matches: (message: ChatMessage) => boolean): void {
+    this.lines = withoutMessages(this.lines, matches);
+    this.queue = withoutMessages(this.queue, matches);
   }
 
-  private push(line: Line): void {
-    this.queue.push(line);
-    this.missed += 1;
-    if (this.queue.length > KEPT_LINES) this.forget(this.queue.splice(0, this.queue.length - KEPT_LINES));
+  /** Takes everything away. */
+  clear(): void {
+    this.lines = [];
+    this.queue = [];
+    this.missed = 0;
+  }
+
+  private nextKey(): string {
+    this.count += 1;
+    return `line-${this.count}`;
+  }
+
+  private push(lines: readonly Line[]): void {
+    if (lines.length === 0) return;
+    for (const line of lines) if (line.kind === "message") this.known.add(line.key);
+    this.missed += lines.length;
+    const all = [...this.queue, ...lines];
+    this.queue = all.slice(-KEPT_LINES);
+    this.forget(all.slice(0, Math.max(0, all.length - KEPT_LINES)));
   }
 
   private forget(lines: readonly Line[]): void {

@@ -6,6 +6,8 @@ export type Route =
   | { readonly view: "watch"; readonly channel: string }
   /** The player alone, for frames on other sites. */
   | { readonly view: "embed"; readonly channel: string }
+  /** The chat alone, for frames on other sites. */
+  | { readonly view: "embed_chat"; readonly channel: string }
   | { readonly view: "missing" };
 
 const CHANNEL = /^[a-z0-9][a-z0-9_-]{0,30}$/;
@@ -16,11 +18,18 @@ export function routeOf(path: string): Route {
   const [first] = names;
   if (first === undefined) return { view: "home" };
   if (first === "studio") return { view: "studio" };
-  const embed = first === "embed" && names.length === 2;
-  const channel = (names.at(-1) ?? "").toLowerCase();
-  if (embed && CHANNEL.test(channel)) return { view: "embed", channel };
+  if (first === "embed") return embedOf(names.slice(1));
+  const channel = first.toLowerCase();
   if (names.length === 1 && CHANNEL.test(channel)) return { view: "watch", channel };
   return { view: "missing" };
+}
+
+/** What is shown of a channel in a frame. */
+function embedOf(names: readonly string[]): Route {
+  const channel = (names[0] ?? "").toLowerCase();
+  if (!CHANNEL.test(channel)) return { view: "missing" };
+  if (names.length === 1) return { view: "embed", channel };
+  return names.length === 2 && names[1] === "chat" ? { view: "embed_chat", channel } : { view: "missing" };
 }
 
 export const route = signal<Route>({ view: "home" });

@@ -1,26 +1,27 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import type { Line } from "../../chat/lines";
+import { mentions } from "../../chat/parts";
 import type { ChatRoom } from "../../chat/room";
 
-const PERIOD_MS = 8000;
+const PERIOD_MS = 6000;
 
-/** Tells screen readers about new messages, in one sentence and seldom, whatever the chat's speed. */
+/** Tells screen readers about new lines, in one sentence and seldom, whatever the chat's speed. */
 export function Announcer(props: { readonly room: ChatRoom }) {
+  const { room } = props;
   const said = useSignal("");
   const last = useRef<string | undefined>(undefined);
   useEffect(() => {
     const timer = setInterval(() => {
-      const lines = props.room.lines.peek();
+      const lines = room.lines.peek();
       const known = lines.findIndex((line) => line.key === last.current);
       const fresh = lines.slice(known + 1);
-      const newest = lines.at(-1);
       const first = last.current === undefined;
-      last.current = newest?.key;
-      if (first || fresh.length === 0) return;
-      said.value = sentence(fresh.length, newest);
+      last.current = lines.at(-1)?.key;
+      if (!first && fresh.length > 0) said.value = sentence(fresh, room.user.peek()?.username ?? "");
     }, PERIOD_MS);
     return () => clearInterval(timer);
-  }, [props.room, said]);
+  }, [room, said]);
   return (
     <p class="visually-hidden" aria-live="polite">
       {said.value}
@@ -28,9 +29,16 @@ export function Announcer(props: { readonly room: ChatRoom }) {
   );
 }
 
-type Newest = ReturnType<ChatRoom["lines"]["peek"]>[number] | undefined;
+/** What names the reader is read out; of the rest one line is, or their number. */
+export function sentence(fresh: readonly Line[], username: string): string {
+  const own = fresh.filter((line) => line.kind === "message" && mentions(line.message, username)).at(-1);
+  const [only] = fresh.length === 1 ? fresh : [own];
+  const read = only === undefined ? "" : wordsOf(only);
+  if (fresh.length === 1) return read;
+  return read === "" ? `${fresh.length} new chat messages` : `${fresh.length} new chat messages. ${read}`;
+}
 
-function sentence(count: number, newest: Newest): string {
-  if (count > 1) return `${count} new chat messages`;
-  return newest?.kind === "message" ? `${newest.message.username}: ${newest.message.message}` : "";
+function wordsOf(line: Line): string {
+  if (line.kind === "message") return `${line.message.username}: ${line.message.message}`;
+  return line.kind === "announcement" ? `Announcement: ${line.text}` : line.text;
 }

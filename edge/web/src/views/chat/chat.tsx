@@ -1,130 +1,101 @@
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 import type { ChatRoom } from "../../chat/room";
-import { now } from "../../lib/clock";
-import { DownIcon } from "../../ui/icons";
+import { focusOf } from "../../player/shortcuts";
 import { Announcer } from "./announcer";
+import { PersonCard } from "./card";
 import { Composer } from "./composer";
-import { lineNode, PendingLine } from "./lines";
+import { Head } from "./head";
+import { type Act, MessageList } from "./list";
+import { MessageMenu } from "./menu";
+import { ModerationSheet } from "./moderation";
+import { PanelState } from "./panel_state";
+import { PeopleSheet } from "./people";
+import { Pin } from "./pin";
+import { RaidBar } from "./raid";
+import { Toast } from "./toast";
 
-/** This close to the end counts as reading the newest, pixels. */
-const END_PX = 48;
+interface ChatProps {
+  readonly room: ChatRoom;
+  /** Alone in a frame: it cannot be folded away. */
+  readonly alone?: boolean;
+}
 
-export function Chat(props: { readonly room: ChatRoom }) {
-  const { room } = props;
+/** The chat of a channel. */
+export function Chat(props: ChatProps) {
+  const { room, alone = false } = props;
+  const panel = useMemo(() => new PanelState(room), [room]);
+  const folded = panel.folded.value && !alone;
+  useFoldKey(panel, alone);
   return (
-    <aside class="chat" aria-label="Chat">
-      <header class="chat-head">
-        <h2>Chat</h2>
-        <Connection room={room} />
-      </header>
-      <Lines room={room} />
-      <Composer room={room} />
+    <aside class="chat" aria-label="Chat" data-folded={folded} data-testid="chat">
+      <Head panel={panel} alone={alone} folded={folded} />
+      {!folded && <Inside panel={panel} />}
       <Announcer room={room} />
     </aside>
   );
 }
 
-function Connection(props: { readonly room: ChatRoom }) {
-  const state = props.room.connection.value;
-  if (state.name === "open") return null;
-  if (state.name === "connecting") return <span class="chat-state">Connecting</span>;
-  if (state.name === "closed") return <span class="chat-state">{state.reason}</span>;
-  const seconds = Math.max(1, Math.ceil((state.retryAt - now.value) / 1000));
+function Inside(props: { readonly panel: PanelState }) {
+  const { panel } = props;
+  const { room } = panel;
+  const sheet = panel.sheet.value;
+  const menu = panel.menu.value;
+  const card = panel.card.value;
   return (
-    <span class="chat-state">
-      Not connected, again in {seconds} s
-      <button type="button" class="link" onClick={() => props.room.hurry()}>
-        Now
-      </button>
-    </span>
+    <>
+      <div class="chat-bars">
+        <RaidBar room={room} />
+        <Pin room={room} />
+      </div>
+      <div class="chat-main">
+        <MessageList
+          room={room}
+          scroller={panel.scroller}
+          covered={sheet !== null}
+          onAct={(act, id, row) => obey(panel, act, id, row)}
+        />
+        {sheet === "people" && <PeopleSheet panel={panel} />}
+        {sheet === "moderation" && <ModerationSheet panel={panel} />}
+        {menu !== null && <MessageMenu key={menu.message.messageId} panel={panel} {...menu} />}
+        <Toast room={room} />
+      </div>
+      <Composer room={room} />
+      {card !== null && <PersonCard panel={panel} person={card} />}
+    </>
   );
 }
 
-function Lines(props: { readonly room: ChatRoom }) {
-  const { room } = props;
-  const list = useRef<HTMLDivElement>(null);
-  const lines = room.lines.value;
-  const outbox = room.outbox.value;
-  const unseen = room.unseen.value;
-  const atEnd = useRef(true);
-  const place = useRef(0);
-
-  function pin() {
-    const element = list.current;
-    if (element === null || !atEnd.current) return;
-    element.scrollTop = element.scrollHeight;
-    place.current = element.scrollTop;
+function obey(panel: PanelState, act: Act, id: string, row: HTMLElement): void {
+  const { room } = panel;
+  const line = room.lines.peek().find((one) => one.key === id);
+  if (line?.kind !== "message") return;
+  const { message } = line;
+  if (act === "parent") {
+    if (!panel.scroller.toLine(message.replyTo)) room.desk.say("That message is no longer here.", false);
+  } else if (act === "person") panel.openCard(panel.personOf(message));
+  else if (act === "more") panel.openMenu(message, placeOf(row));
+  else if (act === "reply" && room.user.peek() !== null) panel.reply(message);
+  else if (act === "delete" && room.desk.moderates.peek()) {
+    void room.desk.act({ action: "delete", message_id: id }, "Deleted.");
   }
+}
 
-  useLayoutEffect(pin);
+/** Where a row is in the part of the panel that menus lie over, pixels. */
+function placeOf(row: HTMLElement): number {
+  const main = row.closest(".chat-main");
+  return row.getBoundingClientRect().bottom - (main?.getBoundingClientRect().top ?? 0);
+}
+
+/** h folds the chat away and brings it back. */
+function useFoldKey(panel: PanelState, alone: boolean): void {
   useEffect(() => {
-    if (list.current === null) return;
-    const observer = new ResizeObserver(pin);
-    observer.observe(list.current);
-    return () => observer.disconnect();
-  }, []);
-
-  /** Only going up leaves the end: a list that grew or shrank did not move the reader. */
-  function scrolled() {
-    const element = list.current;
-    if (element === null) return;
-    const close = element.scrollHeight - element.scrollTop - element.clientHeight < END_PX;
-    const wentUp = element.scrollTop < place.current - 1;
-    place.current = element.scrollTop;
-    atEnd.current = close || (atEnd.current && !wentUp);
-    room.follow(atEnd.current);
-  }
-
-  function toEnd() {
-    atEnd.current = true;
-    room.follow(true);
-    pin();
-  }
-
-  const quiet = lines.length === 0 && outbox.length === 0;
-  return (
-    <div class="chat-body">
-      <div
-        class="chat-list"
-        ref={list}
-        onScroll={scrolled}
-        role="log"
-        aria-live="off"
-        aria-label="Messages"
-        data-testid="chat-list"
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region has to be reachable by keyboard
-        tabIndex={0}
-      >
-        <ul>
-          {lines.map(lineNode)}
-          {outbox.map((pending) => (
-            <PendingLine key={pending.nonce} pending={pending} room={room} />
-          ))}
-        </ul>
-      </div>
-      {quiet && <Quiet room={room} />}
-      {unseen > 0 && (
-        <button type="button" class="button chat-unseen" onClick={toEnd}>
-          <DownIcon />
-          <span class="number">{unseen === 1 ? "1 new message" : `${unseen} new messages`}</span>
-        </button>
-      )}
-    </div>
-  );
-}
-
-function Quiet(props: { readonly room: ChatRoom }) {
-  const { name } = props.room.connection.value;
-  if (name === "connecting") {
-    return (
-      <div class="chat-quiet skeleton" aria-hidden="true">
-        <span class="bone" />
-        <span class="bone wide" />
-        <span class="bone" />
-      </div>
-    );
-  }
-  const words =
-    name === "open" ? "No messages yet. What is written here appears at once." : "The chat is away.";
-  return <p class="chat-quiet">{words}</p>;
+    function pressed(event: KeyboardEvent) {
+      const typing = ["input", "textarea", "select"].includes(focusOf(document.activeElement));
+      if (event.defaultPrevented || typing || alone || event.key !== "h") return;
+      if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+      panel.fold(!panel.folded.peek());
+    }
+    document.addEventListener("keydown", pressed);
+    return () => document.removeEventListener("keydown", pressed);
+  }, [panel, alone]);
 }

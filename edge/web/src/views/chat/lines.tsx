@@ -1,76 +1,147 @@
 import type { VNode } from "preact";
+import type { Line } from "../../chat/lines";
 import type { Pending } from "../../chat/outbox";
+import { isAction, mentions, partsOf } from "../../chat/parts";
 import type { ChatRoom } from "../../chat/room";
-import type { Line } from "../../chat/timeline";
-import { formatClock } from "../../lib/format";
-import { hueOf } from "../../lib/hash";
+import { formatMoment } from "../../lib/format";
+import { MoreIcon, ReplyIcon } from "./icons";
+import { Badges, Name, Parts } from "./pieces";
 
 /** A line never changes: the node made once is given again, and the renderer skips it. */
-const nodes = new WeakMap<Line, VNode>();
+let nodes = new WeakMap<Line, VNode>();
+let reader = "";
 
-export function lineNode(line: Line): VNode {
+/** The node of a line as `username` sees it; empty for guests. What is pressed in it tells its `data-act`. */
+export function lineNode(line: Line, username: string): VNode {
+  if (username !== reader) {
+    reader = username;
+    nodes = new WeakMap();
+  }
   const known = nodes.get(line);
   if (known !== undefined) return known;
-  const made = line.kind === "notice" ? notice(line) : message(line);
+  const made = make(line, username);
   nodes.set(line, made);
   return made;
 }
 
-function notice(line: Extract<Line, { kind: "notice" }>): VNode {
-  return (
-    <li class="chat-notice" key={line.key}>
-      {line.text}
-    </li>
-  );
+function make(line: Line, username: string): VNode {
+  switch (line.kind) {
+    case "message":
+      return message(line, username);
+    case "announcement":
+      return (
+        <li class="chat-announcement" key={line.key} data-key={line.key} tabIndex={-1}>
+          <span class="chat-announcer">
+            Announcement of <bdi>{line.username}</bdi>
+          </span>
+          <span dir="auto">{line.text}</span>
+        </li>
+      );
+    default:
+      return (
+        <li
+          class={line.kind === "notice" ? `chat-notice ${line.tone}` : "chat-notice quiet"}
+          key={line.key}
+          data-key={line.key}
+          data-testid={`chat-${line.kind}`}
+          tabIndex={-1}
+        >
+          {line.text}
+        </li>
+      );
+  }
 }
 
-function message(line: Extract<Line, { kind: "message" }>): VNode {
-  const { username, userId, badges, timestamp, message: text } = line.message;
+function message(line: Extract<Line, { kind: "message" }>, username: string): VNode {
+  const { message: said } = line;
+  const action = isAction(said);
   return (
     <li
-      class="chat-line"
+      class={action ? "chat-line action" : "chat-line"}
       key={line.key}
+      data-key={line.key}
       data-testid="chat-message"
       data-message-id={line.key}
-      title={timestamp > 0 ? formatClock(timestamp) : undefined}
+      data-mentions={mentions(said, username) ? "true" : undefined}
+      title={said.timestamp > 0 ? formatMoment(said.timestamp) : undefined}
+      tabIndex={-1}
     >
-      {badges.map((badge) => (
-        <span class="chat-badge" key={badge}>
-          {badge}
-        </span>
-      ))}
-      <b class="chat-name" style={{ "--hue": String(hueOf(userId)) }}>
-        <bdi>{username}</bdi>
-      </b>{" "}
+      {said.parent !== null && (
+        <button type="button" class="chat-parent" data-act="parent" tabIndex={-1}>
+          <span class="visually-hidden">In reply to </span>
+          <ReplyIcon />
+          <b>
+            <bdi>{said.parent.username}</bdi>
+          </b>{" "}
+          <span dir="auto">{said.parent.text}</span>
+        </button>
+      )}
+      <Badges badges={said.badges} />
+      <button type="button" class="chat-author" data-act="person" tabIndex={-1}>
+        <Name userId={said.userId} username={said.username} />
+      </button>{" "}
       <span class="chat-text" dir="auto">
-        {text}
+        <Parts parts={partsOf(said)} own={username.toLowerCase()} />
+      </span>
+      <span class="chat-tools">
+        <button
+          type="button"
+          data-act="reply"
+          tabIndex={-1}
+          aria-label={`Reply to ${said.username}`}
+          title="Reply (r)"
+        >
+          <ReplyIcon />
+        </button>
+        <button
+          type="button"
+          data-act="more"
+          data-testid="chat-more"
+          tabIndex={-1}
+          aria-label={`What can be done with this message of ${said.username}`}
+          title="More (Enter)"
+        >
+          <MoreIcon />
+        </button>
       </span>
     </li>
   );
 }
+
+const FATES: Readonly<Record<Pending["state"], string>> = {
+  sending: "Sending",
+  sent: "",
+  held: "A moderator looks at it before the others see it.",
+  failed: "",
+};
 
 /** One of ours that is on its way, or did not get there. */
 export function PendingLine(props: { readonly pending: Pending; readonly room: ChatRoom }) {
   const { pending, room } = props;
-  const name = room.user.value?.username ?? "You";
+  const user = room.user.value;
+  const fate = pending.reason || FATES[pending.state];
   return (
-    <li class="chat-line pending" data-state={pending.state}>
-      <b class="chat-name">
-        <bdi>{name}</bdi>
-      </b>{" "}
+    <li class="chat-line pending" data-state={pending.state} data-testid="chat-pending">
+      <Badges badges={user?.badges ?? []} />
+      <span class="chat-author">
+        <Name userId={user?.userId ?? ""} username={user?.username ?? "You"} />
+      </span>{" "}
       <span class="chat-text" dir="auto">
         {pending.text}
       </span>
-      {pending.state === "sending" && <span class="chat-fate">Sending</span>}
-      {pending.state === "failed" && (
+      {fate !== "" && (
         <span class="chat-fate">
-          {pending.reason}{" "}
-          <button type="button" class="link" onClick={() => room.sendAgain(pending.nonce)}>
-            Send again
-          </button>{" "}
-          <button type="button" class="link" onClick={() => room.discard(pending.nonce)}>
-            Discard
-          </button>
+          {fate}{" "}
+          {pending.state === "failed" && (
+            <button type="button" class="link" onClick={() => room.sendAgain(pending.nonce)}>
+              Send again
+            </button>
+          )}{" "}
+          {pending.state !== "sending" && (
+            <button type="button" class="link" onClick={() => room.discard(pending.nonce)}>
+              {pending.state === "failed" ? "Discard" : "Hide"}
+            </button>
+          )}
         </span>
       )}
     </li>
