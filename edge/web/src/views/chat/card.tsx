@@ -82,11 +82,14 @@ function Actions(props: { readonly panel: PanelState; readonly person: Person })
   const { panel, person } = props;
   const { self } = panel;
   const { desk } = panel.room;
+  const told = useSignal("");
   const all = [...onPerson(self, person), ...roles(self, person)];
   if (all.length === 0) return null;
 
   async function does(doing: Doing) {
-    if (await desk.act(doing.action, doing.done, doing.undo)) await desk.refresh();
+    const done = await desk.act(doing.action, doing.done, doing.undo);
+    told.value = desk.toast.value?.text ?? "";
+    if (done) await desk.refresh();
   }
   return (
     <>
@@ -107,7 +110,7 @@ function Actions(props: { readonly panel: PanelState; readonly person: Person })
         <CustomTimeout username={person.username} does={(doing) => void does(doing)} />
       )}
       <p class="chat-card-facts" role="status">
-        {desk.toast.value?.text ?? ""}
+        {told.value}
       </p>
     </>
   );

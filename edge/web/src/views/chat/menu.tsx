@@ -90,7 +90,7 @@ function useMenu(
     if (element === null) return;
     const pressed = (event: KeyboardEvent) => {
       const all = items(element);
-      const at = all.findIndex((item) => item === document.activeElement);
+      const at = all.findIndex((item) => item.matches(":focus"));
       const to = targetOf(event.key, at, all.length);
       if (to === null && event.key !== "Escape" && event.key !== "Tab") return;
       event.preventDefault();

@@ -63,7 +63,7 @@ export function Picker(props: PickerProps) {
         <Section title="Everywhere" names={everybodys} onPick={onPick} />
         {emoji.length > 0 && (
           <>
-            <h4>Emoji</h4>
+            <h3>Emoji</h3>
             <div class="picker-grid">
               {emoji.map(([name, glyph]) => (
                 <button key={name} type="button" aria-label={name} title={name} onClick={() => onPick(glyph)}>
@@ -94,7 +94,7 @@ function Section(props: SectionProps) {
   if (props.names.length === 0) return null;
   return (
     <>
-      <h4>{props.title}</h4>
+      <h3>{props.title}</h3>
       <div class="picker-grid">
         {props.names.map((name) => (
           <button key={name} type="button" onClick={() => props.onPick(name)}>
@@ -109,7 +109,7 @@ function Section(props: SectionProps) {
 /** Moves the focus over the grid; whether the key does that. */
 function walk(picker: HTMLElement | null, key: string): boolean {
   const buttons = [...(picker?.querySelectorAll<HTMLElement>(".picker-grid button") ?? [])];
-  const at = buttons.findIndex((button) => button === document.activeElement);
+  const at = buttons.findIndex((button) => button.matches(":focus"));
   const row = Math.max(1, buttons.filter((button) => button.offsetTop === buttons[0]?.offsetTop).length);
   const by = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: at < 0 ? 1 : row, ArrowUp: -row }[key];
   if (by === undefined || (at < 0 && key !== "ArrowDown")) return false;

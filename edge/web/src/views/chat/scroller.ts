@@ -57,9 +57,11 @@ export class Scroller {
   windowOf(lines: readonly Line[]): Window {
     const { top, height, atEnd } = this.view.value;
     const heights = this.heightsOf(lines);
-    return atEnd
-      ? windowAtEnd(heights, height, AROUND_PX)
-      : windowAt(heights, top, height + STEP_PX, AROUND_PX);
+    if (atEnd) return windowAtEnd(heights, height, AROUND_PX);
+    const { anchor } = this;
+    const index = anchor === null ? -1 : lines.findIndex((line) => line.key === anchor.key);
+    const from = anchor === null || index < 0 ? top : startOf(heights, index) - anchor.offset;
+    return windowAt(heights, from, height + STEP_PX, AROUND_PX);
   }
 
   private heightsOf(lines: readonly Line[]): readonly number[] {
@@ -158,8 +160,8 @@ export class Scroller {
   focus(key: string): void {
     const row = this.rows().find((one) => one.dataset.key === key);
     if (row === undefined) return;
-    this.pause("focus");
     row.focus({ preventScroll: true });
+    if (row.matches(":focus-visible")) this.pause("focus");
   }
 
   /** The line with the focus, or within which the focus is. */
@@ -170,7 +172,7 @@ export class Scroller {
   /** Moves the focus by lines. From the list itself it goes to the newest line in sight. */
   step(by: number): void {
     const rows = this.rows();
-    const at = rows.findIndex((row) => row === this.rowOf(document.activeElement));
+    const at = rows.findIndex((row) => row.matches(":focus, :focus-within"));
     const row = at < 0 ? this.lastInSight(rows) : rows[at + by];
     if (row === undefined) return;
     this.pause("focus");
@@ -182,10 +184,10 @@ export class Scroller {
     if (first !== undefined) this.toLine(first.key, 0, false);
   }
 
+  /** To the newest line; from there the list moves on. */
   toLast(): void {
     this.toEnd();
-    this.pause("focus");
-    this.rows().at(-1)?.focus();
+    this.element?.focus();
   }
 
   private lastInSight(rows: readonly HTMLElement[]): HTMLElement | undefined {

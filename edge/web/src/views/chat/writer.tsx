@@ -19,25 +19,29 @@ export function Writer(props: { readonly room: ChatRoom }) {
   const { room } = props;
   const field = useRef<HTMLTextAreaElement>(null);
   const text = useSignal(room.draft);
-  const completion = useSignal(NOTHING);
+  const cursor = useSignal(0);
+  const dismissed = useSignal(true);
   const chosen = useSignal(0);
   const picking = useSignal(false);
   const length = [...text.value.trim()].length;
   const waits = room.wait.value.until > now.value;
   const open = room.connection.value.name === "open";
   const ready = open && !waits && length > 0 && length <= MAX_CHARACTERS;
-  const { suggestions } = completion.value;
+  const completion = dismissed.value ? NOTHING : complete(text.value, cursor.value, sourcesOf(room));
+  const { suggestions } = completion;
 
-  function write(value: string, cursor: number) {
+  function write(value: string, place: number) {
     text.value = value;
     room.draft = value;
-    completion.value = complete(value, cursor, sourcesOf(room));
+    cursor.value = place;
+    dismissed.value = false;
     chosen.value = 0;
+    if (/(^|\s)@$/.test(value.slice(0, place))) void room.desk.loadChatters();
   }
 
   function accept(suggestion: Suggestion) {
-    const value = applied(text.value, completion.value, suggestion);
-    put(value, completion.value.start + suggestion.insert.length);
+    const value = applied(text.value, completion, suggestion);
+    put(value, completion.start + suggestion.insert.length);
   }
 
   /** Changes the text in the field's own words, so that the cursor stands where it is written on. */
@@ -79,9 +83,9 @@ export function Writer(props: { readonly room: ChatRoom }) {
   /** A key while there are suggestions; whether it was for them. */
   function choose(key: string, suggestion: Suggestion): boolean {
     const step = { ArrowDown: 1, ArrowUp: suggestions.length - 1 }[key];
-    const whole = text.value.slice(completion.value.start, completion.value.end) === suggestion.insert.trim();
+    const whole = text.value.slice(completion.start, completion.end) === suggestion.insert.trim();
     if (step !== undefined) chosen.value = (chosen.value + step) % suggestions.length;
-    else if (key === "Escape") completion.value = NOTHING;
+    else if (key === "Escape") dismissed.value = true;
     else if (key === "Tab" || (key === "Enter" && !whole)) accept(suggestion);
     else return false;
     return true;
@@ -114,6 +118,9 @@ export function Writer(props: { readonly room: ChatRoom }) {
           chosen={chosen.value}
           onWrite={write}
           onKey={pressed}
+          onLeave={() => {
+            dismissed.value = true;
+          }}
         />
         <button
           type="button"
@@ -145,14 +152,14 @@ export function Writer(props: { readonly room: ChatRoom }) {
 }
 
 function sourcesOf(room: ChatRoom) {
-  const { channel, global } = room.desk.emotes.peek();
-  const here = (room.desk.chatters.peek()?.chatters ?? []).map(({ username }) => username);
+  const { channel, global } = room.desk.emotes.value;
+  const here = (room.desk.chatters.value?.chatters ?? []).map(({ username }) => username);
   const users = [...new Set([...room.recentAuthors, ...here])];
   return {
     emotes: [...new Set([...channel, ...global])],
     emoji: EMOJI,
     users,
-    commands: room.desk.commands.peek(),
+    commands: room.desk.commands.value,
   };
 }
 
@@ -163,6 +170,7 @@ interface FieldProps {
   readonly chosen: number;
   readonly onWrite: (value: string, cursor: number) => void;
   readonly onKey: (event: KeyboardEvent) => void;
+  readonly onLeave: () => void;
 }
 
 function Field(props: FieldProps) {
@@ -191,7 +199,7 @@ function Field(props: FieldProps) {
       data-testid="chat-input"
       onInput={(event) => props.onWrite(event.currentTarget.value, event.currentTarget.selectionStart)}
       onKeyDown={props.onKey}
-      onBlur={(event) => props.onWrite(event.currentTarget.value, 0)}
+      onBlur={props.onLeave}
     />
   );
 }

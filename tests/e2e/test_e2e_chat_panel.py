@@ -1,0 +1,241 @@
+"""The chat panel of the watch page: two users and a moderator in real browsers, and a chat that is very busy."""
+
+import asyncio
+import itertools
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import aiohttp
+import pytest
+from playwright.async_api import Browser, Locator, Page, WebSocketRoute, expect
+
+from tests.e2e.e2e_node import Channel, Node
+from tests.e2e.e2e_pages import BUILT, CHROMIUM
+from tests.e2e.test_e2e_chat import chatter, joined
+from tests.e2e.test_e2e_moderation import act
+from tests.e2e.test_e2e_player import assert_accessible
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        not BUILT.exists() or not Path(CHROMIUM).exists(),
+        reason="needs the built pages and Chromium",
+    ),
+]
+_names = itertools.count()
+
+
+class User(NamedTuple):
+    """Somebody with a token."""
+
+    name: str
+    token: str
+
+
+async def user(node: Node) -> User:
+    """A new user."""
+    operator = (node.data / "keys" / "operator.token").read_text(encoding="utf-8").strip()
+    name = f"person{next(_names)}"
+    async with aiohttp.ClientSession() as session:
+        headers = {"Authorization": f"Bearer {operator}"}
+        async with session.post(f"{node.api}/users", json={"username": name}, headers=headers) as answer:
+            made = await answer.json()
+            assert answer.status == 201, made
+            return User(name, made["token"])
+
+
+async def open_chat(browser: Browser, site: str, path: str, token: str = "", **context: Any) -> Page:
+    """A page whose chat is connected, signed in where there is a token."""
+    made = await browser.new_context(viewport=context.pop("viewport", {"width": 1024, "height": 640}), **context)
+    page = await made.new_page()
+    if token:
+        await page.add_init_script(f"localStorage.setItem('nearcast.chat-token', '{token}')")
+    await page.goto(f"{site}{path}", wait_until="domcontentloaded")
+    await page.get_by_test_id("chat-input" if token else "chat").wait_for()
+    return page
+
+
+def line(page: Page, text: str) -> Locator:
+    """A message in the list."""
+    return page.get_by_test_id("chat-message").filter(has_text=text)
+
+
+async def write(page: Page, text: str) -> None:
+    await page.get_by_test_id("chat-input").fill(text)
+    await expect(page.get_by_test_id("chat-send")).to_be_enabled()
+    await page.get_by_test_id("chat-input").press("Enter")
+
+
+async def choose(page: Page, text: str, item: str) -> None:
+    """Opens the menu of a message by keyboard and chooses from it."""
+    await line(page, text).last.focus()
+    await page.keyboard.press("Enter")
+    await page.get_by_role("menuitem", name=item, exact=True).click()
+    await page.keyboard.press("End")  # while a message has the focus the list stays where it is
+
+
+async def test_reply_emote_mention_and_moderation(node: Node, browser: Browser) -> None:
+    channel = await asyncio.to_thread(node.channel, "panel")
+    guest = await user(node)
+    await act(node, channel, action="emote", text="adaWave")
+    owner = await open_chat(browser, node.web, f"/{channel.name}", channel.token)
+    viewer = await open_chat(browser, node.web, f"/embed/{channel.name}/chat", guest.token)
+    await _talk(owner, viewer, channel)
+    await choose(owner, "first of mine", "Pin")
+    await expect(viewer.get_by_test_id("chat-pin")).to_contain_text("first of mine")
+    await assert_accessible(owner, "the watch page as its owner")
+    await assert_accessible(viewer, "the chat in a frame")
+    await write(viewer, "rude")
+    await choose(owner, "rude", "Delete")
+    await expect(viewer.get_by_test_id("chat-gone")).to_have_text(f"A message of {guest.name} was removed")
+    await expect(line(viewer, "rude")).to_have_count(0)
+    await choose(owner, "first of mine", "Time out 10 minutes")
+    await expect(viewer.get_by_test_id("chat-wait")).to_contain_text("You are timed out")
+    await expect(viewer.get_by_test_id("chat-wait")).to_contain_text("9:5")
+    await owner.get_by_test_id("chat-toast").get_by_role("button", name="Undo").click()
+    await expect(viewer.get_by_test_id("chat-wait")).to_have_count(0)
+    await write(viewer, "I may again")
+    await expect(line(owner, "I may again")).to_be_visible()
+    await choose(owner, "I may again", "Ban")
+    await expect(viewer.get_by_text("You are banned from this chat.")).to_be_visible()
+
+
+async def _talk(owner: Page, viewer: Page, channel: Channel) -> None:
+    """A message with an emote, and an answer that names its author."""
+    await write(viewer, "first of mine")
+    await viewer.get_by_test_id("chat-input").press_sequentially(":adaw")
+    await viewer.get_by_test_id("chat-suggestions").get_by_role("option").first.wait_for()
+    await viewer.keyboard.press("Tab")
+    await viewer.get_by_test_id("chat-input").press_sequentially(f"is that you @{channel.name[:3]}")
+    await viewer.keyboard.press("Tab")
+    await viewer.keyboard.press("Enter")
+    told = line(owner, "is that you")
+    await expect(told.get_by_role("img", name="adaWave")).to_be_visible()
+    await expect(told).to_have_attribute("data-mentions", "true")
+    await expect(told.locator(".mention.own")).to_have_text(f"@{channel.name}")
+    await choose(owner, "is that you", "Reply")
+    await expect(owner.get_by_test_id("chat-replying")).to_contain_text("is that you")
+    await write(owner, "yes, it is")
+    answer = line(viewer, "yes, it is")
+    await expect(answer.locator(".chat-parent")).to_contain_text("is that you")
+    await expect(answer.get_by_text("Broadcaster")).to_be_attached()
+    await expect(viewer.get_by_test_id("chat-pending")).to_have_count(0)
+
+
+async def test_modes_review_and_drafts(node: Node, browser: Browser) -> None:
+    channel = await asyncio.to_thread(node.channel, "panel")
+    guest = await user(node)
+    owner = await open_chat(browser, node.web, f"/{channel.name}", channel.token)
+    viewer = await open_chat(browser, node.web, f"/{channel.name}", guest.token)
+    await act(node, channel, action="block", text="kraken")
+    await owner.get_by_test_id("chat-moderation").click()
+    sheet = owner.get_by_test_id("chat-moderation-sheet")
+    await sheet.get_by_test_id("mode-hold").click()
+    await write(viewer, "release the kraken")
+    await expect(viewer.get_by_test_id("chat-pending")).to_contain_text("A moderator looks at it")
+    await expect(sheet.get_by_test_id("chat-held")).to_contain_text("release the kraken")
+    await assert_accessible(owner, "moderation")
+    await sheet.get_by_role("button", name="Approve").click()
+    await expect(line(viewer, "release the kraken")).to_be_visible()
+    await expect(viewer.get_by_test_id("chat-pending")).to_have_count(0)
+    await sheet.get_by_label("Slow mode").select_option("30")
+    await expect(viewer.get_by_test_id("chat-modes")).to_have_text("Slow mode", use_inner_text=True)
+    await write(viewer, "slowly")
+    await expect(viewer.get_by_test_id("chat-wait")).to_contain_text("Slow mode: you can write again in 2")
+    await viewer.get_by_test_id("chat-input").fill("for later 🎉")
+    await viewer.reload()
+    await expect(viewer.get_by_test_id("chat-input")).to_have_value("for later 🎉")
+    await viewer.get_by_test_id("chat-input").fill("🎉" * 450)
+    await expect(viewer.get_by_test_id("chat-length")).to_have_text("450/500")
+
+
+async def test_reading_back_while_others_write(node: Node, browser: Browser) -> None:
+    channel = await asyncio.to_thread(node.channel, "panel")
+    async with chatter(node, f"/chat/{channel.name}", channel.token) as writer:
+        await joined(writer)
+        for number in range(90):
+            await writer.say(f"message {number}", f"n{number}")
+        page = await open_chat(browser, node.web, f"/embed/{channel.name}/chat")
+        newest = page.get_by_test_id("chat-message").last
+        await expect(newest).to_contain_text("message 89")
+        before = await page.get_by_test_id("chat-message").count()
+        await page.get_by_test_id("chat-list").hover()
+        await page.mouse.wheel(0, -600)
+        await page.wait_for_function("() => document.querySelector('.chat-list').scrollHeight > 2000")
+        await expect(line(page, "message 60")).to_be_in_viewport()  # older ones came, and did not move the reader
+        await writer.say("while you read", "later")
+        await expect(page.get_by_test_id("chat-unseen")).to_have_text("1 new message")
+        await page.mouse.wheel(0, -20_000)
+        await expect(line(page, "message 0").first).to_be_in_viewport()
+        assert await page.get_by_test_id("chat-message").count() <= max(before, 60), "all lines are in the page"
+        await page.get_by_test_id("chat-unseen").click()
+        await expect(line(page, "while you read")).to_be_in_viewport()
+        await page.get_by_test_id("chat-list").focus()
+        for key, focused in (("ArrowUp", "while you read"), ("ArrowUp", "message 89"), ("Home", "message 0")):
+            await page.keyboard.press(key)
+            await expect(page.locator("li:focus")).to_contain_text(focused)
+    print(f"{before} of 90 lines in the page at the end")
+
+
+LONG_TASKS = """() => {
+  window.longest = 0;
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) window.longest = Math.max(window.longest, entry.duration);
+  }).observe({ type: "longtask", buffered: false });
+}"""
+
+
+def crowd(seconds: float, per_s: int) -> Callable[[WebSocketRoute], None]:
+    """A gateway that says hello, and then so many messages each second, twenty frames of them."""
+
+    async def speak(route: WebSocketRoute) -> None:
+        hello = {"type": "hello", "position": "1-0", "user": None, "modes": {}, "stream_id": "", "channel": "x"}
+        route.send(json.dumps(hello))
+        for frame in range(int(seconds * 20)):
+            said = [_said(frame * per_s // 20 + one) for one in range(per_s // 20)]
+            route.send(json.dumps({"type": "messages", "position": f"{frame + 2}-0", "messages": said}))
+            await asyncio.sleep(1 / 20)
+
+    tasks: set[asyncio.Task[None]] = set()
+
+    def answer(route: WebSocketRoute) -> None:
+        task = asyncio.get_running_loop().create_task(speak(route))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    return answer
+
+
+def _said(number: int) -> dict[str, Any]:
+    text = f"message {number} for @person{number % 7} " + "and more words " * (number % 9) + "adaWave"
+    return {
+        "message_id": f"m{number}", "user_id": f"u{number % 300}", "username": f"person{number % 300}",
+        "timestamp": int(time.time() * 1000), "message": text, "badges": ["subscriber/1/3"] if number % 3 else [],
+        "emotes": [{"name": "adaWave", "start": len(text) - 7, "end": len(text)}],
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [20.0])
+async def test_two_hundred_messages_a_second(node: Node, browser: Browser, seconds: float) -> None:
+    channel = await asyncio.to_thread(node.channel, "panel")
+    context = await browser.new_context(viewport={"width": 1280, "height": 800})
+    page = await context.new_page()
+    await page.route_web_socket("**/chat/*/subscribe*", crowd(seconds, 200))
+    await page.goto(f"{node.web}/{channel.name}", wait_until="domcontentloaded")
+    await page.get_by_test_id("chat-message").first.wait_for()
+    await page.evaluate(LONG_TASKS)
+    rows, began = 0, time.monotonic()
+    last = f"message {int(seconds * 20) * 10 - 1} "
+    while not await line(page, last).count():
+        rows = max(rows, await page.locator(".chat-list li").count())
+        assert time.monotonic() - began < seconds + 20
+        await asyncio.sleep(0.5)
+    await expect(line(page, last)).to_be_in_viewport()
+    took, longest = time.monotonic() - began, await page.evaluate("() => window.longest")
+    print(f"{seconds * 200:.0f} messages in {took:.1f} s, at most {rows} rows, longest task {longest:.0f} ms")
+    assert 10 < rows < 90
