@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import aiohttp
 import pytest
-from playwright.async_api import Browser, Locator, Page, WebSocketRoute, expect
+from playwright.async_api import Browser, Locator, Page, Route, WebSocketRoute, expect
 
 from tests.e2e.e2e_node import Channel, Node
 from tests.e2e.e2e_pages import BUILT, CHROMIUM
@@ -179,6 +179,87 @@ async def test_reading_back_while_others_write(node: Node, browser: Browser) -> 
             await page.keyboard.press(key)
             await expect(page.locator("li:focus")).to_contain_text(focused)
     print(f"{before} of 90 lines in the page at the end")
+
+
+async def test_a_lost_connection_loses_nothing(node: Node, browser: Browser) -> None:
+    context = await browser.new_context(viewport={"width": 340, "height": 500})
+    page = await context.new_page()
+    await page.add_init_script("localStorage.setItem('nearcast.chat-token', 'nct_one')")
+    gateway = Flaky()
+    await page.route_web_socket("**/chat/*/subscribe*", gateway.answer)
+    await page.route("**/chat/*/chat?*", gateway.history)
+    await page.goto(f"{node.web}/embed/somebody/chat", wait_until="domcontentloaded")
+    await write(page, "keep this")
+    await expect(page.get_by_test_id("chat-pending")).to_contain_text("Sending")
+    await expect(line(page, "keep this")).to_be_visible()
+    await expect(page.get_by_test_id("chat-pending")).to_have_count(0)
+    assert len(gateway.nonces) == 2, gateway.nonces
+    assert len(set(gateway.nonces)) == 1, "it went out with another nonce"
+    texts = await page.get_by_test_id("chat-message").all_inner_texts()
+    assert [text.rpartition(" ")[2] for text in texts] == ["before", "missed", "this"]
+
+
+class Flaky:
+    """A gateway that loses a connection as soon as something is said, and cannot keep what was said meanwhile."""
+
+    def __init__(self) -> None:
+        self.nonces: list[str] = []
+        self._closing: asyncio.Future[None] | None = None
+
+    def answer(self, route: WebSocketRoute) -> None:
+        """Takes a connection."""
+        me = {"user_id": "me", "username": "mira", "badges": [], "moderator": False}
+        hello = {"type": "hello", "position": "1-0", "user": me, "modes": {}}
+        _send(route, hello)
+        if not self.nonces:
+            _send(route, {"type": "messages", "position": "2-0", "messages": [_message("m1", "before")]})
+        else:
+            _send(route, {"type": "gap", "after": "2-0", "before": "4-0"})
+        route.on_message(lambda text: self._said(route, json.loads(text)))
+
+    def _said(self, route: WebSocketRoute, frame: dict[str, Any]) -> None:
+        if frame["type"] != "message":
+            return
+        self.nonces.append(frame["nonce"])
+        if len(self.nonces) == 1:
+            self._closing = asyncio.ensure_future(route.close(code=1012))
+            return
+        ack = {"type": "ack", "nonce": frame["nonce"], "message_id": "m3", "timestamp": 1}
+        _send(route, ack)
+        _send(route, {"type": "messages", "position": "4-0", "messages": [_message("m3", frame["message"])]})
+
+    async def history(self, route: Route) -> None:
+        """What the log still has of the gap."""
+        assert "after=2-0&before=4-0" in route.request.url
+        body = {"messages": [_message("m2", "missed")], "position": "3-0", "before": "3-0"}
+        await route.fulfill(json=body)
+
+
+def _send(route: WebSocketRoute, frame: dict[str, Any]) -> None:
+    route.send(json.dumps(frame))
+
+
+def _message(message_id: str, text: str) -> dict[str, Any]:
+    return {"message_id": message_id, "user_id": "me", "username": "mira", "timestamp": 1, "message": text}
+
+
+@pytest.mark.slow
+async def test_a_raid_takes_its_viewers_along(node: Node, browser: Browser) -> None:
+    source = await asyncio.to_thread(node.channel, "panel")
+    target = await asyncio.to_thread(node.channel, "panel")
+    goes, stays, hurries, owner = [
+        await open_chat(browser, node.web, f"{path}{source.name}", token, viewport={"width": 500, "height": 700})
+        for path, token in (("/", ""), ("/", ""), ("/", ""), ("/", source.token))
+    ]
+    await goes.wait_for_timeout(500)
+    await act(node, source, action="raid", target=target.name)
+    await stays.get_by_test_id("chat-raid").get_by_role("button", name="Stay here").click()
+    await assert_accessible(goes, "a raid")
+    await hurries.get_by_test_id("chat-raid").get_by_role("button", name="Go there now").click()
+    await hurries.wait_for_url(f"**/{target.name}")
+    await expect(owner.get_by_test_id("chat-raid")).to_contain_text(target.name)
+    await goes.wait_for_url(f"**/{target.name}", timeout=20_000)
+    assert [page.url.rpartition("/")[2] for page in (stays, owner)] == [source.name, source.name]
 
 
 LONG_TASKS = """() => {

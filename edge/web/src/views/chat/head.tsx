@@ -45,7 +45,13 @@ export function Head(props: HeadProps) {
           <PeopleIcon />
         </IconButton>
         {!alone && (
-          <IconButton label="Hide the chat" shortcut="h" testid="chat-fold" onClick={() => panel.fold(true)}>
+          <IconButton
+            label="Hide the chat"
+            shortcut="h"
+            testid="chat-fold"
+            class="mirrored"
+            onClick={() => panel.fold(true)}
+          >
             <FoldIcon />
           </IconButton>
         )}

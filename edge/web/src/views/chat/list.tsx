@@ -68,9 +68,7 @@ export function MessageList(props: ListProps) {
         onFocusIn={(event) => {
           if (scroller.rowOf(event.target)?.matches(":focus-visible")) scroller.pause("focus");
         }}
-        onFocusOut={(event) => {
-          if (scroller.rowOf(event.relatedTarget) === null) scroller.goOn("focus");
-        }}
+        onFocusOut={() => scroller.left()}
         role="log"
         aria-live="off"
         aria-label="Messages"

@@ -7,6 +7,8 @@ import { startOf, type Window, windowAt, windowAtEnd } from "../../chat/window";
 const END_PX = 48;
 /** Lines are in the page this far out of sight, pixels. */
 const AROUND_PX = 400;
+/** While the newest are read fewer do: every new line moves the window. */
+const AROUND_END_PX = 120;
 /** Height of a line that was not measured: no line is lower, so the window never turns out too small. */
 const ESTIMATE_PX = 26;
 /** The window moves after scrolling so far, pixels. */
@@ -57,7 +59,7 @@ export class Scroller {
   windowOf(lines: readonly Line[]): Window {
     const { top, height, atEnd } = this.view.value;
     const heights = this.heightsOf(lines);
-    if (atEnd) return windowAtEnd(heights, height, AROUND_PX);
+    if (atEnd) return windowAtEnd(heights, height, AROUND_END_PX);
     const { anchor } = this;
     const index = anchor === null ? -1 : lines.findIndex((line) => line.key === anchor.key);
     const from = anchor === null || index < 0 ? top : startOf(heights, index) - anchor.offset;
@@ -128,6 +130,13 @@ export class Scroller {
 
   goOn(why: string): void {
     if (this.holds.delete(why)) this.scrolled();
+  }
+
+  /** The focus leaves a line: for another one, perhaps. */
+  left(): void {
+    setTimeout(() => {
+      if (this.rowOf(document.activeElement) === null) this.goOn("focus");
+    });
   }
 
   toEnd(): void {
