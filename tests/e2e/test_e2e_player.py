@@ -163,7 +163,7 @@ async def test_only_the_embedded_player_plays_on_other_sites(node: Node, browser
 
 async def check_frames(page: Page, node: Node, channel: Channel, site: str) -> None:
     """A page of `site` with the embedded player and the watch page in frames."""
-    places = [f"/embed/{channel.name}?chat=1", f"/{channel.name}"]
+    places = [f"/embed/{channel.name}?chat=1", f"/embed/{channel.name}/chat", f"/{channel.name}"]
     frames = "".join(f'<iframe src="{node.web}{place}" width="600" height="340"></iframe>' for place in places)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
@@ -171,11 +171,12 @@ async def check_frames(page: Page, node: Node, channel: Channel, site: str) -> N
     await page.set_content(frames)
     embedded = page.frame_locator("iframe").first
     await embedded.get_by_test_id("state-caption").get_by_text("is offline").wait_for(timeout=5000)
-    await embedded.get_by_label("Chat").wait_for()
+    await embedded.get_by_test_id("chat").wait_for()
+    await page.frame_locator("iframe").nth(1).get_by_text("No messages yet").wait_for()
     assert not await embedded.locator("header.top").count()
     assert not [url for url in asked if "studio" in url]
     shown = page.frame_locator("iframe").last.get_by_test_id("video")
-    assert [frame.url.startswith("chrome-error:") for frame in page.frames[1:]] == [False, True]
+    assert [frame.url.startswith("chrome-error:") for frame in page.frames[1:]] == [False, False, True]
     assert not await shown.count()
     await page.close()
 

@@ -26,7 +26,7 @@ export interface Sources {
   readonly commands: readonly Command[];
 }
 
-const SHOWN = 8;
+const SHOWN = 7;
 const NONE: Completion = { start: 0, end: 0, suggestions: [] };
 
 /** Suggestions for ":name", "@name" and, at the beginning of the text, "/command". */

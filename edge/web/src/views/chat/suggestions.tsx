@@ -1,4 +1,3 @@
-import { useEffect, useRef } from "preact/hooks";
 import type { Suggestion } from "../../chat/completion";
 import { EmotePicture } from "./pieces";
 
@@ -11,14 +10,9 @@ interface SuggestionsProps {
 /** What the word at the cursor can become. The field keeps the focus and chooses. */
 export function Suggestions(props: SuggestionsProps) {
   const { suggestions, chosen } = props;
-  const list = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    list.current?.children[chosen]?.scrollIntoView({ block: "nearest" });
-  }, [chosen]);
   if (suggestions.length === 0) return null;
   return (
     <div
-      ref={list}
       id="chat-suggestions"
       class="suggestions"
       role="listbox"
