@@ -84,7 +84,10 @@ function Connection(props: { readonly room: ChatRoom }) {
   if (state.name === "closed") {
     return (
       <p class="chat-state" role="status">
-        {state.reason}
+        {state.reason}{" "}
+        <button type="button" class="link" onClick={() => props.room.hurry()}>
+          Try again
+        </button>
       </p>
     );
   }

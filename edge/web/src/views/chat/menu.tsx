@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import { type Doing, onMessage, onPerson } from "../../chat/actions";
+import { type Doing, mayActOn, onMessage, onPerson, roles } from "../../chat/actions";
 import type { ChatMessage } from "../../chat/messages";
 import { formatClock } from "../../lib/format";
 import type { PanelState } from "./panel_state";
@@ -45,6 +45,10 @@ export function MessageMenu(props: MenuProps) {
         {onMessage(panel.self, message.messageId).map(does)}
         {restrictions.length > 0 && <hr class="chat-menu-line" />}
         {restrictions.map(does)}
+        {mayActOn(panel.self, person) && (
+          <Item onChoose={() => choose(() => panel.openCard(person), false)}>Another timeout</Item>
+        )}
+        {roles(panel.self, person).map(does)}
       </div>
     </div>
   );
@@ -82,7 +86,7 @@ function useMenu(
     if (element === null) return;
     const space = element.parentElement?.clientHeight ?? 0;
     const fits = Math.max(0, space - element.offsetHeight - 8);
-    element.style.insetBlockStart = `${Math.min(top, fits)}px`;
+    element.style.setProperty("--menu-top", `${Math.min(top, fits)}px`);
     items(element)[0]?.focus();
   }, [menu, top]);
   useEffect(() => {

@@ -233,6 +233,7 @@ function Hint(props: { readonly room: ChatRoom; readonly text: string }) {
   const wait = room.wait.value;
   const leftS = (wait.until - now.value) / 1000;
   const command = commandIn(text, room.desk.commands.value);
+  if (room.connection.value.name === "closed") return <span />;
   if (room.connection.value.name !== "open")
     return <span>You can write, and send once the chat is back.</span>;
   if (leftS > 0) {
