@@ -4,10 +4,11 @@ import { readState } from "../src/chat/api";
 import { atLeast, badgeOf, rankOfBadges } from "../src/chat/badges";
 import { applied, commandIn, complete, type Sources } from "../src/chat/completion";
 import { EMOJI, lettersOf, pictureOf } from "../src/chat/emotes";
+import { waitWords } from "../src/chat/errors";
 import { modesInWords, readModes } from "../src/chat/modes";
 import { isAction, mentions, partsOf, wordsOf } from "../src/chat/parts";
 import { countdown, readTime, sayTime } from "../src/chat/times";
-import { waitAfter, waitOfSlowMode } from "../src/chat/wait";
+import { NO_WAIT, waitAfter, waitOfSlowMode, waitUnder } from "../src/chat/wait";
 import { startOf, windowAt, windowAtEnd } from "../src/chat/window";
 import { hueOf } from "../src/lib/hash";
 import { routeOf } from "../src/lib/router";
@@ -181,6 +182,13 @@ describe("waits", () => {
       expect(waitOfSlowMode(slow, { ...user, badges: [badge] }, 0)).toBeNull();
     }
     expect(waitOfSlowMode(readModes({}), user, 0)).toBeNull();
+  });
+  it("end with the mode that they come from", () => {
+    const slow = { until: 9, words: waitWords("slow_mode") };
+    const timeout = { until: 9, words: waitWords("timed_out") };
+    expect(waitUnder(readModes({}), slow)).toBe(NO_WAIT);
+    expect(waitUnder(readModes({ slow: 5 }), slow)).toBe(slow);
+    expect(waitUnder(readModes({}), timeout)).toBe(timeout);
   });
 });
 

@@ -76,6 +76,7 @@ export class Desk {
 
   /** Somebody else, or nobody, is here: nothing that was told to the one before holds. */
   forget(): void {
+    this.emotesFetched.value = "idle";
     this.told.value = "viewer";
     this.commands.value = [];
     this.members.value = [];

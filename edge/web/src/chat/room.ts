@@ -22,8 +22,8 @@ import {
   without,
 } from "./outbox";
 import { readBetween, readOlder } from "./past";
-import { Timeline } from "./timeline";
-import { NO_WAIT, type Wait, waitAfter, waitOfSlowMode } from "./wait";
+import { KEPT_LINES, Timeline } from "./timeline";
+import { NO_WAIT, type Wait, waitAfter, waitOfSlowMode, waitUnder } from "./wait";
 
 export const MAX_CHARACTERS = 500;
 /** New lines appear at most this often, milliseconds: one layout of the list for many messages. */
@@ -32,6 +32,7 @@ const AUTHORS = 200;
 const OLDER_TRIES = 6;
 /** So that what was told meanwhile is here before anything goes out once more, milliseconds. */
 const RESEND_MS = 300;
+const STATE_SPREAD_MS = 3000;
 /** A page goes along with a raid after this long, milliseconds. */
 const RAID_MS = 15_000;
 /** A raid that is older was another time, milliseconds. */
@@ -71,6 +72,7 @@ export class ChatRoom {
   private frame = 0;
   private flushedAt = 0;
   private resend: ReturnType<typeof setTimeout> | undefined;
+  private reading: ReturnType<typeof setTimeout> | undefined;
   private readonly online = () => this.link.hurry();
 
   constructor(readonly channel: string) {
@@ -97,6 +99,7 @@ export class ChatRoom {
     this.link.stop();
     clearInterval(this.ticker);
     clearTimeout(this.resend);
+    clearTimeout(this.reading);
     cancelAnimationFrame(this.frame);
     window.removeEventListener("online", this.online);
   }
@@ -229,9 +232,16 @@ export class ChatRoom {
   private greeted(user: ChatUser | null): void {
     if (user === null && this.token.value !== null) return;
     this.user.value = user;
-    void this.desk.refresh();
+    this.readState();
     clearTimeout(this.resend);
     if (this.outbox.value.length > 0) this.resend = setTimeout(() => this.sendOnceMore(), RESEND_MS);
+  }
+
+  /** At once the first time; those who come back together do not ask together. */
+  private readState(): void {
+    clearTimeout(this.reading);
+    const waitMs = this.desk.emotesFetched.value === "idle" ? 0 : Math.random() * STATE_SPREAD_MS;
+    this.reading = setTimeout(() => void this.desk.refresh(), waitMs);
   }
 
   private sendOnceMore(): void {
@@ -290,6 +300,7 @@ export class ChatRoom {
 
   private happened(event: ChatEvent): void {
     this.desk.happened(event);
+    this.wait.value = waitUnder(this.desk.modes.value, this.wait.value);
     this.hide(event);
     if (event.event === "announce") this.timeline.announce(event.username, event.text);
     if (event.event === "raid" && event.target !== "") this.raided(event);
@@ -369,7 +380,8 @@ export class ChatRoom {
   private show(): void {
     if (this.following && this.timeline.flush()) {
       this.lines.value = this.timeline.shown;
-      if (this.older.value === "ready") this.older.value = "idle";
+      // what leaves the list at its beginning can be fetched again
+      if (this.lines.value.length >= KEPT_LINES && this.older.value === "ready") this.older.value = "idle";
     }
     this.unseen.value = this.timeline.waiting;
   }

@@ -18,6 +18,11 @@ export function waitAfter(refusal: Refusal, now: number): Wait | null {
   return { until: now + refusal.retryAfterS * 1000, words };
 }
 
+/** The wait that is left when other modes hold. */
+export function waitUnder(modes: Modes, wait: Wait): Wait {
+  return modes.slow === 0 && wait.words === waitWords("slow_mode") ? NO_WAIT : wait;
+}
+
 const NOT_SLOWED = ["broadcaster", "moderator", "vip"];
 
 /** The wait after a message of ours in slow mode; null for those whom it does not slow down. */

@@ -48,12 +48,6 @@ export const ReplyIcon = () => (
   </Icon>
 );
 
-export const MoreIcon = () => (
-  <Icon>
-    <path d="M5.5 12h.01M12 12h.01M18.5 12h.01" stroke-width="3" />
-  </Icon>
-);
-
 export const PeopleIcon = () => (
   <Icon>
     <circle cx="9.5" cy="8.5" r="3.3" />

@@ -4,7 +4,7 @@ import type { Pending } from "../../chat/outbox";
 import { isAction, mentions, partsOf } from "../../chat/parts";
 import type { ChatRoom } from "../../chat/room";
 import { formatMoment } from "../../lib/format";
-import { MoreIcon, ReplyIcon } from "./icons";
+import { ReplyIcon } from "./icons";
 import { Badges, Name, Parts } from "./pieces";
 
 /** A line never changes: the node made once is given again, and the renderer skips it. */
@@ -90,9 +90,7 @@ function message(line: Extract<Line, { kind: "message" }>, username: string): VN
           tabIndex={-1}
           aria-label={`Reply to ${said.username}`}
           title="Reply (r)"
-        >
-          <ReplyIcon />
-        </button>
+        />
         <button
           type="button"
           data-act="more"
@@ -100,9 +98,7 @@ function message(line: Extract<Line, { kind: "message" }>, username: string): VN
           tabIndex={-1}
           aria-label={`What can be done with this message of ${said.username}`}
           title="More (Enter)"
-        >
-          <MoreIcon />
-        </button>
+        />
       </span>
     </li>
   );
