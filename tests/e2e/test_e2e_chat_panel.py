@@ -107,9 +107,11 @@ async def _talk(owner: Page, viewer: Page, channel: Channel) -> None:
     """A message with an emote, and an answer that names its author."""
     await write(viewer, "first of mine")
     await viewer.get_by_test_id("chat-input").press_sequentially(":adaw")
-    await viewer.get_by_test_id("chat-suggestions").get_by_role("option").first.wait_for()
+    suggested = viewer.get_by_test_id("chat-suggestions").get_by_role("option").first
+    await suggested.wait_for()
     await viewer.keyboard.press("Tab")
     await viewer.get_by_test_id("chat-input").press_sequentially(f"is that you @{channel.name[:3]}")
+    await suggested.wait_for()
     await viewer.keyboard.press("Tab")
     await viewer.keyboard.press("Enter")
     told = line(owner, "is that you")
@@ -287,12 +289,13 @@ async def _sheets_are_accessible(page: Page, guest: User) -> None:
     await page.keyboard.press("Escape")
     await page.get_by_test_id("chat-moderation").click()
     await assert_accessible(page, "moderation")
+    await page.keyboard.press("Escape")
     await page.get_by_test_id("chat-people").click()
     await page.get_by_test_id("chat-people-sheet").get_by_text(guest.name).click()
     await page.get_by_test_id("chat-card").wait_for()
     await assert_accessible(page, "the card of a person")
     await page.keyboard.press("Escape")
-    await page.get_by_test_id("chat-people").click()
+    await page.get_by_test_id("chat-people-sheet").get_by_role("button", name="Close").click()
 
 
 @pytest.mark.slow

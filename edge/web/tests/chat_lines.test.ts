@@ -5,6 +5,7 @@ import { readFrame } from "../src/chat/frames";
 import type { Line } from "../src/chat/lines";
 import {
   acknowledged,
+  again,
   allFailed,
   echoed,
   failed,
@@ -54,7 +55,7 @@ describe("the timeline", () => {
       "A message of bad was removed",
       "2 messages of bad were removed",
     ]);
-    expect(timeline.message("a")).toBeNull();
+    expect(timeline.of("bad")).toEqual([]);
     timeline.clear();
     timeline.notice("cleared");
     timeline.flush();
@@ -110,6 +111,9 @@ describe("the outbox", () => {
     expect(failed(one, "n1", "because")).toMatchObject([{ state: "failed", reason: "because" }]);
     expect(allFailed(one, "gone")).toMatchObject([{ state: "failed", reason: "gone" }]);
     expect(without(one, "n1")).toEqual([]);
+    expect(again(failed(one, "n1", "because"), "n1", 7)).toMatchObject([
+      { nonce: "n1", state: "sending", reason: "", sentAt: 7 },
+    ]);
   });
   it("waits for an answer, but not for ever, and anew once it was sent again", () => {
     expect(overdue(one, 9000)).toBe(one);

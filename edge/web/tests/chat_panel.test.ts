@@ -3,6 +3,7 @@ import { mayActOn, onMessage, onPerson, type Person, roles } from "../src/chat/a
 import { readState } from "../src/chat/api";
 import { atLeast, badgeOf, rankOfBadges } from "../src/chat/badges";
 import { applied, commandIn, complete, type Sources } from "../src/chat/completion";
+import { Draft } from "../src/chat/draft";
 import { EMOJI, lettersOf, pictureOf } from "../src/chat/emotes";
 import { waitWords } from "../src/chat/errors";
 import { modesInWords, readModes } from "../src/chat/modes";
@@ -119,6 +120,46 @@ describe("completion", () => {
     const found = complete(text, 6, sources);
     const [first] = found.suggestions;
     expect(first && applied(text, found, first)).toBe("🎉 @Mira  and more");
+  });
+});
+
+describe("a draft", () => {
+  const sources: Sources = { emotes: ["adaWave", "adaWow"], emoji: [], users: [], commands: [] };
+  const draft = (text: string) => {
+    const made = new Draft("", () => sources);
+    made.write(text, text.length);
+    return made;
+  };
+  it("chooses among suggestions by keys, and takes one", () => {
+    const made = draft("hi :adaw");
+    expect(made.key("ArrowDown")).toEqual({ taken: null });
+    const choice = made.key("Tab");
+    expect(choice?.taken?.label).toBe("adaWow");
+    expect(choice?.taken && made.accept(choice.taken)).toBe(10);
+    expect(made.text.value).toBe("hi adaWow ");
+    expect(made.key("Tab")).toBeNull();
+  });
+  it("leaves keys alone once suggestions were dismissed, until something is written", () => {
+    const made = draft(":ada");
+    expect(made.key("Escape")).toEqual({ taken: null });
+    expect([made.key("Enter"), made.key("ArrowUp")]).toEqual([null, null]);
+    made.write(":adaw", 5);
+    expect(made.completion.value.suggestions).toHaveLength(2);
+  });
+  it("sends what is complete already", () => {
+    const commands = [{ name: "clear", form: [], help: "" }];
+    const made = new Draft("", () => ({ ...sources, commands }));
+    made.write("/clear", 6);
+    expect(made.key("Enter")).toBeNull();
+  });
+  it("takes words at the cursor, apart from what stands before it", () => {
+    const made = draft("hi");
+    expect(made.insert("gg", 2)).toBe(6);
+    expect(made.insert("🎉", 0)).toBe(3);
+    expect(made.text.value).toBe("🎉 hi gg ");
+  });
+  it("is empty of suggestions when it was only kept", () => {
+    expect(new Draft(":ada", () => sources).completion.value.suggestions).toEqual([]);
   });
 });
 

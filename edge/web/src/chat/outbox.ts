@@ -54,6 +54,13 @@ export function failed(outbox: Outbox, nonce: string, reason: string): Outbox {
   );
 }
 
+/** Its sender tries once more. */
+export function again(outbox: Outbox, nonce: string, now: number): Outbox {
+  return outbox.map((pending) =>
+    pending.nonce === nonce ? { ...pending, state: "sending", reason: "", sentAt: now } : pending,
+  );
+}
+
 /** There is no way back: nobody will answer what was on its way. */
 export function allFailed(outbox: Outbox, reason: string): Outbox {
   return outbox.map((pending) =>

@@ -4,14 +4,15 @@ import { readSetting, writeSetting } from "../lib/storage";
 import { newViewId } from "../quality/view_id";
 import { ChatApi } from "./api";
 import { ChatConnection, type ConnectionState, type Socket } from "./connection";
-import { Desk, type Fetched } from "./desk";
+import { Desk } from "./desk";
 import { errorSentence, waitWords } from "./errors";
 import { type ChatEvent, eventSentence } from "./events";
 import type { Ack, ChatUser, Refusal, ServerFrame } from "./frames";
-import type { Line } from "./lines";
+import { ChatList } from "./list";
 import type { ChatMessage } from "./messages";
 import {
   acknowledged,
+  again,
   allFailed,
   echoed,
   failed,
@@ -21,15 +22,10 @@ import {
   sending,
   without,
 } from "./outbox";
-import { readBetween, readOlder } from "./past";
-import { KEPT_LINES, Timeline } from "./timeline";
 import { NO_WAIT, type Wait, waitAfter, waitOfSlowMode, waitUnder } from "./wait";
 
 export const MAX_CHARACTERS = 500;
-/** New lines appear at most this often, milliseconds: one layout of the list for many messages. */
-const FLUSH_MS = 90;
 const AUTHORS = 200;
-const OLDER_TRIES = 6;
 /** So that what was told meanwhile is here before anything goes out once more, milliseconds. */
 const RESEND_MS = 300;
 const STATE_SPREAD_MS = 3000;
@@ -48,29 +44,21 @@ export interface Raid {
 /** One channel's chat as the page shows it. */
 export class ChatRoom {
   readonly connection = signal<ConnectionState>({ name: "connecting" });
-  readonly lines = signal<readonly Line[]>([]);
-  /** New messages below the ones the reader is looking at. */
-  readonly unseen = signal(0);
   readonly outbox = signal<Outbox>([]);
   readonly user = signal<ChatUser | null>(null);
   readonly token = signal(readSetting("chat-token"));
   /** What went wrong last, in a sentence; empty when nothing did. */
   readonly problem = signal("");
   readonly wait = signal<Wait>(NO_WAIT);
-  /** How fetching older messages stands; "ready" when there are none. */
-  readonly older = signal<Fetched>("idle");
   readonly replyTo = signal<ChatMessage | null>(null);
   readonly raid = signal<Raid | null>(null);
   readonly api: ChatApi;
   readonly desk: Desk;
+  readonly list: ChatList;
 
-  private readonly timeline = new Timeline();
   private readonly link: ChatConnection;
   private readonly ticker: ReturnType<typeof setInterval>;
   private readonly authors = new Set<string>();
-  private following = true;
-  private frame = 0;
-  private flushedAt = 0;
   private resend: ReturnType<typeof setTimeout> | undefined;
   private reading: ReturnType<typeof setTimeout> | undefined;
   private readonly online = () => this.link.hurry();
@@ -79,6 +67,7 @@ export class ChatRoom {
     const scheme = window.location.protocol === "https:" ? "wss" : "ws";
     this.api = new ChatApi(channel, () => this.token.peek());
     this.desk = new Desk(this.api, this.user);
+    this.list = new ChatList(this.api);
     this.link = new ChatConnection({
       url: `${scheme}://${window.location.host}/chat/${encodeURIComponent(channel)}/subscribe`,
       open: (url) => new WebSocket(url) as Socket,
@@ -100,7 +89,7 @@ export class ChatRoom {
     clearInterval(this.ticker);
     clearTimeout(this.resend);
     clearTimeout(this.reading);
-    cancelAnimationFrame(this.frame);
+    this.list.close();
     window.removeEventListener("online", this.online);
   }
 
@@ -117,12 +106,12 @@ export class ChatRoom {
     this.link.say(words, nonce, replyTo);
   }
 
+  /** With the nonce it had: if it was taken after all, it is not taken twice. */
   sendAgain(nonce: string): void {
     const pending = this.outbox.value.find((one) => one.nonce === nonce);
-    this.discard(nonce);
     if (pending === undefined) return;
-    this.replyTo.value = this.timeline.message(pending.replyTo);
-    this.send(pending.text);
+    this.outbox.value = again(this.outbox.value, nonce, Date.now());
+    this.link.say(pending.text, nonce, pending.replyTo);
   }
 
   discard(nonce: string): void {
@@ -151,13 +140,6 @@ export class ChatRoom {
 
   // -- reading
 
-  /** Whether new lines appear at once: true while the reader is at the end of the list. */
-  follow(following: boolean): void {
-    if (following === this.following) return;
-    this.following = following;
-    if (following) this.show();
-  }
-
   hurry(): void {
     this.link.hurry();
   }
@@ -165,31 +147,6 @@ export class ChatRoom {
   /** Names of those who wrote, the last first. */
   get recentAuthors(): readonly string[] {
     return [...this.authors].reverse();
-  }
-
-  messagesOf(userId: string): readonly ChatMessage[] {
-    return this.timeline.of(userId);
-  }
-
-  /** Fetches what is older than the oldest line, unless that is done or going on. */
-  async loadOlder(): Promise<void> {
-    if (this.older.value === "loading" || this.older.value === "ready" || !this.timeline.hasSpace) return;
-    this.older.value = "loading";
-    this.older.value = await this.readBack(this.timeline.oldestPosition);
-    this.lines.value = this.timeline.shown;
-  }
-
-  /** The first pages may hold what is here already: places are known of some messages only. */
-  private async readBack(from: string): Promise<Fetched> {
-    let before = from;
-    for (let tries = 0; tries < OLDER_TRIES; tries++) {
-      const page = await readOlder(this.api, before);
-      if (page === null) return "failed";
-      if (page.messages.length === 0) return "ready";
-      if (this.timeline.prepend(page.messages, page.before) > 0) return "idle";
-      before = page.before;
-    }
-    return "idle";
   }
 
   // -- what the connection brings
@@ -220,7 +177,7 @@ export class ChatRoom {
         this.refused(frame);
         return;
       case "gap":
-        void this.fillGap(frame.after, frame.before);
+        void this.list.fillGap(frame.after, frame.before);
         return;
       case "event":
         this.happened(frame);
@@ -252,11 +209,10 @@ export class ChatRoom {
   }
 
   private heard(messages: readonly ChatMessage[], position: string): void {
-    const fresh = this.timeline.add(messages, position);
+    const fresh = this.list.add(messages, position);
     const user = this.user.value;
     if (user !== null) this.outbox.value = echoed(this.outbox.value, user.userId, fresh);
     for (const { username } of fresh) this.remember(username);
-    this.wake();
   }
 
   private remember(username: string): void {
@@ -268,13 +224,13 @@ export class ChatRoom {
 
   private accepted(ack: Ack): void {
     const now = Date.now();
-    if (ack.notice !== "" || this.timeline.has(ack.messageId)) {
+    if (ack.notice !== "" || this.list.has(ack.messageId)) {
       this.outbox.value = without(this.outbox.value, ack.nonce);
     } else {
       this.outbox.value = acknowledged(this.outbox.value, ack.nonce, ack.messageId, ack.held, now);
     }
     if (ack.notice === "done") this.desk.say("Done.", false);
-    else if (ack.notice !== "") this.note(ack.notice);
+    else if (ack.notice !== "") this.list.notice(ack.notice);
     else this.wait.value = waitOfSlowMode(this.desk.modes.value, this.user.value, now) ?? this.wait.value;
   }
 
@@ -286,42 +242,26 @@ export class ChatRoom {
     else this.problem.value = sentence;
   }
 
-  private async fillGap(after: string, before: string): Promise<void> {
-    const key = this.timeline.gap("Fetching what was missed");
-    this.wake();
-    const found = await readBetween(this.api, after, before);
-    const missing = found.reached
-      ? "Some messages in between are no longer kept."
-      : "Some messages in between could not be fetched.";
-    this.timeline.fill(key, found.messages, found.whole ? "" : missing);
-    this.lines.value = this.timeline.shown;
-    this.wake();
-  }
-
   private happened(event: ChatEvent): void {
     this.desk.happened(event);
     this.wait.value = waitUnder(this.desk.modes.value, this.wait.value);
     this.hide(event);
-    if (event.event === "announce") this.timeline.announce(event.username, event.text);
+    if (event.event === "announce") this.list.announce(event.username, event.text);
     if (event.event === "raid" && event.target !== "") this.raided(event);
     if (event.userId !== "" && event.userId === this.user.value?.userId) this.happenedToUs(event);
     const sentence = eventSentence(event);
-    if (sentence !== "") this.timeline.notice(sentence, event.event === "clear" ? "quiet" : "event");
-    this.wake();
+    if (sentence !== "") this.list.notice(sentence, event.event === "clear" ? "quiet" : "event");
   }
 
   /** Takes away what an event says is gone. */
   private hide(event: ChatEvent): void {
     if (event.event === "clear") {
-      this.timeline.clear();
+      this.list.remove(null);
     } else if (event.event === "delete") {
-      this.timeline.remove((message) => event.messageIds.includes(message.messageId));
+      this.list.remove((message) => event.messageIds.includes(message.messageId));
     } else if ((event.event === "ban" || event.event === "timeout") && event.userId !== "") {
-      this.timeline.remove((message) => message.userId === event.userId);
-    } else {
-      return;
+      this.list.remove((message) => message.userId === event.userId);
     }
-    this.lines.value = this.timeline.shown;
   }
 
   private raided(event: ChatEvent): void {
@@ -348,41 +288,11 @@ export class ChatRoom {
     void this.desk.refresh();
   }
 
-  /** Says something to this reader only. */
-  note(text: string): void {
-    this.timeline.notice(text);
-    this.wake();
-  }
-
   // -- time
 
   private tick(): void {
     const now = Date.now();
     if (this.connection.value.name === "open") this.outbox.value = overdue(this.outbox.value, now);
     this.desk.tick(now);
-  }
-
-  /** Shows what came at the next animation frame that is due. */
-  private wake(): void {
-    if (this.frame === 0) this.frame = requestAnimationFrame((time) => this.onFrame(time));
-  }
-
-  private onFrame(time: number): void {
-    this.frame = 0;
-    if (time - this.flushedAt < FLUSH_MS) {
-      this.wake();
-      return;
-    }
-    this.flushedAt = time;
-    this.show();
-  }
-
-  private show(): void {
-    if (this.following && this.timeline.flush()) {
-      this.lines.value = this.timeline.shown;
-      // what leaves the list at its beginning can be fetched again
-      if (this.lines.value.length >= KEPT_LINES && this.older.value === "ready") this.older.value = "idle";
-    }
-    this.unseen.value = this.timeline.waiting;
   }
 }

@@ -92,14 +92,6 @@ export class Timeline {
     return this.known.has(messageId);
   }
 
-  message(messageId: string): ChatMessage | null {
-    for (const lines of [this.lines, this.queue]) {
-      const found = lines.find((line) => line.key === messageId);
-      if (found?.kind === "message") return found.message;
-    }
-    return null;
-  }
-
   /** A user's messages that are here, oldest first. */
   of(userId: string): readonly ChatMessage[] {
     return [...this.lines, ...this.queue].flatMap((line) =>

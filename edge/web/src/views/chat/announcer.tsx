@@ -13,7 +13,7 @@ export function Announcer(props: { readonly room: ChatRoom }) {
   const last = useRef<string | undefined>(undefined);
   useEffect(() => {
     const timer = setInterval(() => {
-      const lines = room.lines.peek();
+      const lines = room.list.lines.peek();
       const known = lines.findIndex((line) => line.key === last.current);
       const fresh = lines.slice(known + 1);
       const first = last.current === undefined;

@@ -29,8 +29,8 @@ export function PersonCard(props: { readonly panel: PanelState; readonly person:
   const { room } = panel;
   const dialog = useRef<HTMLDialogElement>(null);
   const person = panel.known(props.person);
-  room.lines.value; // the messages below are those that are here now
-  const messages = room.messagesOf(person.userId).slice(-SHOWN);
+  room.list.lines.value; // the messages below are those that are here now
+  const messages = room.list.messagesOf(person.userId).slice(-SHOWN);
   useEffect(() => {
     dialog.current?.showModal();
   }, []);

@@ -67,7 +67,7 @@ function Inside(props: { readonly panel: PanelState }) {
 
 function obey(panel: PanelState, act: Act, id: string, row: HTMLElement): void {
   const { room } = panel;
-  const line = room.lines.peek().find((one) => one.key === id);
+  const line = room.list.lines.peek().find((one) => one.key === id);
   if (line?.kind !== "message") return;
   const { message } = line;
   if (act === "parent") {

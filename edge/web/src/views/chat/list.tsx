@@ -26,9 +26,9 @@ const KEYS: Readonly<Record<string, Act>> = {
 export function MessageList(props: ListProps) {
   const { room, scroller, onAct } = props;
   const list = useRef<HTMLDivElement>(null);
-  const lines = room.lines.value;
+  const lines = room.list.lines.value;
   const outbox = room.outbox.value;
-  const unseen = room.unseen.value;
+  const unseen = room.list.unseen.value;
   const shown = scroller.windowOf(lines);
   const username = room.user.value?.username ?? "";
   const written = room.token.value !== null;
@@ -125,13 +125,13 @@ const BEGINNINGS = {
 /** Above the oldest line: how fetching older ones stands. */
 function Beginning(props: { readonly room: ChatRoom }) {
   const { room } = props;
-  const state = room.older.value;
-  if (room.lines.value.length === 0 || state === "idle") return null;
+  const state = room.list.older.value;
+  if (room.list.lines.value.length === 0 || state === "idle") return null;
   return (
     <p class="chat-notice quiet">
       {BEGINNINGS[state]}{" "}
       {state === "failed" && (
-        <button type="button" class="link" onClick={() => void room.loadOlder()}>
+        <button type="button" class="link" onClick={() => void room.list.loadOlder()}>
           Try again
         </button>
       )}

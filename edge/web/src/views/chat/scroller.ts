@@ -118,8 +118,8 @@ export class Scroller {
     if (atEnd !== before.atEnd || (!atEnd && step !== before.top)) {
       this.view.value = { ...before, top: step, atEnd };
     }
-    this.room.follow(atEnd);
-    if (!atEnd && top < OLDER_PX) void this.room.loadOlder();
+    this.room.list.follow(atEnd);
+    if (!atEnd && top < OLDER_PX) void this.room.list.loadOlder();
   }
 
   /** While something `why` is looked at the list does not move. */
@@ -143,17 +143,17 @@ export class Scroller {
     this.holds.clear();
     this.anchor = null;
     this.view.value = { ...this.view.peek(), atEnd: true };
-    this.room.follow(true);
+    this.room.list.follow(true);
     this.settle();
   }
 
   /** Shows a line and gives it the focus; whether it is there. */
   toLine(key: string, offset = 80, shine = true): boolean {
-    const lines = this.room.lines.peek();
+    const lines = this.room.list.lines.peek();
     const index = lines.findIndex((line) => line.key === key);
     const { element } = this;
     if (index < 0 || element === null) return false;
-    this.room.follow(false);
+    this.room.list.follow(false);
     this.holds.add("focus");
     this.anchor = { key, offset };
     this.wanted = key;
@@ -189,7 +189,7 @@ export class Scroller {
   }
 
   toFirst(): void {
-    const [first] = this.room.lines.peek();
+    const [first] = this.room.list.lines.peek();
     if (first !== undefined) this.toLine(first.key, 0, false);
   }
 
@@ -220,7 +220,7 @@ export class Scroller {
 
   /** Heights of lines that are gone are not kept for ever. */
   private forget(): void {
-    const lines = this.room.lines.peek();
+    const lines = this.room.list.lines.peek();
     if (this.heights.size <= 2 * lines.length + 200) return;
     const kept = new Set(lines.map((line) => line.key));
     for (const key of this.heights.keys()) if (!kept.has(key)) this.heights.delete(key);

@@ -1,11 +1,13 @@
-import { type Signal, useSignal } from "@preact/signals";
+import { useSignal } from "@preact/signals";
 import type { RefObject } from "preact";
-import { useEffect, useRef } from "preact/hooks";
-import { applied, type Completion, commandIn, complete, type Suggestion, usage } from "../../chat/completion";
+import { useEffect, useMemo, useRef } from "preact/hooks";
+import { commandIn, type Sources, usage } from "../../chat/completion";
+import { Draft } from "../../chat/draft";
 import { EMOJI } from "../../chat/emotes";
 import { type ChatRoom, MAX_CHARACTERS } from "../../chat/room";
 import { countdown } from "../../chat/times";
 import { now } from "../../lib/clock";
+import { IconButton } from "../../ui/icon_button";
 import { SendIcon } from "../../ui/icons";
 import { SmileIcon } from "./icons";
 import { Picker } from "./picker";
@@ -13,66 +15,44 @@ import { Suggestions } from "./suggestions";
 
 /** From here on the counter is shown, code points. */
 const COUNT_FROM = 400;
-const NOTHING: Completion = { start: 0, end: 0, suggestions: [] };
 
 export function Writer(props: { readonly room: ChatRoom }) {
   const { room } = props;
   const field = useRef<HTMLTextAreaElement>(null);
-  const text = useSignal(room.draft);
-  const cursor = useSignal(0);
-  const dismissed = useSignal(true);
-  const chosen = useSignal(0);
+  const draft = useMemo(() => new Draft(room.draft, () => sourcesOf(room)), [room]);
   const picking = useSignal(false);
-  const length = [...text.value.trim()].length;
-  const waits = room.wait.value.until > now.value;
-  const open = room.connection.value.name === "open";
-  const ready = open && !waits && length > 0 && length <= MAX_CHARACTERS;
-  const completion = dismissed.value ? NOTHING : complete(text.value, cursor.value, sourcesOf(room));
-  const { suggestions } = completion;
+  const { suggestions } = draft.completion.value;
+  const length = [...draft.text.value.trim()].length;
+  const ready = canSend(room) && length > 0 && length <= MAX_CHARACTERS;
 
-  function write(value: string, place: number) {
-    text.value = value;
-    room.draft = value;
-    cursor.value = place;
-    dismissed.value = false;
-    chosen.value = 0;
-    if (/(^|\s)@$/.test(value.slice(0, place))) void room.desk.loadChatters();
+  function write(text: string, cursor: number) {
+    draft.write(text, cursor);
+    room.draft = text;
+    if (/(^|\s)@$/.test(text.slice(0, cursor))) void room.desk.loadChatters();
   }
 
-  function accept(suggestion: Suggestion) {
-    const value = applied(text.value, completion, suggestion);
-    put(value, completion.start + suggestion.insert.length);
-  }
-
-  /** Changes the text in the field's own words, so that the cursor stands where it is written on. */
-  function put(value: string, cursor: number) {
-    write(value, cursor);
+  /** After the draft was changed by something else than typing. */
+  function place(cursor: number) {
+    room.draft = draft.text.value;
     const element = field.current;
     if (element === null) return;
-    element.value = value;
+    element.value = draft.text.value;
     element.focus();
     element.setSelectionRange(cursor, cursor);
   }
 
-  function insert(word: string) {
-    const at = field.current?.selectionStart ?? text.value.length;
-    const before = text.value.slice(0, at);
-    const spaced = `${before === "" || /\s$/.test(before) ? "" : " "}${word} `;
-    picking.value = false;
-    put(before + spaced + text.value.slice(at), at + spaced.length);
-  }
-
   function send() {
     if (!ready) return;
-    room.send(text.value);
+    room.send(draft.text.value);
     write("", 0);
     field.current?.focus();
   }
 
   function pressed(event: KeyboardEvent) {
     if (event.isComposing) return;
-    const suggestion = suggestions[chosen.value];
-    if (suggestion !== undefined && choose(event.key, suggestion)) event.preventDefault();
+    const choice = draft.key(event.key);
+    if (choice?.taken) place(draft.accept(choice.taken));
+    if (choice !== null) event.preventDefault();
     else if (event.key === "Escape" && room.replyTo.value !== null) room.replyTo.value = null;
     else if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
@@ -80,30 +60,26 @@ export function Writer(props: { readonly room: ChatRoom }) {
     }
   }
 
-  /** A key while there are suggestions; whether it was for them. */
-  function choose(key: string, suggestion: Suggestion): boolean {
-    const step = { ArrowDown: 1, ArrowUp: suggestions.length - 1 }[key];
-    const whole = text.value.slice(completion.start, completion.end) === suggestion.insert.trim();
-    if (step !== undefined) chosen.value = (chosen.value + step) % suggestions.length;
-    else if (key === "Escape") dismissed.value = true;
-    else if (key === "Tab" || (key === "Enter" && !whole)) accept(suggestion);
-    else return false;
-    return true;
-  }
-
   return (
     <>
       {picking.value && (
         <Picker
           room={room}
-          onPick={insert}
+          onPick={(word) => {
+            picking.value = false;
+            place(draft.insert(word, field.current?.selectionStart ?? draft.text.value.length));
+          }}
           onClose={() => {
             picking.value = false;
             field.current?.focus();
           }}
         />
       )}
-      <Suggestions suggestions={suggestions} chosen={chosen.value} onChoose={accept} />
+      <Suggestions
+        suggestions={suggestions}
+        chosen={draft.chosen.value}
+        onChoose={(suggestion) => place(draft.accept(suggestion))}
+      />
       <form
         class="composer-row"
         onSubmit={(event) => {
@@ -111,30 +87,17 @@ export function Writer(props: { readonly room: ChatRoom }) {
           send();
         }}
       >
-        <Field
-          field={field}
-          text={text}
-          suggestions={suggestions.length}
-          chosen={chosen.value}
-          onWrite={write}
-          onKey={pressed}
-          onLeave={() => {
-            dismissed.value = true;
-          }}
-        />
-        <button
-          type="button"
-          class="icon-button"
-          aria-label="Emotes"
-          title="Emotes"
-          aria-expanded={picking.value}
-          data-testid="chat-emotes"
+        <Field field={field} draft={draft} onWrite={write} onKey={pressed} />
+        <IconButton
+          label="Emotes"
+          expanded={picking.value}
+          testid="chat-emotes"
           onClick={() => {
             picking.value = !picking.value;
           }}
         >
           <SmileIcon />
-        </button>
+        </IconButton>
         <button
           type="submit"
           class="icon-button send"
@@ -146,12 +109,17 @@ export function Writer(props: { readonly room: ChatRoom }) {
           <SendIcon />
         </button>
       </form>
-      <Foot room={room} text={text.value} length={length} />
+      <Foot room={room} text={draft.text.value} length={length} />
     </>
   );
 }
 
-function sourcesOf(room: ChatRoom) {
+/** Whether the room would take a message now. */
+function canSend(room: ChatRoom): boolean {
+  return room.connection.value.name === "open" && room.wait.value.until <= now.value;
+}
+
+function sourcesOf(room: ChatRoom): Sources {
   const { channel, global } = room.desk.emotes.value;
   const here = (room.desk.chatters.value?.chatters ?? []).map(({ username }) => username);
   const users = [...new Set([...room.recentAuthors, ...here])];
@@ -165,17 +133,14 @@ function sourcesOf(room: ChatRoom) {
 
 interface FieldProps {
   readonly field: RefObject<HTMLTextAreaElement | null>;
-  readonly text: Signal<string>;
-  readonly suggestions: number;
-  readonly chosen: number;
+  readonly draft: Draft;
   readonly onWrite: (value: string, cursor: number) => void;
   readonly onKey: (event: KeyboardEvent) => void;
-  readonly onLeave: () => void;
 }
 
 function Field(props: FieldProps) {
-  const { field, suggestions } = props;
-  const open = suggestions > 0;
+  const { field, draft } = props;
+  const open = draft.completion.value.suggestions.length > 0;
   useEffect(() => {
     const element = field.current;
     if (element === null || CSS.supports("field-sizing", "content")) return;
@@ -187,19 +152,19 @@ function Field(props: FieldProps) {
       ref={field}
       name="message"
       rows={1}
-      value={props.text.value}
+      value={draft.text.value}
       placeholder="Say something"
       aria-label="Message"
       aria-haspopup="listbox"
       aria-controls={open ? "chat-suggestions" : undefined}
       aria-autocomplete="list"
-      aria-activedescendant={open ? `chat-suggestion-${props.chosen}` : undefined}
+      aria-activedescendant={open ? `chat-suggestion-${draft.chosen.value}` : undefined}
       dir="auto"
       enterkeyhint="send"
       data-testid="chat-input"
       onInput={(event) => props.onWrite(event.currentTarget.value, event.currentTarget.selectionStart)}
       onKeyDown={props.onKey}
-      onBlur={props.onLeave}
+      onBlur={() => draft.dismiss()}
     />
   );
 }
