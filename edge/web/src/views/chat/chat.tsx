@@ -7,7 +7,7 @@ import { Composer } from "./composer";
 import { Head } from "./head";
 import { type Act, MessageList } from "./list";
 import { MessageMenu } from "./menu";
-import { ModerationSheet } from "./moderation";
+import { ModerationLater } from "./moderation_later";
 import { PanelState } from "./panel_state";
 import { PeopleSheet } from "./people";
 import { Pin } from "./pin";
@@ -55,7 +55,7 @@ function Inside(props: { readonly panel: PanelState }) {
           onAct={(act, id, row) => obey(panel, act, id, row)}
         />
         {sheet === "people" && <PeopleSheet panel={panel} />}
-        {sheet === "moderation" && <ModerationSheet panel={panel} />}
+        {sheet === "moderation" && <ModerationLater panel={panel} />}
         {menu !== null && <MessageMenu key={menu.message.messageId} panel={panel} {...menu} />}
         <Toast room={room} />
       </div>
