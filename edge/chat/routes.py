@@ -19,7 +19,7 @@ class Action(enum.Enum):
     MODERATE = "moderate"  # POST acts
     CHATTERS = "chatters"
     HELD = "held"  # messages that wait for a moderator
-    STATE = "state"  # modes, the pinned message; terms and roles for moderators
+    STATE = "state"  # modes, pin, emotes; commands for whoever asks; terms and roles for moderators
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

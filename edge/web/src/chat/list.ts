@@ -1,9 +1,8 @@
 import { signal } from "@preact/signals";
-import type { ChatApi } from "./api";
 import type { Fetched } from "./desk";
 import type { Line } from "./lines";
 import type { ChatMessage } from "./messages";
-import { readBetween, readOlder } from "./past";
+import { type Past, readBetween, readOlder } from "./past";
 import { KEPT_LINES, Timeline } from "./timeline";
 
 /** New lines appear at most this often, milliseconds: one layout of the list for many messages. */
@@ -23,7 +22,7 @@ export class ChatList {
   private frame = 0;
   private flushedAt = 0;
 
-  constructor(private readonly api: ChatApi) {}
+  constructor(private readonly api: Past) {}
 
   close(): void {
     cancelAnimationFrame(this.frame);
