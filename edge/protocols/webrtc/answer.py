@@ -162,7 +162,9 @@ def _codec_lines(chosen: Chosen, start_kbps: int) -> list[str]:
     if chosen.section.kind == "video":
         parameters["x-google-start-bitrate"] = str(start_kbps)
     else:
-        parameters |= {"stereo": "1", "sprop-stereo": "1", "useinbandfec": "1"}
+        # what begins with sprop tells of a sender (RFC 7587, 7.1), and senders take it for a wish
+        parameters = {key: value for key, value in parameters.items() if not key.startswith("sprop-")}
+        parameters |= {"stereo": "1", "useinbandfec": "1"}
     pairs = [f"{key}={value}" if value else key for key, value in parameters.items()]
     lines.append(f"a=fmtp:{number} {';'.join(pairs)}")
     if codec.rtx >= 0:

@@ -96,6 +96,12 @@ def test_a_section_that_is_only_to_be_bundled_is_no_refused_one() -> None:
     assert [one.section.kind for one in negotiate_viewer(receiving).chosen] == ["video", "audio"]
 
 
+def test_what_tells_of_a_sender_is_not_answered() -> None:
+    """GStreamer's payloader takes sprop-stereo for a wish, and stops when it has another number of channels."""
+    lines = answer_to(offer(VIDEO, AUDIO + "a=fmtp:111 sprop-stereo=0;sprop-maxcapturerate=48000;minptime=10\n"))
+    assert "a=fmtp:111 minptime=10;stereo=1;useinbandfec=1" in lines
+
+
 def test_a_passive_client_makes_us_active() -> None:
     parsed = parse_offer(offer(VIDEO, head="a=setup:passive"))
     assert negotiate(parsed).dtls_active
