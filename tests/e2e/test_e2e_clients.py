@@ -96,11 +96,12 @@ class Client:
     programs: tuple[str, ...]
 
 
-FFMPEG, LIBRARIES, GSTREAMER, LIBRTMP, OBS = (
+FFMPEG, LIBRARIES, GSTREAMER, LIBRTMP, WHIP_SINK, OBS = (
     "ffmpeg",
     "FFmpeg libraries",
     "GStreamer",
     "GStreamer, librtmp",
+    "GStreamer, rswebrtc",
     "OBS Studio",
 )
 CLIENTS = {
@@ -108,6 +109,7 @@ CLIENTS = {
     LIBRARIES: Client(clients.libraries_version, ()),
     GSTREAMER: Client(clients.gstreamer_version, ("gst-launch-1.0",)),
     LIBRTMP: Client(clients.gstreamer_version, ("gst-launch-1.0",)),
+    WHIP_SINK: Client(clients.whip_client_version, ("gst-launch-1.0",)),
     OBS: Client(obs.version, ("obs", "xvfb-run", "dbus-run-session")),
 }
 
@@ -161,6 +163,11 @@ def by_whip(*, own_certificate: bool) -> Start:
 def pipeline(sink: str) -> Start:
     """GStreamer."""
     return lambda stage: stage.run(clients.gstreamer(stage.channel.publish_url, sink))
+
+
+def whip_sink(codec: str) -> Start:
+    """GStreamer's whipclientsink."""
+    return lambda stage: stage.run(clients.whip_client(f"{stage.node.web}/whip", stage.channel.key, codec))
 
 
 def studio(key: str = "", *, advanced: bool = False) -> Start:
@@ -224,6 +231,8 @@ ROWS = [
         told="Keyframe interval: set 2 s",
         settle_s=8.0,
     ),
+    Row(WHIP_SINK, "whipclientsink, H.264 and Opus", whip_sink("h264"), "source h264, aac aac"),
+    Row(WHIP_SINK, "whipclientsink, VP8 and Opus", whip_sink("vp8"), "360p h264, aac aac"),
     Row(OBS, "wrong key", studio("nck_wrong"), refused=r"NetStream\.Publish\.BadName"),
 ]
 
@@ -241,6 +250,8 @@ def outcomes() -> Iterator[list[Outcome]]:
 async def test_client(row: Row, node: Node, clips: ClipMaker, tmp_path: Path, outcomes: list[Outcome]) -> None:
     if absent := clients.missing(*CLIENTS[row.client].programs):
         pytest.skip(f"not installed: {', '.join(absent)}")
+    if row.client == WHIP_SINK and not clients.whip_client_version():
+        pytest.skip("GStreamer has no whipclientsink: it comes with the crate gst-plugin-webrtc")
     stage = Stage(node, await asyncio.to_thread(node.channel, "client"), clips, tmp_path)
     running = await asyncio.to_thread(row.start, stage)
     try:

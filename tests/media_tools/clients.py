@@ -134,6 +134,25 @@ def gstreamer(url: str, sink: str) -> list[str]:
     ]
 
 
+def whip_client(url: str, key: str, codec: str) -> list[str]:
+    """A test picture in a codec and a tone as Opus by GStreamer's whipclientsink (plugin rswebrtc)."""
+    return [
+        *("gst-launch-1.0", "-e", "whipclientsink", "name=sink", "congestion-control=disabled"),
+        *(f"video-caps=video/x-{codec}", f"signaller::whip-endpoint={url}", f"signaller::auth-token={key}"),
+        *("videotestsrc", "is-live=true", "!", "video/x-raw,width=640,height=360,framerate=30/1", "!", "sink."),
+        *("audiotestsrc", "is-live=true", "!", "sink."),
+    ]
+
+
+def whip_client_version() -> str:
+    """Of the plugin, such as 0.15.4; empty where GStreamer does not have it."""
+    if shutil.which("gst-inspect-1.0") is None:
+        return ""
+    done = subprocess.run(["gst-inspect-1.0", "rswebrtc"], capture_output=True, text=True, check=False)
+    lines = [line.split() for line in done.stdout.splitlines()]
+    return next((words[1].partition("-")[0] for words in lines if words[:1] == ["Version"]), "")
+
+
 def gstreamer_version() -> str:
     """Such as 1.22.0."""
     done = subprocess.run(["gst-launch-1.0", "--version"], capture_output=True, text=True, check=True)

@@ -45,6 +45,7 @@ export const KEY_HELP: readonly (readonly [keys: string, does: string])[] = [
   ["f", "Full screen"],
   ["t", "Theatre"],
   ["i", "Picture in picture"],
+  ["h", "Chat"],
   ["s", "Stats"],
   ["?", "These keys"],
 ];
