@@ -16,6 +16,7 @@ from appliance.runtime.logs import get_logger
 
 _MAX_HEAD = 64 * 1024
 _BACKLOG = 1024
+_AT_ONCE = 32  # connections taken in one turn of the loop
 
 
 class _Way:
@@ -114,24 +115,31 @@ class HandoffReceiver:
         asyncio.get_running_loop().add_reader(sender, self._receive, sender)
 
     def _receive(self, sender: socket.socket) -> None:
+        for _ in range(_AT_ONCE):
+            if not self._receive_one(sender):
+                return
+
+    def _receive_one(self, sender: socket.socket) -> bool:
+        """False when there is no more for now."""
         try:
             data, fds = _take(sender)
         except BlockingIOError:
-            return
+            return False
         except OSError:
             data, fds = b"", []
         if not data:
             self._drop(sender)
-            return
+            return False
         if len(fds) != 1 or len(data) < 1 + data[0]:
             for fd in fds:
                 socket.close(fd)
             self._log.error("handoff_malformed", descriptors=len(fds))
-            return
+            return True
         taken = socket.socket(fileno=fds[0])
         taken.setblocking(False)
         end = 1 + data[0]
         self._on_connection(taken, data[end:], data[1:end].decode(errors="replace"))
+        return True
 
     def _drop(self, sender: socket.socket) -> None:
         asyncio.get_running_loop().remove_reader(sender)
