@@ -20,6 +20,9 @@ from coordinator.broadcasts.service import Broadcasts
 from coordinator.channels import routes as channel_routes
 from coordinator.channels.service import Channels
 from coordinator.chat_history import routes as chat_routes
+from coordinator.chat_history.cassandra import CassandraChatStore
+from coordinator.chat_history.ports import ChatStore
+from coordinator.chat_history.postgresql import PostgresChatStore
 from coordinator.chat_history.service import ChatHistory
 from coordinator.client_configuration import routes as configuration_routes
 from coordinator.client_configuration.service import ClientConfigurations
@@ -60,6 +63,7 @@ class Parts:
     bridges: list[OutboxBridge]
     grants: Grants
     desk: GrantDesk
+    chat_store: ChatStore
 
 
 def build(
@@ -78,10 +82,11 @@ def build(
         wait_s=config.directory_wait_s,
     )
     units = Units(database, directory.announce)
+    chat_store = _chat_store(config, database)
     accounts = Accounts(now_ms)
     channels = Channels(accounts, endpoints, now_ms)
     broadcasts = Broadcasts(accounts, channels, endpoints, now_ms, config.announced_key_days)
-    chat = ChatHistory(units, accounts, broadcasts, endpoints, hub, config.chat_timeout_s)
+    chat = ChatHistory(units, chat_store, accounts, broadcasts, endpoints, hub, config.chat_timeout_s)
     qualities = Qualities(broadcasts)
     moderations = Moderations(units, channels, broadcasts, endpoints, hub, config.chat_timeout_s)
     grants = Grants(Keyring(config.grant_keys), now_ms)
@@ -102,13 +107,14 @@ def build(
         *configuration_routes.routes(ClientConfigurations(endpoints, now_ms)),
     ]
     app = _application(config, units, accounts, routes)
-    _add_probes(app, database, directory, is_draining)
+    _add_probes(app, database, directory, chat_store, is_draining)
     later = Units(database, directory.announce_later)
     bridges = [
-        _bridge(config, edge.edge_id, hub, later, broadcasts, qualities, moderations) for edge in config.edges
+        _bridge(config, edge.edge_id, hub, later, chat_store, broadcasts, qualities, moderations)
+        for edge in config.edges
     ]
     desk = GrantDesk(hub, units, accounts, playback)
-    return Parts(app, accounts, units, directory, bridges, grants, desk)
+    return Parts(app, accounts, units, directory, bridges, grants, desk, chat_store)
 
 
 def _application(
@@ -129,7 +135,11 @@ def _application(
 
 
 def _add_probes(
-    app: Sanic[Any, Any], database: Database, directory: Directory, is_draining: Callable[[], bool]
+    app: Sanic[Any, Any],
+    database: Database,
+    directory: Directory,
+    chat_store: ChatStore,
+    is_draining: Callable[[], bool],
 ) -> None:
     async def alive() -> dict[str, str]:
         return {"status": "alive"}
@@ -139,10 +149,25 @@ def _add_probes(
             raise UnavailableError("draining", code="draining")
         await _answers("database", database.ping())
         await _answers("bus", directory.probe())
-        return {"status": "ready"}
+        return {"status": "ready", "chat_store": chat_store.name, "chat_history": await _state(chat_store)}
 
     server.add_probe(app, "/healthz", alive)
     server.add_probe(app, "/readyz", ready)
+
+
+async def _state(chat_store: ChatStore) -> str:
+    """Whether the history answers. Without it everything else works, and the bridge waits for it."""
+    try:
+        await _answers("history", chat_store.ping())
+    except UnavailableError:
+        return "away"
+    return "answers"
+
+
+def _chat_store(config: CoordinatorConfig, database: Database) -> ChatStore:
+    if config.cassandra is not None:
+        return CassandraChatStore(config.cassandra, database)
+    return PostgresChatStore(database)
 
 
 async def _answers(name: str, probe: Awaitable[None]) -> None:
@@ -159,6 +184,7 @@ def _bridge(
     edge_id: str,
     hub: Hub,
     units: Units,
+    chat_store: ChatStore,
     broadcasts: Broadcasts,
     qualities: Qualities,
     moderations: Moderations,
@@ -170,6 +196,7 @@ def _bridge(
         edge_id,
         connect,
         units,
+        chat_store,
         broadcasts,
         qualities,
         moderations,

@@ -23,6 +23,19 @@ class Quota:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CassandraCluster:
+    """Where the history of chat lies when it does not lie in PostgreSQL."""
+
+    contact_points: tuple[str, ...]
+    port: int = 9042
+    data_centre: str = "datacenter1"  # whose nodes are asked
+    keyspace: str = "nearcast"
+    replication: int = 0  # copies in the data centre when the keyspace is made; 0: one a node, at most three
+    user: str = ""  # empty: without authentication
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CoordinatorConfig:
     """Settings of the control plane; times in the unit of their suffix."""
 
@@ -42,5 +55,6 @@ class CoordinatorConfig:
     pull_batch: int = 1000
     pull_wait_s: float = 5.0
     announced_key_days: int = 30  # life of a stream key made by POST /streams
+    cassandra: CassandraCluster | None = None  # None: the history of chat is in PostgreSQL
     grant_keys: Path | None = None  # folder of the private keys that sign grants; None: they live in memory
     drain_s: float = 5.0

@@ -4,11 +4,12 @@ import argparse
 from pathlib import Path
 
 from appliance import VERSION
+from appliance.contracts.errors import ConfigError
 from appliance.engines.files import make_directory, write_private
 from appliance.runtime.role import RoleContext, run_role
 from appliance.runtime.role import Service as RoleService
-from appliance.runtime.settings import Settings
-from coordinator.config import CoordinatorConfig, EdgeEndpoint
+from appliance.runtime.settings import CASSANDRA, Settings
+from coordinator.config import CassandraCluster, CoordinatorConfig, EdgeEndpoint
 from coordinator.hub import BusHub
 from coordinator.service import CoordinatorService
 
@@ -34,7 +35,26 @@ def config_of(settings: Settings) -> CoordinatorConfig:
         port=ports.api,
         edges=[edge],
         pool_size=settings.coordinator.pool,
+        cassandra=_cassandra(settings),
         grant_keys=settings.data_dir / GRANT_KEYS,
+    )
+
+
+def _cassandra(settings: Settings) -> CassandraCluster | None:
+    """ConfigError: the history is to lie in Cassandra, and nothing says where that is."""
+    if settings.coordinator.chat_store != CASSANDRA:
+        return None
+    told = settings.cassandra
+    if not told.contact_points:
+        raise ConfigError("cassandra.contact_points: name at least one node, or leave coordinator.chat_store")
+    return CassandraCluster(
+        contact_points=told.contact_points,
+        port=told.port,
+        data_centre=told.data_centre,
+        keyspace=told.keyspace,
+        replication=told.replication,
+        user=told.user,
+        password=told.password,
     )
 
 

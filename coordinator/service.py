@@ -53,6 +53,7 @@ class CoordinatorService:
         await self._database.open()
         parts = build(self._config, self._database, self._hub, lambda: self._draining)
         self._parts = parts
+        await parts.chat_store.open()
         self._tasks.start(parts.directory.run(), "directory")
         for edge, bridge in zip(self._config.edges, parts.bridges, strict=True):
             self._tasks.start(bridge.run(), f"bridge-{edge.edge_id}")
@@ -83,6 +84,8 @@ class CoordinatorService:
         if self._parts is not None:
             await self._parts.desk.close()
         await self._tasks.close()
+        if self._parts is not None:
+            await self._parts.chat_store.close()
         await self._database.close()
 
     async def _housekeeping(self) -> None:
@@ -96,6 +99,7 @@ class CoordinatorService:
                 if self._parts is not None:
                     async with self._parts.units.open() as unit:
                         await self._parts.grants.maintain(unit)
+                    await self._parts.chat_store.forget_old()
             except NearcastError as error:
                 _log.warning("housekeeping_skipped", code=str(error.code))
             await asyncio.sleep(_HOUSEKEEPING_S)

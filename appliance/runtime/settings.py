@@ -19,6 +19,7 @@ Texts = tuple[str, ...]  # an array of strings in TOML, separated by commas in t
 
 
 _REST = ("never", "idle")
+POSTGRESQL, CASSANDRA = "postgresql", "cassandra"
 _RUNGS = ("1080p", "720p", "480p", "360p", "160p")
 
 
@@ -165,6 +166,25 @@ class CoordinatorSettings:
     enabled: bool = _leaf(True, "yes/no", "Whether this node runs the coordinator.")
     dsn: str = _leaf("", "dsn", "PostgreSQL connection string.", secret=True)
     pool: int = _leaf(4, "connections", "Most PostgreSQL connections.")
+    chat_store: str = _leaf(
+        POSTGRESQL,
+        "postgresql|cassandra",
+        "Where the history of chat is kept; the section below says where that Cassandra is.",
+        choices=(POSTGRESQL, CASSANDRA),
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CassandraSettings:
+    contact_points: Texts = _leaf((), "addresses", "Nodes that are asked first; from them the others are known.")
+    port: int = _leaf(9042, "port", "CQL, on every node.")
+    data_centre: str = _leaf("datacenter1", "name", "The data centre whose nodes are asked, as nodetool names it.")
+    keyspace: str = _leaf("nearcast", "name", "Made when it is missing.")
+    replication: int = _leaf(
+        0, "copies", "Copies in the data centre, when the keyspace is made; 0: one a node, at most three."
+    )
+    user: str = _leaf("", "name", "Empty: no authentication.")
+    password: str = _leaf("", "password", "Of that user.", secret=True)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -194,6 +214,7 @@ class Settings:
     whep: WhepSettings = dataclasses.field(default_factory=WhepSettings)
     chat: ChatSettings = dataclasses.field(default_factory=ChatSettings)
     coordinator: CoordinatorSettings = dataclasses.field(default_factory=CoordinatorSettings)
+    cassandra: CassandraSettings = dataclasses.field(default_factory=CassandraSettings)
     counters: CounterSettings = dataclasses.field(default_factory=CounterSettings)
     log: LogSettings = dataclasses.field(default_factory=LogSettings)
 

@@ -11,7 +11,7 @@ from appliance.contracts.events import BROADCAST, PUBLISHER, BroadcastEvent, Pub
 from appliance.contracts.ids import is_uuid7
 from appliance.contracts.moderation import EVERY_ROOM, EventKind, RoomEvent
 from appliance.contracts.quality import QUALITY, QualityBatch
-from coordinator.chat_history.models import MessageRow, row_of
+from coordinator.chat_history.models import MessageRow, Removal, removal_of, row_of
 from coordinator.times import from_ms
 
 _MAX_EVENT_ID = 200
@@ -25,9 +25,10 @@ _EVENTS: dict[str, type[BroadcastEvent] | type[PublisherReport] | type[QualityBa
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Messages, an event, a report or a batch, or what happened in a room."""
+    """Messages, an event, a report or a batch, or what happened in a room and which messages that removes."""
 
     messages: list[MessageRow] = field(default_factory=list)
+    removals: list[Removal] = field(default_factory=list)
     happenings: list[RoomEvent] = field(default_factory=list)
     event: Event | None = None
 
@@ -38,7 +39,9 @@ def decode(edge_id: str, subject: str, data: bytes) -> Entry:
         if subject.startswith("chat."):
             return Entry(messages=_messages(edge_id, subject, data))
         if subjects.is_room_event(subject):
-            return Entry(happenings=_happenings(edge_id, subject, data))
+            happenings = _happenings(edge_id, subject, data)
+            removals = [removal for event in happenings if (removal := removal_of(event)) is not None]
+            return Entry(happenings=happenings, removals=removals)
         for kind, form in _EVENTS.items():
             if subject == subjects.event(edge_id, kind):
                 return Entry(event=_event(edge_id, data, form))

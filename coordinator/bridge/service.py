@@ -12,8 +12,7 @@ from appliance.runtime.metrics import counter
 from coordinator.bridge import store
 from coordinator.bridge.entries import Entry, decode
 from coordinator.broadcasts.service import Broadcasts
-from coordinator.chat_history import store as history
-from coordinator.chat_history.models import MessageRow
+from coordinator.chat_history.ports import ChatStore
 from coordinator.moderation.service import Moderations
 from coordinator.ports import PullConsumer, PulledMessage
 from coordinator.quality.service import Qualities
@@ -33,6 +32,7 @@ class OutboxBridge:
         edge_id: str,
         connect: Callable[[], Awaitable[PullConsumer]],
         units: Units,
+        chat: ChatStore,
         broadcasts: Broadcasts,
         qualities: Qualities,
         moderations: Moderations,
@@ -43,6 +43,7 @@ class OutboxBridge:
         self._edge_id = edge_id
         self._connect = connect
         self._units = units
+        self._chat = chat
         self._broadcasts = broadcasts
         self._qualities = qualities
         self._moderations = moderations
@@ -51,7 +52,7 @@ class OutboxBridge:
         self._backoff = Backoff(0.2, 10.0)
 
     async def run(self) -> None:
-        """Until cancelled. The edge or the database being away is waited out, with jitter."""
+        """Until cancelled. The edge or a store being away is waited out, with jitter."""
         while True:
             try:
                 await self._drain(await self._connect())
@@ -71,7 +72,7 @@ class OutboxBridge:
             self._backoff.reset()
 
     async def _commit_at_last(self, messages: Sequence[PulledMessage]) -> None:
-        """Holds the batch while the database is away: fetched anew it would come behind later entries."""
+        """Holds the batch while a store is away: fetched anew it would come behind later entries."""
         while True:
             try:
                 return await self.commit(messages)
@@ -81,14 +82,13 @@ class OutboxBridge:
                 await asyncio.sleep(delay)
 
     async def commit(self, messages: Sequence[PulledMessage]) -> None:
-        """Stores a batch, in order. UnavailableError: nothing was stored and nothing may be acknowledged.
+        """Stores a batch. UnavailableError: not all of it is stored and nothing may be acknowledged.
 
-        When the database refuses the batch as a whole, each entry is tried alone, so that one bad entry
-        takes nothing else with it.
+        When a store refuses the batch as a whole, each entry is tried alone, so that one bad entry takes
+        nothing else with it.
         """
         try:
-            async with self._units.open() as unit:
-                await self._apply(unit, messages)
+            await self._apply(messages)
         except UnavailableError:
             raise
         except NearcastError:
@@ -97,31 +97,33 @@ class OutboxBridge:
 
     async def _commit_alone(self, message: PulledMessage) -> None:
         try:
-            async with self._units.open() as unit:
-                await self._apply(unit, [message])
+            await self._apply([message])
         except UnavailableError:
             raise
         except NearcastError as error:
             async with self._units.open() as unit:
                 await self._bury(unit, message, error)
 
-    async def _apply(self, unit: Unit, messages: Sequence[PulledMessage]) -> None:
-        rows: list[MessageRow] = []
-        for message in messages:
-            try:
-                entry = decode(self._edge_id, message.subject, message.data)
-            except BadInputError as error:
-                await self._bury(unit, message, error)
-                continue
-            rows += entry.messages
-            if entry.happenings:  # they may be about the messages before them
-                await history.insert_messages(unit.connection, rows)
-                rows = []
-            for happening in entry.happenings:
-                await self._moderations.apply(unit, happening)
-            await self._apply_event(unit, entry, message)
-        if rows:
-            await history.insert_messages(unit.connection, rows)
+    async def _apply(self, messages: Sequence[PulledMessage]) -> None:
+        """Chat first, into its own store, then everything else in one unit; a repeat of either changes nothing."""
+        read = [(message, self._read(message)) for message in messages]
+        entries = [entry for _, entry in read if isinstance(entry, Entry)]
+        await self._chat.add([row for entry in entries for row in entry.messages])
+        await self._chat.remove([removal for entry in entries for removal in entry.removals])
+        async with self._units.open() as unit:
+            for message, entry in read:
+                if isinstance(entry, BadInputError):
+                    await self._bury(unit, message, entry)
+                    continue
+                for happening in entry.happenings:
+                    await self._moderations.apply(unit, happening)
+                await self._apply_event(unit, entry, message)
+
+    def _read(self, message: PulledMessage) -> Entry | BadInputError:
+        try:
+            return decode(self._edge_id, message.subject, message.data)
+        except BadInputError as error:
+            return error
 
     async def _apply_event(self, unit: Unit, entry: Entry, message: PulledMessage) -> None:
         if entry.event is None or not await store.first_time(unit.connection, entry.event.event_id):

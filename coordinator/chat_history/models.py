@@ -1,18 +1,24 @@
 """Chat as it is stored and asked for."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
 from appliance.contracts.chat import ChatMessage, Emote, Parent
 from appliance.contracts.errors import BadInputError
 from appliance.contracts.ids import is_uuid7
+from appliance.contracts.moderation import EventKind, RoomEvent
 from coordinator.times import from_ms
+
+PURGE = timedelta(days=1)  # how far back a ban, a timeout or a clear takes messages away
+_MAX_USER_ID = 200
 
 
 @dataclass(frozen=True, slots=True)
 class MessageRow:
+    """A message as it is stored."""
+
     message_id: str
     stream_id: str | None
     channel_id: str
@@ -25,6 +31,32 @@ class MessageRow:
     sent_at: datetime
     parent: Parent | None = None
     mentions: list[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """What a moderator's event takes away in a room: one message, or what was said after `since` until `until`.
+
+    Without `message_id` it is about all messages of `user_id`, or of everybody when that is empty too.
+    """
+
+    event_id: str
+    channel_id: str
+    until: datetime
+    message_id: str = ""
+    user_id: str = ""
+
+    @property
+    def since(self) -> datetime:
+        return self.until - PURGE
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Messages in the order they were made; `more` tells whether the page was cut."""
+
+    rows: list[MessageRow]
+    more: bool
 
 
 class NewMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -86,3 +118,17 @@ def row_of(room: str, message: ChatMessage) -> MessageRow:
         parent=parent,
         mentions=mentions,
     )
+
+
+def removal_of(event: RoomEvent) -> Removal | None:
+    """What an event takes away; None when that is nothing. BadInputError when it can never be stored."""
+    until = from_ms(event.timestamp)
+    if event.event is EventKind.DELETE:
+        return Removal(event_id=event.event_id, channel_id=event.room, until=until, message_id=event.message_id)
+    if event.event in (EventKind.BAN, EventKind.TIMEOUT):
+        if not 0 < len(event.target_id) <= _MAX_USER_ID:
+            raise BadInputError("the event names no user", code="event_ids")
+        return Removal(event_id=event.event_id, channel_id=event.room, until=until, user_id=event.target_id)
+    if event.event is EventKind.CLEAR:
+        return Removal(event_id=event.event_id, channel_id=event.room, until=until)
+    return None

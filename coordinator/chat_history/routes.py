@@ -13,7 +13,7 @@ def routes(chat: ChatHistory) -> list[Route]:
         return Reply(201, await chat.post(call.caller, call.path["stream_id"], call.body))
 
     async def history(call: Call) -> Reply:
-        return Reply(200, await chat.page(call.unit, call.path["stream_id"], call.query))
+        return Reply(200, await chat.page(call.path["stream_id"], call.query))
 
     async def subscribe(call: Call) -> Reply:
         url = await chat.subscribe_url(call.unit, call.path["stream_id"])
@@ -41,8 +41,9 @@ def routes(chat: ChatHistory) -> list[Route]:
             "Chat history of a stream",
             query=HistoryQuery,
             answer=History,
-            refusals=(404,),
+            refusals=(404, 503),
             bare=True,
+            in_unit=False,
         ),
         Route(
             "GET",

@@ -12,7 +12,6 @@ from appliance.contracts.ids import is_uuid7, uuid7
 from coordinator.accounts.models import Caller
 from coordinator.accounts.service import Accounts
 from coordinator.broadcasts.service import Broadcasts
-from coordinator.chat_history import store
 from coordinator.chat_history.models import (
     History,
     HistoryQuery,
@@ -20,6 +19,7 @@ from coordinator.chat_history.models import (
     NewMessage,
     PostedMessage,
 )
+from coordinator.chat_history.ports import ChatStore
 from coordinator.endpoints import Endpoints
 from coordinator.ports import Hub
 from coordinator.times import from_ms, to_ms
@@ -38,11 +38,12 @@ class EdgeRefusalError(NearcastError):
 
 
 class ChatHistory:
-    """History and posting. `post` opens its own units: none is held while an edge is asked."""
+    """History and posting. Both open their own units: none is held while an edge or the store is asked."""
 
     def __init__(
         self,
         units: Units,
+        store: ChatStore,
         accounts: Accounts,
         broadcasts: Broadcasts,
         endpoints: Endpoints,
@@ -50,6 +51,7 @@ class ChatHistory:
         timeout_s: float,
     ) -> None:
         self._units = units
+        self._store = store
         self._accounts = accounts
         self._broadcasts = broadcasts
         self._endpoints = endpoints
@@ -99,20 +101,20 @@ class ChatHistory:
         stream = await self._broadcasts.require(unit, stream_id)
         return self._endpoints.chat(stream_id, stream.edge_id)
 
-    async def page(self, unit: Unit, stream_id: str, query: HistoryQuery) -> History:
-        """Messages of a stream. BadInputError: a limit outside 1 to 500, or a position that is none."""
+    async def page(self, stream_id: str, query: HistoryQuery) -> History:
+        """Messages of a stream. BadInputError: a limit outside 1 to 500, or a position that is none;
+        UnavailableError: the store is away or slow.
+        """
         if not 1 <= query.limit <= _MAX_PAGE:
             raise BadInputError(f"limit is 1 to {_MAX_PAGE}", code="invalid_limit")
         before, after = _bound(query.before, last=False), _bound(query.after, last=True)
-        await self._broadcasts.require(unit, stream_id)
-        wanted = query.limit + 1
-        if after is None:
-            rows = await store.messages_before(unit.connection, stream_id, before, wanted)
-            page = rows[: query.limit][::-1]
+        async with self._units.open() as unit:
+            stream = await self._broadcasts.require(unit, stream_id)
+        if after:
+            page = await self._store.after(stream.channel_id, stream_id, after, before, query.limit)
         else:
-            rows = await store.messages_after(unit.connection, stream_id, after, before, wanted)
-            page = rows[: query.limit]
-        return History(stream_id=stream_id, messages=[_message(row) for row in page], more=len(rows) > query.limit)
+            page = await self._store.before(stream.channel_id, stream_id, before, query.limit)
+        return History(stream_id=stream_id, messages=[_message(row) for row in page.rows], more=page.more)
 
 
 def _check_text(text: str) -> None:
@@ -122,10 +124,10 @@ def _check_text(text: str) -> None:
         raise BadInputError(f"a message has at most {MAX_CHARACTERS} characters", code=ErrorCode.TOO_LONG)
 
 
-def _bound(text: str, *, last: bool) -> str | None:
+def _bound(text: str, *, last: bool) -> str:
     """The message id that bounds a page: an id as it is, milliseconds as that moment's first or last id."""
     if not text:
-        return None
+        return ""
     if is_uuid7(text):
         return text
     if text.isascii() and text.isdigit() and len(text) < 16:

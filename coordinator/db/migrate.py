@@ -19,7 +19,7 @@ from coordinator.db.errors import mapping
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 NO_TRANSACTION = "-- no-transaction"
-_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql\Z")
+_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.[a-z]+\Z")
 _LOCK = 0x6E656172  # any number that nobody else uses in this database
 _POLL_S = 0.2
 
@@ -45,13 +45,13 @@ def _has_code(text: str) -> bool:
     return any(line.strip() and not line.strip().startswith("--") for line in text.splitlines())
 
 
-def load(folder: Path = MIGRATIONS) -> list[Migration]:
+def load(folder: Path = MIGRATIONS, suffix: str = "sql") -> list[Migration]:
     """The files of `folder` in order. ConfigError: a name that is not NNNN_words.sql, a number used twice."""
     found: dict[str, Migration] = {}
-    for path in sorted(folder.glob("*.sql")):
+    for path in sorted(folder.glob(f"*.{suffix}")):
         name = _NAME.match(path.name)
         if name is None:
-            raise ConfigError(f"{path.name}: a migration is called NNNN_words.sql")
+            raise ConfigError(f"{path.name}: a migration is called NNNN_words.{suffix}")
         if name[1] in found:
             raise ConfigError(f"{path.name}: the number {name[1]} is used twice")
         sql = path.read_text(encoding="utf-8")

@@ -8,6 +8,7 @@ from psycopg.rows import TupleRow
 from psycopg.types.string import TextLoader
 from psycopg_pool import AsyncConnectionPool
 
+from appliance.contracts.errors import UnavailableError
 from coordinator.db.errors import mapping
 
 Connection = psycopg.AsyncConnection[TupleRow]
@@ -58,6 +59,15 @@ class Database:
         with mapping():
             async with self._pool.connection() as connection, connection.transaction():
                 yield connection
+
+    @asynccontextmanager
+    async def alone(self, number: int) -> AsyncIterator[None]:
+        """Of all processes with this database one at a time is within. UnavailableError: another one is."""
+        async with self.transaction() as connection:
+            row = await (await connection.execute("select pg_try_advisory_xact_lock(%s)", (number,))).fetchone()
+            if row is None or not row[0]:
+                raise UnavailableError("another process holds the lock", retry_after_s=1)
+            yield
 
     async def ping(self) -> None:
         """UnavailableError unless the database answers."""

@@ -9,7 +9,6 @@ from appliance.contracts.errors import BadInputError, ForbiddenError, NearcastEr
 from appliance.contracts.ids import is_uuid7
 from appliance.contracts.moderation import (
     EVERY_ROOM,
-    EventKind,
     ModerationAnswer,
     ModerationRequest,
     Role,
@@ -68,7 +67,7 @@ class Moderations:
     # -- events of edges
 
     async def apply(self, unit: Unit, event: RoomEvent) -> None:
-        """Stores an event, once, and what it changes; the messages before it are stored already."""
+        """Stores an event, once, and what it changes in the room's state; messages are the history's."""
         if not await store.insert_event(unit.connection, event):
             return
         if event.event in OF_MEMBERS:
@@ -78,12 +77,6 @@ class Moderations:
             if apply_to_room(record, event):
                 await store.save_room(unit.connection, record)
                 unit.changed.add(Ref(Kind.ROOM, event.room))
-        if event.event is EventKind.DELETE:
-            await store.remove_message(unit.connection, event)
-        elif event.event in (EventKind.BAN, EventKind.TIMEOUT):
-            await store.remove_messages(unit.connection, event, event.target_id)
-        elif event.event is EventKind.CLEAR:
-            await store.remove_messages(unit.connection, event, "")
 
     async def _apply_to_member(self, unit: Unit, event: RoomEvent) -> None:
         record = await store.lock_member(unit.connection, event.room, event.target_id)

@@ -9,7 +9,6 @@ from coordinator.moderation.models import StoredRow
 from coordinator.times import from_ms
 
 _MAX_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
-_PURGE_DAYS = 1  # how far back a ban or a timeout takes a user's messages away
 
 
 def _json(value: object) -> str:
@@ -124,29 +123,6 @@ async def members(connection: Connection, channel_id: str, limit: int) -> list[M
             (channel_id, limit),
         )
         return [msgspec.convert(row.record, MemberRecord) for row in await cursor.fetchall()]
-
-
-async def remove_message(connection: Connection, event: RoomEvent) -> None:
-    await connection.execute(
-        "update chat_messages set removed_by = %s where message_id = %s and channel_id = %s and removed_by is null",
-        (event.event_id, event.message_id, event.room),
-    )
-
-
-async def remove_messages(connection: Connection, event: RoomEvent, user_id: str) -> None:
-    """Takes away what was said until the event, by everybody or by one user."""
-    await connection.execute(
-        "update chat_messages set removed_by = %(by)s where channel_id = %(room)s and removed_by is null"
-        " and sent_at <= %(at)s and sent_at > %(at)s - make_interval(days => %(days)s)"
-        " and (%(user)s = '' or user_id = %(user)s)",
-        {
-            "by": event.event_id,
-            "room": event.room,
-            "at": from_ms(event.timestamp),
-            "days": _PURGE_DAYS,
-            "user": user_id,
-        },
-    )
 
 
 async def forget_old(connection: Connection) -> None:

@@ -38,7 +38,8 @@ async def start_stream(api: Any, owner: dict[str, Any], title: str = "Hello") ->
 
 async def test_health_and_description(api):
     assert (await api.get("/healthz")).status == 200
-    assert (await api.get("/readyz")).body == {"status": "ready"}
+    ready = {"status": "ready", "chat_store": "postgresql", "chat_history": "answers"}
+    assert (await api.get("/readyz")).body == ready
     document = (await api.get("/openapi.json")).body
     assert document["openapi"] == "3.1.0"
     assert {"/streams", "/v1/streams", "/v1/users/me"} <= set(document["paths"])

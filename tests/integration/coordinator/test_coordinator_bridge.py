@@ -15,6 +15,7 @@ from appliance.contracts.ids import uuid7
 from appliance.contracts.session import SessionEvent, SessionRecord
 from appliance.runtime.ids import new_id
 from coordinator.bridge import OutboxBridge
+from coordinator.chat_history.postgresql import PostgresChatStore
 from coordinator.db import Database
 
 EDGE = "lyon"
@@ -257,7 +258,7 @@ async def test_nothing_is_acknowledged_while_the_database_is_away(dsn, hub):
 
     outbox = hub.consumer(EDGE)
     message = outbox.add(subjects.chat(new_id(), EDGE), b"[]")
-    bridge = OutboxBridge(EDGE, lambda: hub.outbox(EDGE), Units(), None, None, None)
+    bridge = OutboxBridge(EDGE, lambda: hub.outbox(EDGE), Units(), PostgresChatStore(away), None, None, None)
     with pytest.raises(UnavailableError):
         await bridge.commit([message])
     assert not message.acked
