@@ -33,6 +33,7 @@ _WRITERS = 8  # batches of one call in flight
 _READ_S = 5.0
 _PING_S = 2.0
 _BUCKETS_KNOWN = 100_000
+_MAX_CAUSE = 300
 T = TypeVar("T")
 _Partition = tuple[str, int]
 
@@ -74,7 +75,7 @@ class CassandraChatStore:
                 self._statements = await statements.prepare(self._session, self._cluster.keyspace)
             except NearcastError as error:
                 delay = backoff.next_delay()
-                cause = type(error.__cause__).__name__
+                cause = repr(error.__cause__ or error)[:_MAX_CAUSE]
                 _log.warning("cassandra_waiting", code=error.code, cause=cause, retry_s=round(delay, 1))
                 await asyncio.sleep(delay)
             else:

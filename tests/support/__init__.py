@@ -1,0 +1,1 @@
+"""Real servers for tests that do not come with the product."""
