@@ -1,12 +1,16 @@
 """`status`, `stop` and `logs`."""
 
 import asyncio
+import contextlib
+import http.client
+import json
 import os
 import signal
 import sys
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -36,7 +40,7 @@ def status(data: Path, as_json: bool) -> int:
             say(f"no node runs on {data}")
         return 1
     live = _live(data)
-    document = {**msgspec.to_builtins(node), **live}
+    document = {**msgspec.to_builtins(node), **live, "chat_history": _chat_history(node.endpoints["api"])}
     if as_json:
         sys.stdout.write(msgspec.json.encode(document).decode() + "\n")
     else:
@@ -54,6 +58,19 @@ def restart(data: Path, roles: list[str], as_json: bool) -> int:
     else:
         say(f"started again: {', '.join(granted.restarted)}")
     return 0
+
+
+def _chat_history(api: str) -> dict[str, str]:
+    """Which store keeps the history of chat, and whether it answers; empty while the coordinator does not."""
+    parts = urlsplit(api)
+    connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=_BUS_S)
+    try:
+        with contextlib.closing(connection):
+            connection.request("GET", "/readyz")
+            answer = json.loads(connection.getresponse().read())
+    except (OSError, http.client.HTTPException, ValueError):
+        return {}
+    return {"store": answer["chat_store"], "state": answer["chat_history"]} if "chat_store" in answer else {}
 
 
 def _live(data: Path) -> dict[str, Any]:
@@ -106,6 +123,8 @@ def _say_all(document: dict[str, Any]) -> None:
         say(f"  {role['name']:<12} {role['state']:<11} pid {role['pid']}{again}")
     for name, url in document["endpoints"].items():
         say(f"  {name:<8} {url}")
+    if document["chat_history"]:
+        say("chat history in {store}: {state}".format(**document["chat_history"]))
     load = document["transcode"]
     if load["workers"]:
         say(f"transcoding takes {load['load_cores']:.2f} of {load['budget_cores']:.2f} cores")

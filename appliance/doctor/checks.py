@@ -7,9 +7,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.doctor.findings import Finding
+from appliance.doctor.history import chat_history
 from appliance.doctor.ports import holder_of
 from appliance.runtime.settings import Settings
 
@@ -20,19 +21,6 @@ _OUTSIDE = frozenset(("http", "https", "rtmp", "rtmps", "irc", "ircs", "api"))
 _USED_PORTS = (
     "http", "https", "rtmp", "rtmps", "irc", "ircs", "api", "nats", "nats_leaf", "metrics", "nats_hub"
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a check saw. `advice` is empty when all is well."""
-
-    check: str
-    seen: str
-    advice: str = ""
-
-    @property
-    def ok(self) -> bool:
-        return not self.advice
 
 
 Check = Callable[[Settings], list[Finding]]
@@ -125,5 +113,5 @@ def programs(_settings: Settings) -> list[Finding]:
     return [Finding("setpriv", "found" if there else "missing", "" if there else "install util-linux")]
 
 
-ALL: tuple[Check, ...] = (ports, disk, files, clock, programs, encoder)
+ALL: tuple[Check, ...] = (ports, disk, files, clock, programs, encoder, chat_history)
 BEFORE_START: tuple[Check, ...] = (ports, disk, programs)

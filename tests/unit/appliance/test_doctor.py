@@ -3,9 +3,11 @@
 import dataclasses
 import os
 import socket
+import threading
 from pathlib import Path
 
 from appliance.doctor import checks
+from appliance.doctor.history import chat_history
 from appliance.doctor.ports import holder_of
 from appliance.runtime.settings import Settings, with_port_base
 
@@ -20,6 +22,36 @@ def test_a_busy_port_is_named_with_who_holds_it() -> None:
     assert not http.ok
     assert str(port) in http.seen
     assert "--port-base" in http.advice
+
+
+def test_where_the_chat_history_lies() -> None:
+    def found(points: tuple[str, ...], port: int) -> list[tuple[bool, str]]:
+        coordinator = dataclasses.replace(Settings().coordinator, chat_store="cassandra")
+        cassandra = dataclasses.replace(Settings().cassandra, contact_points=points, port=port)
+        settings = dataclasses.replace(Settings(), coordinator=coordinator, cassandra=cassandra)
+        return [(finding.ok, finding.seen) for finding in chat_history(settings)]
+
+    assert chat_history(Settings()) == []
+    assert found((), 9042) == [(False, "no contact point")]
+    answers = [bytes([0x84, 0, 0, 0, 6, 0, 0, 0, 0]), b"HTTP/1.1 400"]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        def serve() -> None:
+            for answer in answers:
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(9)
+                    connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert found(("127.0.0.1",), port) == [(True, f"port {port} speaks CQL")]
+        assert found(("127.0.0.1",), port) == [(False, f"port {port} does not speak CQL")]
+        thread.join()
+    [(good, seen)] = found(("127.0.0.1",), port)
+    assert not good
+    assert "refused" in seen
 
 
 def test_nobody_holds_a_free_port() -> None:
