@@ -36,7 +36,7 @@ async def migrate(session: Session, cluster: CassandraCluster) -> list[str]:
         f"create keyspace if not exists {name} with replication ="
         f" {{'class': 'NetworkTopologyStrategy', '{cluster.data_centre}': {copies}}}"
     )
-    await _compare(session, cluster)
+    await _judge(session, cluster)
     await session.execute(
         f"create table if not exists {name}.schema_migration"
         " (version text primary key, checksum text, applied_at timestamp)"
@@ -54,11 +54,18 @@ async def migrate(session: Session, cluster: CassandraCluster) -> list[str]:
     return [migration.version for migration in todo]
 
 
-async def _compare(session: Session, cluster: CassandraCluster) -> None:
-    """Says so when the keyspace has another replication than is wished: to change it belongs to a repair."""
+async def _judge(session: Session, cluster: CassandraCluster) -> None:
+    """Says what an operator should change, for neither is ours to do.
+
+    A keyspace's replication belongs to a repair. A node that syncs its commit log periodically acknowledges what it
+    may lose when it is killed: with fewer than three copies nobody else has it.
+    """
     rows = await session.execute(
         "select replication from system_schema.keyspaces where keyspace_name = %s", (cluster.keyspace.lower(),)
     )
     copies = int(rows[0][0].get(cluster.data_centre, 0)) if rows else 0
     if cluster.replication and copies != cluster.replication:
         _log.warning("cassandra_replication_differs", keyspace=cluster.keyspace, copies=copies)
+    sync = await session.execute("select value from system_views.settings where name = 'commitlog_sync'")
+    if copies < _MOST_COPIES and sync and sync[0][0] == "periodic":
+        _log.warning("cassandra_may_lose_acknowledged", commitlog_sync="periodic", copies=copies)

@@ -4,6 +4,7 @@ Nothing here waits in the loop's thread: what blocks (connecting, preparing, clo
 """
 
 import asyncio
+import logging
 import struct
 import threading
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from cassandra.query import BatchStatement, BatchType, PreparedStatement, tuple_
 from appliance.contracts.errors import BadInputError, UnavailableError
 from coordinator.config import CassandraCluster
 
+logging.getLogger("cassandra").setLevel(logging.ERROR)  # it tells of each try to reach a node that is away
 Values = Sequence[object]
 _IN_FLIGHT = 256  # requests of this process; beyond them callers wait for their turn
 _CONNECT_S = 5.0
