@@ -1,14 +1,18 @@
 """Whatever is killed under a busy room, each acknowledged message is in the history once, and everybody saw it.
 
-`NEARCAST_CLIENTS` is how many clients there are (100).
+Once with the history in PostgreSQL, once in a Cassandra that is killed as well. `NEARCAST_CLIENTS` is how many
+clients there are (100).
 """
 
 import asyncio
 import contextlib
 import os
+import shutil
+import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -16,6 +20,7 @@ import pytest
 from tests.e2e.e2e_node import Node
 from tests.e2e.test_e2e_api import announce, call
 from tests.fault.chat_clients import Numbered
+from tests.support.cassandra import DATA_CENTRE, CassandraNode
 
 CLIENTS = int(os.environ.get("NEARCAST_CLIENTS", "100"))
 VICTIMS = ("chat", "chat-2", "nats-edge", "valkey", "postgres", "nats-hub", "coordinator")
@@ -24,7 +29,7 @@ _BETWEEN_S = 3.0
 _READY_S = 40.0
 _SETTLE_S = 60.0
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 async def history(node: Node, path: str) -> list[str]:
@@ -82,8 +87,44 @@ async def until_level(clients: list[Numbered]) -> None:
         last = now
 
 
+@pytest.fixture
+def cassandra() -> Iterator[CassandraNode]:
+    """A Cassandra outside the node, as an operator has it."""
+    home = Path(tempfile.mkdtemp(prefix="nearcast-cassandra-"))
+    server = CassandraNode(home)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def settings_for(cassandra: CassandraNode) -> dict[str, str]:
+    return {
+        "NEARCAST__COORDINATOR__CHAT_STORE": "cassandra",
+        "NEARCAST__CASSANDRA__CONTACT_POINTS": cassandra.address,
+        "NEARCAST__CASSANDRA__PORT": str(cassandra.port),
+        "NEARCAST__CASSANDRA__DATA_CENTRE": DATA_CENTRE,
+    }
+
+
 async def test_nothing_acknowledged_is_lost(fresh_node: Callable[..., Node]) -> None:
-    node = fresh_node(NEARCAST__CHAT__WORKERS="2", NEARCAST__CHAT__USER_PER_MINUTE="100000")
+    await survives(fresh_node(NEARCAST__CHAT__WORKERS="2", NEARCAST__CHAT__USER_PER_MINUTE="100000"), None)
+
+
+async def test_nothing_acknowledged_is_lost_with_cassandra(
+    fresh_node: Callable[..., Node], cassandra: CassandraNode
+) -> None:
+    node = fresh_node(
+        NEARCAST__CHAT__WORKERS="2", NEARCAST__CHAT__USER_PER_MINUTE="100000", **settings_for(cassandra)
+    )
+    await survives(node, cassandra)
+    assert node.status()["chat_history"] == {"store": "cassandra", "state": "answers"}
+
+
+async def survives(node: Node, cassandra: CassandraNode | None) -> None:
+    """Kills each part in turn while clients talk, and demands that nothing is lost."""
     channel = await asyncio.to_thread(node.channel, "faults")
     path = f"/streams/{(await announce(node, channel))['stream_id']}/chat"
     async with busy_room(node, path, channel.token) as clients:
@@ -94,6 +135,13 @@ async def test_nothing_acknowledged_is_lost(fresh_node: Callable[..., Node]) -> 
             took = await asyncio.to_thread(node.wait_ready, _READY_S, role)
             after = sum(len(client.acknowledged) for client in clients)
             print(f"  {role}: ready again after {took:.1f} s, {after - before} acknowledged meanwhile")
+        if cassandra is not None:
+            await asyncio.sleep(_BETWEEN_S)
+            before = sum(len(client.acknowledged) for client in clients)
+            await asyncio.to_thread(cassandra.kill)
+            took = await asyncio.to_thread(cassandra.start)
+            after = sum(len(client.acknowledged) for client in clients)
+            print(f"  cassandra: ready again after {took:.1f} s, {after - before} acknowledged meanwhile")
         await asyncio.sleep(_BETWEEN_S)
     acknowledged = set[str]().union(*(client.acknowledged for client in clients))
     kept = await until_in_history(node, path, acknowledged)
