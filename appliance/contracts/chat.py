@@ -64,6 +64,7 @@ class ChatPost(msgspec.Struct, frozen=True, kw_only=True):
     stream_id: str = ""
     username: str = ""
     badges: list[str] = []
+    nonce: str = ""  # the same message with the same nonce is posted once
 
 
 class ChatPosted(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from appliance.contracts.errors import BadInputError, NearcastError, UnavailableError
 from appliance.contracts.events import PublisherReport
+from appliance.contracts.nonces import Nonces
 from appliance.contracts.quality import QualityBatch
 from appliance.runtime.backoff import Backoff
 from appliance.runtime.logs import get_logger
@@ -12,6 +13,7 @@ from appliance.runtime.metrics import counter
 from coordinator.bridge import store
 from coordinator.bridge.entries import Entry, decode
 from coordinator.broadcasts.service import Broadcasts
+from coordinator.chat_history.models import MessageRow
 from coordinator.chat_history.ports import ChatStore
 from coordinator.moderation.service import Moderations
 from coordinator.ports import PullConsumer, PulledMessage
@@ -21,6 +23,7 @@ from coordinator.unit import Unit, Units
 _log = get_logger("coordinator.bridge")
 _pulled = counter("nearcast_coordinator_outbox_entries_total", "Outbox entries committed.", ["edge"])
 _dead = counter("nearcast_coordinator_dead_letters_total", "Outbox entries that cannot be applied.", ["edge"])
+_second_tries = counter("nearcast_coordinator_second_tries_total", "Messages that an earlier try had stored.")
 _MAX_REASON = 300
 
 
@@ -50,6 +53,7 @@ class OutboxBridge:
         self._batch = batch
         self._wait_s = wait_s
         self._backoff = Backoff(0.2, 10.0)
+        self._nonces = Nonces()
 
     async def run(self) -> None:
         """Until cancelled. The edge or a store being away is waited out, with jitter."""
@@ -108,7 +112,7 @@ class OutboxBridge:
         """Chat first, into its own store, then everything else in one unit; a repeat of either changes nothing."""
         read = [(message, self._read(message)) for message in messages]
         entries = [entry for _, entry in read if isinstance(entry, Entry)]
-        await self._chat.add([row for entry in entries for row in entry.messages])
+        await self._chat.add([row for entry in entries for row in entry.messages if self._is_first(row)])
         await self._chat.remove([removal for entry in entries for removal in entry.removals])
         async with self._units.open() as unit:
             for message, entry in read:
@@ -118,6 +122,15 @@ class OutboxBridge:
                 for happening in entry.happenings:
                     await self._moderations.apply(unit, happening)
                 await self._apply_event(unit, entry, message)
+
+    def _is_first(self, row: MessageRow) -> bool:
+        """Whether it is no second try that another gateway took at the same time; the same id may come again."""
+        known = self._nonces.known(row.message_id)
+        if known not in ("", row.message_id):
+            _second_tries.inc()
+            return False
+        self._nonces.heard(row.message_id)
+        return True
 
     def _read(self, message: PulledMessage) -> Entry | BadInputError:
         try:

@@ -64,6 +64,7 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     user_id: str
     message: str
+    nonce: str = ""  # the same message with the same nonce is posted once
 
 
 class PostedMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

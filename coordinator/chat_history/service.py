@@ -74,6 +74,7 @@ class ChatHistory:
         post = ChatPost(
             user_id=user.user_id,
             message=wanted.message,
+            nonce=wanted.nonce,
             stream_id=stream_id,
             username=user.username,
             badges=[*badges, *user.badges],

@@ -164,8 +164,11 @@ class Arrival(asyncio.Protocol):
             if request.method == "POST":
                 if action not in (Action.MESSAGES, Action.MODERATE):
                     raise HttpError(405, "method not allowed")
-                write = requests.post if action is Action.MESSAGES else self._server.moderation.act
-                status, found = 201, await write(place, token, body)
+                status = 201
+                if action is Action.MESSAGES:
+                    found = await requests.post(place, token, body, request.headers.get("idempotency-key"))
+                else:
+                    found = await self._server.moderation.act(place, token, body)
             elif action is Action.MODERATE:
                 raise HttpError(405, "method not allowed")
             elif action is Action.POLL:

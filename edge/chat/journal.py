@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from appliance.contracts.moderation import RoomEvent
+from appliance.contracts.nonces import Nonces, id_in
 from appliance.contracts.subjects import is_room_event, room_of
 from appliance.runtime.bus import LogMessage
 from edge.chat.happenings import frame, is_private
@@ -40,10 +41,11 @@ def events_of(message: LogMessage) -> list[RoomEvent]:
 
 class Journal:
     """Reads log entries in the light of what holds now. `heard(room_id, said)` is told of each message in a room
-    whose modes look at what was said before."""
+    whose modes look at what was said before. `nonces` learns the ids of messages as they come."""
 
     def __init__(self, states: RoomStates, heard: Callable[[str, Said], None]) -> None:
         self.states = states
+        self.nonces = Nonces()
         self._heard = heard
 
     def read(self, message: LogMessage, *, live: bool = False) -> list[Entry]:
@@ -55,7 +57,7 @@ class Journal:
                 for item, event in enumerate(events_of(message))
                 for entry in self.shown(message.seq, item, event)
             ]
-        entries = entries_of(message)
+        entries = [entry for entry in entries_of(message) if self._is_first(entry, live=live)]
         modes = self.states.modes(room_id)
         if live and (modes.slow or modes.unique):
             for entry in entries:
@@ -63,6 +65,13 @@ class Journal:
         if self.states.hides(room_id):
             entries = [entry for entry in entries if not self.is_gone(room_id, entry.data)]
         return entries
+
+    def _is_first(self, entry: Entry, *, live: bool) -> bool:
+        """Whether it is no second try of a message that stands before it in the log."""
+        message_id = id_in(entry.data)
+        if not message_id:
+            return True
+        return self.nonces.heard(message_id) if live else self.nonces.known(message_id) in ("", message_id)
 
     def shown(self, seq: int, item: int, event: RoomEvent) -> list[Entry]:
         """The entry of an event, if it is for everybody."""

@@ -26,6 +26,7 @@ from edge.chat.routes import Query
 if TYPE_CHECKING:
     from edge.chat.server import ChatServer
 
+_NONCE = 255  # characters, as of an Idempotency-Key
 _SCANNED = 2000  # log entries looked through for messages older than those in memory
 _READ_S = 3.0
 _OVERLOADED_S = 5.0
@@ -52,8 +53,8 @@ class Requests:
 
     # -- writing
 
-    async def post(self, place: Place, token: str, body: bytes) -> bytes:
-        """201 when the message is durable."""
+    async def post(self, place: Place, token: str, body: bytes, key: str = "") -> bytes:
+        """201 when the message is durable. `key`: its nonce, where the body has none."""
         if not token:
             raise UnauthenticatedError("a token is needed to write")
         user = self._server.index.user_of(token, now_ms())
@@ -63,7 +64,7 @@ class Requests:
             raise BadInputError("expected {user_id, message}", code=ErrorCode.INVALID_FRAME) from error
         if wanted.user_id != user.user_id:
             raise ForbiddenError("this token belongs to another user")
-        posted = await self._accept(place, author_of(user), wanted.message)
+        posted = await self._accept(place, author_of(user), wanted.message, wanted.nonce or key)
         answer: dict[str, object] = {"message_id": posted.message_id, "timestamp": posted.timestamp}
         if posted.held:
             answer["held"] = True
@@ -76,7 +77,7 @@ class Requests:
             if place is None:
                 raise NotFoundError("no such stream here", code=ErrorCode.UNKNOWN_ROOM)
             author = Author(wanted.user_id, wanted.username or wanted.user_id, tuple(wanted.badges))
-            return await self._accept(place, author, wanted.message)
+            return await self._accept(place, author, wanted.message, wanted.nonce)
         except NearcastError as error:
             return ChatPosted(
                 code=str(error.code),
@@ -85,14 +86,17 @@ class Requests:
                 retry_after_s=error.retry_after_s or 0.0,
             )
 
-    async def _accept(self, place: Place, author: Author, text: str) -> ChatPosted:
-        accepted = self._server.rules.accept(place, author, text)
+    async def _accept(self, place: Place, author: Author, text: str, nonce: str) -> ChatPosted:
+        if len(nonce) > _NONCE:
+            raise BadInputError(f"a nonce has at most {_NONCE} characters", code=ErrorCode.INVALID_FRAME)
+        accepted = self._server.rules.accept(place, author, text, nonce=nonce)
         try:
             await accepted.durable
         except UnavailableError as error:
             self._server.rules.refused(error)
             raise
-        return ChatPosted(message_id=accepted.message_id, timestamp=accepted.timestamp, held=accepted.held)
+        message_id = self._server.rules.first_of(accepted.message_id)
+        return ChatPosted(message_id=message_id, timestamp=accepted.timestamp, held=accepted.held)
 
     # -- reading
 

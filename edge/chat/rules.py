@@ -9,8 +9,9 @@ import msgspec
 
 from appliance.contracts.chat import PARENT_CHARACTERS, ChatMessage, ErrorCode, Parent
 from appliance.contracts.errors import BadInputError, NearcastError, RateLimitedError
-from appliance.contracts.ids import is_uuid7
+from appliance.contracts.ids import is_uuid7, unix_ms
 from appliance.contracts.moderation import EVERY_ROOM, EventKind, Modes, RoomEvent, TermKind
+from appliance.contracts.nonces import Nonces, id_tail, numbered
 from appliance.contracts.room_state import kept_terms
 from appliance.runtime.clock import now_ms
 from appliance.runtime.ids import new_id
@@ -65,7 +66,7 @@ class _Desk:
 class Rules:
     """Accepts messages. Everything is decided at once: only durability takes time.
 
-    `find(room_id, message_id)` looks for a message in memory.
+    `find(room_id, message_id)` looks for a message in memory; `nonces` knows what the log has.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Rules:
         moderator: Moderator,
         tally: Tally,
         find: Callable[[str, str], ChatMessage | None],
+        nonces: Nonces,
     ) -> None:
         self.moderator = moderator
         self.states = states
@@ -85,10 +87,15 @@ class Rules:
         self._quotas = quotas
         self._tally = tally
         self._find = find
+        self._nonces = nonces
+        self._trying: dict[str, Accepted] = {}  # messages with a nonce that wait for the log
         self._desks: OrderedDict[str, _Desk] = OrderedDict()
 
-    def accept(self, place: Place, author: Author, text: str, reply_to: str = "") -> Accepted:
+    def accept(self, place: Place, author: Author, text: str, reply_to: str = "", nonce: str = "") -> Accepted:
         """Takes a message, or the event of a slash command, into the log.
+
+        A message that comes again with its nonce within ten minutes is accepted as what it was before, whichever
+        gateway of the edge took it then.
 
         Raises BadInputError (empty, too_long, invalid_frame, blocked_term, links_not_allowed, spam), ForbiddenError
         (banned, timed_out, muted, subscribers_only, followers_only, emote_only), RateLimitedError (rate_limited,
@@ -96,7 +103,7 @@ class Rules:
         raises is in Moderator.act.
         """
         try:
-            return self._accept(place, author, text, reply_to)
+            return self._accept(place, author, text, reply_to, nonce)
         except NearcastError as error:
             self.refused(error)
             raise
@@ -109,7 +116,26 @@ class Rules:
         """A message that any gateway of the edge took."""
         self._desk(room_id).talk.said(said.user_id, said.message, said.timestamp)
 
-    def _accept(self, place: Place, author: Author, text: str, reply_to: str) -> Accepted:
+    def first_of(self, message_id: str) -> str:
+        """The id under which a durable message is shown: that of its first try, if there were several at once."""
+        return self._nonces.known(message_id) or message_id
+
+    def _again(self, message_id: str) -> Accepted | None:
+        """What became of an earlier try of the same message."""
+        waiting = self._trying.get(id_tail(message_id))
+        first = self._nonces.known(message_id)
+        if waiting is not None or not first:
+            return waiting
+        return Accepted(first, unix_ms(first), _done())
+
+    def _try(self, accepted: Accepted) -> Accepted:
+        """Remembers it until it is durable or refused."""
+        key = id_tail(accepted.message_id)
+        self._trying[key] = accepted
+        accepted.durable.add_done_callback(lambda _: self._trying.pop(key, None))
+        return accepted
+
+    def _accept(self, place: Place, author: Author, text: str, reply_to: str, nonce: str) -> Accepted:
         now = now_ms()
         standing = self.states.standing(place.room_id, author.user_id, now)
         rank = author.rank(place, standing)
@@ -120,6 +146,10 @@ class Rules:
             return self._command(place, author, rank, text, now)
         if reply_to and not is_uuid7(reply_to):
             raise BadInputError("reply_to is not a message id", code=ErrorCode.INVALID_FRAME)
+        message_id = numbered(now, author.user_id, place.room_id, nonce, text) if nonce else new_id()
+        again = self._again(message_id) if nonce else None
+        if again is not None:
+            return again
         desk = self._desk(place.room_id)
         modes = self.states.modes(place.room_id)
         check_modes(modes, standing, rank, now)
@@ -128,19 +158,18 @@ class Rules:
         check_words(modes, rank, desk.talk, author.user_id, text, now, only_emotes=is_emotes)
         self._check_rate(place, author, rank, now)
         verdict = self._verdict(desk, modes, author, rank, text, now)
-        message = self._message(place, author, standing, text, reply_to, now)
+        message = self._message(message_id, place, author, standing, text, reply_to, now)
         message = msgspec.structs.replace(message, emotes=emotes)
         if verdict is not None:
             return self._hold(place, message, modes, verdict)
         durable = self._log.submit(place.room_id, message)
         desk.talk.said(author.user_id, text, now)
-        return Accepted(message.message_id, now, durable)
+        accepted = Accepted(message.message_id, now, durable)
+        return self._try(accepted) if nonce else accepted
 
     def _command(self, place: Place, author: Author, rank: Rank, text: str, now: int) -> Accepted:
         if commands.is_help(text):
-            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            done.set_result(None)
-            return Accepted(new_id(), now, done, notice=commands.help_text(text, rank))
+            return Accepted(new_id(), now, _done(), notice=commands.help_text(text, rank))
         self._check_rate(place, author, rank, now)
         acted = self.moderator.act(place, author, commands.parse(text), now)
         return Accepted(acted.event.event_id, now, acted.durable, notice="done")
@@ -187,11 +216,18 @@ class Rules:
         return Accepted(message.message_id, message.timestamp, self._log.submit_event(event), held=True)
 
     def _message(
-        self, place: Place, author: Author, standing: Standing, text: str, reply_to: str, now: int
+        self,
+        message_id: str,
+        place: Place,
+        author: Author,
+        standing: Standing,
+        text: str,
+        reply_to: str,
+        now: int,
     ) -> ChatMessage:
         parent = self._find(place.room_id, reply_to) if reply_to else None
         return ChatMessage(
-            message_id=new_id(),
+            message_id=message_id,
             stream_id=place.stream_id,
             timestamp=now,
             user_id=author.user_id,
@@ -217,6 +253,12 @@ class Rules:
             desk.filter = Filter(terms)
             desk.emotes = frozenset(text for kind, text in terms if kind == TermKind.EMOTE)
         return desk
+
+
+def _done() -> asyncio.Future[None]:
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    done.set_result(None)
+    return done
 
 
 def parent_of(message: ChatMessage) -> Parent:

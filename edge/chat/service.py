@@ -102,7 +102,16 @@ class ChatService:
             say=self._log.submit,
             viewers=lambda room_id: self._rooms.get(room_id).readers,
         )
-        return Rules(self._log, self._limit, self.quotas, self._states, moderator, self.tally, self._rooms.find)
+        return Rules(
+            self._log,
+            self._limit,
+            self.quotas,
+            self._states,
+            moderator,
+            self.tally,
+            self._rooms.find,
+            self._rooms.journal.nonces,
+        )
 
     def _heard(self, room_id: str, said: Said) -> None:
         self.server.rules.heard(room_id, said)

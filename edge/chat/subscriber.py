@@ -164,7 +164,7 @@ class Subscriber(Connection):
         if author is None:
             return
         place = self._server.current(self._place)
-        accepted = self._server.rules.accept(place, author, frame.message, frame.reply_to)
+        accepted = self._server.rules.accept(place, author, frame.message, frame.reply_to, frame.nonce)
         accepted.durable.add_done_callback(lambda done: self._settled(frame.nonce, accepted, done))
 
     def _settled(self, nonce: str, accepted: Accepted, done: asyncio.Future[None]) -> None:
@@ -172,7 +172,7 @@ class Subscriber(Connection):
             return
         error = done.exception()
         if error is None:
-            said, at = accepted.message_id, accepted.timestamp
+            said, at = self._server.rules.first_of(accepted.message_id), accepted.timestamp
             self.write(ack_frame(nonce, said, at, held=accepted.held, notice=accepted.notice))
         elif isinstance(error, NearcastError):
             self._server.rules.refused(error)

@@ -12,6 +12,7 @@ from appliance.contracts.errors import UnavailableError
 from appliance.contracts.events import BroadcastEvent, BroadcastEventKind, PublisherReport
 from appliance.contracts.health import Advice, HealthReport, Severity, VideoHealth
 from appliance.contracts.ids import uuid7
+from appliance.contracts.nonces import numbered
 from appliance.contracts.session import SessionEvent, SessionRecord
 from appliance.runtime.ids import new_id
 from coordinator.bridge import OutboxBridge
@@ -22,9 +23,14 @@ EDGE = "lyon"
 T0 = 1_700_000_000_000
 
 
+def message_id_at(at_ms: int) -> str:
+    """The same each time; of different moments nothing is the same."""
+    return uuid7(at_ms, at_ms.to_bytes(10, "big"))
+
+
 def chat_message(stream_id: str, at_ms: int, text: str = "hello", **fields: Any) -> ChatMessage:
     values = {
-        "message_id": uuid7(at_ms, b"0123456789"),
+        "message_id": message_id_at(at_ms),
         "stream_id": stream_id,
         "timestamp": at_ms,
         "user_id": new_id(),
@@ -138,12 +144,24 @@ async def test_history_pages(scene):
     assert await page(f"limit=3&before={T0 + 7}") == (["m4", "m5", "m6"], True)
     assert await page(f"limit=3&after={T0 + 7}") == (["m8", "m9"], False)
     assert await page(f"after={T0}&before={T0 + 4}") == (["m1", "m2", "m3"], False)
-    middle = uuid7(T0 + 5, b"0123456789")
+    middle = message_id_at(T0 + 5)
     assert await page(f"limit=1&after={middle}") == (["m6"], True)
     refused = await scene.api.get(f"/streams/{scene.stream_id}/chat?after=yesterday")
     assert (refused.status, refused.body["code"]) == (400, "invalid_position")
     assert (await scene.api.get(f"/streams/{scene.stream_id}/chat?limit=501")).status == 400
     assert (await scene.api.get(f"/streams/{new_id()}/chat")).status == 404
+
+
+async def test_a_second_try_at_another_gateway_is_stored_once(scene):
+    tries = [numbered(T0 + n, "u", scene.channel_id, "nonce", "hello") for n in (0, 40, 80)]
+    scene.chat(chat_message(scene.stream_id, T0, message_id=tries[0]))
+    scene.chat(chat_message(scene.stream_id, T0 + 40, message_id=tries[1]), chat_message(scene.stream_id, T0 + 50))
+    scene.chat(chat_message(scene.stream_id, T0 + 80, message_id=tries[2]))
+    await scene.outbox.all_acked()
+    scene.chat(chat_message(scene.stream_id, T0, message_id=tries[0]))
+    await scene.outbox.all_acked()
+    rows = await scene.api.sql("select message_id::text from chat_messages order by sent_at")
+    assert rows == [(tries[0],), (message_id_at(T0 + 50),)]
 
 
 async def test_message_of_an_offline_room_is_kept(scene):

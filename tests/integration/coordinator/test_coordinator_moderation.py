@@ -44,7 +44,7 @@ class Scene:
     def says(self, user: dict[str, Any], text: str, **fields: Any) -> str:
         self.at_ms += 10
         message = ChatMessage(
-            message_id=uuid7(self.at_ms, b"0123456789"),
+            message_id=uuid7(self.at_ms, self.at_ms.to_bytes(10, "big")),
             stream_id=self.stream_id,
             timestamp=self.at_ms,
             user_id=user["user_id"],

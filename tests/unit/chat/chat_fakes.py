@@ -198,14 +198,17 @@ class Desk:
         )  # fmt: skip
         self.quotas = Quotas(self.config.room_per_minute, self.config.overall_per_minute, None, self.tally)
         limit = SharedLimit(UserLimit(self.config.user_per_minute), None, self.tally)
-        self.rules = Rules(self.writer, limit, self.quotas, self.states, moderator, self.tally, self.rooms.find)
+        self.rules = Rules(
+            self.writer, limit, self.quotas, self.states, moderator, self.tally, self.rooms.find, journal.nonces
+        )
         self._read = 0
 
     def _heard(self, room_id, said):
         self.rules.heard(room_id, said)
 
-    async def said(self, name, text, reply_to="", **fields):
-        accepted = self.rules.accept(self.place, Author(user_id(name), name, **fields), text, reply_to)
+    async def said(self, name, text, reply_to="", nonce="", **fields):
+        author = Author(user_id(name), name, **fields)
+        accepted = self.rules.accept(self.place, author, text, reply_to, nonce)
         await accepted.durable
         self.catch_up()
         return accepted

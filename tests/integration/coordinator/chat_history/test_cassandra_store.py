@@ -142,7 +142,7 @@ async def test_the_coordinator_with_its_history_in_cassandra(
     await outboxes[0].all_acked()
     said = [
         ChatMessage(
-            message_id=uuid7(first + n * 10, b"0123456789"),
+            message_id=uuid7(first + n * 10, n.to_bytes(10, "big")),
             stream_id=stream_id,
             timestamp=first + n * 10,
             user_id="bob" if n % 2 else "mona",
