@@ -15,6 +15,7 @@ from pathlib import Path
 
 VERSION = "5.0.8"
 DATA_CENTRE = "dc1"
+USER = "cassandra"
 _START_S = 90.0
 _STOP_S = 20.0
 _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -60,10 +61,14 @@ _LOGBACK = """<configuration>
 
 
 class CassandraNode:
-    """A node in `home`. Its data outlive `kill` and `stop`; `start` begins on them anew, on the same port."""
+    """A node in `home`. Its data outlive `kill` and `stop`; `start` begins on them anew, on the same port.
 
-    def __init__(self, home: Path) -> None:
+    `guarded`: it knows one user, USER with the same word as password, and refuses others.
+    """
+
+    def __init__(self, home: Path, *, guarded: bool = False) -> None:
         self.home = home
+        self._guarded = guarded
         self.address = "127.0.0.1"
         self.port, self._storage, self._jmx = _free_ports(3)
         self._process: subprocess.Popen[bytes] | None = None
@@ -196,6 +201,8 @@ class CassandraNode:
             "commit_failure_policy": "stop",
             "dynamic_snitch": "false",
         }
+        if self._guarded:
+            settings |= {"authenticator": "PasswordAuthenticator", "authorizer": "CassandraAuthorizer"}
         lines = [f"{name}: {value}\n" for name, value in settings.items()]
         (self.home / "conf" / "cassandra.yaml").write_text("".join(lines))
         (self.home / "conf" / "cassandra-rackdc.properties").write_text(f"dc={DATA_CENTRE}\nrack=r1\n")

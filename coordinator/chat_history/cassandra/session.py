@@ -161,7 +161,9 @@ def _unavailable(error: Exception) -> UnavailableError:
     What the cluster refuses (a keyspace that is not there, a user without rights) is waited for as well: it is
     never the fault of what is stored.
     """
-    refused = isinstance(error, InvalidRequest | Unauthorized | AuthenticationFailed)
+    by_node = getattr(error, "errors", None)  # of NoHostAvailable, sometimes only the nodes' addresses
+    causes = [*by_node.values(), error] if isinstance(by_node, dict) else [error]
+    refused = any(isinstance(cause, InvalidRequest | Unauthorized | AuthenticationFailed) for cause in causes)
     made = (
         UnavailableError("the store of the history refuses", code="chat_history_refuses")
         if refused

@@ -13,11 +13,13 @@ import pytest
 
 from appliance.contracts import subjects
 from appliance.contracts.chat import ChatMessage
+from appliance.contracts.errors import UnavailableError
 from appliance.contracts.ids import uuid7
 from appliance.runtime.clock import now_ms
+from coordinator.chat_history.cassandra.session import Session
 from coordinator.config import CoordinatorConfig
 from tests.integration.coordinator.chat_history.conftest import answers, cluster_of
-from tests.support.cassandra import CassandraNode
+from tests.support.cassandra import USER, CassandraNode
 
 ROUNDS, EACH = 60, 20
 _SETTLE_S = 60.0
@@ -29,7 +31,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 def own_node() -> Iterator[CassandraNode]:
     """A node for one test, which may do to it what it likes."""
     home = Path(tempfile.mkdtemp(prefix="nearcast-cassandra-"))
-    node = CassandraNode(home)
+    node = CassandraNode(home, guarded=True)
     try:
         node.start()
         yield node
@@ -92,7 +94,8 @@ async def talk(
     own_node: CassandraNode,
     start_api: Callable[[CoordinatorConfig], Awaitable[Any]],
 ) -> Talk:
-    api = await start_api(dataclasses.replace(config, cassandra=cluster_of(own_node)))
+    cluster = dataclasses.replace(cluster_of(own_node), user=USER, password=USER)
+    api = await start_api(dataclasses.replace(config, cassandra=cluster))
     await answers(api.service._parts.chat_store)
     channel = await api.channel("ada")
     body = {"title": "t", "user_id": channel["user_id"]}
@@ -123,6 +126,15 @@ async def test_kill_in_the_middle_of_writing(talk: Talk, own_node: CassandraNode
     await asyncio.to_thread(own_node.start)
     await answers(talk.api.service._parts.chat_store)
     assert await talk.history() == talk.said
+
+
+async def test_a_wrong_password_is_waited_for_like_a_node_that_is_away(talk: Talk, own_node: CassandraNode) -> None:
+    for user, password in ((USER, "wrong"), ("", "")):
+        session = Session(dataclasses.replace(cluster_of(own_node), user=user, password=password))
+        with pytest.raises(UnavailableError) as refused:
+            await session.connect()
+        assert refused.value.code == "chat_history_refuses"
+        await session.close()
 
 
 async def test_a_node_that_hangs_holds_nobody_up(talk: Talk, own_node: CassandraNode) -> None:

@@ -127,6 +127,16 @@ async def test_pages_in_both_directions_over_quiet_days(room: Room) -> None:
     assert not exactly.more
 
 
+async def test_a_stream_of_more_than_a_day(room: Room) -> None:
+    first = room.now - 3 * DAY
+    rows = [room.said(first + n * (BUCKET + 7_000), f"m{n}") for n in range(400)]
+    await room.store.add(rows)
+    assert await room.bodies() == [row.body for row in rows]
+    page = await room.after(rows[10].message_id, limit=300)
+    assert [row.body for row in page.rows] == [row.body for row in rows[11:311]]
+    assert page.more
+
+
 async def test_messages_at_the_edge_of_a_bucket(room: Room) -> None:
     border = room.now // BUCKET * BUCKET - BUCKET
     rows = [room.said(border + shift, f"{shift}") for shift in (-BUCKET, -1, 0, 1, BUCKET - 1, BUCKET)]
