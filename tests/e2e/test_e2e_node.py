@@ -87,3 +87,4 @@ def test_every_role_answers_with_metrics(node: Node) -> None:
         text = answer.read().decode()
     for name in ("nearcast_ingest_connections", "nearcast_transcode_broadcasts", "nearcast_origin_stored_bytes"):
         assert name in text
+    assert node.status()["chat_history"] == {"store": "postgresql", "state": "answers"}
