@@ -15,7 +15,13 @@ from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
 from cassandra.cluster import Session as DriverSession
 from cassandra.connection import ConnectionException
-from cassandra.policies import ConstantReconnectionPolicy, DCAwareRoundRobinPolicy, RetryPolicy, TokenAwarePolicy
+from cassandra.policies import (
+    ConstantReconnectionPolicy,
+    ConstantSpeculativeExecutionPolicy,
+    DCAwareRoundRobinPolicy,
+    RetryPolicy,
+    TokenAwarePolicy,
+)
 from cassandra.protocol import ErrorMessage
 from cassandra.query import BatchStatement, BatchType, PreparedStatement, tuple_factory
 
@@ -28,6 +34,7 @@ _IN_FLIGHT = 256  # requests of this process; beyond them callers wait for their
 _CONNECT_S = 5.0
 _HEARTBEAT_S = 5.0
 _RECONNECT_S = 1.0
+_ANOTHER_S = 0.5  # a node that has not answered by then is not waited for alone
 _REFUSED = (ValueError, TypeError, OverflowError, struct.error)  # of a value that its column can't hold
 
 
@@ -68,6 +75,7 @@ class Session:
         profile = ExecutionProfile(
             load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(wanted.data_centre)),
             retry_policy=RetryPolicy(),
+            speculative_execution_policy=ConstantSpeculativeExecutionPolicy(_ANOTHER_S, 1),
             consistency_level=ConsistencyLevel.LOCAL_QUORUM,
             serial_consistency_level=ConsistencyLevel.LOCAL_SERIAL,
             request_timeout=self._request_s,
