@@ -85,7 +85,9 @@ class Dispatcher:
         if key is None or not route.creates:
             return call, None
         path = "/".join((route.path, *incoming.path.values()))
-        return call, idempotency.attempt(caller.token_id, token, key, route.method, path, incoming.body)
+        return replace(call, idempotency_key=key), idempotency.attempt(
+            caller.token_id, token, key, route.method, path, incoming.body
+        )
 
     async def _maybe(self, unit: Unit, incoming: Incoming) -> Caller | None:
         try:

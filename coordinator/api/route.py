@@ -25,6 +25,7 @@ class Call:
     query_string: str = ""
     known_caller: Caller | None = None
     opened_unit: Unit | None = None
+    idempotency_key: str = ""
 
     @property
     def caller(self) -> Caller:

@@ -10,7 +10,7 @@ def routes(chat: ChatHistory) -> list[Route]:
     """POST and GET of a stream's chat, and the way to its live room."""
 
     async def post(call: Call) -> Reply:
-        return Reply(201, await chat.post(call.caller, call.path["stream_id"], call.body))
+        return Reply(201, await chat.post(call.caller, call.path["stream_id"], call.body, call.idempotency_key))
 
     async def history(call: Call) -> Reply:
         return Reply(200, await chat.page(call.path["stream_id"], call.query))

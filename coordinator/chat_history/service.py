@@ -58,8 +58,10 @@ class ChatHistory:
         self._hub = hub
         self._timeout_s = timeout_s
 
-    async def post(self, caller: Caller, stream_id: str, wanted: NewMessage) -> PostedMessage:
+    async def post(self, caller: Caller, stream_id: str, wanted: NewMessage, key: str) -> PostedMessage:
         """Has the stream's edge accept a message of a user; durable there when this returns.
+
+        `key` is its nonce where it has none: when no answer comes nobody knows whether the edge took it.
 
         BadInputError: empty or too long; ForbiddenError: for somebody else; NotFoundError; EdgeRefusalError;
         UnavailableError: the edge does not answer.
@@ -74,7 +76,7 @@ class ChatHistory:
         post = ChatPost(
             user_id=user.user_id,
             message=wanted.message,
-            nonce=wanted.nonce,
+            nonce=wanted.nonce or key,
             stream_id=stream_id,
             username=user.username,
             badges=[*badges, *user.badges],

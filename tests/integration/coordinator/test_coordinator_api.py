@@ -421,7 +421,9 @@ async def test_refused_request_may_be_tried_again_with_its_key(api):
     again = await api.post(path, body, token=ada["token"], headers=headers)
     assert first.status == again.status == 201
     assert first.body == again.body
-    assert len(api.hub.posts) == 2
+    assert [post.nonce for _, post in api.hub.posts] == ["k1", "k1"]
+    await api.post(path, {**body, "nonce": "n1"}, token=ada["token"], headers={"Idempotency-Key": "k2"})
+    assert api.hub.posts[-1][1].nonce == "n1"
 
 
 async def test_concurrent_requests_with_one_key_have_one_effect(api):
