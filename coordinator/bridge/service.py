@@ -13,7 +13,7 @@ from appliance.runtime.metrics import counter
 from coordinator.bridge import store
 from coordinator.bridge.entries import Entry, decode
 from coordinator.broadcasts.service import Broadcasts
-from coordinator.chat_history.models import MessageRow
+from coordinator.chat_history.models import MessageRow, Removal
 from coordinator.chat_history.ports import ChatStore
 from coordinator.moderation.service import Moderations
 from coordinator.ports import PullConsumer, PulledMessage
@@ -25,6 +25,7 @@ _pulled = counter("nearcast_coordinator_outbox_entries_total", "Outbox entries c
 _dead = counter("nearcast_coordinator_dead_letters_total", "Outbox entries that cannot be applied.", ["edge"])
 _second_tries = counter("nearcast_coordinator_second_tries_total", "Messages that an earlier try had stored.")
 _MAX_REASON = 300
+_ROWS = 2000  # messages stored at once: the loop is not held up by more
 
 
 class OutboxBridge:
@@ -110,10 +111,20 @@ class OutboxBridge:
 
     async def _apply(self, messages: Sequence[PulledMessage]) -> None:
         """Chat first, into its own store, then everything else in one unit; a repeat of either changes nothing."""
-        read = [(message, self._read(message)) for message in messages]
-        entries = [entry for _, entry in read if isinstance(entry, Entry)]
-        await self._chat.add([row for entry in entries for row in entry.messages if self._is_first(row)])
-        await self._chat.remove([removal for entry in entries for removal in entry.removals])
+        read: list[tuple[PulledMessage, Entry | BadInputError]] = []
+        rows: list[MessageRow] = []
+        removals: list[Removal] = []
+        for message in messages:
+            entry = self._read(message)
+            read.append((message, entry))
+            if isinstance(entry, Entry):
+                rows += [row for row in entry.messages if self._is_first(row)]
+                removals += entry.removals
+            if len(rows) >= _ROWS:
+                await self._chat.add(rows)
+                rows = []
+        await self._chat.add(rows)
+        await self._chat.remove(removals)
         async with self._units.open() as unit:
             for message, entry in read:
                 if isinstance(entry, BadInputError):

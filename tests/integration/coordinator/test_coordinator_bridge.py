@@ -15,7 +15,7 @@ from appliance.contracts.ids import uuid7
 from appliance.contracts.nonces import numbered
 from appliance.contracts.session import SessionEvent, SessionRecord
 from appliance.runtime.ids import new_id
-from coordinator.bridge import OutboxBridge
+from coordinator.bridge import OutboxBridge, service
 from coordinator.chat_history.postgresql import PostgresChatStore
 from coordinator.db import Database
 
@@ -118,7 +118,8 @@ async def scene(api):
     return Scene(api, channel, stream)
 
 
-async def test_chat_is_stored_once_however_often_it_comes(scene):
+async def test_chat_is_stored_once_however_often_it_comes(scene, monkeypatch):
+    monkeypatch.setattr(service, "_ROWS", 2)  # so that a batch is stored in parts
     messages = [chat_message(scene.stream_id, T0 + n, f"m{n}") for n in range(5)]
     scene.chat(*messages[:3])
     await scene.outbox.all_acked()

@@ -150,9 +150,11 @@ async def test_messages_at_the_edge_of_a_bucket(room: Room) -> None:
 
 async def test_ten_thousand_messages_of_one_room(room: Room) -> None:
     first = room.now - HOUR
-    rows = [room.said(first + n * 90, f"m{n}", user=f"u{n % 50}") for n in range(10_000)]
-    for start in range(0, len(rows), 2500):
-        await room.store.add(rows[start : start + 2500])
+    rows: list[MessageRow] = []
+    for start in range(0, 10_000, 1000):
+        numbers = range(start, start + 1000)
+        rows += [room.said(first + n * 90, f"m{n}", user=f"u{n % 50}") for n in numbers]
+        await room.store.add(rows[start:])
     found: list[str] = []
     before = ""
     for _ in range(20):
