@@ -95,6 +95,11 @@ class AudioPath:
         joins = self._shared.join is not None and self.source is None and point is not None
         return point.end_dts if joins and point is not None else None
 
+    def complete_at(self) -> int:
+        """Media time (90 kHz) of the frame that completes a part, if frames go on as they are."""
+        last, wait = self.cutter.segmenter.outlook(chunks=False)
+        return (last + wait) * VIDEO_TIMESCALE // self.output.timescale
+
     def boundary(self, boundary: Boundary) -> None:
         """A segment of the source starts."""
         if self._joins:

@@ -28,6 +28,7 @@ __all__ = ["Join", "Packager", "PackagerConfig"]
 PROBE_MS = 2_000
 _PROBE_BYTES = 16 << 20
 _MAX_TRACKS = 8
+_SOUND_STOPPED = 90_000  # so far behind the pictures, in their ticks, sound is not waited for
 
 
 class _Tag(NamedTuple):
@@ -143,6 +144,23 @@ class Packager:
     def revision(self) -> int:
         """Grows with each change of the above and of the renditions' initialisation segments."""
         return self._shared.revision
+
+    def outlook(self) -> tuple[int, int]:
+        """Media times in microseconds of the last frame, and of the one that completes a message if all goes on so.
+
+        They are equal when that is not known. Chunks of the sound wait for those of the pictures.
+        """
+        source, audio = self._source, self._audio
+        if source is not None:
+            last, wait = source.segmenter.outlook()
+            behind = last - audio.complete_at() if audio is not None else _SOUND_STOPPED
+            wait = min(wait, max(0, -behind)) if behind < _SOUND_STOPPED else wait
+            return last * 100 // 9, (last + wait) * 100 // 9
+        if audio is None:
+            return 0, 0
+        last, wait = audio.cutter.segmenter.outlook()
+        scale = audio.output.timescale
+        return last * 1_000_000 // scale, (last + wait) * 1_000_000 // scale
 
     # --- what comes in
 

@@ -68,6 +68,15 @@ class Publisher(Protocol):
     def figures(self) -> LinkFigures:
         """As of now."""
 
+    def hold(self) -> None:
+        """What comes may lie in its socket until `read`, if the protocol has nothing to answer."""
+
+    def read(self) -> None:
+        """Takes what came while it is held."""
+
+    def release(self) -> None:
+        """What comes is taken at once again."""
+
 
 class Gate(Protocol):
     """What decides about publishers and back-pressure."""

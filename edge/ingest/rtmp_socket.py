@@ -29,6 +29,10 @@ _PAUSE_S = 30.0  # back-pressure for longer than that: another connection may fa
 _EARLY = 1000  # media messages of encoders that do not wait for the answer to publish
 _WORTH_WAITING, _AT_ONCE = 4096, 1 << 16  # bytes of a message that are waited for
 _OFFERED = (VideoData, AudioData, Metadata, Cue)
+_READ = 1 << 17
+_HELD = 1 << 18  # bytes that may lie in the socket while nobody reads
+_SO_TIMESTAMPNS, _TIMESPEC = 35, struct.Struct("@ll")  # not in the socket module
+_ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size)
 _TCP_INFO_SIZE, _TCP_INFO_RTT = 104, 68  # struct tcp_info of tcp(7): tcpi_rtt, microseconds
 
 RECEIVED = Tally(counter("nearcast_ingest_received_bytes_total", "Bytes received from encoders."))
@@ -71,6 +75,7 @@ class RtmpSocket(asyncio.Protocol):
         self._paused = False
         self._paused_at = 0.0
         self._low_water = 1
+        self._held: socket.socket | None = None  # the transport's socket, while it is read here
 
     # --- the transport's calls
 
@@ -83,13 +88,15 @@ class RtmpSocket(asyncio.Protocol):
             opened.abort()
 
     def data_received(self, data: bytes) -> None:
+        self._receive(data, now_us())
+        if self._core.missing > _WORTH_WAITING or self._low_water > 1:
+            self._wait_for(self._core.missing)
+
+    def _receive(self, data: bytes, arrived_us: int) -> None:
         self.received_bytes += len(data)
         RECEIVED.add(len(data))
-        core = self._core
-        core.receive_data(data, self._loop.time())
-        self._pump()
-        if core.missing > _WORTH_WAITING or self._low_water > 1:
-            self._wait_for(core.missing)
+        self._core.receive_data(data, self._loop.time())
+        self._pump(arrived_us)
         if not self._paused and self._gate.is_full(self._sink):
             self._pause()
 
@@ -99,7 +106,9 @@ class RtmpSocket(asyncio.Protocol):
         Of a stream of 6 Mbit/s that comes over a line of 10 Mbit/s it saves half the processor's time. In TLS
         the bytes on the wire are others.
         """
-        low_water = min(missing, _AT_ONCE) if missing > _WORTH_WAITING else 1
+        self._set_low_water(min(missing, _AT_ONCE) if missing > _WORTH_WAITING else 1)
+
+    def _set_low_water(self, low_water: int) -> None:
         if low_water != self._low_water and self.kind == "rtmp":
             self._low_water = low_water
             wire = self._transport.get_extra_info("socket") if self._transport is not None else None
@@ -114,6 +123,7 @@ class RtmpSocket(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         _ = exc
+        self.release()
         self._core.receive_eof()
         self._pump()
         self._owner.leave(self)
@@ -147,6 +157,8 @@ class RtmpSocket(asyncio.Protocol):
 
     def close(self, code: str, text: str) -> None:
         """Ends the connection from this side."""
+        self.read()  # with bytes left unread the kernel would reset it before the peer has read why
+        self.release()
         self._core.end(code, text)
         self._loop.call_soon(self._pump)
 
@@ -177,12 +189,56 @@ class RtmpSocket(asyncio.Protocol):
             return LinkFigures()
         return LinkFigures(rtt_ms=struct.unpack_from("=I", info, _TCP_INFO_RTT)[0] / 1000)
 
+    # --- read by its session
+
+    def hold(self) -> None:
+        """See Publisher. To be woken for each frame of each encoder costs more than to look at what came."""
+        wire = self._transport.get_extra_info("socket") if self._transport is not None else None
+        if wire is None or self.kind != "rtmp" or self._held is not None or self._core.closed:
+            return
+        self._set_low_water(_HELD)  # the kernel makes room for that
+        with contextlib.suppress(OSError):
+            wire.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        self._held = socket.socket(wire.family, wire.type, wire.proto, wire.fileno())
+        self._held.setblocking(False)
+        if not self._paused and self._transport is not None:
+            self._transport.pause_reading()
+
+    def read(self) -> None:
+        """See Publisher. Frames arrived when the kernel says that the last of them did."""
+        while self._held is not None and not self._paused:
+            try:
+                data, ancillary, _, _ = self._held.recvmsg(_READ, _ANCILLARY)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self.release()  # the transport finds the end by itself
+                return
+            self._receive(data, _arrived_us(ancillary))
+            if len(data) < _READ:
+                return
+
+    def release(self) -> None:
+        """See Publisher."""
+        held, self._held = self._held, None
+        if held is None:
+            return
+        held.detach()
+        if self._transport is not None and not self._transport.is_closing():
+            self._set_low_water(1)
+            if not self._paused:
+                self._transport.resume_reading()
+
     # --- time
 
     def tick(self) -> None:
         """Deadlines, and the end of back-pressure. Time spent paused is not the publisher's."""
         if not self._paused:
-            self._wait_for(0)  # what comes slowly is to be seen too
+            if self._held is None:
+                self._wait_for(0)  # what comes slowly is to be seen too
+            self.read()  # the log may have no ticks for a while: what comes then is kept here
             self._core.handle_timeout(self._loop.time())
             self._pump()
         elif self._loop.time() - self._paused_at > _PAUSE_S:
@@ -191,20 +247,22 @@ class RtmpSocket(asyncio.Protocol):
         elif not self._gate.is_full(self._sink) and self._transport is not None:
             self._paused = False
             self._core.refresh(self._loop.time())
-            self._transport.resume_reading()
+            if self._held is None:
+                self._transport.resume_reading()
 
     def _pause(self) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._paused = True
             self._paused_at = self._loop.time()
             _PAUSES.inc()
-            self._transport.pause_reading()
+            if self._held is None:
+                self._transport.pause_reading()
 
     # --- events
 
-    def _pump(self) -> None:
+    def _pump(self, arrived_us: int = 0) -> None:
         """Events to the sink, bytes to the peer."""
-        arrived_us = now_us()
+        arrived_us = arrived_us or now_us()
         for event in self._core.events():
             self._event(event, arrived_us)
         if self._core.has_nothing_to_say:
@@ -238,6 +296,16 @@ class RtmpSocket(asyncio.Protocol):
 
     def _leave(self, reason: str, *, clean: bool) -> None:
         self._early.clear()
+        self.release()
         sink, self._sink = self._sink, None
         if sink is not None:
             sink.end(reason, clean=clean)
+
+
+def _arrived_us(ancillary: list[tuple[int, int, bytes]]) -> int:
+    """When the last of what was read had come, Unix microseconds; the present where the kernel does not say."""
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(data) == _TIMESPEC.size:
+            seconds, nanoseconds = _TIMESPEC.unpack(data)
+            return int(seconds) * 1_000_000 + int(nanoseconds) // 1000
+    return now_us()

@@ -158,8 +158,9 @@ class IngestService:
         _flush_tallies()
 
     def _work(self) -> None:
+        now = asyncio.get_running_loop().time()
         for session in self.gate.sessions:
-            session.work()
+            session.work(now)
 
     async def _measure(self) -> None:
         while True:

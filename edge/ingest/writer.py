@@ -75,7 +75,7 @@ class BroadcastWriter:
         self._fences = {name: point.sequence for name, point in opened.resume.items()}
         self._pending: dict[str, asyncio.Future[int]] = {}
         self._reported: set[str] = set()
-        self._appended = False
+        self.appends = 0  # messages given to the log
         self._revision = -1  # of the packager, when the records were brought up to date
         self._described_by: tuple[object, ...] = ()
         self._log = get_logger("ingest.writer").bind(
@@ -127,8 +127,9 @@ class BroadcastWriter:
             future.add_done_callback(self._acknowledged)
             self._pending[append.rendition] = future
         CHUNKS.add(len(appends))
-        if appends and not self._appended:
-            self._appended, self._revision = True, -1
+        if appends and not self.appends:
+            self._revision = -1
+        self.appends += len(appends)
 
     def _acknowledged(self, future: "asyncio.Future[int]") -> None:
         if future.cancelled() or not isinstance(future.exception(), NearcastError) or self.fenced:
@@ -153,7 +154,7 @@ class BroadcastWriter:
             return
         self._described_by = found
         changed = self._described(broadcast)
-        ready = self._appended and packager.target_duration_s is not None
+        ready = self.appends > 0 and packager.target_duration_s is not None
         if ready and broadcast.state is not BroadcastState.LIVE:
             self.broadcast = self._broadcasts.go_live(changed)
             self._log.info("broadcast_live", target_duration_s=changed.target_duration_s, ladder=changed.ladder)
@@ -164,7 +165,7 @@ class BroadcastWriter:
         """What the record is made of."""
         packager = self.packager
         return (
-            self._appended,
+            self.appends > 0,
             packager.target_duration_s,
             packager.has_video,
             packager.has_audio,

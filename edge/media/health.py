@@ -80,6 +80,7 @@ class Health:
         self._reported_us = 0
         self._arrival = 0  # of the last access unit or audio frame
         self._video_arrival = 0
+        self._exact = (_NEVER, 0)  # dts and arrival of the last access unit that was the last to come with others
         self._dts = _NEVER
         self._audio_pts = 0
         self._key_dts = -1
@@ -128,9 +129,8 @@ class Health:
         step = dts - self._dts
         if not 0 <= step < _JUMP:
             self._restart()
-        else:
-            error = arrival_us - self._video_arrival - step * 100 // 9
-            self._jitter += (abs(error) - self._jitter) / 16
+        elif arrival_us != self._video_arrival:
+            self._measure_jitter()
         self._dts, self._video_arrival = dts, arrival_us
         delay = arrival_us - dts * 100 // 9
         if self._least_delay is None or delay < self._least_delay:
@@ -181,6 +181,14 @@ class Health:
         elif not self._since_us:
             self._since_us = arrival_us
         self._arrival = arrival_us
+
+    def _measure_jitter(self) -> None:
+        """Of several that were read together only the last one's arrival is known: by those it is measured."""
+        dts, arrival_us = self._exact
+        if 0 <= self._dts - dts < _JUMP:
+            error = self._video_arrival - arrival_us - (self._dts - dts) * 100 // 9
+            self._jitter += (abs(error) - self._jitter) / 16
+        self._exact = self._dts, self._video_arrival
 
     def _recent_stalls(self, now_us: int) -> list[int]:
         """Lengths of the last minute's pauses, the one going on included."""

@@ -91,6 +91,8 @@ class Segmenter:
         self._pending_dts = self._pending_pdt_us = 0  # of the first of them
         self._end_dts = 0
         self._end_pdt_us = 0
+        self._step = 0  # duration of the last sample
+        self._length = 0  # of the last whole segment
 
     @property
     def msn(self) -> int | None:
@@ -101,6 +103,24 @@ class Segmenter:
     def end_dts(self) -> int:
         """Decode time at which what was pushed ends."""
         return self._end_dts
+
+    def outlook(self, *, chunks: bool = True) -> tuple[int, int]:
+        """Decode time of the last sample, and ticks to that which completes a part, or with `chunks` a chunk.
+
+        Provided that samples and segments go on as long as the last ones were. 0: that is not known.
+        """
+        current, config, end, step = self._open, self.config, self._end_dts, self._step
+        if current is None or not step:
+            return end, 0
+        begun = end if current.part_closed or current.part_is_new else current.part_dts
+        most = begun + config.part_target - step  # a sample that ends behind that completes it
+        if chunks and config.chunk_target:
+            chunk = self._pending_dts if self._pending else end
+            most = min(most, chunk + config.chunk_target - step // 2)
+        following = current.start_dts + self._length
+        if self._length and following >= end:
+            most = min(most, following)  # the sample that starts the next segment ends this one's part
+        return end - step, (max(0, most - end) // step + 1) * step
 
     def set_max_segment(self, ticks: int) -> None:
         """The target duration is known (it is announced once, after the first GOP)."""
@@ -115,6 +135,7 @@ class Segmenter:
         dts, end = sample.dts, sample.end
         if current is None or self._starts_segment(current, sample, msn, discontinuity):
             if current is not None:
+                self._length = dts - current.start_dts
                 self._close_segment(current, out)
             current = self._start_segment(sample, msn, discontinuity)
         elif end - current.part_dts > config.part_target and not (current.part_is_new or current.part_closed):
@@ -129,7 +150,7 @@ class Segmenter:
         if not self._pending:
             self._pending_dts, self._pending_pdt_us = dts, pdt_us
         self._pending.append(sample)
-        self._end_dts = end
+        self._end_dts, self._step = end, sample.duration
         self._end_pdt_us = pdt_us + sample.duration * 1_000_000 // config.timescale
         next_end = end + sample.duration
         if next_end - current.part_dts > config.part_target:

@@ -154,6 +154,15 @@ class WhipSession:
         """As of now. An ICE-lite agent sends no checks of its own: it knows no round trip time."""
         return LinkFigures(None, self._receiver.lost())
 
+    def hold(self) -> None:
+        """Its packets have to be answered as they come."""
+
+    def read(self) -> None:
+        """There is nothing that lies somewhere."""
+
+    def release(self) -> None:
+        """It is not held."""
+
     def move(self, url: str, text: str) -> bool:
         """WHIP has no way to ask for that."""
         _ = url, text

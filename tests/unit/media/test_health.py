@@ -178,6 +178,17 @@ def test_jitter() -> None:
     assert encoder.last.jitter_ms > 20
 
 
+def test_frames_that_are_read_together_are_no_jitter() -> None:
+    health = Health()
+    for index in range(10 * FPS):
+        health.video(
+            900_000 + index * FRAME, index % 60 == 0, 1000, START + (index // 4 * 4 + 3) * FRAME * 100 // 9
+        )
+    report = health.report(START + 10_000_000)
+    assert report is not None
+    assert report.jitter_ms == 0.0
+
+
 def test_media_time_that_jumps_does_not_disturb() -> None:
     encoder = Encoder()
     encoder.send(20)

@@ -3,6 +3,7 @@
 import itertools
 from fractions import Fraction
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -179,3 +180,39 @@ def test_any_stream(frames: list[tuple[int, bool, int]]) -> None:
         times = [(sample.dts, sample.end) for sample in chunk.samples]
         assert all(one[1] == two[0] for one, two in itertools.pairwise(times))
     assert run(samples) == chunks
+
+
+@given(
+    rate=st.sampled_from(
+        [Fraction(24), Fraction(25), Fraction(30), Fraction(30_000, 1001), Fraction(50), Fraction(60)]
+    ),
+    gop_s=st.floats(1.9, 3.9),
+    chunk_target=st.sampled_from([0, 9_000, 13_000]),
+)
+def test_the_outlook_is_the_sample_that_completes_something(
+    rate: Fraction, gop_s: float, chunk_target: int
+) -> None:
+    """From the third segment on, when the length of one is known."""
+    config = msgspec.structs.replace(CONFIG, chunk_target=chunk_target)
+    gop = int(gop_s * rate)
+    samples = constant(rate, 4 * gop, gop)
+    segmenter = Segmenter(config)
+    expected: int | None = None
+    for sample in samples:
+        chunks = segmenter.push(sample, pdt_us=0)
+        if chunks and chunks[0].msn > 1 and expected is not None:
+            assert abs(sample.dts - expected) <= 2
+        if chunks:
+            last, wait = segmenter.outlook()
+            assert last == sample.dts
+            expected = last + wait
+    assert expected is not None
+
+
+def test_the_outlook_on_parts_alone() -> None:
+    segmenter = Segmenter(CONFIG)
+    assert segmenter.outlook() == (0, 0)
+    for sample in constant(Fraction(30), 5, 60):
+        segmenter.push(sample, pdt_us=0)
+    assert segmenter.outlook(chunks=False) == (12_000, 15_000)
+    assert segmenter.outlook() == (12_000, 3_000)

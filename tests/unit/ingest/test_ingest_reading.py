@@ -1,0 +1,80 @@
+"""How the sockets of publishers are read: at ticks of the log while they are on the air, else as bytes come."""
+
+import asyncio
+
+from flv_source import broadcast, media
+from ingest_site import Client, Site, until
+
+from appliance.contracts.media import SOURCE, BroadcastState
+from edge.ingest.rtmp_socket import RtmpSocket
+from edge.ingest.service import IngestService
+
+
+async def on_the_air(site: Site, service: IngestService) -> tuple[Client, RtmpSocket]:
+    client = await site.client(service)
+    client.send(broadcast(2))
+    await until(lambda: site.state() is BroadcastState.LIVE)
+    (connection,) = service._listener._sockets
+    return client, connection
+
+
+async def test_who_is_on_the_air_is_read_at_ticks(site: Site) -> None:
+    client, connection = await on_the_air(site, await site.ingest())
+    assert connection._held is not None
+    before = len(site.log.messages)
+    client.send(media(1, start_ms=2000))
+    await until(lambda: len(site.log.messages) > before + 5)
+    client.writer.write_eof()  # seen though the transport does not read
+    await until(lambda: site.state() is BroadcastState.INTERRUPTED)
+    await until(lambda: connection._held is None)
+
+
+async def test_what_comes_while_the_log_has_no_ticks_is_kept(site: Site) -> None:
+    service = await site.ingest()
+    client, connection = await on_the_air(site, service)
+    (session,) = service.gate.sessions
+    session._rest._until = float("inf")
+    await asyncio.sleep(0.05)
+    received, queued = connection.received_bytes, session.queued_bytes
+    client.send(media(1, start_ms=2000))
+    await client.writer.drain()
+    await until(lambda: (connection.tick(), connection.received_bytes > received + 1000)[1])
+    await until(lambda: (connection.tick(), session.queued_bytes > queued + 1000)[1])
+    before = len(site.log.messages)
+    session._rest.end()
+    await until(lambda: len(site.log.messages) > before + 5)
+
+
+async def test_why_a_connection_is_closed_is_read_though_bytes_lay_there(site: Site) -> None:
+    service = await site.ingest()
+    client, connection = await on_the_air(site, service)
+    (session,) = service.gate.sessions
+    session._rest._until = float("inf")
+    client.send(media(1, start_ms=2000))
+    await client.writer.drain()
+    await asyncio.sleep(0.05)
+    connection.close("test", "because of this test")
+    assert b"because of this test" in await client.read_all()
+
+
+async def test_a_large_frame_comes_packet_by_packet(site: Site) -> None:
+    service = await site.ingest()
+    client = await site.client(service)
+    client.send(broadcast(2))
+    await until(lambda: site.state() is BroadcastState.LIVE)
+    nal = b"\x65" + bytes(60_000)
+    frame = client.encoder.video(2000, b"\x17\1\0\0\0" + len(nal).to_bytes(4, "big") + nal)
+    (connection,) = service._listener._sockets
+    connection.release()  # as one that waits behind another publisher
+    client.writer.write(frame[:9_000])
+    await until(lambda: connection._low_water > 9_000)
+    received = connection.received_bytes
+    client.writer.write(frame[9_000:9_500])
+    connection.tick()
+    await until(lambda: connection.received_bytes == received + 500)
+    client.writer.write(frame[9_500:])
+    await until(lambda: connection._low_water == 1)
+    client.send(media(1, start_ms=2034))
+    chunks = site.log.chunks(site.log.broadcasts()[0].broadcast_id, SOURCE)
+    await until(lambda: any(nal in message.data for message in site.log.messages))
+    assert len(chunks) < len(site.log.chunks(site.log.broadcasts()[0].broadcast_id, SOURCE))

@@ -1,0 +1,70 @@
+"""How long a publisher on the air is left alone: never past the frame that completes the next message."""
+
+import itertools
+import random
+
+import pytest
+
+from edge.ingest import rest
+from edge.ingest.rest import Rest
+
+START_US = 1_700_000_000_000_000
+
+
+class Clock:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.us = START_US
+        monkeypatch.setattr(rest, "now_us", lambda: self.us)
+
+    @property
+    def loop_s(self) -> float:
+        return (self.us - START_US) / 1e6
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+def test_nothing_is_known_at_first(clock: Clock) -> None:
+    assert not Rest().lasts(clock.loop_s)
+
+
+def test_it_lasts_until_the_next_message_can_be_complete(clock: Clock) -> None:
+    one = Rest()
+    clock.us += 8_000  # a tick after the frame came
+    one.begin(clock.loop_s, START_US, 5_000_000, 5_100_000)
+    assert one.lasts((99_000) / 1e6)
+    assert not one.lasts((101_000) / 1e6)
+
+
+def test_it_ends_when_it_is_told_to(clock: Clock) -> None:
+    one = Rest()
+    one.begin(clock.loop_s, START_US, 0, 100_000)
+    one.end()
+    assert not one.lasts(clock.loop_s)
+
+
+@pytest.mark.parametrize("jitter_ms", [0, 3, 40])
+def test_frames_wait_little(clock: Clock, jitter_ms: int) -> None:
+    """Each message ends with a frame that may be late; what is usual stays near the early ones."""
+    rng = random.Random(7)
+    one, waits = Rest(), []
+    for index in range(200):
+        arrived = START_US + index * 100_000 + rng.randint(0, jitter_ms * 1000)
+        clock.us = max(clock.us, arrived)
+        while one.lasts(clock.loop_s):
+            clock.us += 1000
+        waits.append(clock.us - arrived)
+        one.begin(clock.loop_s, arrived, index * 100_000, (index + 1) * 100_000)
+    assert max(waits) <= jitter_ms * 1000 + 2000
+    assert sum(waits) / len(waits) <= jitter_ms * 1000 / 4 + 2000
+
+
+def test_media_time_or_clock_may_jump(clock: Clock) -> None:
+    """Whatever the numbers are: it lasts half a second at most."""
+    one = Rest()
+    stamps = [0, 10**9, 0, -(10**12), 5, 10**15]
+    for last, following in itertools.pairwise(stamps):
+        one.begin(clock.loop_s, START_US, last, following)
+        assert not one.lasts(clock.loop_s + 0.501)
