@@ -82,8 +82,10 @@ class WorkerRecord(msgspec.Struct, frozen=True, kw_only=True):
 class DemandRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Who watches what at one origin process: viewers of the last seconds, by broadcast and rendition.
 
-    A rendition whose playlist was asked for has at least one.
+    A rendition whose playlist was asked for has at least one. `near`: they are given media as it is made, and do
+    not wait for parts.
     """
 
     origin: str
+    near: bool = False
     watchers: dict[str, dict[str, int]] = {}

@@ -25,11 +25,12 @@ Watchers = dict[str, dict[str, int]]
 class DemandTeller:
     """Tells this process's demand. `read` gives it, by broadcast and rendition."""
 
-    def __init__(self, local: Bus, origin: str, read: Callable[[], Watchers]) -> None:
-        """`origin` is the name of this process, unique at its site."""
+    def __init__(self, local: Bus, origin: str, read: Callable[[], Watchers], *, near: bool = False) -> None:
+        """`origin` is the name of this process, unique at its site; `near` as in DemandRecord."""
         self._bucket = local.bucket(LEASE_BUCKET)
         self._origin = origin
         self._read = read
+        self._near = near
         self._told: set[tuple[str, str]] = set()
         self._told_at = float("-inf")
         self._tasks = Tasks()
@@ -54,5 +55,5 @@ class DemandTeller:
                     self._told, self._told_at = asked, loop.time()
 
     async def _tell(self, watchers: Watchers) -> None:
-        record = DemandRecord(origin=self._origin, watchers=watchers)
+        record = DemandRecord(origin=self._origin, near=self._near, watchers=watchers)
         await self._bucket.put(demand_key(self._origin), msgspec.json.encode(record))

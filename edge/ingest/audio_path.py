@@ -35,7 +35,6 @@ class AudioPath:
             timescale,
             part_target=int(config.part_target_s * timescale),
             segment_target=int(config.segment_target_s * timescale),
-            chunk_target=int(config.chunk_s * timescale),
             follows_video=video is not None,
             msn=shared.next_msn(),
             serial=shared.serial(AUDIO),
@@ -49,6 +48,7 @@ class AudioPath:
         self._from_msn: int | None = None
         self._from_pts = 0  # 90 kHz: what came in the new configuration before cannot be decoded with the old
         self.opening = shared.close_left_open(self.output, now_us)
+        self.set_fine(shared.fine_sound)
         if video is None:
             self._begin_without_video(now_us)
 
@@ -94,6 +94,12 @@ class AudioPath:
         point = self._shared.resume.get(AUDIO)
         joins = self._shared.join is not None and self.source is None and point is not None
         return point.end_dts if joins and point is not None else None
+
+    def set_fine(self, fine: bool) -> None:
+        """Whether sound comes in chunks as pictures do, else a part at a time. Without pictures it always does."""
+        fine = fine or self._video is None
+        target = int(self._shared.config.chunk_s * self.output.timescale) if fine else 0
+        self.cutter.segmenter.set_chunk_target(target)
 
     def complete_at(self) -> int:
         """Media time (90 kHz) of the frame that completes a part, if frames go on as they are."""

@@ -145,6 +145,16 @@ class Packager:
         """Grows with each change of the above and of the renditions' initialisation segments."""
         return self._shared.revision
 
+    def set_fine_sound(self, fine: bool) -> None:
+        """Sound in chunks as short as those of the pictures, which only viewers who do not wait for parts need.
+
+        Each message for the log costs as much as ten frames.
+        """
+        if fine != self._shared.fine_sound:
+            self._shared.fine_sound = fine
+            if self._audio is not None:
+                self._audio.set_fine(fine)
+
     def outlook(self) -> tuple[int, int]:
         """Media times in microseconds of the last frame, and of the one that completes a message if all goes on so.
 

@@ -23,6 +23,7 @@ from edge.ingest.broadcasts import Broadcasts
 from edge.ingest.capture import Captures
 from edge.ingest.gate import IngestGate
 from edge.ingest.listener import RtmpListener
+from edge.ingest.near_viewers import FILTER, STREAM, NearViewers
 from edge.ingest.publisher import Publisher
 from edge.ingest.records import Records
 from edge.ingest.rtmp_socket import RECEIVED
@@ -77,14 +78,13 @@ class IngestService:
             new_session=self._new_session,
             spool_bytes=lambda: appender.pending_bytes,
         )
-        ingest = settings.ingest
         self._listener = RtmpListener(
             self.gate,
-            RtmpLimits(connect_s=ingest.handshake_s, publish_s=20.0, idle_s=ingest.idle_s),
+            RtmpLimits(connect_s=settings.ingest.handshake_s, publish_s=20.0, idle_s=settings.ingest.idle_s),
             tasks,
-            connections=ingest.connections,
-            per_address=ingest.connections_per_address,
-            proxy_from=ingest.proxy_from,
+            connections=settings.ingest.connections,
+            per_address=settings.ingest.connections_per_address,
+            proxy_from=settings.ingest.proxy_from,
         )
         self._site = Site(
             settings=settings,
@@ -95,8 +95,9 @@ class IngestService:
             log=local,
             rival=self._rival,
         )
-        self._subscriptions: list[Subscription] = []
+        self._near = NearViewers()
         self._whip: WhipServer | None = None
+        self._subscriptions: list[Subscription] = []
         if whip_socket is not None:
             access = Access(directory, self._records)
             self._whip = WhipServer(WhipConfig.of(settings), self.gate, access, whip_socket, tasks)
@@ -122,6 +123,7 @@ class IngestService:
             await self._whip.start()
         self._tasks.start(self._listener.run(), "ingest-deadlines")
         self._tasks.start(self._measure(), "ingest-measure")
+        self._tasks.start(self._follow_demand(), "ingest-demand")
         self.gate.start()
         self._appender.before_tick(self._work)
         self._log.info("ingest_ready", port=self.port)
@@ -168,6 +170,17 @@ class IngestService:
             _flush_tallies()
             for broadcast in self._on_air():
                 self._broadcasts.look(broadcast)
+            self._tell_near_viewers()
+
+    async def _follow_demand(self) -> None:
+        async for message in self._local.tail(STREAM, [FILTER]):
+            self._near.heard(message.data, asyncio.get_running_loop().time())
+            self._tell_near_viewers()
+
+    def _tell_near_viewers(self) -> None:
+        broadcasts = self._near.broadcasts(asyncio.get_running_loop().time())
+        for session in self.gate.sessions:
+            session.set_near_viewers(broadcasts)
 
     def _on_air(self) -> list[Broadcast]:
         return [session.broadcast for session in self.gate.sessions if session.broadcast is not None]

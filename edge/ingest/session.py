@@ -8,7 +8,7 @@ of them waits: its last seconds are kept, and it goes on where the other one sto
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import msgspec
 
@@ -97,6 +97,11 @@ class PublisherSession:
     def broadcast(self) -> Broadcast | None:
         """What it writes, while it does."""
         return self._writer.broadcast if self._writer is not None else None
+
+    def set_near_viewers(self, broadcasts: Collection[str]) -> None:
+        """Ids of broadcasts with viewers who do not wait for parts."""
+        if self._writer is not None:
+            self._writer.packager.set_fine_sound(self._writer.broadcast.broadcast_id in broadcasts)
 
     # --- the publisher's calls
 

@@ -55,6 +55,7 @@ class Shared:
         self.join = join
         self.health = health or Health()
         self.needs_repair = False
+        self.fine_sound = False
         self.hints = Hints()
         self.timeline = Timeline()
         self.renditions: dict[str, RenditionOutput] = {}

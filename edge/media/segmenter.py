@@ -126,6 +126,10 @@ class Segmenter:
         """The target duration is known (it is announced once, after the first GOP)."""
         self.config = msgspec.structs.replace(self.config, max_segment=ticks)
 
+    def set_chunk_target(self, ticks: int) -> None:
+        """From now on chunks are so long; 0: one per part."""
+        self.config = msgspec.structs.replace(self.config, chunk_target=ticks)
+
     def push(
         self, sample: Sample, *, pdt_us: int, msn: int | None = None, discontinuity: bool = False
     ) -> list[Chunk]:

@@ -51,7 +51,7 @@ class WhepService:
         self._live = Replica(local, LIVE_BUCKET, self._site.live_changed)
         self._grants = Grants(lambda kind: metrics.DROPPED.labels(kind).inc())
         self._directory = Replica(fed, DIRECTORY_BUCKET, self._directory_changed)
-        self._demand = DemandTeller(local, f"whep-{new_id()}", self._watchers)
+        self._demand = DemandTeller(local, f"whep-{new_id()}", self._watchers, near=True)
         admission = Admission(self._site.channel, self._grants, now_ms)
         self.server = WhepServer(config, self._site, admission, self._relay, socket_path, self._tasks)
         self._audience = AudienceTeller(local, self.server.watching, on_failure)
