@@ -69,10 +69,13 @@ class Publisher(Protocol):
         """As of now."""
 
     def hold(self) -> None:
-        """What comes may lie in its socket until `read`, if the protocol has nothing to answer."""
+        """What comes may lie there until `collect` or `read`, if the protocol has nothing to answer."""
+
+    def collect(self) -> None:
+        """Takes what came without looking at it, so that the other side goes on."""
 
     def read(self) -> None:
-        """Takes what came while it is held."""
+        """Hands on what came while it is held."""
 
     def release(self) -> None:
         """What comes is taken at once again."""

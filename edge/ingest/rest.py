@@ -1,8 +1,10 @@
 """When a publisher is to be looked at again: not before one of its frames can complete something."""
 
+from appliance.runtime.appender import TICK_S
 from appliance.runtime.clock import now_us
 
 _MOST_S = 0.5
+_MARGIN_S = TICK_S / 2  # arrivals are known by the tick at which they were taken off the socket
 _OTHER_CLOCK_US = 1_000_000
 _EARLIER, _LATER = 2, 8  # what is usual follows a frame that was early or late by the half or the eighth of that
 
@@ -31,7 +33,7 @@ class Rest:
         if usual is None or abs(delay - usual) > _OTHER_CLOCK_US:
             usual = delay
         self._usual = usual = usual + (delay - usual) // (_EARLIER if delay < usual else _LATER)
-        left_s = (usual + next_us - now_us()) / 1e6
+        left_s = (usual + next_us - now_us()) / 1e6 - _MARGIN_S
         self._until = now + min(max(0.0, left_s), _MOST_S)
 
     def end(self) -> None:

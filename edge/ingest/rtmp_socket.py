@@ -30,7 +30,7 @@ _EARLY = 1000  # media messages of encoders that do not wait for the answer to p
 _WORTH_WAITING, _AT_ONCE = 4096, 1 << 16  # bytes of a message that are waited for
 _OFFERED = (VideoData, AudioData, Metadata, Cue)
 _READ = 1 << 17
-_HELD = 1 << 18  # bytes that may lie in the socket while nobody reads
+_HELD = 1 << 18  # bytes that may lie between socket and protocol; more stay in the socket
 _SO_TIMESTAMPNS, _TIMESPEC = 35, struct.Struct("@ll")  # not in the socket module
 _ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size)
 _TCP_INFO_SIZE, _TCP_INFO_RTT = 104, 68  # struct tcp_info of tcp(7): tcpi_rtt, microseconds
@@ -76,6 +76,10 @@ class RtmpSocket(asyncio.Protocol):
         self._paused_at = 0.0
         self._low_water = 1
         self._held: socket.socket | None = None  # the transport's socket, while it is read here
+        self._lying: list[bytes] = []  # what was taken off it and not looked at, _HELD bytes at most
+        self._lying_bytes = 0
+        self._lying_ancillary: list[tuple[int, int, bytes]] = []
+        self._lying_ends = False
 
     # --- the transport's calls
 
@@ -106,9 +110,7 @@ class RtmpSocket(asyncio.Protocol):
         Of a stream of 6 Mbit/s that comes over a line of 10 Mbit/s it saves half the processor's time. In TLS
         the bytes on the wire are others.
         """
-        self._set_low_water(min(missing, _AT_ONCE) if missing > _WORTH_WAITING else 1)
-
-    def _set_low_water(self, low_water: int) -> None:
+        low_water = min(missing, _AT_ONCE) if missing > _WORTH_WAITING else 1
         if low_water != self._low_water and self.kind == "rtmp":
             self._low_water = low_water
             wire = self._transport.get_extra_info("socket") if self._transport is not None else None
@@ -196,29 +198,51 @@ class RtmpSocket(asyncio.Protocol):
         wire = self._transport.get_extra_info("socket") if self._transport is not None else None
         if wire is None or self.kind != "rtmp" or self._held is not None or self._core.closed:
             return
-        self._set_low_water(_HELD)  # the kernel makes room for that
+        self._wait_for(0)
         with contextlib.suppress(OSError):
             wire.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self._held = socket.socket(wire.family, wire.type, wire.proto, wire.fileno())
         self._held.setblocking(False)
+        self._lying_ends = False
         if not self._paused and self._transport is not None:
             self._transport.pause_reading()
 
+    def collect(self) -> None:
+        """See Publisher. It goes on until there is nothing: what the first read acknowledges sets more free.
+
+        An encoder without TCP_NODELAY has one small packet under way at a time. The kernel acknowledges it when it
+        is read, or 40 ms later.
+        """
+        held = self._held
+        if held is None or self._paused or self._lying_ends:
+            return
+        try:
+            while self._lying_bytes < _HELD:
+                data, ancillary, _, _ = held.recvmsg(_READ, _ANCILLARY)
+                if not data:
+                    self._lying_ends = True
+                    return
+                self._lying.append(data)
+                self._lying_bytes += len(data)
+                self._lying_ancillary = ancillary
+        except BlockingIOError:
+            return
+        except OSError:
+            self._lying_ends = True
+
     def read(self) -> None:
         """See Publisher. Frames arrived when the kernel says that the last of them did."""
-        while self._held is not None and not self._paused:
-            try:
-                data, ancillary, _, _ = self._held.recvmsg(_READ, _ANCILLARY)
-            except BlockingIOError:
-                return
-            except OSError:
-                data = b""
-            if not data:
-                self.release()  # the transport finds the end by itself
-                return
-            self._receive(data, _arrived_us(ancillary))
-            if len(data) < _READ:
-                return
+        self.collect()
+        self._read_lying()
+        if self._lying_ends:
+            self.release()  # the transport finds the end by itself
+
+    def _read_lying(self) -> None:
+        if self._lying:
+            data = b"".join(self._lying)
+            self._lying.clear()
+            self._lying_bytes = 0
+            self._receive(data, _arrived_us(self._lying_ancillary))
 
     def release(self) -> None:
         """See Publisher."""
@@ -226,10 +250,9 @@ class RtmpSocket(asyncio.Protocol):
         if held is None:
             return
         held.detach()
-        if self._transport is not None and not self._transport.is_closing():
-            self._set_low_water(1)
-            if not self._paused:
-                self._transport.resume_reading()
+        self._read_lying()
+        if self._transport is not None and not self._transport.is_closing() and not self._paused:
+            self._transport.resume_reading()
 
     # --- time
 

@@ -127,6 +127,7 @@ class PublisherSession:
         if writer is None or self._stepping is not None or self._ending is not None:
             return
         if self._rest.lasts(now):
+            self.publisher.collect()
             return
         self.publisher.read()
         if not self._queue:

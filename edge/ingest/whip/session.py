@@ -160,6 +160,9 @@ class WhipSession:
     def read(self) -> None:
         """There is nothing that lies somewhere."""
 
+    def collect(self) -> None:
+        """It takes them at once."""
+
     def release(self) -> None:
         """It is not held."""
 

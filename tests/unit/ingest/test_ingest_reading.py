@@ -6,7 +6,7 @@ from flv_source import broadcast, media
 from ingest_site import Client, Site, until
 
 from appliance.contracts.media import SOURCE, BroadcastState
-from edge.ingest.rtmp_socket import RtmpSocket
+from edge.ingest.rtmp_socket import _HELD, _READ, RtmpSocket
 from edge.ingest.service import IngestService
 
 
@@ -78,3 +78,35 @@ async def test_a_large_frame_comes_packet_by_packet(site: Site) -> None:
     chunks = site.log.chunks(site.log.broadcasts()[0].broadcast_id, SOURCE)
     await until(lambda: any(nal in message.data for message in site.log.messages))
     assert len(chunks) < len(site.log.chunks(site.log.broadcasts()[0].broadcast_id, SOURCE))
+
+
+async def test_what_was_collected_is_handled_when_it_is_let_go(site: Site) -> None:
+    service = await site.ingest()
+    client, connection = await on_the_air(site, service)
+    (session,) = service.gate.sessions
+    session._rest._until = float("inf")
+    connection.tick = lambda: None  # type: ignore[method-assign] # it would hand on what was collected
+    client.send(media(2, start_ms=2000))
+    await until(lambda: connection._lying_bytes > 4000)
+    received = connection.received_bytes
+    connection.release()
+    assert connection.received_bytes > received + 4000
+    client.send(media(1, start_ms=4000))
+    await until(lambda: connection.received_bytes > received + 6000)
+
+
+async def test_no_more_than_a_bound_is_collected(site: Site) -> None:
+    service = await site.ingest()
+    client, connection = await on_the_air(site, service)
+    (session,) = service.gate.sessions
+    session._rest._until = float("inf")
+    connection.tick = lambda: None  # type: ignore[method-assign] # it would hand on what was collected
+    nal = b"\x41" + bytes(400_000)
+    frame = client.encoder.video(2000, b"\x27\1\0\0\0" + len(nal).to_bytes(4, "big") + nal)
+    client.writer.write(frame * 3)
+    await until(lambda: connection._lying_bytes >= _HELD)
+    await asyncio.sleep(0.05)
+    assert connection._lying_bytes < _HELD + _READ
+    session._rest.end()
+    received = connection.received_bytes
+    await until(lambda: connection.received_bytes >= received + 3 * len(frame) - 1000)

@@ -34,8 +34,8 @@ def test_it_lasts_until_the_next_message_can_be_complete(clock: Clock) -> None:
     one = Rest()
     clock.us += 8_000  # a tick after the frame came
     one.begin(clock.loop_s, START_US, 5_000_000, 5_100_000)
-    assert one.lasts((99_000) / 1e6)
-    assert not one.lasts((101_000) / 1e6)
+    assert one.lasts(0.090)
+    assert not one.lasts(0.100)
 
 
 def test_it_ends_when_it_is_told_to(clock: Clock) -> None:
