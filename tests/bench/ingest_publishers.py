@@ -41,6 +41,7 @@ class Publishers:
         for index, target in enumerate(targets):
             argv = ["ffmpeg", "-nostdin", "-v", "error", "-re", "-stream_loop", "-1", "-i", str(clip)]
             argv += ["-c", "copy", "-f", "flv", "-flvflags", "no_duration_filesize"]
+            argv += ["-tcp_nodelay", "1"]  # as OBS: a frame arrives when it is sent
             argv += ["-stats_period", str(_STATS_S), "-progress", str(self._progress(index)), target]
             self._processes.append(subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
 
