@@ -203,3 +203,5 @@ class SubscriberRecord(msgspec.Struct, frozen=True, kw_only=True):
     until_ms: int
     renewed_ms: int = 0  # when the last one of them began
     username: str = ""
+    giver_id: str = ""  # who gave that one as a present
+    giver: str = ""

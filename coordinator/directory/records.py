@@ -179,6 +179,8 @@ async def _subscribers(connection: Connection, after: str, ids: Sequence[str] | 
                     until_ms=to_ms(row.until),
                     renewed_ms=to_ms(row.renewed),
                     username=row.username,
+                    giver_id=row.giver_id or "",
+                    giver=row.giver or "",
                 )
             ),
         )

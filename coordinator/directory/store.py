@@ -190,6 +190,8 @@ class SubscriberRow:
     until: datetime
     renewed: datetime
     username: str
+    giver_id: str | None
+    giver: str | None
 
 
 async def rooms(connection: Connection, after: str, ids: Sequence[str] | None, limit: int) -> list[StateRow]:
@@ -238,11 +240,14 @@ async def subscribers(
     async with connection.cursor(row_factory=class_row(SubscriberRow)) as cursor:
         await cursor.execute(
             "select s.subscription_id::text as id, s.channel_id::text, s.user_id::text, l.tier, l.since, l.until,"
-            " l.renewed, u.username from subscriptions s join users u using (user_id) join lateral ("
+            " l.renewed, u.username, l.giver_id::text, g.username as giver"
+            " from subscriptions s join users u using (user_id) join lateral ("
             "  select (array_agg(tier order by least(ended_at, expires_at) desc, tier desc))[1] as tier,"
             "  min(started_at) as since, max(started_at) as renewed,"
+            "  (array_agg(gifted_by order by started_at desc))[1] as giver_id,"
             "  max(least(ended_at, expires_at)) as until from subscriptions"
             "  where user_id = s.user_id and channel_id = s.channel_id) l on true"
+            " left join users g on g.user_id = l.giver_id"
             " where s.subscription_id > %(after)s::uuid"
             " and (%(ids)s::uuid[] is null or s.subscription_id = any (%(ids)s::uuid[]))"
             " and least(s.ended_at, s.expires_at) > now() - interval '7 days'"

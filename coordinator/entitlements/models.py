@@ -25,12 +25,16 @@ class FollowList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewSubscription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Body of POST /subscriptions: what was paid for elsewhere, told by an operator."""
+    """Body of POST /subscriptions: what was paid for elsewhere, told by an operator.
+
+    `gifted_by`: the user who paid for it, when that is another one.
+    """
 
     user_id: str
     channel: str
     tier: int = 1
     expires_in_s: int = MONTH_S
+    gifted_by: str | None = None
 
 
 class Subscription(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +47,7 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime
     expires_at: datetime
     ended_at: datetime | None = None
+    gifted_by: str | None = None
 
 
 class SubscriptionList(msgspec.Struct, frozen=True, kw_only=True):

@@ -78,13 +78,17 @@ class Entitlements:
         return FollowList(follows=await store.follows_of(unit.connection, caller.user_id))
 
     async def subscribe(self, unit: Unit, wanted: NewSubscription) -> Subscription:
-        """A subscription that begins now. BadInputError: tier or time; NotFoundError: user or channel."""
+        """A subscription that begins now. BadInputError: tier, time or giver; NotFoundError: user or channel."""
         if not 1 <= wanted.tier <= 3:
             raise BadInputError("tier is 1, 2 or 3", code="invalid_tier")
         if not 1 <= wanted.expires_in_s <= MAX_LIFE_S:
             raise BadInputError("expires_in_s is one second to ten years", code="invalid_expiry")
         user = await self._accounts.require(unit, wanted.user_id)
         channel = await self._channels.require(unit, wanted.channel)
+        if wanted.gifted_by == user.user_id:
+            raise BadInputError("nobody gives to himself", code="invalid_gift")
+        if wanted.gifted_by is not None:
+            await self._accounts.require(unit, wanted.gifted_by)
         now = self._now()
         made = Subscription(
             subscription_id=new_id(),
@@ -93,6 +97,7 @@ class Entitlements:
             tier=wanted.tier,
             started_at=now,
             expires_at=now + timedelta(seconds=wanted.expires_in_s),
+            gifted_by=wanted.gifted_by,
         )
         await store.insert_subscription(unit.connection, made, channel.channel_id)
         unit.changed.add(Ref(Kind.SUBSCRIBER, made.subscription_id))

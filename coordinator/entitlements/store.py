@@ -9,7 +9,7 @@ from coordinator.entitlements.models import Follow, Standing, Subscription
 
 _SUBSCRIPTION = (
     "select s.subscription_id::text, s.user_id::text, c.name as channel, s.tier, s.started_at, s.expires_at,"
-    " s.ended_at from subscriptions s join channels c using (channel_id)"
+    " s.ended_at, s.gifted_by::text from subscriptions s join channels c using (channel_id)"
 )
 
 
@@ -50,9 +50,17 @@ async def follows_of(connection: Connection, user_id: str) -> list[Follow]:
 
 async def insert_subscription(connection: Connection, made: Subscription, channel_id: str) -> None:
     await connection.execute(
-        "insert into subscriptions (subscription_id, user_id, channel_id, tier, started_at, expires_at)"
-        " values (%s, %s, %s, %s, %s, %s)",
-        (made.subscription_id, made.user_id, channel_id, made.tier, made.started_at, made.expires_at),
+        "insert into subscriptions (subscription_id, user_id, channel_id, tier, started_at, expires_at,"
+        " gifted_by) values (%s, %s, %s, %s, %s, %s, %s)",
+        (
+            made.subscription_id,
+            made.user_id,
+            channel_id,
+            made.tier,
+            made.started_at,
+            made.expires_at,
+            made.gifted_by,
+        ),
     )
 
 

@@ -53,12 +53,14 @@ def moderators_frame(event: RoomEvent) -> bytes:
 
 
 def news_frame(record: FollowRecord | SubscriberRecord) -> bytes:
-    """Says that somebody follows or subscribes."""
+    """Says that somebody follows, subscribes, or was given a subscription."""
     found: dict[str, object] = {"type": "event", "event": "follow"}
     found |= {"user_id": record.user_id, "username": record.username, "timestamp": happened_ms(record)}
     if isinstance(record, SubscriberRecord):
         months = 1 + max(0, record.renewed_ms - record.since_ms) // MONTH_MS
         found |= {"event": "subscription", "tier": record.tier, "months": months}
+        if record.giver_id:
+            found |= {"event": "gift", "giver_id": record.giver_id, "giver": record.giver}
     return msgspec.json.encode(found)
 
 

@@ -31,6 +31,8 @@ class Happened(msgspec.Struct, frozen=True, kw_only=True, rename={"origin": "fro
     count: int = 0
     months: int = 0
     viewers: int = 0
+    giver_id: str = ""
+    giver: str = ""
     origin: str = ""
 
 
@@ -172,6 +174,23 @@ def _subscription(spot: Spot, event: Happened) -> bytes:
     return _user_notice(spot, event, "resub" if months > 1 else "sub", said, params)
 
 
+def _gift(spot: Spot, event: Happened) -> bytes:
+    """The notice is the giver's; its parameters tell of who was given it."""
+    tier = max(1, event.tier)
+    params = [
+        ("msg-param-gift-months", "1"),
+        ("msg-param-months", str(max(1, event.months))),
+        ("msg-param-recipient-display-name", event.username),
+        ("msg-param-recipient-id", event.user_id),
+        ("msg-param-recipient-user-name", login_of(event.username)),
+        ("msg-param-sub-plan", str(tier * 1000)),
+        ("msg-param-sub-plan-name", f"Tier {tier}"),
+    ]
+    said = f"{event.giver} gifted a Tier {tier} sub to {event.username}!"
+    giver = msgspec.structs.replace(event, user_id=event.giver_id, username=event.giver)
+    return _user_notice(spot, giver, "subgift", said, params)
+
+
 def _user_notice(
     spot: Spot, event: Happened, msg_id: str, said: str, params: Tags, text: str | None = None
 ) -> bytes:
@@ -199,4 +218,5 @@ _LINES: dict[str, Callable[[Spot, Happened], bytes]] = {
     "announce": _announce,
     "raid": _raid,
     "subscription": _subscription,
+    "gift": _gift,
 }

@@ -185,6 +185,9 @@ it("events have a sentence where the room reads about them", () => {
     "Mira subscribed at tier 2, for 7 months now.",
   );
   expect(sentence({ event: "subscription", username: "Mira", tier: 1, months: 1 })).toBe("Mira subscribed.");
+  expect(sentence({ event: "gift", username: "Mira", giver: "noah", tier: 3, months: 1 })).toBe(
+    "noah gave Mira a subscription at tier 3.",
+  );
   expect(sentence({ event: "raid", from: "noah", viewers: 1 })).toBe("noah came over with 1 viewer.");
   expect(sentence({ event: "raid", target: "noah", viewers: 1 })).toBe("");
   expect(sentence({ event: "stream", state: "ended" })).toBe("The broadcast has ended.");

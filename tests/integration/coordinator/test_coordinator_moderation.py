@@ -198,8 +198,16 @@ async def test_follows_and_subscriptions_go_down(scene: Scene) -> None:
     made = (await scene.api.post("/v1/subscriptions", body, token=scene.api.operator)).body
     key = subjects.subscriber_key(scene.channel_id, bob["user_id"])
     assert scene.record(key, SubscriberRecord).tier == 2
-    path = f"/v1/subscriptions/{made['subscription_id']}"
-    assert (await scene.api.call("DELETE", path, token=scene.api.operator)).status == 204
+    gift = body | {"gifted_by": scene.mona["user_id"]}
+    given = (await scene.api.post("/v1/subscriptions", gift, token=scene.api.operator)).body
+    assert given["gifted_by"] == scene.mona["user_id"]
+    assert (scene.record(key, SubscriberRecord).giver, scene.record(key, SubscriberRecord).tier) == ("mona", 2)
+    himself = body | {"gifted_by": bob["user_id"]}
+    refused = await scene.api.post("/v1/subscriptions", himself, token=scene.api.operator)
+    assert (refused.status, refused.body["code"]) == (400, "invalid_gift")
+    for one in (given, made):
+        path = f"/v1/subscriptions/{one['subscription_id']}"
+        assert (await scene.api.call("DELETE", path, token=scene.api.operator)).status == 204
     assert scene.record(key, SubscriberRecord).until_ms <= now_ms()
     assert (await scene.api.call("DELETE", "/v1/users/me/follows/alice", token=bob["token"])).status == 204
     await scene.api.service._parts.directory.reconcile()

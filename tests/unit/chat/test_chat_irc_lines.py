@@ -141,6 +141,17 @@ def test_subscriptions(months, msg_id):
     assert found.tags["system-msg"].startswith("Carol subscribed at Tier 2.")
 
 
+def test_gifts():
+    record = SubscriberRecord(
+        channel_id="r1", user_id="u2", tier=1, since_ms=AT, until_ms=AT * 2, renewed_ms=AT, username="Carol",
+        giver_id="u3", giver="Dave",
+    )  # fmt: skip
+    found = read(event_lines(ALL, msgspec.json.decode(news_frame(record), type=Happened)))
+    assert (found.tags["msg-id"], found.tags["login"], found.tags["user-id"]) == ("subgift", "dave", "u3")
+    assert (found.tags["msg-param-recipient-user-name"], found.tags["msg-param-sub-plan"]) == ("carol", "1000")
+    assert found.tags["system-msg"] == "Dave gifted a Tier 1 sub to Carol!"
+
+
 @pytest.mark.parametrize("code", list(ErrorCode))
 def test_every_refusal_has_words(code):
     found = read(

@@ -450,12 +450,14 @@ async def test_who_follows_and_subscribes_is_news_once():
     )
     renewed = msgspec.structs.replace(subscribed, tier=2, renewed_ms=now + 61 * 86_400_000)
     ended = msgspec.structs.replace(renewed, until_ms=now)
-    for record in (subscribed, subscribed, renewed, ended):
+    given = msgspec.structs.replace(renewed, renewed_ms=now + 70 * 86_400_000, giver_id="u-eve", giver="eve")
+    for record in (subscribed, subscribed, renewed, ended, given):
         desk.put(subscriber_key(ROOM, "u-bob"), record)
-    assert desk.changed == [follow, subscribed, renewed]
+    assert desk.changed == [follow, subscribed, renewed, given]
     told = [msgspec.json.decode(news_frame(record)) for record in desk.changed]
-    assert [one["event"] for one in told] == ["follow", "subscription", "subscription"]
+    assert [one["event"] for one in told] == ["follow", "subscription", "subscription", "gift"]
     assert (told[2]["username"], told[2]["tier"], told[2]["months"]) == ("bob", 2, 3)
+    assert (told[3]["username"], told[3]["giver"], told[3]["giver_id"]) == ("bob", "eve", "u-eve")
 
 
 async def test_the_queue_of_held_messages_is_bounded():

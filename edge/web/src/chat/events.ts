@@ -26,6 +26,8 @@ export interface ChatEvent {
   readonly tier: number;
   readonly months: number;
   readonly count: number;
+  /** Who gave a subscription as a present. */
+  readonly giver: string;
   readonly reason: string;
   /** Of a broadcast: starting, live, interrupted, ended. */
   readonly state: string;
@@ -55,6 +57,7 @@ export function readEvent(fields: Fields): ChatEvent {
     tier: numberOf(fields.tier) ?? 0,
     months: numberOf(fields.months) ?? 0,
     count: numberOf(fields.count) ?? 0,
+    giver: textOf(fields.giver),
     reason: textOf(fields.reason),
     state: textOf(fields.state),
   };
@@ -71,7 +74,7 @@ export function eventSentence(event: ChatEvent): string {
     case "subscription":
       return `${who} subscribed${TIERS[event.tier] ?? ""}${monthsOf(event.months)}.`;
     case "gift":
-      return `${who} gave ${event.count === 1 ? "a subscription" : `${event.count} subscriptions`} away.`;
+      return `${event.giver} gave ${who} a subscription${TIERS[event.tier] ?? ""}.`;
     case "raid":
       return event.origin === "" ? "" : `${event.origin} came over with ${viewersOf(event.viewers)}.`;
     case "clear":
