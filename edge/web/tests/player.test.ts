@@ -185,7 +185,8 @@ describe("keys", () => {
     const helped = KEY_HELP.flatMap(([keys]) => keys.split(", "));
     const names: Readonly<Record<string, string>> = { Space: " ", Left: "ArrowLeft", Right: "ArrowRight" };
     const more: Readonly<Record<string, string>> = { Up: "ArrowUp", Down: "ArrowDown", ...names };
-    for (const key of helped) expect(commandOf({ ...press, key: more[key] ?? key }), key).not.toBeNull();
-    expect(helped.length).toBe(15);
+    const ours = helped.filter((key) => key !== "h"); // the chat's own
+    for (const key of ours) expect(commandOf({ ...press, key: more[key] ?? key }), key).not.toBeNull();
+    expect(ours.length).toBe(15);
   });
 });
