@@ -15,7 +15,8 @@ class Child:
     `ready` is polled until true; without it the child tells by itself on the descriptor in
     NEARCAST_READY_FD. `stage`: stages start in order and stop in reverse. `essential`: the node is not
     ready without it. `listen`: sockets that are held for it by their names, host and port (appliance.runtime.
-    listening), so that nobody is refused while it is started again.
+    listening), so that nobody is refused while it is started again. `alone`: two of it cannot run at the same
+    time, so the old one ends before its successor begins.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Child:
     stop_s: float = 10.0
     essential: bool = True
     listen: tuple[tuple[str, str, int], ...] = ()
+    alone: bool = False
 
 
 def confined(argv: list[str], account: Account | None, paths: list[Path], stop: signal.Signals) -> tuple[str, ...]:

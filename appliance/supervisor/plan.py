@@ -93,7 +93,10 @@ def _forget_metrics(data: Path) -> None:
 
 def _roles(settings: Settings, file: Path) -> list[Child]:
     children = [_role("edge", "agent", file)]
-    children += [_role("edge", "ingest", file, n) for n in range(settings.ingest.workers)]
+    children += [
+        dataclasses.replace(_role("edge", "ingest", file, n), listen=_encoder_ports(settings), alone=True)
+        for n in range(settings.ingest.workers)
+    ]
     if settings.transcode.enabled:
         children += [_role("edge", "transcode", file, n) for n in range(settings.transcode.workers)]
     if settings.recorder.enabled:
@@ -118,6 +121,13 @@ def _viewer_ports(settings: Settings) -> tuple[tuple[str, str, int], ...]:
     host, ports = settings.node.host, settings.ports
     secure = (("https", host, ports.https),) if settings.tls.enabled else ()
     return (("http", host, ports.http), *secure)
+
+
+def _encoder_ports(settings: Settings) -> tuple[tuple[str, str, int], ...]:
+    """What is held for each ingest process; its port of WebRTC is its own."""
+    host, ports = settings.node.host, settings.ports
+    secure = (("rtmps", host, ports.rtmps),) if settings.tls.enabled else ()
+    return (("rtmp", host, ports.rtmp), *secure)
 
 
 def _irc_ports(settings: Settings) -> tuple[tuple[str, str, int], ...]:

@@ -60,8 +60,10 @@ class Supervisor:
     async def restart(self, names: list[str]) -> list[str]:
         """Starts roles again, one after the other; all of the last stage when none is named. Their names.
 
-        One whose sockets are held here gets its successor first, and leaves when that is ready: nobody who connects
-        is refused. BadInputError: there is no such role; UnavailableError: a successor does not get ready.
+        One whose sockets are held here gets its successor first, unless it must be alone, and leaves when that is
+        ready: nobody who connects is refused.
+
+        BadInputError: there is no such role; UnavailableError: a successor does not get ready.
         """
         last = max((process.child.stage for process in self._processes), default=0)
         known = {process.child.name: process for process in self._processes}
@@ -75,7 +77,8 @@ class Supervisor:
 
     async def _renew(self, old: Process) -> None:
         place = self._processes.index(old)
-        if not old.child.listen:
+        beside = bool(old.child.listen) and not old.child.alone
+        if not beside:
             await old.stop()
             self._processes.remove(old)
         new = self._launch(old.child, place)
@@ -83,11 +86,11 @@ class Supervisor:
             async with asyncio.timeout(old.child.ready_s):
                 await new.ready()
         except TimeoutError:
-            if old.child.listen:  # the old one goes on
+            if beside:  # the old one goes on
                 await new.stop()
                 self._processes.remove(new)
             raise UnavailableError(f"{old.child.name} does not get ready; see `nearcast logs`") from None
-        if old.child.listen:
+        if beside:
             await old.stop()
             self._processes.remove(old)
         self._changed()

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from appliance.contracts.errors import ConfigError
+from appliance.runtime.listening import BACKLOG, inherited, open_listener
 from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import counter, gauge
 from appliance.runtime.tasks import Tasks
@@ -17,7 +18,6 @@ from edge.protocols.proxy import LONGEST, ProxyError, parse_header
 from edge.protocols.rtmp import Closed, RtmpLimits
 
 _TICK_S = 0.5
-_BACKLOG = 512
 _HEADER_S = 3.0
 _READING_HEADERS = 256  # connections of balancers whose header has not come yet
 
@@ -67,15 +67,18 @@ class RtmpListener:
         self._reading_headers = 0
 
     async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
-        """Opens a port and returns its number (the chosen one when `port` is 0). OSError."""
+        """Opens a port, or takes the one that this process was given, and returns its number. OSError."""
         kind = "rtmp" if tls is None else "rtmps"
+        wire = inherited(kind) or open_listener(host, port)
         if self._trusted:
-            return self._listen_behind(host, port, kind, tls)
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(
-            lambda: self._new(kind), host, port, ssl=tls, reuse_port=bool(port), backlog=_BACKLOG,
+            return self._listen_behind(wire, kind, tls)
+        server = await asyncio.get_running_loop().create_server(
+            lambda: self._new(kind),
+            sock=wire,
+            ssl=tls,
+            backlog=BACKLOG,
             ssl_handshake_timeout=self._limits.connect_s if tls else None,
-        )  # fmt: skip
+        )
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
 
@@ -151,10 +154,7 @@ class RtmpListener:
 
     # --- behind a balancer
 
-    def _listen_behind(self, host: str, port: int, kind: str, tls: ssl.SSLContext | None) -> int:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        wire = socket.create_server((host, port), family=family, backlog=_BACKLOG, reuse_port=bool(port))
-        wire.setblocking(False)
+    def _listen_behind(self, wire: socket.socket, kind: str, tls: ssl.SSLContext | None) -> int:
         self._ports.append(wire)
         asyncio.get_running_loop().add_reader(wire, self._take, wire, kind, tls)
         return int(wire.getsockname()[1])

@@ -1,6 +1,7 @@
 """The supervisor against tiny real processes: readiness, restarts, the budget, the order of stopping."""
 
 import asyncio
+import dataclasses
 import os
 import signal
 import socket
@@ -196,6 +197,23 @@ async def test_nobody_is_refused_while_a_child_is_killed_and_renewed(data: Path,
     await supervisor.stop()
     with pytest.raises(ConnectionRefusedError):
         await who_answers(port)
+
+
+async def test_one_that_must_be_alone_ends_before_its_successor_begins(data: Path, port: int) -> None:
+    exclusive = f"import socket\nmine = socket.create_server(('127.0.0.1', {port + 1}))\n{ECHO}"
+    made = child("echo", exclusive, stage=1, listen=(("http", "127.0.0.1", port),))
+    alone = dataclasses.replace(made, alone=True)
+    supervisor = Supervisor(data, {})
+    await supervisor.start_stage([alone])
+    supervisor.announce_ready()
+    first = await who_answers(port)
+    async with asyncio.timeout(20):
+        renewing = asyncio.ensure_future(supervisor.restart(["echo"]))
+        while (last := await who_answers(port)) == first:
+            await asyncio.sleep(0.01)
+        assert await renewing == ["echo"]
+    assert last != first
+    await supervisor.stop()
 
 
 async def test_roles_are_started_again_one_after_the_other(data: Path) -> None:
