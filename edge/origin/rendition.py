@@ -22,7 +22,7 @@ UNKNOWN_RENDITION = error("playlist", 404, "There is no such rendition.")
 
 _NOTHING_ASKED = Directives()
 
-PlaylistKey = tuple[Face, Directives, bool, bool]
+PlaylistKey = tuple[Face, Directives, bool]
 
 
 class RenditionFeed:
@@ -58,16 +58,17 @@ class RenditionFeed:
 
     # -- playlists
 
-    def playlist(self, face: Face, asked: Directives, *, gzip: bool, whole: bool = False) -> Response | None:
+    def playlist(self, face: Face, asked: Directives, *, gzip: bool) -> Response | None:
         """The answer to a playlist request, or None: hold it.
 
-        `whole`: the player knows no parts, and gives up on a playlist that lists no whole segment.
+        Who names no part may not know them, and gives up on a playlist that lists no whole segment: FFmpeg, VLC
+        and shaka do. So theirs comes when there is one; who asks for a part gets it as soon as that is there.
         """
         record, window = self._feed.record, self.store.window
         position = self._position(face)
         if face is Face.CLASSIC:  # knows no directives
             asked = _NOTHING_ASKED
-        elif whole and not self._feed.ended and not self._lists_whole_segment:
+        elif face is Face.LIVE and asked.msn is None and not self._feed.ended and not self._lists_whole_segment:
             return None
         answer = decide(asked, position, ended=self._feed.ended, part_target_s=record.part_target_s)
         if isinstance(answer, Wait):
@@ -79,13 +80,13 @@ class RenditionFeed:
         kind = Kind(face, asked.msn is not None, asked.skip, gzip, asked.skip_date_ranges)
         return self._answers.get(window, record, kind)
 
-    def hold_playlist(self, face: Face, asked: Directives, gzip: bool, whole: bool, waiter: Waiter) -> Release:
+    def hold_playlist(self, face: Face, asked: Directives, gzip: bool, waiter: Waiter) -> Release:
         """Holds a playlist request."""
-        return self._playlists.add((face, asked, gzip, whole), waiter)
+        return self._playlists.add((face, asked, gzip), waiter)
 
-    def playlist_group(self, face: Face, asked: Directives, gzip: bool, whole: bool) -> Group | None:
+    def playlist_group(self, face: Face, asked: Directives, gzip: bool) -> Group | None:
         """Those who wait for the same playlist, for a shortcut; None when there can be no more."""
-        return self._playlists.keep((face, asked, gzip, whole))
+        return self._playlists.keep((face, asked, gzip))
 
     def part_group(self, serial: int) -> Group | None:
         """Those who wait for the same part."""
@@ -170,7 +171,7 @@ class RenditionFeed:
         self.shortcuts.clear()
         answers: dict[PlaylistKey, Response] = {}
         for key in self._playlists.keys():  # noqa: SIM118 - a method of ours, not a dict's
-            response = self.playlist(key[0], key[1], gzip=key[2], whole=key[3])
+            response = self.playlist(key[0], key[1], gzip=key[2])
             if response is not None:
                 answers[key] = response
         for key, waiters in self._playlists.take(answers.__contains__):

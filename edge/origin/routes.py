@@ -1,8 +1,6 @@
 """From a request to its answer: media, playlists, documents, pages, and what belongs to other roles."""
 
-import functools
 import os
-import re
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -34,15 +32,6 @@ from edge.protocols.hls.errors import DirectiveError
 from edge.protocols.hls.reload import Directives, parse_directives
 from edge.protocols.http.cmcd import session_id
 from edge.protocols.http.request import RequestHead
-
-# Asked at the very start of a broadcast, these give up on a playlist that has only parts yet. The answer is
-# the same for everybody, theirs only comes a moment later.
-_KNOWS_NO_PARTS = re.compile(r"Lavf|VLC|libmpv|mpv|GStreamer", re.IGNORECASE)
-
-
-@functools.lru_cache(maxsize=1024)
-def _knows_no_parts(agent: str) -> bool:
-    return _KNOWS_NO_PARTS.search(agent) is not None
 
 
 def _is_shared(request: RequestHead) -> bool:
@@ -327,16 +316,13 @@ class Routes:
             feed.demand.asked(rendition.name, self._clock())
             self._count(caller, request, feed, rendition.name, asked)
         gzip = request.headers.gzip
-        whole = asked.msn is None and _knows_no_parts(request.headers.get("user-agent"))
-        response = rendition.playlist(face, asked, gzip=gzip, whole=whole)
+        response = rendition.playlist(face, asked, gzip=gzip)
         shares = not feed.protected and _is_shared(request)
         count = self._counter(request, feed, rendition.name, asked) if counts and shares else None
         if response is None:
-            refused = self._hold(
-                caller, feed, grant, lambda: rendition.hold_playlist(face, asked, gzip, whole, caller)
-            )
+            refused = self._hold(caller, feed, grant, lambda: rendition.hold_playlist(face, asked, gzip, caller))
             if refused is None and shares:
-                group = rendition.playlist_group(face, asked, gzip, whole)
+                group = rendition.playlist_group(face, asked, gzip)
                 self._wait_again(request, feed, rendition, group, count)
             return refused
         if response.status == 200 and shares:

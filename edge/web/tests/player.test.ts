@@ -5,7 +5,7 @@ import { latencyOf, nextBehind } from "../src/player/latency";
 import { type PictureInput, pictureOf } from "../src/player/picture";
 import { levelLabel, qualityChoices } from "../src/player/quality";
 import { Recovery } from "../src/player/recovery";
-import { hlsSettings, targetLatencyS } from "../src/player/settings";
+import { firstPart, hlsSettings, targetLatencyS } from "../src/player/settings";
 import { commandOf, KEY_HELP } from "../src/player/shortcuts";
 
 describe("latency", () => {
@@ -159,6 +159,20 @@ describe("the distance from live", () => {
     const settings = hlsSettings({ ...near, closeness: { lowLatency: false, targetS: 4 } });
     expect(settings.lowLatencyMode).toBe(false);
     expect("liveSyncDuration" in settings || "liveMaxLatencyDuration" in settings).toBe(false);
+  });
+});
+
+describe("the first playlist of a broadcast that has just begun", () => {
+  it("is asked for with its first part, media playlists only", () => {
+    const media = "http://tv.example/g/x/media/b/360p/index.m3u8";
+    expect(firstPart(media, true)).toBe(`${media}?_HLS_msn=0&_HLS_part=0`);
+    expect(firstPart(media, false)).toBe(media);
+    for (const other of [
+      `${media}?_HLS_msn=4`,
+      "http://tv.example/live/a/index.m3u8",
+      "http://tv.example/media/b/360p/p1.m4s",
+    ])
+      expect(firstPart(other, true)).toBe(other);
   });
 });
 

@@ -122,7 +122,7 @@ async def test_a_large_body_in_small_windows(make_origin, connect):
     body = bytes(range(256)) * 800
     origin.add("source", [(chunks[0][0], body)])
     client = await connect(origin, (Setting.INITIAL_WINDOW_SIZE, 1000))
-    await client.get(f"{SOURCE}/index.m3u8")
+    await client.get(f"{SOURCE}/index.m3u8?_HLS_msn=0&_HLS_part=0")
     assert (await client.get(f"{SOURCE}/p0.m4s")).body == body
 
 

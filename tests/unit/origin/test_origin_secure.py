@@ -186,7 +186,7 @@ async def test_a_slow_client_of_http2_has_little_copied(make_secure):
     client = await Http2Client.connect(origin.server.secure_port, context("h2"), window)
     client.send(frames.window_update(0, 1 << 30))
     client.windows = False
-    await client.get(f"{SOURCE}/index.m3u8")
+    await client.get(f"{SOURCE}/index.m3u8?_HLS_msn=0&_HLS_part=0")
     client.reader._transport.pause_reading()
     number = client.ask(f"{SOURCE}/p0.m4s")
     (connection,) = origin.server._connections

@@ -225,13 +225,13 @@ async def test_multivariant_waits_for_the_ladder(make_origin):
     assert len(multivariant.parse(answer.body).variants) == 2
 
 
-async def test_players_without_parts_wait_for_the_line_of_a_segment(make_origin):
+async def test_who_names_no_part_waits_for_the_line_of_a_segment(make_origin):
     origin = await make_origin()
     origin.go_live()
     origin.add_part()
     simple, modern = await origin.client(), await origin.client()
-    simple.send(f"{SOURCE}/index.m3u8", User_Agent="Lavf/59.27.100")
-    assert (await modern.get(f"{SOURCE}/index.m3u8")).status == 200
+    simple.send(f"{SOURCE}/index.m3u8")
+    assert (await modern.get(f"{SOURCE}/index.m3u8?_HLS_msn=0&_HLS_part=0")).status == 200
     await asyncio.sleep(0.03)
     assert len(origin.server.held) == 1
     origin.add_segments(1)
@@ -386,7 +386,7 @@ async def test_stalled_and_idle_clients_are_cut(make_origin):
     quick = await origin.client()
     stuck = socket.create_connection(("127.0.0.1", origin.server.port))
     stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    await quick.get(f"{SOURCE}/index.m3u8")
+    await quick.get(f"{SOURCE}/index.m3u8?_HLS_msn=0&_HLS_part=0")
     stuck.sendall(f"GET {SOURCE}/p0.m4s HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     await asyncio.sleep(0.05)
     now = origin.server.now()

@@ -6,6 +6,7 @@ export interface EngineWish {
   readonly closeness: Closeness;
   readonly whep: boolean;
   readonly readdress?: (url: string) => string;
+  readonly early?: boolean;
 }
 
 /** The engine for this browser and wish; null when it has none. `current` false: nobody wants it any more. */

@@ -23,6 +23,8 @@ export interface Source {
   readonly whepUrl: string | null;
   /** The address to ask in place of this one, or of one that a playlist names; it may change with time. */
   readonly readdress?: (url: string) => string;
+  /** Until when its broadcast counts as just begun, Unix milliseconds. */
+  readonly earlyUntil?: number;
 }
 
 /** Range that can be sought in, on the media's time line, seconds. */
@@ -264,7 +266,8 @@ export class LivePlayer {
     };
     const closeness = this.preferences.closeness.value;
     const { partTargetS, readdress } = source;
-    const wish = { partTargetS, closeness, whep, ...(readdress === undefined ? {} : { readdress }) };
+    const early = Date.now() < (source.earlyUntil ?? 0);
+    const wish = { partTargetS, closeness, whep, early, ...(readdress === undefined ? {} : { readdress }) };
     try {
       const engine = await chooseEngine(this.video, wish, events, current);
       if (engine === null && current()) this.trouble("unsupported", "Neither Media Source nor HLS.");

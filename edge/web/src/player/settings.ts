@@ -39,8 +39,29 @@ function patient(firstByteMs: number, loadMs: number): LoadPolicy {
 export interface HlsWishes {
   /** The address to ask in place of one that a playlist names. */
   readonly readdress?: (url: string) => string;
+  /** The broadcast has just begun. */
+  readonly early?: boolean;
   readonly partTargetS: number | null;
   readonly closeness: Closeness;
+}
+
+/** While a broadcast has only just begun, seconds. */
+export const EARLY_S = 6;
+
+/**
+ * The edge keeps a playlist back until it lists a whole segment, for players that know no parts. This one asks for
+ * the first part, which is there sooner: one question of a moment, so that caches keep no old answer to it.
+ */
+function addresses(wishes: HlsWishes): ((url: string) => string) | undefined {
+  const { readdress, early = false } = wishes;
+  if (!early) return readdress;
+  const until = Date.now() + EARLY_S * 1000;
+  return (url) => firstPart(readdress?.(url) ?? url, Date.now() < until);
+}
+
+/** The address of a media playlist with its first part asked for. */
+export function firstPart(url: string, early: boolean): string {
+  return early && /\/media\/[^?]*\/index\.m3u8$/.test(url) ? `${url}?_HLS_msn=0&_HLS_part=0` : url;
 }
 
 /**
@@ -48,7 +69,8 @@ export interface HlsWishes {
  * the distance is the playlist's HOLD-BACK, which hls.js takes when it is told none.
  */
 export function hlsSettings(wishes: HlsWishes): Partial<HlsConfig> {
-  const { closeness, readdress } = wishes;
+  const { closeness } = wishes;
+  const readdress = addresses(wishes);
   const target = targetLatencyS(wishes.partTargetS, closeness.targetS);
   return {
     lowLatencyMode: closeness.lowLatency,

@@ -8,6 +8,7 @@ import { newViewId } from "../quality/view_id";
 import { Admission, type Admitted, deskOf, grantLifeS, withPrefix } from "./admission";
 import { LivePlayer, type Source } from "./live_player";
 import { type Picture, pictureOf } from "./picture";
+import { EARLY_S } from "./settings";
 import type { StartAt } from "./start_at";
 
 /** Ahead of its use: an offline channel's page must not miss it when the server has newer files by then. */
@@ -201,6 +202,7 @@ export class WatchSession {
       url: soundOnly ? soundPath(this.channel) : playlistPath(this.channel),
       partTargetS: status.partTargetS,
       whepUrl: soundOnly || status.whepUrl === null ? null : withSession(status.whepUrl, this.session),
+      earlyUntil: (status.startedAt ?? 0) + EARLY_S * 1000,
       ...(status.access === "public" ? {} : { readdress: this.address }),
     };
     this.player.play(source, start);
