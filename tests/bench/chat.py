@@ -146,17 +146,12 @@ class Bench:
 
     def coalesced(self, count: int) -> None:
         """The busiest room there may be; with it the storm of connects and the memory of idle connections."""
+        limit = self._calm(self.limit, count)
         with self.loaded(self.gateway, count) as (_, load, per_connection):
             self.report.target(f"{count} connections in {load.open_s:.2f} s (below 1)", load.open_s < 1)
             self.report.target(f"{per_connection:.2f} KB of memory for each (at most 2)", per_connection <= 2)
             load.run("rate 20 1")
-            calm = load.run(f"rate {_CALM_PER_S} {_RATE_S}")
             found = load.run(f"rate {_MANY_PER_S} {_RATE_S}")
-        self.report.say(
-            f"{count} sockets x {_CALM_PER_S}/s, from the sender to each reader, fsync of the log included"
-        )
-        self.report.target(f"  p50 {calm['p50_ms']:.0f} ms (below 60)", calm["p50_ms"] < 60)
-        self.report.target(f"  p99 {calm['p99_ms']:.0f} ms (below 250)", calm["p99_ms"] < 250)
         cores = found["cpu_s"] / found["seconds"]
         millions = found["deliveries"] / found["seconds"] / 1e6
         self.report.say(
@@ -166,6 +161,19 @@ class Bench:
         self.report.target(f"  lost {found['lost']} (0)", found["lost"] == 0)
         self.report.target(f"  {cores:.2f} of a core (at most 0.6)", cores <= 0.6)
         self.report.target(f"  p99 {found['p99_ms']:.0f} ms (below 300)", found["p99_ms"] < 300)
+        calm = self._calm(self.gateway, count)
+        self.report.say(
+            f"{count} sockets x {_CALM_PER_S}/s, from the sender to each reader, fsync included "
+            f"(C, without one: p50 {limit['p50_ms']:.0f} ms, p99 {limit['p99_ms']:.0f} ms)"
+        )
+        self.report.target(f"  p50 {calm['p50_ms']:.0f} ms (below 60)", calm["p50_ms"] < 60)
+        self.report.target(f"  p99 {calm['p99_ms']:.0f} ms (below 250)", calm["p99_ms"] < 250)
+
+    def _calm(self, make: Callable[[], Any], count: int) -> Stats:
+        """As people write in a room with so many readers."""
+        with self.loaded(make, count) as (_, load, _):
+            load.run(f"rate {_CALM_PER_S} 1")
+            return load.run(f"rate {_CALM_PER_S} {_RATE_S}")
 
     def hundred_thousand(self) -> None:
         """What the room itself costs for a site's worth of readers; the sockets are what the rest measures."""
