@@ -63,7 +63,8 @@ def assert_one_hole(recorder: HlsRecorder) -> tuple[set[int], set[int]]:
 async def test_ingest_killed(victim: Node, clips: ClipMaker) -> None:
     clip = clips.clip(16)
     channel = victim.channel("ingest")
-    with RestartingPublisher(clip, channel.publish_url) as publisher:
+    # Who comes back at once may continue where the log ends; this one is away for longer than a GOP.
+    with RestartingPublisher(clip, channel.publish_url, pause_s=3.0) as publisher:
         async with HlsRecorder(victim.hls(channel)) as recorder:
             await recorder.start()
             await recorder.wait_for(4, 20)
