@@ -113,10 +113,11 @@ class Arrival(asyncio.Protocol):
         route = find_route(request.path)
         index = self._server.index
         place = index.by_stream(route.name) if route.by_stream else index.by_name(route.name)
-        if place is None and self._may_wait():
-            return
         query = parse_query(request.query)
         token = bearer(request.headers.get("authorization")) or query.token
+        is_known = place is not None and (not token or index.knows(token))
+        if not is_known and self._may_wait():
+            return
         if route.action is Action.SUBSCRIBE:
             self._upgrade(request, place, token, query.since)
             return
@@ -134,7 +135,7 @@ class Arrival(asyncio.Protocol):
         return self._ended or self._answering is not None
 
     def _may_wait(self) -> bool:
-        """Begins to wait, or goes on waiting, for the record of an unknown room."""
+        """Begins to wait, or goes on waiting, for the record of an unknown room or token."""
         server = self._server
         if not self._waits:
             self._waits = not self._is_over and server.newcomers.enter(self._again)

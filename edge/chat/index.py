@@ -140,6 +140,10 @@ class Index:
         """A user by name, whatever its case; only those who ever had a token."""
         return self._users.get(username.lower())
 
+    def knows(self, token: str) -> bool:
+        """Whether there is a record of a token, good or not: one made a moment ago may be on its way here."""
+        return token_key(secret_hash(token)) in self._tokens
+
     def user_of(self, token: str, now_ms: int) -> TokenRecord:
         """Whose token it is. UnauthenticatedError when it is unknown, revoked or expired."""
         record = self._tokens.get(token_key(secret_hash(token)))

@@ -5,7 +5,7 @@ import socket
 
 import msgspec
 import uvloop
-from chat_site import site
+from chat_site import CHANNEL_ID, site
 
 from appliance.contracts.subjects import chat
 
@@ -225,3 +225,19 @@ def test_a_thousand_rooms_with_one_message_each(tmp_path):
         assert len(rooms) == 100
 
     on_gateway(tmp_path, scenario, rooms_bytes=100 * 2060)
+
+
+def test_a_token_made_a_moment_ago_is_waited_for(tmp_path):
+    async def scenario(made, gateway):
+        server = gateway.service.server
+        early = await raw(gateway, UPGRADE % b"?token=token-dora")
+        never = await raw(gateway, UPGRADE % b"?token=token-nobody")
+        await asyncio.sleep(0.2)
+        assert not server.tally.closed
+        await made.add_token("dora")
+        await until(lambda: any(one.user_id == "u-dora" for one in server.moderation.presence.users(CHANNEL_ID)))
+        assert b"\x0f\xa1this token is not valid" in await everything(never)
+        early.close()
+        never.close()
+
+    on_gateway(tmp_path, scenario, unknown_s=1.0, close_s=0.5)
