@@ -150,7 +150,7 @@ class Bench:
         with self.loaded(self.gateway, count) as (_, load, per_connection):
             self.report.target(f"{count} connections in {load.open_s:.2f} s (below 1)", load.open_s < 1)
             self.report.target(f"{per_connection:.2f} KB of memory for each (at most 2)", per_connection <= 2)
-            load.run("rate 20 1")
+            load.run(f"closed 0.5 {_PAUSE_MS}")  # and nothing is under way when the clock begins
             found = load.run(f"rate {_MANY_PER_S} {_RATE_S}")
         cores = found["cpu_s"] / found["seconds"]
         millions = found["deliveries"] / found["seconds"] / 1e6
@@ -172,7 +172,7 @@ class Bench:
     def _calm(self, make: Callable[[], Any], count: int) -> Stats:
         """As people write in a room with so many readers."""
         with self.loaded(make, count) as (_, load, _):
-            load.run(f"rate {_CALM_PER_S} 1")
+            load.run(f"closed 0.5 {_PAUSE_MS}")
             return load.run(f"rate {_CALM_PER_S} {_RATE_S}")
 
     def hundred_thousand(self) -> None:
