@@ -39,6 +39,16 @@ class Refusal(enum.Enum):
     REVOKED = "revoked"
 
 
+REFUSAL_WORDS = {
+    Refusal.MISSING: (401, "This channel is not for everybody: a grant is needed."),
+    Refusal.INVALID: (401, "This grant is not valid."),
+    Refusal.EXPIRED: (401, "This grant has expired."),
+    Refusal.FOREIGN: (403, "This grant is for another channel."),
+    Refusal.REVOKED: (403, "This grant was revoked."),
+}
+"""HTTP status and a sentence for the viewer."""
+
+
 class Grants:
     """Fed by `directory_changed`, a Replica's on_change. Times in Unix milliseconds."""
 

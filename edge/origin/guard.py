@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from appliance.contracts.directory import Access, ChannelRecord
 from appliance.contracts.grants import Grant
 from appliance.contracts.media import Broadcast
-from edge.access.grants import Grants, Refusal
+from edge.access.grants import REFUSAL_WORDS, Grants, Refusal
 from edge.access.paths import split
 from edge.origin.held import Release, Waiter
 from edge.origin.responses import CORS, Response
@@ -22,17 +22,10 @@ from edge.protocols.http.response import Field
 CHECK_PATH = "/grant/check"
 _FIELDS: tuple[Field, ...] = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"), *CORS)
 _TEXT: Field = ("Content-Type", "text/plain; charset=utf-8")
-_WORDS = {
-    Refusal.MISSING: (401, "This channel is not for everybody: a grant is needed."),
-    Refusal.INVALID: (401, "This grant is not valid."),
-    Refusal.EXPIRED: (401, "This grant has expired."),
-    Refusal.FOREIGN: (403, "This grant is for another channel."),
-    Refusal.REVOKED: (403, "This grant was revoked."),
-}
 
 
 def _refusal(why: Refusal) -> Response:
-    status, words = _WORDS[why]
+    status, words = REFUSAL_WORDS[why]
     ask: tuple[Field, ...] = (("WWW-Authenticate", f'Grant realm="nearcast", error="{why.value}"'),)
     fields = (_TEXT, *_FIELDS, *(ask if status == 401 else ()))
     return Response("grant", status, fields, (words.encode() + b"\n",))

@@ -6,20 +6,13 @@ from typing import NamedTuple
 
 from appliance.contracts.directory import Access, ChannelRecord
 from appliance.contracts.grants import MOST_LIFE_S, UNTIL_S, Grant
-from edge.access.grants import Grants, Refusal
+from edge.access.grants import REFUSAL_WORDS, Grants, Refusal
 from edge.access.paths import PREFIX
 from edge.net.answers import ResourceError
 from edge.protocols.http.response import Field
 
 _GRANT = re.compile(r"[\w-]+", re.ASCII)
 _LONG_S = MOST_LIFE_S + UNTIL_S  # longer than any grant is renewed for
-_WORDS = {
-    Refusal.MISSING: (401, "This channel is not for everybody: a grant is needed."),
-    Refusal.INVALID: (401, "This grant is not valid."),
-    Refusal.EXPIRED: (401, "This grant has expired."),
-    Refusal.FOREIGN: (403, "This grant is for another channel."),
-    Refusal.REVOKED: (403, "This grant was revoked."),
-}
 
 
 class Ticket(NamedTuple):
@@ -49,7 +42,7 @@ class Admission:
             return
         found = self._grants.check(ticket.grant, record, self._now_ms())
         if isinstance(found, Refusal):
-            status, words = _WORDS[found]
+            status, words = REFUSAL_WORDS[found]
             ask: tuple[Field, ...] = (("WWW-Authenticate", f'Grant realm="nearcast", error="{found.value}"'),)
             fields = instead(ticket) + (ask if status == 401 else ())
             raise ResourceError(status, f"grant_{found.value}", words, fields)
