@@ -3,7 +3,6 @@
 import asyncio
 import asyncio.events
 import os
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +12,8 @@ from hypothesis import HealthCheck, settings
 
 from appliance.runtime.logs import console_renderer
 from tests.media_tools.scheduling import become_ordinary, is_ordinary
+from tests.support.held_loop import LoopClock
+from tests.support.side_by_side import ByFile
 
 LOOP_BLOCK_S = 0.5
 
@@ -23,6 +24,11 @@ settings.register_profile("any-machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any-machine")
 
 os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """Who shares what when the suite runs in several processes."""
+    return ByFile(config, log)
 
 
 @pytest.fixture(autouse=True)
@@ -36,16 +42,19 @@ def loop_never_blocks(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
         return
     slowest: list[tuple[float, str]] = []
     run = asyncio.events.Handle._run
+    clock = LoopClock()
 
     def timed(handle: Any) -> None:
-        began = time.monotonic()
+        began = clock.now()
         run(handle)
-        took = time.monotonic() - began
+        took = clock.now() - began
         if took > LOOP_BLOCK_S:
             slowest.append((took, repr(handle)))
 
     monkeypatch.setattr(asyncio.events.Handle, "_run", timed)
+    clock.start()
     yield
+    clock.stop()
     assert not slowest, f"the event loop was blocked for {slowest[0][0]:.2f} s by {slowest[0][1]}"
 
 

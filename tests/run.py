@@ -1,4 +1,8 @@
-"""`./nearcast test [--all] [PYTEST ARGUMENTS]`: the checks, the web pages' tests, the suite."""
+"""`./nearcast test [--all] [PYTEST ARGUMENTS]`: the checks, the web pages' tests, the suite.
+
+The suite runs in two steps. What needs a part of the product and one real server runs on two cores at once; whole
+nodes, which are about time, have the machine for themselves.
+"""
 
 import os
 import shutil
@@ -10,6 +14,10 @@ from tests import check
 
 ROOT = Path(__file__).resolve().parents[1]
 WEB = ROOT / "edge" / "web"
+PARTS = ["tests/unit", "tests/integration"]
+WHOLE = [f"tests/{folder}" for folder in ("e2e", "conformance", "fault")]
+SIDE_BY_SIDE = ["-n", "2"]
+NORMAL = ["-m", "not slow"]
 
 
 def main(argv: list[str]) -> int:
@@ -21,9 +29,18 @@ def main(argv: list[str]) -> int:
             return 1
         if not _web():
             return 1
-    marks = [] if slow else ["-m", "not slow"]
     os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")
-    return subprocess.call([sys.executable, "-m", "pytest", *marks, *chosen], cwd=ROOT)
+    if chosen:
+        return _suite(chosen if slow else [*NORMAL, *chosen])
+    steps = [[*SIDE_BY_SIDE, *NORMAL, *PARTS], WHOLE if slow else [*NORMAL, *WHOLE]]
+    if slow:
+        steps.append(["-m", "slow", *PARTS])
+    return next((code for code in map(_suite, steps) if code), 0)
+
+
+def _suite(arguments: list[str]) -> int:
+    """pytest's exit code."""
+    return subprocess.call([sys.executable, "-m", "pytest", *arguments], cwd=ROOT)
 
 
 def _web() -> bool:

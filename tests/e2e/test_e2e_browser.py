@@ -61,6 +61,7 @@ async def test_origin_killed_while_watching(victim: Node, clips: ClipMaker, brow
     assert not watcher.errors
 
 
+@pytest.mark.slow  # each picture of a takeover is counted among the quick ones
 async def test_standby_takes_over_while_watching(node: Node, clips: ClipMaker, browser: Browser) -> None:
     clip = clips.clip(60)
     channel = await asyncio.to_thread(node.channel, "spare")

@@ -91,6 +91,7 @@ async def test_ingest_killed(victim: Node, clips: ClipMaker) -> None:
     assert_in_step(recorder, holes=1)
 
 
+@pytest.mark.slow  # a page that watches an origin being killed is among the quick ones
 async def test_origin_killed(victim: Node, clips: ClipMaker) -> None:
     clip = clips.clip(13)
     channel = victim.channel("origin")

@@ -42,7 +42,7 @@ async def test_each_picture_once_in_every_rendition(
     print(f"largest skew {assert_in_step(recorder) * 1000:.0f} ms")
 
 
-@pytest.mark.parametrize("bits", [31, 32])
+@pytest.mark.parametrize("bits", [pytest.param(31, marks=pytest.mark.slow), 32])
 async def test_stamps_that_wrap(node: Node, clips: ClipMaker, bits: int) -> None:
     """A publisher of weeks: its millisecond stamps begin anew in the middle of the broadcast."""
     clip = clips.clip(8)

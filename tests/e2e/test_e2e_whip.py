@@ -216,7 +216,13 @@ async def recorded(node: Node, channel: Channel, seconds: float) -> dict[str, Tr
         return recorder.tracks
 
 
-@pytest.mark.parametrize("codec", ["video/H264", "video/VP8", "video/VP9", "video/AV1"])
+_SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "codec",
+    ["video/H264", "video/VP8", pytest.param("video/VP9", marks=_SLOW), pytest.param("video/AV1", marks=_SLOW)],
+)
 async def test_browser_publishes(node: Node, page: Page, codec: str) -> None:
     channel = await asyncio.to_thread(node.channel, "whip")
     made = await publish(page, node, channel.key, codec)

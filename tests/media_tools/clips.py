@@ -5,6 +5,7 @@ encoding at a few hundred kbit/s.
 """
 
 import array
+import functools
 import math
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,6 +22,9 @@ BITS = 16
 BAND = 96  # lines of the counter
 BEEP_S = 0.1
 BLACK, WHITE = 16, 235
+_PERIOD = 160  # columns
+_RAMP = bytes(BLACK + 100 * (column % _PERIOD) // _PERIOD for column in range(2 * WIDTH))
+_GREY = bytes([128]) * (WIDTH // 2 * HEIGHT // 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,24 @@ class ClipMaker:
         key = (seconds, b_frames, video, audio)
         if key not in self._made:
             path = self._folder / f"clip-{seconds}-{b_frames}-{int(video)}{int(audio)}.flv"
-            self._made[key] = _make(Clip(path, seconds, video, audio), b_frames)
+            clip = Clip(path, seconds, video, audio)
+            longer = [made for made in self._made if made[1:] == key[1:] and made[0] > seconds and not b_frames]
+            self._made[key] = _cut(self._made[longer[0]], clip) if longer else _make(clip, b_frames)
         return self._made[key]
+
+
+def _cut(longer: Clip, clip: Clip) -> Clip:
+    """The beginning of a clip without B-frames, copied: pictures and sound are the same as encoded ones."""
+    with av.open(str(longer.path)) as source, av.open(str(clip.path), "w", format="flv") as output:
+        copies = {stream.index: output.add_stream_from_template(stream) for stream in source.streams}
+        for packet in source.demux():
+            if packet.dts is None or packet.pts is None or packet.time_base is None:
+                continue
+            if packet.pts * packet.time_base >= clip.seconds:
+                continue
+            packet.stream = copies[packet.stream.index]
+            output.mux(packet)
+    return clip
 
 
 def _make(clip: Clip, b_frames: int) -> Clip:
@@ -92,13 +112,11 @@ def picture(number: int) -> VideoFrame:
     if number % RATE == RATE // 2:
         line = bytes([WHITE]) * WIDTH
     else:
-        ramp = bytes(BLACK + 100 * (column % 160) // 160 for column in range(2 * WIDTH))
-        shift = number * 4 % 160
-        line = ramp[shift : shift + WIDTH]
+        shift = number * 4 % _PERIOD
+        line = _RAMP[shift : shift + WIDTH]
     frame.planes[0].update(band * BAND + line * (HEIGHT - BAND))
-    grey = bytes([128]) * (WIDTH // 2 * HEIGHT // 2)
-    frame.planes[1].update(grey)
-    frame.planes[2].update(grey)
+    frame.planes[1].update(_GREY)
+    frame.planes[2].update(_GREY)
     frame.pts, frame.time_base = number, Fraction(1, RATE)
     return frame
 
@@ -125,12 +143,20 @@ def is_flash(frame: VideoFrame) -> bool:
 
 def _sound(number: int) -> AudioFrame:
     frame = AudioFrame(format="fltp", layout="stereo", samples=SAMPLES)
-    samples = array.array("f", (level(number * SAMPLES + index) for index in range(SAMPLES))).tobytes()
+    second = _a_second()
+    at = number * SAMPLES % SAMPLE_RATE
+    samples = (second[at : at + SAMPLES] + second[: max(0, at + SAMPLES - SAMPLE_RATE)]).tobytes()
     for plane in frame.planes:
         plane.update(samples)
     frame.sample_rate = SAMPLE_RATE
     frame.pts, frame.time_base = number * SAMPLES, Fraction(1, SAMPLE_RATE)
     return frame
+
+
+@functools.cache
+def _a_second() -> "array.array[float]":
+    """The sound is the same in every second."""
+    return array.array("f", (level(sample) for sample in range(SAMPLE_RATE)))
 
 
 def level(sample: int) -> float:
