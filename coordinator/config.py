@@ -1,5 +1,6 @@
 """What the coordinator needs to be told. The node's settings tree is turned into this by the caller."""
 
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +34,7 @@ class CassandraCluster:
     replication: int = 0  # copies in the data centre when the keyspace is made; 0: one a node, at most three
     user: str = ""  # empty: without authentication
     password: str = field(default="", repr=False)
+    tls: ssl.SSLContext | None = None  # None: in the clear
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

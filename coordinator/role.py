@@ -9,6 +9,7 @@ from appliance.engines.files import make_directory, write_private
 from appliance.runtime.role import RoleContext, run_role
 from appliance.runtime.role import Service as RoleService
 from appliance.runtime.settings import CASSANDRA, Settings
+from appliance.runtime.tls import client_tls
 from coordinator.config import CassandraCluster, CoordinatorConfig, EdgeEndpoint
 from coordinator.hub import BusHub
 from coordinator.service import CoordinatorService
@@ -41,7 +42,7 @@ def config_of(settings: Settings) -> CoordinatorConfig:
 
 
 def _cassandra(settings: Settings) -> CassandraCluster | None:
-    """ConfigError: the history is to lie in Cassandra, and nothing says where that is."""
+    """ConfigError: the history is to lie in Cassandra, and nothing says where, or its TLS files are bad."""
     if settings.coordinator.chat_store != CASSANDRA:
         return None
     told = settings.cassandra
@@ -55,6 +56,7 @@ def _cassandra(settings: Settings) -> CassandraCluster | None:
         replication=told.replication,
         user=told.user,
         password=told.password,
+        tls=client_tls(told.authority, told.certificate, told.key) if told.tls else None,
     )
 
 

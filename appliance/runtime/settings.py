@@ -185,6 +185,10 @@ class CassandraSettings:
     )
     user: str = _leaf("", "name", "Empty: no authentication.")
     password: str = _leaf("", "password", "Of that user.", secret=True)
+    tls: bool = _leaf(False, "yes/no", "Whether TLS is spoken; the nodes' certificates name their addresses.")
+    authority: str = _leaf("", "path", "PEM of who vouches for the certificates; empty: whom the system trusts.")
+    certificate: str = _leaf("", "path", "PEM certificate this side shows; empty: none.")
+    key: str = _leaf("", "path", "PEM key of that certificate.")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The certificate that this node's TLS ports show, changed without a restart when its files change."""
+"""The certificate of this node's TLS ports, changed without a restart when its files change; and TLS to others."""
 
 import asyncio
 import ssl
@@ -10,6 +10,23 @@ from appliance.runtime.metrics import counter
 
 _LOOK_S = 5.0
 _RELOADS = counter("nearcast_tls_reloads_total", "Times the certificate files had changed.", ["result"])
+
+
+def client_tls(authority: str, certificate: str, key: str) -> ssl.SSLContext:
+    """TLS to a server whose certificate must name it and be vouched for. ConfigError when a file cannot be used.
+
+    authority: PEM file of who vouches, empty for those that the system trusts. certificate, key: PEM files that
+    this side shows, empty where servers do not ask.
+    """
+    try:
+        context = ssl.create_default_context(cafile=authority or None)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if certificate:
+            context.load_cert_chain(certificate, key or None)
+    except (OSError, ssl.SSLError) as error:
+        files = ", ".join(name for name in (authority, certificate, key) if name)
+        raise ConfigError(f"TLS files {files}: {error}") from error
+    return context
 
 
 class ServerTls:

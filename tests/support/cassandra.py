@@ -9,9 +9,13 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from pathlib import Path
+
+from appliance.runtime.tls import client_tls
+from tests.support.certificates import make_certificate
 
 VERSION = "5.0.8"
 DATA_CENTRE = "dc1"
@@ -63,7 +67,8 @@ _LOGBACK = """<configuration>
 class CassandraNode:
     """A node in `home`. Its data outlive `kill` and `stop`; `start` begins on them anew, on the same port.
 
-    `guarded`: it knows one user, USER with the same word as password, and refuses others.
+    It speaks TLS as well, with the certificate `authority`. `guarded`: it speaks nothing else, with clients that
+    show the certificate `client`; and it knows one user, USER with the same word as password, and refuses others.
     """
 
     def __init__(self, home: Path, *, guarded: bool = False) -> None:
@@ -72,6 +77,9 @@ class CassandraNode:
         self.address = "127.0.0.1"
         self.port, self._storage, self._jmx = _free_ports(3)
         self._process: subprocess.Popen[bytes] | None = None
+        (home / "tls").mkdir(parents=True, exist_ok=True)
+        self.authority = make_certificate(home / "tls" / "node.pem", self.address)
+        self.client = make_certificate(home / "tls" / "client.pem", self.address)
         self._write_configuration()
 
     def start(self) -> float:
@@ -160,12 +168,20 @@ class CassandraNode:
 
     def _speaks(self) -> bool:
         """Whether OPTIONS is answered by SUPPORTED (native protocol, version 4)."""
-        with contextlib.suppress(OSError), socket.create_connection((self.address, self.port), 2) as connection:
-            connection.settimeout(2)
+        with contextlib.suppress(OSError), self._connected() as connection:
             connection.sendall(bytes([4, 0, 0, 0, 5, 0, 0, 0, 0]))
             answer = connection.recv(9)
             return len(answer) == 9 and answer[4] == 6
         return False
+
+    def tls(self) -> ssl.SSLContext | None:
+        """What a client has to speak."""
+        return client_tls(str(self.authority), str(self.client), str(self.client)) if self._guarded else None
+
+    def _connected(self) -> socket.socket:
+        connection = socket.create_connection((self.address, self.port), 2)
+        tls = self.tls()
+        return connection if tls is None else tls.wrap_socket(connection, server_hostname=self.address)
 
     def _write_configuration(self) -> None:
         for name in ("conf", "data", "log"):
@@ -201,12 +217,23 @@ class CassandraNode:
             "commit_failure_policy": "stop",
             "dynamic_snitch": "false",
         }
+        settings["client_encryption_options"] = self._encryption()
         if self._guarded:
             settings |= {"authenticator": "PasswordAuthenticator", "authorizer": "CassandraAuthorizer"}
         lines = [f"{name}: {value}\n" for name, value in settings.items()]
         (self.home / "conf" / "cassandra.yaml").write_text("".join(lines))
         (self.home / "conf" / "cassandra-rackdc.properties").write_text(f"dc={DATA_CENTRE}\nrack=r1\n")
         (self.home / "conf" / "logback.xml").write_text(_LOGBACK)
+
+    def _encryption(self) -> str:
+        files = {"keystore": self.authority, "truststore": self.client}
+        stores = ", ".join(f'{name}: "{path}"' for name, path in files.items())
+        factory = "{class_name: org.apache.cassandra.security.PEMBasedSslContextFactory}"
+        asks = str(self._guarded).lower()
+        return (
+            f"{{enabled: true, optional: {str(not self._guarded).lower()}, ssl_context_factory: {factory},"
+            f" require_client_auth: {asks}, {stores}}}"
+        )
 
 
 def _java() -> str:

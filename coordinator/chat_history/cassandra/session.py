@@ -84,6 +84,7 @@ class Session:
         return Cluster(
             list(wanted.contact_points),
             port=wanted.port,
+            ssl_context=wanted.tls,
             auth_provider=PlainTextAuthProvider(wanted.user, wanted.password) if wanted.user else None,
             execution_profiles={EXEC_PROFILE_DEFAULT: profile},
             reconnection_policy=ConstantReconnectionPolicy(_RECONNECT_S, None),

@@ -35,7 +35,11 @@ def cassandra_node() -> Iterator[CassandraNode]:
 
 def cluster_of(node: CassandraNode, keyspace: str = "nearcast") -> CassandraCluster:
     return CassandraCluster(
-        contact_points=(node.address,), port=node.port, data_centre=DATA_CENTRE, keyspace=keyspace
+        contact_points=(node.address,),
+        port=node.port,
+        data_centre=DATA_CENTRE,
+        keyspace=keyspace,
+        tls=node.tls(),
     )
 
 

@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import socket
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,8 +15,11 @@ from appliance.contracts.chat import ChatMessage
 from appliance.contracts.errors import BadInputError, ConfigError, UnavailableError
 from appliance.contracts.ids import uuid7
 from appliance.contracts.moderation import EventKind, RoomEvent
+from appliance.doctor.history import chat_history
 from appliance.runtime.clock import now_ms
 from appliance.runtime.ids import new_id
+from appliance.runtime.settings import CASSANDRA, Settings
+from appliance.runtime.tls import client_tls
 from coordinator.chat_history.cassandra import CassandraChatStore, schema
 from coordinator.chat_history.cassandra.session import Session
 from coordinator.config import CassandraCluster, CoordinatorConfig
@@ -23,6 +27,7 @@ from coordinator.db import Database
 from tests.integration.coordinator.chat_history.conftest import answers, cluster_of
 from tests.integration.coordinator.chat_history.test_chat_stores import DAY, HOUR, Room
 from tests.support.cassandra import CassandraNode
+from tests.support.certificates import make_certificate
 
 DAY_S = 86_400
 
@@ -166,3 +171,47 @@ async def test_the_coordinator_with_its_history_in_cassandra(
     assert await api.sql("select count(*) from chat_messages") == [(0,)]
     assert await api.sql("select count(*) from dead_letters") == [(1,)]
     assert (await api.get(f"/v1/streams/{new_id()}/chat")).status == 404
+
+
+async def test_in_tls(cassandra_node: CassandraNode, lock_database: Database) -> None:
+    clear = cluster_of(cassandra_node)
+    tls = client_tls(str(cassandra_node.authority), "", "")
+    store = CassandraChatStore(dataclasses.replace(clear, tls=tls), lock_database)
+    await store.open()
+    try:
+        await answers(store)
+        room = Room(store)
+        await store.add([room.said(room.now, "sealed")])
+        assert await room.bodies() == ["sealed"]
+        clients = await store._session.execute("select ssl_enabled from system_views.clients")
+        assert [True] in [list(row) for row in clients]
+    finally:
+        await store.close()
+
+
+async def test_a_node_nobody_vouches_for_is_not_spoken_to(cassandra_node: CassandraNode, tmp_path: Path) -> None:
+    stranger = make_certificate(tmp_path / "stranger.pem", cassandra_node.address)
+    tls = client_tls(str(stranger), "", "")
+    session = Session(dataclasses.replace(cluster_of(cassandra_node), tls=tls))
+    with pytest.raises(UnavailableError):
+        await session.connect()
+    await session.close()
+
+
+def test_the_doctor_asks_in_tls(cassandra_node: CassandraNode, tmp_path: Path) -> None:
+    def seen(authority: Path) -> str:
+        coordinator = dataclasses.replace(Settings().coordinator, chat_store=CASSANDRA)
+        told = dataclasses.replace(
+            Settings().cassandra,
+            contact_points=(cassandra_node.address,),
+            port=cassandra_node.port,
+            tls=True,
+            authority=str(authority),
+        )
+        settings = dataclasses.replace(Settings(), coordinator=coordinator, cassandra=told)
+        [finding] = chat_history(settings)
+        return finding.seen
+
+    assert seen(cassandra_node.authority) == f"port {cassandra_node.port} speaks CQL"
+    assert "its certificate is refused" in seen(make_certificate(tmp_path / "stranger.pem", "127.0.0.1"))
+    assert "TLS files" in seen(tmp_path / "missing.pem")
