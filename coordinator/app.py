@@ -86,7 +86,7 @@ def build(
     accounts = Accounts(now_ms)
     channels = Channels(accounts, endpoints, now_ms)
     broadcasts = Broadcasts(accounts, channels, endpoints, now_ms, config.announced_key_days)
-    chat = ChatHistory(units, chat_store, accounts, broadcasts, endpoints, hub, config.chat_timeout_s)
+    chat = ChatHistory(units, chat_store, accounts, channels, broadcasts, endpoints, hub, config.chat_timeout_s)
     qualities = Qualities(broadcasts)
     moderations = Moderations(units, channels, broadcasts, endpoints, hub, config.chat_timeout_s)
     grants = Grants(Keyring(config.grant_keys), now_ms)

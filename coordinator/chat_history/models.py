@@ -83,6 +83,14 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     more: bool
 
 
+class RoomHistory(msgspec.Struct, frozen=True, kw_only=True):
+    """The same of a channel's room, on the air or not."""
+
+    channel: str
+    messages: list[ChatMessage]
+    more: bool
+
+
 class HistoryQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`before` and `after` are each a message id or Unix milliseconds. Neither: the newest messages."""
 

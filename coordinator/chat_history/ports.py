@@ -30,10 +30,16 @@ class ChatStore(Protocol):
         """Hides messages from every page; they stay stored as evidence."""
 
     async def before(self, channel_id: str, stream_id: str, before: str, limit: int) -> Page:
-        """The newest `limit` messages of a stream older than the id `before` (empty: of all)."""
+        """The newest `limit` messages of a stream older than the id `before` (empty: of all).
+
+        Without a stream: all that was said in the room, whether or not its channel was on the air.
+        """
 
     async def after(self, channel_id: str, stream_id: str, after: str, before: str, limit: int) -> Page:
-        """The oldest `limit` messages of a stream between two ids, both exclusive; an empty one bounds nothing."""
+        """The oldest `limit` messages of a stream, or of a room as above, between two ids, both exclusive.
+
+        An empty id bounds nothing.
+        """
 
     async def ping(self) -> None:
         """UnavailableError unless the store answers."""

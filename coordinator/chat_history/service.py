@@ -12,12 +12,15 @@ from appliance.contracts.ids import is_uuid7, uuid7
 from coordinator.accounts.models import Caller
 from coordinator.accounts.service import Accounts
 from coordinator.broadcasts.service import Broadcasts
+from coordinator.channels.service import Channels
 from coordinator.chat_history.models import (
     History,
     HistoryQuery,
     MessageRow,
     NewMessage,
+    Page,
     PostedMessage,
+    RoomHistory,
 )
 from coordinator.chat_history.ports import ChatStore
 from coordinator.endpoints import Endpoints
@@ -45,6 +48,7 @@ class ChatHistory:
         units: Units,
         store: ChatStore,
         accounts: Accounts,
+        channels: Channels,
         broadcasts: Broadcasts,
         endpoints: Endpoints,
         hub: Hub,
@@ -53,6 +57,7 @@ class ChatHistory:
         self._units = units
         self._store = store
         self._accounts = accounts
+        self._channels = channels
         self._broadcasts = broadcasts
         self._endpoints = endpoints
         self._hub = hub
@@ -108,16 +113,32 @@ class ChatHistory:
         """Messages of a stream. BadInputError: a limit outside 1 to 500, or a position that is none;
         UnavailableError: the store is away or slow.
         """
-        if not 1 <= query.limit <= _MAX_PAGE:
-            raise BadInputError(f"limit is 1 to {_MAX_PAGE}", code="invalid_limit")
-        before, after = _bound(query.before, last=False), _bound(query.after, last=True)
+        _check_query(query)
         async with self._units.open() as unit:
             stream = await self._broadcasts.require(unit, stream_id)
-        if after:
-            page = await self._store.after(stream.channel_id, stream_id, after, before, query.limit)
-        else:
-            page = await self._store.before(stream.channel_id, stream_id, before, query.limit)
+        page = await self._page(stream.channel_id, stream_id, query)
         return History(stream_id=stream_id, messages=[_message(row) for row in page.rows], more=page.more)
+
+    async def room_page(self, name: str, query: HistoryQuery) -> RoomHistory:
+        """Messages of a channel's room, of all its streams and between them. Errors as of `page`; NotFoundError."""
+        _check_query(query)
+        async with self._units.open() as unit:
+            channel = await self._channels.require(unit, name)
+        page = await self._page(channel.channel_id, "", query)
+        return RoomHistory(channel=channel.name, messages=[_message(row) for row in page.rows], more=page.more)
+
+    async def _page(self, channel_id: str, stream_id: str, query: HistoryQuery) -> Page:
+        before, after = _bound(query.before, last=False), _bound(query.after, last=True)
+        if after:
+            return await self._store.after(channel_id, stream_id, after, before, query.limit)
+        return await self._store.before(channel_id, stream_id, before, query.limit)
+
+
+def _check_query(query: HistoryQuery) -> None:
+    if not 1 <= query.limit <= _MAX_PAGE:
+        raise BadInputError(f"limit is 1 to {_MAX_PAGE}", code="invalid_limit")
+    _bound(query.before, last=False)
+    _bound(query.after, last=True)
 
 
 def _check_text(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Reads one page: which buckets of the stream have messages, then those, the more at once the fewer they hold."""
+"""Reads one page: which buckets of a stream or room have messages, then those, more at once the fewer they hold."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,7 +17,10 @@ _LAST_BUCKET = (1 << 31) - 1
 
 
 class PageReader:
-    """One page of a stream between two ids, both exclusive; empty ones bound nothing. `limit` is at least 1."""
+    """One page of a stream, or of a room without one, between two ids, both exclusive; empty ones bound nothing.
+
+    `limit` is at least 1.
+    """
 
     def __init__(
         self, session: Session, statements: Statements, channel_id: str, stream_id: str, *, backwards: bool
@@ -47,7 +50,7 @@ class PageReader:
         last = buckets.bucket_of(before) if before else _LAST_BUCKET
         width = 1
         while True:
-            values = (UUID(self._stream_id), first, last, _INDEX_ROWS)
+            values = (UUID(self._stream_id or self._channel_id), first, last, _INDEX_ROWS)
             numbers = [row[0] for row in await self._session.execute(self._index, values)]
             waiting = numbers
             while waiting:
@@ -72,7 +75,7 @@ class PageReader:
             values = (UUID(self._channel_id), bucket, UUID(least), UUID(most), wanted)
             stored = await self._session.execute(self._page, values)
             rows = [row for one in stored if (row := row_of(self._channel_id, one)) is not None]
-            rows = [row for row in rows if row.stream_id == self._stream_id]
+            rows = [row for row in rows if self._stream_id in ("", row.stream_id)]
             found += await self._removals.visible(rows)
             if len(stored) < wanted:
                 break

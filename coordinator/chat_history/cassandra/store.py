@@ -103,9 +103,8 @@ class CassandraChatStore:
                 continue
             bucket = buckets.bucket_of(row.message_id)
             partitions[row.channel_id, bucket].append(row)
-            owner = (row.stream_id or row.channel_id, bucket)
-            if owner not in self._noted:
-                fresh[owner] = None
+            owners = {row.stream_id or row.channel_id, row.channel_id}
+            fresh.update(((owner, bucket), None) for owner in owners if (owner, bucket) not in self._noted)
         await _each(fresh, lambda owner: self._note(ready, owner, now), _WRITERS)
         self._remember(fresh)
         await _each(

@@ -99,11 +99,12 @@ class PostgresChatStore:
             self._database.transaction() as connection,
             connection.cursor(row_factory=class_row(MessageRow)) as cursor,
         ):
+            of_stream, owners = ("stream_id = %s and", (stream_id,)) if stream_id else ("", ())
             await cursor.execute(
-                f"select {_COLUMNS} from chat_messages where stream_id = %s and channel_id = %s"  # noqa: S608
+                f"select {_COLUMNS} from chat_messages where {of_stream} channel_id = %s"  # noqa: S608
                 f" and removed_by is null and message_id > %s and message_id < %s"
                 f" order by message_id {order} limit %s",
-                (stream_id, channel_id, after, before, limit),
+                (*owners, channel_id, after, before, limit),
             )
             return await cursor.fetchall()
 

@@ -133,6 +133,22 @@ async def test_chat_is_stored_once_however_often_it_comes(scene, monkeypatch):
     assert await scene.dead() == []
 
 
+async def test_the_history_of_a_room_has_what_was_said_off_the_air(scene):
+    scene.chat(chat_message("", T0, "early"), chat_message(scene.stream_id, T0 + 1, "live"))
+    await scene.outbox.all_acked()
+    body = (await scene.api.get("/v1/channels/ada/chat?limit=2")).body
+    assert [(one["message"], one["stream_id"]) for one in body["messages"]] == [
+        ("early", ""),
+        ("live", scene.stream_id),
+    ]
+    assert (body["channel"], body["more"]) == ("ada", False)
+    body = (await scene.api.get(f"/v1/channels/ada/chat?after={T0}")).body
+    assert [one["message"] for one in body["messages"]] == ["live"]
+    assert (await scene.api.get("/v1/channels/nobody/chat")).status == 404
+    refused = await scene.api.get("/v1/channels/ada/chat?limit=0")
+    assert (refused.status, refused.body["code"]) == (400, "invalid_limit")
+
+
 async def test_history_pages(scene):
     scene.chat(*[chat_message(scene.stream_id, T0 + n, f"m{n}") for n in range(10)])
     await scene.outbox.all_acked()

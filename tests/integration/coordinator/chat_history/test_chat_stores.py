@@ -184,6 +184,33 @@ async def test_rooms_and_streams_are_kept_apart(store: ChatStore) -> None:
     assert elsewhere == Page([], False)
 
 
+async def test_a_room_is_read_over_all_its_streams_and_between_them(store: ChatStore) -> None:
+    first, second, other = Room(store), Room(store), Room(store)
+    second.channel_id = first.channel_id
+    hour = first.now - HOUR
+    rows = [first.said(hour + n, f"first {n}") for n in range(4)]
+    rows += [first.said(hour + BUCKET + n, f"between {n}", stream_id=None) for n in range(3)]
+    rows += [second.said(first.now - 10 + n, f"second {n}") for n in range(4)]
+    wanted = [row.body for row in rows]
+    await store.add(random.sample(rows, len(rows)))
+    await store.add([other.said(first.now - 5, "elsewhere")])
+    found: list[str] = []
+    before = ""
+    while True:
+        page = await store.before(first.channel_id, "", before, 3)
+        found[:0] = [row.body for row in page.rows]
+        if not page.more:
+            break
+        before = page.rows[0].message_id
+    assert found == wanted
+    page = await store.after(first.channel_id, "", rows[3].message_id, rows[8].message_id, 10)
+    assert ([row.body for row in page.rows], page.more) == (wanted[4:8], False)
+    assert {row.stream_id for row in page.rows} == {None, second.stream_id}
+    await store.remove([first.removed(first.now, message_id=rows[5].message_id)])
+    page = await store.before(first.channel_id, "", "", 500)
+    assert [row.body for row in page.rows] == [*wanted[:5], *wanted[6:]]
+
+
 async def test_empty_pages(room: Room) -> None:
     nothing = Page([], False)
     assert await room.before() == nothing
