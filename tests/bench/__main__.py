@@ -11,6 +11,7 @@ BENCHES = {
     "footprint": "start-up time and idle memory of a whole node",
     "delivery": "playlists and parts over HTTP/1.1, TLS and HTTP/2 against nginx, memory of held requests",
     "origin_herd": "answers to a herd of held playlist requests",
+    "chat_soak": "a room talked in for an hour: what is lost, and the memory of each process",
     "chat": "chat fan-out against a C program and nchan; a storm of connects, memory, slow clients",
 }
 
