@@ -1,16 +1,13 @@
 """Readers that take the same bytes at the same time."""
 
 import abc
-import os
 from array import array
-from collections.abc import Callable
 
+from appliance.runtime.fanout import FanOut
 from edge.chat.dialect import PLAIN, Batch, Dialect
 from edge.chat.positions import Position
 
 _NONE = -1
-
-Send = Callable[[bytes | memoryview], None]
 
 
 class Reader(abc.ABC):
@@ -19,11 +16,9 @@ class Reader(abc.ABC):
     `apart`: for now it is to be told other things than those who speak its dialect, so it keeps a cursor.
     """
 
-    __slots__ = ("after", "apart", "cursor", "dialect", "exact", "fd", "paused", "send", "slot")
+    __slots__ = ("after", "apart", "cursor", "dialect", "exact", "fd", "paused", "slot")
 
     dialect: Dialect
-
-    send: Send
 
     def __init__(self) -> None:
         self.slot = _NONE  # place in its audience, or none while it lags
@@ -34,7 +29,6 @@ class Reader(abc.ABC):
         self.dialect = PLAIN
         self.paused = False  # its socket takes no more
         self.fd = _NONE  # of its socket: nothing is buffered ahead of it while it is not paused
-        self.send = self.write  # takes what the socket did not
 
     @property
     def level(self) -> bool:
@@ -49,6 +43,10 @@ class Reader(abc.ABC):
     def write(self, data: bytes | memoryview) -> None:
         """Sends whole frames; may set `paused` before it returns."""
 
+    @abc.abstractmethod
+    def spill(self, data: bytes | memoryview) -> None:
+        """Sends what the socket did not take of a fan-out: all of it or its end. May set `paused`."""
+
 
 class Audience:
     """In order of arrival. Between `begin` and `finish` a fan-out is under way: it is for those who were there
@@ -59,12 +57,12 @@ class Audience:
     closed.
     """
 
-    __slots__ = ("_fanning", "_fds", "_holes", "_reached", "_readers", "_sends", "_until")
+    __slots__ = ("_fan_out", "_fanning", "_fds", "_holes", "_reached", "_readers", "_until")
 
-    def __init__(self) -> None:
+    def __init__(self, fan_out: FanOut) -> None:
+        self._fan_out = fan_out
         self._readers: list[Reader | None] = []
         self._fds = array("i")  # of the same readers
-        self._sends: list[Send] = []
         self._fanning = False
         self._holes = False
         self._reached = 0
@@ -78,7 +76,6 @@ class Audience:
         reader.slot = len(self._readers)
         self._readers.append(reader)
         self._fds.append(reader.fd)
-        self._sends.append(reader.send)
 
     def remove(self, reader: Reader) -> None:
         """Forgets a reader, if it is here."""
@@ -88,12 +85,11 @@ class Audience:
         if self._fanning:
             self._readers[slot] = None
             self._fds[slot] = _NONE
-            self._sends[slot] = _nowhere
             self._holes = True
             return
-        last, fd, send = self._readers.pop(), self._fds.pop(), self._sends.pop()
+        last, fd = self._readers.pop(), self._fds.pop()
         if last is not None and last is not reader:
-            self._readers[slot], self._fds[slot], self._sends[slot] = last, fd, send
+            self._readers[slot], self._fds[slot] = last, fd
             last.slot = slot
 
     def unserved(self, reader: Reader) -> bool:
@@ -110,15 +106,10 @@ class Audience:
         """Gives the frame to the next readers; how many."""
         start = self._reached
         self._reached = min(start + most, self._until)
-        size, write = len(frame), os.write
-        for slot, fd in enumerate(self._fds[start : self._reached], start):
-            try:
-                taken = write(fd, frame)
-            except OSError:  # full, or no more: the transport finds out which
-                self._sends[slot](frame)
-                continue
-            if taken != size:
-                self._sends[slot](memoryview(frame)[taken:])
+        for place, taken, _ in self._fan_out.send(self._fds[start : self._reached], frame):
+            reader = self._readers[start + place]
+            if reader is not None:  # full, or no more: the transport finds out which
+                reader.spill(memoryview(frame)[taken:] if taken else frame)
         return self._reached - start
 
     @property
@@ -133,10 +124,6 @@ class Audience:
             return
         self._holes = False
         kept = [reader for reader in self._readers if reader is not None]
-        self._readers, self._fds, self._sends = [], array("i"), []
+        self._readers, self._fds = [], array("i")
         for reader in kept:
             self.add(reader)
-
-
-def _nowhere(data: bytes | memoryview) -> None:
-    """Where a reader was."""

@@ -69,7 +69,6 @@ class Connection(Reader, asyncio.Protocol):
         if deflate is not None and deflate.window_bits >= SHARED_WINDOW_BITS:
             self.dialect = PACKED
         self.fd = transport.get_extra_info("socket").fileno()
-        self.send = transport.write
         self._host = host
         self._transport = transport
         self._ws = ServerConnection(max_message, deflate=deflate is not None)
@@ -168,6 +167,10 @@ class Connection(Reader, asyncio.Protocol):
             self._cut()
             return
         self._emit(data)
+
+    def spill(self, data: bytes | memoryview) -> None:
+        """See Reader."""
+        self._transport.write(data)
 
     def _flush(self) -> None:
         data = self._ws.data_to_send()

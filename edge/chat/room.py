@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from appliance.runtime.fanout import FanOut
 from edge.chat.audience import Audience, Reader
 from edge.chat.dialect import Batch, Dialect
 from edge.chat.metrics import FAN_OUT, Tally
@@ -35,7 +36,9 @@ class Room:
     dialect that a level reader speaks.
     """
 
-    def __init__(self, room_id: str, ring: Ring, timer: Timer, tally: Tally, window_s: float = 0.02) -> None:
+    def __init__(
+        self, room_id: str, ring: Ring, timer: Timer, tally: Tally, fan_out: FanOut, window_s: float = 0.02
+    ) -> None:
         self.room_id = room_id
         self.ring = ring
         self.sent = ring.end  # entries below it were given to all level readers
@@ -43,6 +46,7 @@ class Room:
         self.readers = 0
         self._timer = timer
         self._tally = tally
+        self._sockets = fan_out
         self._window_s = window_s
         self._audiences: dict[Dialect, Audience] = {}
         self._serving: list[tuple[Audience, bytes]] = []  # of the fan-out under way
@@ -157,7 +161,7 @@ class Room:
     def _audience(self, reader: Reader) -> Audience:
         audience = self._audiences.get(reader.dialect)
         if audience is None:
-            audience = self._audiences[reader.dialect] = Audience()
+            audience = self._audiences[reader.dialect] = Audience(self._sockets)
         return audience
 
     def had(self, reader: Reader) -> Position:

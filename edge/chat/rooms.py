@@ -12,6 +12,7 @@ from appliance.contracts.errors import NearcastError, UnavailableError
 from appliance.contracts.moderation import RoomEvent
 from appliance.contracts.subjects import chat, is_room_event, outbox, room_event, room_events, room_of
 from appliance.runtime.bus import LogMessage
+from appliance.runtime.fanout import FanOut
 from appliance.runtime.logs import get_logger
 from appliance.runtime.tasks import Tasks
 from edge.chat.config import ChatConfig
@@ -67,6 +68,7 @@ class Rooms:
         timer: Timer,
         tally: Tally,
         journal: Journal,
+        fan_out: FanOut,
         on_event: Callable[[RoomEvent], None],
     ) -> None:
         self.journal = journal
@@ -75,6 +77,7 @@ class Rooms:
         self._config = config
         self._timer = timer
         self._tally = tally
+        self._fan_out = fan_out
         self._rooms: OrderedDict[str, Room] = OrderedDict()
 
     def __len__(self) -> int:
@@ -88,7 +91,7 @@ class Rooms:
         """The room, made where it is not in memory."""
         room = self._rooms.get(room_id)
         if room is None:
-            room = Room(room_id, Ring(self.floor), self._timer, self._tally, self._config.window_s)
+            room = Room(room_id, Ring(self.floor), self._timer, self._tally, self._fan_out, self._config.window_s)
             self._rooms[room_id] = room
         return room
 

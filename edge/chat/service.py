@@ -21,6 +21,7 @@ from appliance.runtime.clock import now_ms
 from appliance.runtime.replica import Replica
 from appliance.runtime.tasks import Tasks
 from appliance.runtime.tls import ServerTls
+from appliance.runtime.uring import open_fan_out
 from edge.chat.config import ChatConfig
 from edge.chat.index import Index
 from edge.chat.journal import Journal, Said
@@ -70,9 +71,10 @@ class ChatService:
             RedisLessor(config.counters_url) if config.counters_url else None,
             self.tally,
         )
+        self._fan_out = open_fan_out()
         index = Index(self.tally, self._state_changed)
         self._states = RoomStates(self.tally, self._modes_changed, self._hidden, self._news)
-        rooms = Rooms(config, loop, self.tally, Journal(self._states, self._heard), self._happened)
+        rooms = Rooms(config, loop, self.tally, Journal(self._states, self._heard), self._fan_out, self._happened)
         self._rooms = rooms
         self.feed = Feed(fed, rooms, config, self.tally, on_failure)
         self._index = index
@@ -193,3 +195,4 @@ class ChatService:
         await self.feed.close()
         await self._live.close()
         await self._directory.close()
+        self._fan_out.close()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from appliance.runtime.fanout import EachFanOut
 from edge.chat.audience import Reader
 from edge.chat.metrics import Tally
 from edge.chat.positions import Position
@@ -57,14 +58,17 @@ class _Turns:
 class _Blind(Reader):
     __slots__ = ()
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
+        """Takes it."""
+
+    def spill(self, data: bytes | memoryview) -> None:
         """Takes it."""
 
 
 def simulate(readers: int) -> Costs:
     """Joins and messages, one by one."""
     turns = _Turns()
-    room = Room("r", Ring(Position(0, 0)), turns, Tally())
+    room = Room("r", Ring(Position(0, 0)), turns, Tally(), EachFanOut())
     made = [_Blind() for _ in range(readers)]
     with Path(os.devnull).open("wb") as nowhere:
         for reader in made:

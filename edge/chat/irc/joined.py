@@ -31,7 +31,6 @@ class Joined(Reader):
         self.wire = wire
         self.paused = wire.paused
         self.fd = wire.fd
-        self.send = wire.send
         self._tally = tally
         self._room: Room | None = None
         self._own: dict[str, float] = {}
@@ -65,6 +64,10 @@ class Joined(Reader):
     def write(self, data: bytes | memoryview) -> None:
         """See Reader."""
         self.wire.write(data)
+
+    def spill(self, data: bytes | memoryview) -> None:
+        """See Reader."""
+        self.wire.spill(data)
 
     def pause(self) -> None:
         """The socket takes no more."""

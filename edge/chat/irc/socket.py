@@ -5,7 +5,6 @@ import random
 from typing import TYPE_CHECKING, cast
 
 from appliance.contracts.chat import CloseCode
-from edge.chat.audience import Send
 from edge.chat.connection import NEVER
 from edge.chat.crowd import Entry
 from edge.chat.irc.client import IrcClient
@@ -32,7 +31,6 @@ class IrcSocket(asyncio.Protocol):
     """
 
     _transport: asyncio.Transport
-    send: Send
 
     def __init__(self, server: "ChatServer", address: str, entry: Entry) -> None:
         self.address = address
@@ -66,7 +64,6 @@ class IrcSocket(asyncio.Protocol):
         )  # at 0 that of TLS is always reached
         if not secure:
             self.fd = transport.get_extra_info("socket").fileno()
-        self.send = self._transport.write
         self._server.opened(self)
         if self.entry is not Entry.TAKEN:
             self.write(_TOO_MANY)
@@ -110,6 +107,10 @@ class IrcSocket(asyncio.Protocol):
         if self.paused and self._transport.get_write_buffer_size() > _BUFFERED:
             self._cut()
             return
+        self._transport.write(data)
+
+    def spill(self, data: bytes | memoryview) -> None:
+        """See Wire."""
         self._transport.write(data)
 
     def remind(self, at: float) -> None:

@@ -2,7 +2,6 @@
 
 from typing import Protocol
 
-from edge.chat.audience import Send
 from edge.chat.irc.dialect import Framing
 
 
@@ -12,7 +11,6 @@ class Wire(Protocol):
     fd: int
     paused: bool
     framing: Framing
-    send: Send
 
     @property
     def ending(self) -> bool:
@@ -20,6 +18,9 @@ class Wire(Protocol):
 
     def write(self, data: bytes | memoryview) -> None:
         """Sends lines in their framing."""
+
+    def spill(self, data: bytes | memoryview) -> None:
+        """Sends what the socket did not take of a fan-out."""
 
     def remind(self, at: float) -> None:
         """Has the client's `check` called at that time, or earlier."""

@@ -13,6 +13,7 @@ from appliance.contracts.errors import NearcastError, UnavailableError
 from appliance.contracts.moderation import ModerationRequest
 from appliance.runtime.bus import LogMessage
 from appliance.runtime.clock import now_ms
+from appliance.runtime.fanout import EachFanOut
 from edge.chat.audience import Reader
 from edge.chat.config import ChatConfig
 from edge.chat.dialect import PACKED
@@ -78,6 +79,9 @@ class FakeReader(Reader):
             self.paused = True
             if self.joined is not None:
                 self.joined.lag(self)
+
+    def spill(self, data):
+        self.write(data)
 
     def drain(self, space=1 << 30):
         self.space, self.paused = space, False
@@ -183,7 +187,7 @@ class Desk:
         self.happened = []
         journal = Journal(self.states, self._heard)
         self.timer = FakeTimer()
-        self.rooms = Rooms(self.config, self.timer, self.tally, journal, self.happened.append)
+        self.rooms = Rooms(self.config, self.timer, self.tally, journal, EachFanOut(), self.happened.append)
         self.index = Index(self.tally, lambda *_: None)
         for number, name in enumerate(("alice", "bob", "carol", "dave", "mona", "vince")):
             record = TokenRecord(token_id=name, user_id=user_id(name), username=name)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from appliance.contracts.chat import ChatMessage, Emote, ErrorCode, Parent
 from appliance.contracts.errors import BadInputError, ForbiddenError, UnavailableError
 from appliance.contracts.moderation import EventKind, Modes, RoomEvent, SubscriberRecord
+from appliance.runtime.fanout import EachFanOut
 from edge.chat.commands import COMMANDS
 from edge.chat.dialect import Batch
 from edge.chat.happenings import frame, modes_frame, news_frame
@@ -232,7 +233,9 @@ class FakeWire:
         self.space = 1 << 30
         self.paused = False
         self.joined = None
-        self.send = self.write
+
+    def spill(self, data):
+        self.write(data)
 
     def write(self, data):
         self.data += bytes(data)
@@ -263,7 +266,7 @@ class Sitting:
 
     def __init__(self):
         self.timer, tally = FakeTimer(), Tally()
-        self.room = Room("r1", Ring(Position(0, 0)), self.timer, tally)
+        self.room = Room("r1", Ring(Position(0, 0)), self.timer, tally, EachFanOut())
         self.wires = [sit(self.room, tally) for _ in range(3)]
         self.expected = [[], [], []]
         self.seq = 0
@@ -321,7 +324,7 @@ def test_nobody_hears_itself_and_everybody_all_others(steps):
 
 def test_a_message_of_its_own_that_never_comes_is_not_waited_for_for_ever():
     timer, tally = FakeTimer(), Tally()
-    room = Room("r1", Ring(Position(0, 0)), timer, tally)
+    room = Room("r1", Ring(Position(0, 0)), timer, tally, EachFanOut())
     wire = sit(room, tally)
     wire.joined.expect("gone", 0.0)
     room.publish(Entry(Position(1, 0), msgspec.json.encode(message("1"))))

@@ -1,5 +1,6 @@
 """Rings and rooms: order, coalescing, slices, slow readers."""
 
+import contextlib
 import socket
 
 import pytest
@@ -8,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.contracts.errors import BadInputError
+from appliance.runtime.fanout import EachFanOut
+from appliance.runtime.uring import open_fan_out
 from edge.chat import room as room_module
 from edge.chat.dialect import PACKED, PLAIN
 from edge.chat.metrics import Tally
@@ -21,10 +24,12 @@ def entry(seq, item=0, size=0):
 
 
 class Setting:
-    def __init__(self, capacity=256 * 1024, window_s=0.02):
+    def __init__(self, capacity=256 * 1024, window_s=0.02, fan_out=None):
         self.timer = FakeTimer()
         self.tally = Tally()
-        self.room = Room("r", Ring(Position(0, 0), capacity), self.timer, self.tally, window_s)
+        self.room = Room(
+            "r", Ring(Position(0, 0), capacity), self.timer, self.tally, fan_out or EachFanOut(), window_s
+        )
 
     def say(self, *numbers, size=0):
         for number in numbers:
@@ -93,7 +98,7 @@ def test_the_window_grows_with_the_cost():
         setting.timer.now += 0.1
         reader.write(data)
 
-    reader.send = slow_write
+    reader.spill = slow_write
     reader.join(setting.room, setting.room.level())
     setting.say(1)
     setting.timer.run()
@@ -215,7 +220,7 @@ def test_one_compressed_frame_for_all_who_take_it():
     plain, one, other = setting.reader(), setting.reader(deflated=True), setting.reader(deflated=True)
     sent = []
     for reader in (one, other):
-        reader.send = lambda data, write=reader.write: (sent.append(data), write(data))
+        reader.spill = lambda data, write=reader.write: (sent.append(data), write(data))
         setting.room.leave(reader)
         reader.join(setting.room, setting.room.level())
     setting.say(1)
@@ -244,13 +249,14 @@ def test_slices_over_both_audiences(monkeypatch):
     assert [numbers(one) for one in readers] == [[1]] * 8
 
 
-def test_a_frame_goes_straight_to_the_sockets_and_the_rest_to_the_transports():
+@pytest.mark.parametrize("opens", [EachFanOut, open_fan_out])
+def test_a_frame_goes_straight_to_the_sockets_and_the_rest_to_the_transports(opens):
     here, there = socket.socketpair()
-    with here, there:
+    with here, there, contextlib.closing(opens()) as fan_out:
         here.setblocking(False)
         here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         there.setblocking(False)
-        setting = Setting()
+        setting = Setting(fan_out=fan_out)
         reader = FakeReader()
         reader.fd = here.fileno()
         reader.join(setting.room, setting.room.level())

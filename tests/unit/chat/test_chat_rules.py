@@ -21,6 +21,7 @@ from appliance.contracts.errors import (
 )
 from appliance.contracts.media import Broadcast, BroadcastState
 from appliance.contracts.subjects import broadcast_key, channel_key, chat, stream_key, token_key
+from appliance.runtime.fanout import EachFanOut
 from edge.chat.answers import preflight, problem
 from edge.chat.config import ChatConfig
 from edge.chat.index import Index, Place
@@ -312,7 +313,7 @@ class Gateway:
         self.timer = FakeTimer()
         self.states = RoomStates(self.tally, lambda _: None, lambda _: None, lambda _: None)
         journal = Journal(self.states, lambda *_: None)
-        self.rooms = Rooms(self.config, self.timer, self.tally, journal, lambda _: None)
+        self.rooms = Rooms(self.config, self.timer, self.tally, journal, EachFanOut(), lambda _: None)
         self.feed = Feed(log, self.rooms, self.config, self.tally, None)
         self.sent = []
 
