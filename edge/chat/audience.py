@@ -8,6 +8,7 @@ from edge.chat.dialect import PLAIN, Batch, Dialect
 from edge.chat.positions import Position
 
 _NONE = -1
+NEVER_YET = float("-inf")
 
 
 class Reader(abc.ABC):
@@ -16,12 +17,13 @@ class Reader(abc.ABC):
     `apart`: for now it is to be told other things than those who speak its dialect, so it keeps a cursor.
     """
 
-    __slots__ = ("after", "apart", "cursor", "dialect", "exact", "fd", "paused", "slot")
+    __slots__ = ("after", "apart", "audience", "cursor", "dialect", "exact", "fd", "paused", "slot")
 
     dialect: Dialect
 
     def __init__(self) -> None:
-        self.slot = _NONE  # place in its audience, or none while it lags
+        self.audience: Audience | None = None  # none while it lags
+        self.slot = 0  # place in its audience
         self.cursor = 0  # next entry it needs, while it lags
         self.after = Position(0, 0)  # what it had before the cursor
         self.exact = False
@@ -32,8 +34,8 @@ class Reader(abc.ABC):
 
     @property
     def level(self) -> bool:
-        """Whether it is in its audience."""
-        return self.slot != _NONE
+        """Whether it is in an audience."""
+        return self.audience is not None
 
     def render(self, batch: Batch) -> bytes:
         """What a reader that is not level is told of the entries."""
@@ -49,81 +51,48 @@ class Reader(abc.ABC):
 
 
 class Audience:
-    """In order of arrival. Between `begin` and `finish` a fan-out is under way: it is for those who were there
-    when it began, and who leaves meanwhile leaves a hole.
+    """Readers of one dialect that have the same entries: all below `sent`, up to `position`.
 
-    The frame goes straight to the descriptors, which lie side by side: with thousands of readers the time goes
-    into memory that is not in the cache, and a transport is much of it. A reader leaves before its descriptor is
-    closed.
+    They are served in one turn of the loop, and not again before their room lets them. A frame goes straight to
+    their descriptors, which lie side by side: with thousands of readers the time goes into memory that is not in
+    the cache, and a transport is much of it. A reader leaves before its descriptor is closed.
     """
 
-    __slots__ = ("_fan_out", "_fanning", "_fds", "_holes", "_reached", "_readers", "_until")
+    __slots__ = ("_fan_out", "_fds", "_readers", "began", "cost", "dialect", "position", "sent")
 
-    def __init__(self, fan_out: FanOut) -> None:
+    def __init__(self, dialect: Dialect, fan_out: FanOut, sent: int, position: Position) -> None:
+        self.dialect = dialect
+        self.sent = sent
+        self.position = position
+        self.began = NEVER_YET  # when it was served last
+        self.cost = 0.0  # seconds that took
         self._fan_out = fan_out
-        self._readers: list[Reader | None] = []
+        self._readers: list[Reader] = []
         self._fds = array("i")  # of the same readers
-        self._fanning = False
-        self._holes = False
-        self._reached = 0
-        self._until = 0
 
     def __len__(self) -> int:
         return len(self._readers)
 
     def add(self, reader: Reader) -> None:
-        """Takes a reader that has everything."""
-        reader.slot = len(self._readers)
+        """Takes a reader that has what the others have."""
+        reader.audience, reader.slot = self, len(self._readers)
         self._readers.append(reader)
         self._fds.append(reader.fd)
 
     def remove(self, reader: Reader) -> None:
-        """Forgets a reader, if it is here."""
-        slot, reader.slot = reader.slot, _NONE
-        if slot == _NONE:
-            return
-        if self._fanning:
-            self._readers[slot] = None
-            self._fds[slot] = _NONE
-            self._holes = True
-            return
+        """Forgets one of its readers."""
         last, fd = self._readers.pop(), self._fds.pop()
-        if last is not None and last is not reader:
-            self._readers[slot], self._fds[slot] = last, fd
-            last.slot = slot
+        if last is not reader:
+            self._readers[reader.slot], self._fds[reader.slot] = last, fd
+            last.slot = reader.slot
+        reader.audience = None
 
-    def unserved(self, reader: Reader) -> bool:
-        """Whether the fan-out under way is still to come to it."""
-        return self._fanning and self._reached <= reader.slot < self._until
-
-    # -- a fan-out
-
-    def begin(self) -> None:
-        self._fanning = True
-        self._reached, self._until = 0, len(self._readers)
-
-    def serve(self, frame: bytes, most: int) -> int:
-        """Gives the frame to the next readers; how many."""
-        start = self._reached
-        self._reached = min(start + most, self._until)
-        for place, taken, _ in self._fan_out.send(self._fds[start : self._reached], frame):
-            reader = self._readers[start + place]
-            if reader is not None:  # full, or no more: the transport finds out which
-                reader.spill(memoryview(frame)[taken:] if taken else frame)
-        return self._reached - start
-
-    @property
-    def left(self) -> bool:
-        """Whether there are readers to come."""
-        return self._reached < self._until
-
-    def finish(self) -> None:
-        """Closes the holes."""
-        self._fanning = False
-        if not self._holes:
-            return
-        self._holes = False
-        kept = [reader for reader in self._readers if reader is not None]
-        self._readers, self._fds = [], array("i")
-        for reader in kept:
-            self.add(reader)
+    def serve(self, frame: bytes, sent: int, position: Position) -> int:
+        """Gives the frame to its readers, who have the entries below `sent` then; how many they are."""
+        self.sent, self.position = sent, position
+        count = len(self._readers)
+        if frame:
+            unsent = self._fan_out.send(self._fds, frame)
+            for reader, taken in [(self._readers[place], taken) for place, taken, _ in unsent]:
+                reader.spill(memoryview(frame)[taken:] if taken else frame)  # its transport finds out what is wrong
+        return count if frame else 0

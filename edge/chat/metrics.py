@@ -19,7 +19,9 @@ CONNECTIONS = gauge("nearcast_chat_connections", "Open chat connections.")
 ROOMS = gauge("nearcast_chat_rooms", "Rooms held in memory.")
 PENDING = gauge("nearcast_chat_pending_messages", "Messages that wait for the log.")
 FAN_OUT = histogram(
-    "nearcast_chat_fanout_seconds", "CPU time of one fan-out.", (0.0005, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.3)
+    "nearcast_chat_fanout_seconds",
+    "Time of one turn of a fan-out, of up to 2048 readers.",
+    (0.0005, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.3),
 )
 APPEND = histogram(
     "nearcast_chat_append_seconds", "From a message's acceptance to durable.", (0.002, 0.01, 0.05, 0.2, 1.0, 5.0)

@@ -1,4 +1,4 @@
-"""One room: its ring, its readers, and the fan-out that gives all of them one pre-built frame."""
+"""One room: its ring, its readers, and the fan-out that gives many of them one pre-built frame."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -13,6 +13,7 @@ from edge.chat.ring import Entry, Ring
 SLICE = 2048  # readers served in one turn of the loop
 CATCH_UP_BYTES = 48 * 1024
 _SOON_S = 0.0005
+_SHARE = 2.0  # of its cost that passes between two frames to the same readers: a room takes half a core at most
 
 
 class Timer(Protocol):
@@ -31,9 +32,9 @@ class Timer(Protocol):
 class Room:
     """Readers are either level (in an audience) or lagging (a cursor into the ring, no queue).
 
-    The first entry after a pause leaves at once; then there is one frame per window of max(`window_s`, twice
-    the cost of the last fan-out), so that one room takes at most half a core. There is an audience for each
-    dialect that a level reader speaks.
+    The first entry after a pause leaves at once; then an audience gets one frame per window of max(`window_s`,
+    twice what all audiences cost), so that one room takes at most half a core. An audience has at most SLICE
+    readers and a window of its own: in a large room they take turns, and each gets what is newest then.
     """
 
     def __init__(
@@ -41,22 +42,19 @@ class Room:
     ) -> None:
         self.room_id = room_id
         self.ring = ring
-        self.sent = ring.end  # entries below it were given to all level readers
-        self.position = ring.last  # of the newest of those
         self.readers = 0
+        self._sent = ring.end  # entries below it were given to somebody, or there was nobody
+        self._position = ring.last  # of the newest of those
         self._timer = timer
         self._tally = tally
         self._sockets = fan_out
         self._window_s = window_s
-        self._audiences: dict[Dialect, Audience] = {}
-        self._serving: list[tuple[Audience, bytes]] = []  # of the fan-out under way
-        self._ahead: set[Reader] = set()  # need nothing before the next fan-out, and are not level
+        self._audiences: list[Audience] = []
+        self._seats: dict[Dialect, Audience] = {}  # where a reader may sit down
+        self._ahead: set[Reader] = set()  # need nothing before the next turn, and are not level
         self._scheduled = False
-        self._next_at = 0.0
-        self._frame_start = 0
-        self._frame_after = self.position
-        self._began = 0.0
-        self._cost = 0.0
+        self._began = 0.0  # the last turn
+        self._rendered = Rendered(ring)
         self._waiters: dict[object, Callable[[], None]] = {}
 
     @property
@@ -75,162 +73,177 @@ class Room:
             self._schedule()
 
     def _skip(self) -> None:
-        """Nobody is level: there is nothing to fan out."""
-        self.sent, self.position = self.ring.end, self.ring.last
+        """Nobody reads: there is nothing to fan out."""
+        self._sent, self._position = self.ring.end, self.ring.last
+        self._audiences.clear()
+        self._seats.clear()
 
     def event(self, data: bytes) -> None:
         """Adds an event that is in no log: it stands behind the newest message."""
         self.publish(Entry(self.ring.last, data, event=True))
 
-    def _schedule(self) -> None:
-        self._scheduled = True
-        delay = self._next_at - self._timer.time()
-        if delay > _SOON_S:
-            self._timer.call_later(delay, self._fan_out)
-        else:
-            self._timer.call_soon(self._fan_out)
+    def hide(self, is_gone: Callable[[bytes], bool]) -> None:
+        """Takes the messages that are gone out of the ring."""
+        self.ring.redact(is_gone)
+        self._rendered.forget()
 
-    def _fan_out(self) -> None:
-        ring = self.ring
+    def reset(self, floor: Position) -> None:
+        """The log was made anew: positions start over."""
+        self.ring.reset(floor)
+        self._rendered.forget()
+
+    # -- turns
+
+    def _window(self) -> float:
+        return max(self._window_s, _SHARE * sum(audience.cost for audience in self._audiences))
+
+    def _schedule(self) -> None:
+        """The next turn, when there is something that somebody lacks."""
+        behind = [audience.began for audience in self._audiences if audience.sent < self.ring.end]
+        if not behind and self._sent >= self.ring.end:
+            self._rendered.forget()
+            return
+        began = min(behind) if behind else self._began
+        self._scheduled = True
+        delay = began + self._window() - self._timer.time()
+        if delay > _SOON_S:
+            self._timer.call_later(delay, self._turn)
+        else:
+            self._timer.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._scheduled = False
+        self._audiences = [audience for audience in self._audiences if len(audience)]
+        self._seats.clear()
         self._began = self._timer.time()
-        self._build(Batch(ring.entries(self.sent, ring.end)))
-        self._frame_start, self._frame_after = self.sent, self.position
-        self._skip()
-        for audience, _ in self._serving:
-            audience.begin()
-        self._cost = self._timer.time() - self._began
+        self._sent, self._position = self.ring.end, self.ring.last
+        self._serve()
         waiters, self._waiters = self._waiters, {}
         for wake in waiters.values():
             wake()
         ahead, self._ahead = self._ahead, set()
         for reader in ahead:
             self.go_on(reader)
-        self._slice()
+        self._schedule()
 
-    def _build(self, batch: Batch) -> None:
-        """What all level readers get; those who are told nothing are not served."""
-        self._audiences = {dialect: audience for dialect, audience in self._audiences.items() if len(audience)}
-        has_gap = self.sent < self.ring.first and bool(self._audiences)
-        if has_gap:
+    def _serve(self) -> None:
+        """Those who have waited longest, of those whose window is over."""
+        before = self._began - self._window() + _SOON_S
+        due = [one for one in self._audiences if one.sent < self.ring.end and one.began <= before]
+        served, began = 0, self._began
+        for audience in sorted(due, key=_last_served):
+            if served and served + len(audience) > SLICE:
+                break
+            audience.began = began
+            served += len(audience)
+            frame = self._frame(audience)
+            self._tally.deliveries += audience.serve(frame, self._sent, self._position)
+            began = self._timer.time()
+            audience.cost = began - audience.began
+        if served:
+            FAN_OUT.observe(began - self._began)
+
+    def _frame(self, audience: Audience) -> bytes:
+        """What its readers lack; nothing where they are told nothing."""
+        gap = b""
+        if audience.sent < self.ring.first:
             self._tally.events["gap"] += 1
-        for dialect, audience in self._audiences.items():
-            frame = dialect.render(batch)
-            if has_gap:
-                frame = dialect.gap(self.position, self.ring.opening(self.ring.first)) + frame
-            if frame:
-                self._serving.append((audience, frame))
-
-    def _slice(self) -> None:
-        began = self._timer.time()
-        served = 0
-        for audience, frame in self._serving:
-            served += audience.serve(frame, SLICE - served)
-        self._cost += self._timer.time() - began
-        self._tally.deliveries += served
-        if any(audience.left for audience, _ in self._serving):
-            self._timer.call_soon(self._slice)
-        else:
-            self._finish()
-
-    def _finish(self) -> None:
-        for audience, _ in self._serving:
-            audience.finish()
-        self._serving = []
-        FAN_OUT.observe(self._cost)
-        self._next_at = self._began + max(self._window_s, 2 * self._cost)
-        self._scheduled = False
-        if self.ring.end > self.sent:
-            self._schedule()
+            gap = audience.dialect.gap(audience.position, self.ring.opening(self.ring.first))
+        frame = self._rendered.since(audience.sent, audience.dialect)
+        return gap + frame if gap else frame
 
     # -- readers
 
     def join(self, reader: Reader, cursor: int, *, exact: bool) -> None:
         """Takes a reader that needs everything from entry `cursor` on."""
-        self.level()
+        self.level(reader)
         self.readers += 1
         reader.cursor, reader.exact = cursor, exact
         reader.after = self.ring.position_before(cursor)
         self.go_on(reader)
 
-    def level(self) -> int:
+    def level(self, reader: Reader) -> int:
         """The number up to which a reader that joins now may be given everything by its caller."""
         if not self.in_use and not self._scheduled:
             self._skip()
-        return self.sent
+        return self._seat(reader).sent
 
-    def _audience(self, reader: Reader) -> Audience:
-        audience = self._audiences.get(reader.dialect)
-        if audience is None:
-            audience = self._audiences[reader.dialect] = Audience(self._sockets)
-        return audience
+    def _seat(self, reader: Reader) -> Audience:
+        """The audience in which there is a place for it."""
+        seat = self._seats.get(reader.dialect)
+        if seat is None or len(seat) >= SLICE:
+            seat = next(
+                (one for one in self._audiences if one.dialect == reader.dialect and len(one) < SLICE), None
+            )
+            if seat is None:
+                seat = Audience(reader.dialect, self._sockets, self._sent, self._position)
+                self._audiences.append(seat)
+            self._seats[reader.dialect] = seat
+        return seat
 
     def had(self, reader: Reader) -> Position:
         """The position up to which a reader that joined was given everything."""
-        if not reader.level:
-            return reader.after
-        return self._frame_after if self._audience(reader).unserved(reader) else self.position
+        return reader.after if reader.audience is None else reader.audience.position
 
     def leave(self, reader: Reader) -> None:
         """Forgets a reader that joined."""
         self.readers -= 1
         self._ahead.discard(reader)
-        self._audience(reader).remove(reader)
+        if reader.audience is not None:
+            reader.audience.remove(reader)
 
     def lag(self, reader: Reader) -> None:
         """The reader's socket takes no more: from here on it has a cursor."""
-        if reader.level:
-            self._fall_back(reader)
+        if reader.audience is not None:
+            self._fall_back(reader, reader.audience)
             self._tally.events["slow_client"] += 1
 
     def set_apart(self, reader: Reader) -> None:
         """From here on the reader is told things by itself, until its `apart` is taken back."""
         reader.apart = True
-        if reader.level:
-            self._fall_back(reader)
+        if reader.audience is not None:
+            self._fall_back(reader, reader.audience)
             self.go_on(reader)
 
     def speak(self, reader: Reader, dialect: Dialect) -> None:
         """The reader goes on in another dialect."""
-        was_level = reader.level
-        if was_level:
-            self._fall_back(reader)
+        audience = reader.audience
+        if audience is not None:
+            self._fall_back(reader, audience)
         reader.dialect = dialect
-        if was_level:
+        if audience is not None:
             self.go_on(reader)
 
-    def _fall_back(self, reader: Reader) -> None:
-        audience = self._audience(reader)
-        unserved = audience.unserved(reader)
-        reader.cursor = self._frame_start if unserved else self.sent
-        reader.after = self._frame_after if unserved else self.position
+    def _fall_back(self, reader: Reader, audience: Audience) -> None:
+        reader.cursor, reader.after = audience.sent, audience.position
         reader.exact = False
         audience.remove(reader)
 
     def go_on(self, reader: Reader) -> None:
         """Gives a lagging reader what it needs, as much as its socket takes; level again when it has all."""
-        if reader.level:
-            return
-        while not reader.paused:
-            if reader.cursor > self.sent or (reader.apart and reader.cursor == self.sent):
+        while not reader.paused and not reader.level:
+            seat = None if reader.apart else self._seat(reader)
+            goal = self._sent if seat is None else seat.sent
+            if reader.cursor < goal:
+                frames = self._next_frames(reader, goal)
+                if frames:
+                    reader.write(frames)
+            elif seat is None or reader.cursor > goal:
                 self._ahead.add(reader)
                 return
-            if reader.cursor == self.sent:
-                self._audience(reader).add(reader)
-                return
-            frames = self._next_frames(reader)
-            if frames:
-                reader.write(frames)
+            else:
+                seat.add(reader)
 
-    def _next_frames(self, reader: Reader) -> bytes:
+    def _next_frames(self, reader: Reader, goal: int) -> bytes:
         ring = self.ring
         start = max(reader.cursor, ring.first)
         if not reader.exact:
-            start = max(start, ring.newest_bytes(self.sent, CATCH_UP_BYTES))
+            start = max(start, ring.newest_bytes(goal, CATCH_UP_BYTES))
         gap = b""
         if start > reader.cursor:
             self._tally.events["gap"] += 1
             gap = reader.dialect.gap(reader.after, ring.opening(start))
-        stop = ring.run_end(start, self.sent, CATCH_UP_BYTES)
+        stop = ring.run_end(start, goal, CATCH_UP_BYTES)
         reader.cursor, reader.after = stop, ring.position_before(stop)
         return gap + reader.render(Batch(ring.entries(start, stop)))
 
@@ -244,3 +257,37 @@ class Room:
 
     def stop_waiting(self, key: object) -> None:
         self._waiters.pop(key, None)
+
+
+class Rendered:
+    """What was made of a ring's newest entries, until there are newer ones or some are gone."""
+
+    __slots__ = ("_batches", "_end", "_frames", "_ring")
+
+    def __init__(self, ring: Ring) -> None:
+        self._ring = ring
+        self._end = ring.end
+        self._batches: dict[int, Batch] = {}
+        self._frames: dict[tuple[int, Dialect], bytes] = {}
+
+    def forget(self) -> None:
+        """Makes it anew when it is needed."""
+        self._batches.clear()
+        self._frames.clear()
+
+    def since(self, start: int, dialect: Dialect) -> bytes:
+        """All entries from `start` on, said in `dialect`."""
+        if self._end != self._ring.end:
+            self.forget()
+            self._end = self._ring.end
+        frame = self._frames.get((start, dialect))
+        if frame is None:
+            batch = self._batches.get(start)
+            if batch is None:
+                batch = self._batches[start] = Batch(self._ring.entries(start, self._end))
+            frame = self._frames[start, dialect] = dialect.render(batch)
+        return frame
+
+
+def _last_served(audience: Audience) -> float:
+    return audience.began

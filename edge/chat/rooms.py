@@ -126,7 +126,7 @@ class Rooms:
         """Takes what is gone out of the room's ring."""
         room = self._rooms.get(room_id)
         if room is not None:
-            room.ring.redact(lambda data: self.journal.is_gone(room_id, data))
+            room.hide(lambda data: self.journal.is_gone(room_id, data))
 
     def find(self, room_id: str, message_id: str) -> ChatMessage | None:
         """A message in memory, by its id."""
@@ -145,7 +145,7 @@ class Rooms:
         """The log was made anew: what was numbered before means nothing now."""
         self.floor = floor
         for room in self._rooms.values():
-            room.ring.reset(floor)
+            room.reset(floor)
 
     def shrink(self) -> None:
         """Lets unread rooms go when all together hold too much. Called once a second."""

@@ -79,7 +79,7 @@ class Subscriber(Connection):
 
     def _join_now(self, room: Room) -> None:
         ring = room.ring
-        stop = room.level()
+        stop = room.level(self)
         start = max(ring.newest(stop, self._server.config.history), ring.newest_bytes(stop, CATCH_UP_BYTES))
         recent = [entry for entry in ring.entries(start, stop) if not entry.event]
         self.write(self._hello(ring.position_before(start)) + entries_frames(recent))

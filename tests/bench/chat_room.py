@@ -80,7 +80,7 @@ def _measured(made: list[_Blind], room: Room, turns: _Turns) -> Costs:
     readers = len(made)
     began = time.process_time()
     for reader in made:
-        room.join(reader, room.level(), exact=True)
+        room.join(reader, room.level(reader), exact=True)
     joined = time.process_time()
     turns.longest = 0.0
     for number in range(1, _MESSAGES + 1):

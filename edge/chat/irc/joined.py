@@ -43,7 +43,7 @@ class Joined(Reader):
         """From here on it reads."""
         self.dialect = self._dialect(caps)
         self._room = room
-        room.join(self, room.level(), exact=False)
+        room.join(self, room.level(self), exact=False)
 
     def speak(self, caps: Caps) -> None:
         """The client has other capabilities."""

@@ -69,10 +69,13 @@ class FakeReader(Reader):
         self.space = space
         self.data = b""
         self.joined = None
+        self.slowness, self.clock = 0.0, None  # a write takes as long
         self.packed = 0  # compressed ones among the frames last read
 
     def write(self, data):
         assert not self.paused or self.joined is None, "written to although it takes no more"
+        if self.clock is not None:
+            self.clock.now += self.slowness
         self.data += bytes(data)
         self.space -= len(data)
         if self.space < 0 and not self.paused:

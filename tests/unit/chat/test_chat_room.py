@@ -38,7 +38,7 @@ class Setting:
     def reader(self, space=1 << 30, deflated=False):
         made = FakeReader(space)
         made.dialect = PACKED if deflated else PLAIN
-        made.join(self.room, self.room.level())
+        made.join(self.room, self.room.level(made))
         return made
 
 
@@ -99,7 +99,7 @@ def test_the_window_grows_with_the_cost():
         reader.write(data)
 
     reader.spill = slow_write
-    reader.join(setting.room, setting.room.level())
+    reader.join(setting.room, setting.room.level(reader))
     setting.say(1)
     setting.timer.run()
     began = setting.timer.now - 0.1
@@ -181,7 +181,7 @@ def test_an_exact_reader_gets_everything_in_pieces():
     reader.drain()
     assert numbers(reader)[-1] == 149
     assert setting.room.readers == 2
-    assert keeper.slot >= 0
+    assert keeper.level
 
 
 def test_a_reader_ahead_of_the_fan_out_gets_nothing_twice():
@@ -222,7 +222,7 @@ def test_one_compressed_frame_for_all_who_take_it():
     for reader in (one, other):
         reader.spill = lambda data, write=reader.write: (sent.append(data), write(data))
         setting.room.leave(reader)
-        reader.join(setting.room, setting.room.level())
+        reader.join(setting.room, setting.room.level(reader))
     setting.say(1)
     setting.timer.run()
     assert sent[0] is sent[1]
@@ -259,7 +259,7 @@ def test_a_frame_goes_straight_to_the_sockets_and_the_rest_to_the_transports(ope
         setting = Setting(fan_out=fan_out)
         reader = FakeReader()
         reader.fd = here.fileno()
-        reader.join(setting.room, setting.room.level())
+        reader.join(setting.room, setting.room.level(reader))
         setting.say(1)
         setting.timer.run()
         taken = there.recv(1 << 20)
@@ -274,7 +274,7 @@ def test_a_frame_goes_straight_to_the_sockets_and_the_rest_to_the_transports(ope
         gone = setting.reader()
         gone.fd = 1 << 20  # no longer open: the transport is told
         setting.room.leave(gone)
-        gone.join(setting.room, setting.room.level())
+        gone.join(setting.room, setting.room.level(gone))
         setting.say(3)
         setting.timer.run(1)
         assert numbers(gone) == [3]
@@ -319,6 +319,8 @@ STEPS = st.lists(
         st.tuples(st.just("join"), st.integers(0, 20)),
         st.tuples(st.just("stall"), st.integers(0, 9)),
         st.tuples(st.just("drain"), st.integers(0, 9)),
+        st.tuples(st.just("leave"), st.integers(0, 9)),
+        st.tuples(st.just("apart"), st.integers(0, 9)),
     ),
     max_size=60,
 )
@@ -330,6 +332,7 @@ class Story:
     def __init__(self):
         self.setting = Setting()
         self.readers = []
+        self.gone = []  # with the newest message when they left
         self.said = 0
 
     def say(self, count):
@@ -347,6 +350,8 @@ class Story:
 
     def join(self, since):
         made = FakeReader()
+        made.slowness = since % 2 * 0.004
+        made.clock = self.setting.timer
         made.dialect = PLAIN if since % 3 else PACKED
         made.since = min(since, self.said)
         made.join(self.setting.room, self.setting.room.ring.number_after(Position(made.since, 0)))
@@ -360,6 +365,21 @@ class Story:
         if self.readers and self.readers[number % len(self.readers)].paused:
             self.readers[number % len(self.readers)].drain()
 
+    def leave(self, number):
+        if self.readers:
+            leaver = self.readers.pop(number % len(self.readers))
+            self.setting.room.leave(leaver)
+            self.gone.append((leaver, self.said))
+
+    def apart(self, number):
+        if self.readers:
+            reader = self.readers[number % len(self.readers)]
+            if reader.apart:
+                reader.apart = False
+                self.setting.room.go_on(reader)
+            else:
+                self.setting.room.set_apart(reader)
+
     def finish(self):
         for _ in range(2):
             self.run(10)
@@ -367,11 +387,79 @@ class Story:
                 self.drain(number)
 
 
-@given(STEPS)
-def test_every_reader_sees_all_in_order(steps):
-    story = Story()
-    for step, value in steps:
-        getattr(story, step)(value)
-    story.finish()
+@given(STEPS, st.integers(1, 4))
+def test_every_reader_sees_all_in_order(steps, most):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(room_module, "SLICE", most)
+        story = Story()
+        for step, value in steps:
+            getattr(story, step)(value)
+        story.finish()
+    room = story.setting.room
     for reader in story.readers:
         assert numbers(reader) == list(range(reader.since + 1, story.said + 1))
+        assert reader.level or reader.apart
+        assert room.had(reader) == room.ring.last
+    for reader, said in story.gone:
+        heard = numbers(reader)
+        assert heard == list(range(reader.since + 1, reader.since + 1 + len(heard)))
+        assert not heard or heard[-1] <= said
+    assert room.readers == len(story.readers)
+
+
+def test_a_large_room_takes_turns_and_each_gets_what_is_newest(monkeypatch):
+    monkeypatch.setattr(room_module, "SLICE", 2)
+    setting = Setting()
+    readers = [setting.reader() for _ in range(6)]
+    for reader in readers:
+        reader.slowness, reader.clock = 0.01, setting.timer
+    setting.say(1)
+    setting.timer.turn()
+    setting.say(2)
+    setting.timer.turn()
+    setting.timer.turn()
+    assert [numbers(one) for one in readers] == [[1], [1], [1, 2], [1, 2], [1, 2], [1, 2]]
+    assert readers[2].documents[0]["position"] == "2-0"
+    setting.say(3)
+    at = setting.timer._queue[0][0]
+    assert at == pytest.approx(100.0 + 2 * 0.06)  # twice what all of them cost, from when the first were served
+    setting.timer.now = at
+    setting.timer.turn()
+    assert [numbers(one)[-1] for one in readers] == [3, 3, 2, 2, 2, 2]
+    setting.timer.run(1)
+    assert all(numbers(one) == [1, 2, 3] for one in readers)
+
+
+def test_small_audiences_are_served_in_one_turn():
+    setting = Setting()
+    readers = [setting.reader(deflated=number % 2 == 1) for number in range(6)]
+    setting.say(1)
+    setting.timer.turn()
+    assert all(numbers(one) == [1] for one in readers)
+
+
+def test_what_is_hidden_is_not_told_from_what_was_made_before(monkeypatch):
+    monkeypatch.setattr(room_module, "SLICE", 1)
+    setting = Setting()
+    first, second = setting.reader(), setting.reader()
+    setting.say(1, 2)
+    setting.timer.turn()
+    setting.room.hide(lambda data: b'"n":1,' in data)
+    setting.timer.run(1)
+    assert numbers(first) == [1, 2]
+    assert numbers(second) == [2]
+
+
+def test_places_of_those_who_left_are_taken_again(monkeypatch):
+    monkeypatch.setattr(room_module, "SLICE", 3)
+    setting = Setting()
+    readers = [setting.reader() for _ in range(9)]
+    for number in range(60):
+        setting.room.leave(readers.pop(number % 9))
+        if number % 4 == 0:
+            setting.say(1 + number // 4)
+        setting.timer.run(0.005)
+        readers.append(setting.reader())
+    assert len(setting.room._audiences) <= 4
+    setting.timer.run(1)
+    assert all(numbers(one)[-1:] in ([15], []) for one in readers)
