@@ -72,7 +72,9 @@ async def talk(session: aiohttp.ClientSession, url: str, token: str, name: str) 
         try:
             number = 0
             while True:
-                await socket.send_json({"type": "message", "message": f"{name} {number}", "nonce": f"{name}-{number}"})
+                await socket.send_json(
+                    {"type": "message", "message": f"{name} {number}", "nonce": f"{name}-{number}"}
+                )
                 number += 1
                 await asyncio.sleep(_EVERY_S)
         finally:
