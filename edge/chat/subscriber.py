@@ -12,6 +12,7 @@ from edge.chat.connection import Connection
 from edge.chat.crowd import Entry
 from edge.chat.frames import ack_frame, anonymous_hello, entries_frames, error_frame, hello_frame
 from edge.chat.index import Place
+from edge.chat.login import Login
 from edge.chat.positions import Position
 from edge.chat.ranks import Author, author_of
 from edge.chat.resume import Resumed, resume
@@ -31,7 +32,7 @@ _decoder = msgspec.json.Decoder(ClientFrame)
 class Subscriber(Connection):
     """States: joining (reading what it missed), joined, then as every connection."""
 
-    __slots__ = ("_bad", "_drained", "_joining", "_place", "_server", "_token")
+    __slots__ = ("_bad", "_drained", "_joining", "_login", "_place", "_server", "_token")
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class Subscriber(Connection):
         self._place = place
         self._joining: asyncio.Task[None] | None = None
         self._drained: asyncio.Event | None = None
+        self._login: Login[str] | None = None
         self._token = ""
         self._bad = 0
 
@@ -62,6 +64,9 @@ class Subscriber(Connection):
         if self._joining is not None:
             self._joining.cancel()
             self._joining = None
+        if self._login is not None:
+            self._login.cancel()
+            self._login = None
         super().leave()
 
     # -- joining
@@ -127,6 +132,9 @@ class Subscriber(Connection):
 
     def take_text(self, text: str) -> None:
         """See Connection."""
+        if self._login is not None:
+            self._login.said.append(text)
+            return
         nonce = ""
         try:
             frame = self._decoded(text)
@@ -150,10 +158,24 @@ class Subscriber(Connection):
         if frame.type == "message":
             self._message(frame)
         elif frame.type == "auth":
-            if self._author(frame.token) is not None:
-                self.write(self._hello(self._had()))
+            self._login = Login.begin(self._server, frame.token, self._settled_login)
+            if self._login is None:
+                self._log_in(frame.token)
         else:
             self._misspoke(BadInputError("unknown type of frame", code=ErrorCode.UNKNOWN_TYPE))
+
+    def _settled_login(self) -> None:
+        login, self._login = self._login, None
+        if login is None or self.ending:
+            return
+        self._log_in(login.token)
+        for text in login.said:
+            if not self.ending:
+                self.take_text(text)
+
+    def _log_in(self, token: str) -> None:
+        if self._author(token) is not None:
+            self.write(self._hello(self._had()))
 
     def _message(self, frame: ClientFrame) -> None:
         if not self._token:

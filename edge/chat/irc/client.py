@@ -18,10 +18,11 @@ from edge.chat.irc.session import Bounded, Event, Join, LogIn, Part, Say, Sessio
 from edge.chat.irc.tags import user_tags
 from edge.chat.irc.wire import Wire
 from edge.chat.limits import Budget
+from edge.chat.login import Login
 from edge.chat.ranks import Author, author_of
 from edge.chat.rules import Accepted
-from edge.protocols.irc.message import build
-from edge.protocols.irc.reader import LineReader
+from edge.protocols.irc.message import Message, build
+from edge.protocols.irc.reader import LineReader, Rejected
 
 if TYPE_CHECKING:
     from edge.chat.server import ChatServer
@@ -45,6 +46,7 @@ class IrcClient:
         self._rooms: dict[str, Joined] = {}
         self._awaited: dict[str, float] = {}  # channels not heard of yet, and until when they are waited for
         self._register_by = now + server.config.handshake_s
+        self._login: Login[Message | Rejected] | None = None
         self._token = ""
         self._author: Author | None = None
 
@@ -65,10 +67,16 @@ class IrcClient:
                 self.session.end("You are too fast")
                 self._flush(_POLICY, "too fast")
                 return
-            for event in self.session.receive(line, now):
-                self._flush()
-                self._do(event)
+            self._take(line, now)
+
+    def _take(self, line: Message | Rejected, now: float) -> None:
+        if self._login is not None:
+            self._login.said.append(line)
+            return
+        for event in self.session.receive(line, now):
             self._flush()
+            self._do(event)
+        self._flush()
 
     def _flush(self, code: int = _NORMAL, reason: str = "") -> None:
         self._send(self.session.lines_to_send())
@@ -95,6 +103,9 @@ class IrcClient:
         """Takes part in nothing any more; may be called more than once."""
         self._awaited.clear()
         self._server.newcomers.leave(self._again)
+        if self._login is not None:
+            self._login.cancel()
+            self._login = None
         for channel in list(self._rooms):
             self._leave(channel)
 
@@ -121,7 +132,9 @@ class IrcClient:
         if self._wire.ending:  # whatever is written may be what a slow client is cut for
             return
         if isinstance(event, LogIn):
-            self._log_in(event.token)
+            self._login = Login.begin(self._server, event.token, self._settled_login)
+            if self._login is None:
+                self._log_in(event.token)
         elif isinstance(event, Join):
             self._join(event.channel)
         elif isinstance(event, Part):
@@ -140,6 +153,15 @@ class IrcClient:
             if self._wire.ending:
                 return
             self._server.irc.rosters.enter(joined, self.session.caps)
+
+    def _settled_login(self) -> None:
+        login, self._login = self._login, None
+        if login is None or self._wire.ending:
+            return
+        self._log_in(login.token)
+        for line in login.said:
+            if not self._wire.ending:
+                self._take(line, self.now())
 
     def _log_in(self, token: str) -> None:
         author = self._identify(token)

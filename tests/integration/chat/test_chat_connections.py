@@ -1,10 +1,13 @@
 """Clients that misbehave, over raw sockets: slow, silent, half a request, too much."""
 
 import asyncio
+import json
 import socket
 
 import msgspec
+import pytest
 import uvloop
+import websockets
 from chat_site import CHANNEL_ID, site
 
 from appliance.contracts.subjects import chat
@@ -177,7 +180,7 @@ def test_a_crowd_from_one_address(tmp_path):
         assert not server._connections
         assert not any(server._wheel._slots)
 
-    on_gateway(tmp_path, scenario, connections_per_address=5, close_s=0.5)
+    on_gateway(tmp_path, scenario, connections_per_address=5, close_s=2.0)
 
 
 def test_many_who_look_for_rooms_that_are_not(tmp_path):
@@ -241,3 +244,30 @@ def test_a_token_made_a_moment_ago_is_waited_for(tmp_path):
         never.close()
 
     on_gateway(tmp_path, scenario, unknown_s=1.0, close_s=0.5)
+
+
+def test_a_token_in_the_first_frame_is_waited_for_and_what_is_said_meanwhile(tmp_path):
+    async def scenario(made, gateway):
+        newcomers = gateway.service.server.newcomers
+        async with websockets.connect(gateway.ws()) as early, websockets.connect(gateway.ws()) as never:
+            await early.send('{"type":"auth","token":"token-dora"}')
+            await early.send('{"type":"message","message":"first words","nonce":"n1"}')
+            await never.send('{"type":"auth","token":"token-nobody"}')
+            gone = await websockets.connect(gateway.ws())
+            await gone.send('{"type":"auth","token":"token-gone"}')
+            await until(lambda: len(newcomers._waiting) == 3)
+            await gone.close()
+            await until(lambda: len(newcomers._waiting) == 2)
+            await made.add_token("dora")
+            found = []
+            while "ack" not in found:
+                found.append(json.loads(await asyncio.wait_for(early.recv(), 3))["type"])
+            assert "error" not in found
+            assert found.count("hello") == 2
+            with pytest.raises(websockets.ConnectionClosed):
+                while True:
+                    await asyncio.wait_for(never.recv(), 3)
+            assert never.close_code == 4001
+        assert not newcomers._waiting
+
+    on_gateway(tmp_path, scenario, unknown_s=1.0)

@@ -321,3 +321,29 @@ def test_a_process_that_leaves_says_so(tmp_path):
             assert await plain.rest() == []
 
     on_gateway(tmp_path, scenario)
+
+
+def test_a_password_made_a_moment_ago_is_waited_for_and_what_is_said_meanwhile(tmp_path):
+    async def scenario(made, gateway):
+        newcomers = gateway.service.server.newcomers
+        async with irc(gateway) as early, irc(gateway) as never:
+            await early.send("PASS oauth:token-dora", "NICK dora", "JOIN #alice", "PRIVMSG #alice :first words")
+            await never.send("PASS oauth:token-nobody", "NICK nobody", "JOIN #alice")
+            async with irc(gateway) as gone:
+                await gone.send("PASS oauth:token-gone", "NICK gone")
+                await until(lambda: len(newcomers._waiting) == 3)
+            await until(lambda: len(newcomers._waiting) == 2)
+            await made.add_token("dora")
+            await early.expect(*welcome("dora"))
+            await early.until("JOIN #alice")
+            assert await never.rest() == [":tmi.twitch.tv NOTICE * :Login authentication failed"]
+            await until(lambda: "first words" in bodies(gateway))
+        assert not newcomers._waiting
+
+    on_gateway(tmp_path, scenario, unknown_s=1.0)
+
+
+def bodies(gateway):
+    """What was said in the room."""
+    ring = gateway.service.server.rooms.get(CHANNEL_ID).ring
+    return b"".join(entry.data for entry in ring.entries(ring.first, ring.end)).decode()
