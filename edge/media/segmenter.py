@@ -244,6 +244,7 @@ class Segmenter:
                 dts, duration, pdt_us, samples,
             )
         )  # fmt: skip
+        is_only = current.part == 0 and current.part_chunks == 0
         current.part_chunks += 1
-        if flags & _LAST_OF_SEGMENT:
-            self.next_serial += 1
+        if flags & _LAST_OF_SEGMENT and not (is_only and samples and not all(one.data for one in samples)):
+            self.next_serial += 1  # as ChunkHeader.next_serial: a segment that is one gap uses up none

@@ -21,10 +21,11 @@ _MOST_OWED, _MOST_REORDERED = 16, 64  # frames; an engine that holds more is tak
 class Picture(NamedTuple):
     """A decoded frame on its way to the rungs. Times in 90 kHz ticks; `boundary` when it starts a segment.
 
+    `frame` is None for a rung that is not to encode it: paused. The others go on with its times.
     Frame rate, (0, 1) unknown, and sample aspect are the source's of now: they may change in mid-stream.
     """
 
-    frame: VideoFrame
+    frame: VideoFrame | None
     pts: int
     duration: int
     pdt_us: int
@@ -98,6 +99,8 @@ class RungEncoder:
         self._lineup.close()
 
     def _encode(self, picture: Picture, key: bool) -> list[Encoded]:
+        if picture.frame is None:
+            raise EngineError("a frame without a picture cannot be encoded")
         units = self._engine.encode(picture.frame, key, picture.sample_aspect)
         if len(self._owed) - len(units) > (_MOST_REORDERED if self.reorder_delay else _MOST_OWED):
             raise EngineError(f"no access unit for {len(self._owed)} frames")

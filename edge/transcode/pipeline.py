@@ -27,7 +27,7 @@ from edge.transcode.chunks import Boundary, SourceChunk
 from edge.transcode.control import DECODE, RungControl, Usage
 from edge.transcode.encoding import Picture
 from edge.transcode.engines.base import TIME_BASE
-from edge.transcode.fan_out import FanOut, Start
+from edge.transcode.fan_out import FanOut
 from edge.transcode.forms import VideoForm
 from edge.transcode.rung import Gap, RungWorker
 
@@ -41,6 +41,18 @@ class _Times(NamedTuple):
     duration: int
     pdt_us: int
     late_us: int
+
+
+class _Start(NamedTuple):
+    """Where a segment starts: its first frame's presentation time, 90 kHz ticks, and wall clock.
+
+    `reorder` is how much earlier that frame is decoded.
+    """
+
+    boundary: Boundary
+    pts: int
+    pdt_us: int
+    reorder: int
 
 
 class _Drain:
@@ -82,9 +94,9 @@ class Pipeline:
         self._needs_key = True  # nothing decodes before a key frame
         self._key_sequence = 0  # stream sequence of the chunk with the last key frame
         self._times: dict[int, _Times] = {}
-        self._starts: deque[Start] = deque(maxlen=_MAX_REORDER)  # segments of which no frame has come out yet
-        self._end = 0  # media time at which what was given to the rungs ends
+        self._starts: deque[_Start] = deque(maxlen=_MAX_REORDER)  # segments of which no frame has come out yet
         self._rests = False  # no rung wants frames: nothing is decoded
+        self._rest_reorder = 0  # of the segment that nothing is decoded of
         self._media_s = 0.0
         self._usage = Usage(0.0, 0.0)
         self._log = get_logger("pipeline")
@@ -122,7 +134,7 @@ class Pipeline:
                     self._taken()
                 elif not self._is_over:
                     self._flush()
-                    self._fan_out.finish(self._end)
+                    self._fan_out.finish()
         except Exception as error:  # noqa: BLE001 - root of the thread: the job decides what a failure means
             self._failed(error)
 
@@ -140,7 +152,7 @@ class Pipeline:
         if start is not None:
             self._rest_or_wake(start, is_key=samples[0].key)
         if self._rests:
-            self._end = max(self._end, *(sample.pts + sample.duration for sample in samples))
+            self._rest(samples, chunk.form, start, header)
             return
         self._decode_all(samples, chunk.form, start, header)
         self._media_s += sum(sample.duration for sample in samples) / VIDEO_TIMESCALE
@@ -154,11 +166,25 @@ class Pipeline:
         self._start_until(header.dts, everything=True)
         boundary = Boundary(header.msn, chunk.sequence, bool(header.flags & ChunkFlag.DISCONTINUITY))
         if self._control.ends:
-            self._end_here(header.dts)
+            self._end_here()
         else:
             self._gap(Gap(boundary, header.dts, header.duration, header.pdt_us))
 
-    def _start_of(self, chunk: SourceChunk, samples: list[Sample]) -> Start | None:
+    def _rest(self, samples: list[Sample], form: VideoForm, start: _Start | None, header: ChunkHeader) -> None:
+        """The times of frames that nobody wants: in the order of decoding, each when it could be shown."""
+        if self._is_over:
+            return
+        if start is not None:
+            self._rest_reorder = start.reorder
+        for sample in samples:
+            pts = sample.dts + self._rest_reorder
+            pdt_us = header.pdt_us + (pts - samples[0].pts) * _US // TIME_BASE.denominator
+            boundary, start = start.boundary if start is not None else None, None
+            self._fan_out.put(
+                Picture(None, pts, sample.duration, pdt_us, header.late_us, boundary, form.frame_rate)
+            )
+
+    def _start_of(self, chunk: SourceChunk, samples: list[Sample]) -> _Start | None:
         """The segment that this chunk starts."""
         header, before = chunk.header, self._key_sequence
         if any(sample.key for sample in samples):
@@ -167,9 +193,11 @@ class Pipeline:
             return None
         begins = chunk.sequence if samples[0].key or not before else before
         discontinuity = bool(header.flags & ChunkFlag.DISCONTINUITY)
-        return Start(Boundary(header.msn, begins, discontinuity), samples[0].pts, header.pdt_us)
+        first = samples[0]
+        boundary = Boundary(header.msn, begins, discontinuity)
+        return _Start(boundary, first.pts, header.pdt_us, first.pts - first.dts)
 
-    def _rest_or_wake(self, start: Start, *, is_key: bool) -> None:
+    def _rest_or_wake(self, start: _Start, *, is_key: bool) -> None:
         """At each segment: decoding rests while no rung wants frames, and begins again with a key frame."""
         rested, self._rests = self._rests, self._fan_out.is_resting or (self._rests and not is_key)
         if not self._rests:
@@ -178,11 +206,11 @@ class Pipeline:
             self._flush()
             self._start_until(start.pts, everything=True)
         if self._control.ends and not self._is_over:
-            self._end_here(start.pts)
-        if not self._is_over:
-            self._fan_out.rest(start)
+            self._end_here()
 
-    def _decode_all(self, samples: list[Sample], form: VideoForm, start: Start | None, header: ChunkHeader) -> None:
+    def _decode_all(
+        self, samples: list[Sample], form: VideoForm, start: _Start | None, header: ChunkHeader
+    ) -> None:
         if form != self._form or self._decoder is None:
             self._flush()
             self._open(form)
@@ -191,10 +219,10 @@ class Pipeline:
         for sample in samples:
             self._sample(sample, samples[0], header)
 
-    def _end_here(self, pts: int) -> None:
-        """A successor goes on from the segment that starts at `pts`."""
+    def _end_here(self) -> None:
+        """A successor goes on from the segment that starts here."""
         self._is_over = True
-        self._fan_out.finish(pts)
+        self._fan_out.finish()
         if self._ended is not None:
             self._ended()
 
@@ -243,7 +271,7 @@ class Pipeline:
             return
         boundary = self._start_until(frame.pts)
         if boundary is not None and self._control.ends and not self._is_over:
-            self._end_here(frame.pts)
+            self._end_here()
         if self._is_over:
             return
         _FRAMES.inc()
@@ -252,14 +280,13 @@ class Pipeline:
             frame, frame.pts, times.duration, times.pdt_us, times.late_us, boundary,
             form.frame_rate, form.sample_aspect,
         )  # fmt: skip
-        self._end = max(self._end, frame.pts + times.duration)
         if boundary is not None and self._offer is not None:
             self._offer(frame, form.sample_aspect, times.pdt_us)
         self._fan_out.put(picture)
 
     def _start_until(self, pts: int, *, everything: bool = False) -> Boundary | None:
         """The segment that starts with the frame at `pts`; those before it without a frame are gaps."""
-        started: Start | None = None
+        started: _Start | None = None
         while self._starts and (everything or self._starts[0].pts <= pts):
             following = self._starts.popleft()
             if started is not None:
@@ -269,11 +296,10 @@ class Pipeline:
             self._empty(started, pts)
         return started.boundary if started is not None else None
 
-    def _empty(self, start: Start, until: int) -> None:
+    def _empty(self, start: _Start, until: int) -> None:
         self._gap(Gap(start.boundary, start.pts, max(1, until - start.pts), start.pdt_us))
 
     def _gap(self, gap: Gap) -> None:
-        self._end = max(self._end, gap.dts + gap.duration)
         self._fan_out.gap(gap)
 
     def _flush(self) -> None:

@@ -100,9 +100,10 @@ class RungWorker:
         return self._encoder.config
 
     def began(self, msn: int) -> bool:
-        """Whether the log had some of this segment, not all, when the rung started."""
+        """Whether the log had pictures of this segment, not all, when the rung started."""
         last = self._position.last
-        return last is not None and last.msn == msn and self._position.first_msn == msn
+        begun = last is not None and last.msn == msn and self._position.first_msn == msn
+        return begun and last is not None and not last.flags & ChunkFlag.GAP
 
     def start(self) -> None:
         """Begins."""
@@ -170,6 +171,11 @@ class RungWorker:
             return
         if step > 1:
             picture = picture._replace(duration=step * picture.duration)
+        if picture.frame is None:
+            if self._encoding:
+                self._drain()
+            self._push(Done(picture, None))
+            return
         if self._is_left_out(picture):
             self._push(Done(picture, None))
             return
@@ -261,7 +267,8 @@ class RungWorker:
         """A part with a missing frame is a GAP part: what follows the frame could not be decoded."""
         data = b""
         if not all(sample.data for sample in chunk.samples):
-            _MISSING.inc(len(chunk.samples))
+            if chunk.msn < self.use.from_msn:
+                _MISSING.inc(len(chunk.samples))
             flags = (chunk.flags | ChunkFlag.GAP) & ~ChunkFlag.INDEPENDENT
             chunk = chunk._replace(flags=flags)
         elif chunk.samples:

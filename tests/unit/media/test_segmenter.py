@@ -209,6 +209,20 @@ def test_the_outlook_is_the_sample_that_completes_something(
     assert expected is not None
 
 
+def test_a_segment_of_one_part_that_is_missing_uses_up_no_serial() -> None:
+    """Its header says that it is a gap segment, and those who read it count as it does."""
+    config = msgspec.structs.replace(CONFIG, given_boundaries=True)
+    segmenter = Segmenter(config, serial=7)
+    chunks = []
+    for msn, data in enumerate((b"x", b"", b"x")):
+        for sample in (Sample(msn * 6000, 3000, 0, True, data), Sample(msn * 6000 + 3000, 3000, 0, False, data)):
+            chunks += segmenter.push(sample, pdt_us=0, msn=msn)
+    chunks += segmenter.finish()
+    assert [(chunk.msn, chunk.serial) for chunk in chunks] == [(0, 7), (1, 8), (2, 8)]
+    missing = chunks[1]._replace(flags=chunks[1].flags | ChunkFlag.GAP).header(epoch=0, init=0)
+    assert (missing.is_gap_segment, missing.next_serial) == (True, chunks[2].serial)
+
+
 def test_the_outlook_on_parts_alone() -> None:
     segmenter = Segmenter(CONFIG)
     assert segmenter.outlook() == (0, 0)

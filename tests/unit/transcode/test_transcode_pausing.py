@@ -94,7 +94,7 @@ def whole(found: list[Output]) -> None:
     headers = [output.header for output in found]
     assert [header.msn for header in headers] == sorted(header.msn for header in headers)
     assert {header.msn for header in headers} == set(range(SEGMENTS))
-    parts = [header for header in headers if header.part or not header.flags & ChunkFlag.GAP]
+    parts = [header for header in headers if not header.is_gap_segment]
     assert sorted({header.serial for header in parts}) == list(range(len({header.serial for header in parts})))
     for before, after in pairwise(headers):
         assert before.dts + before.duration == after.dts
@@ -103,17 +103,27 @@ def whole(found: list[Output]) -> None:
         assert last.flags & ChunkFlag.LAST_OF_SEGMENT
 
 
-def test_a_paused_rung_is_gaps_and_comes_back_with_a_key_frame(
+def cuts(found: list[Output]) -> list[tuple[int, ...]]:
+    """Where its parts begin and how long they are."""
+    headers = [output.header for output in found]
+    return [(header.msn, header.part, header.serial, header.dts, header.duration) for header in headers]
+
+
+def gaps(found: list[Output]) -> list[tuple[int, int]]:
+    """Segment and part of each part without media."""
+    return [(o.header.msn, o.header.part) for o in found if o.header.flags & ChunkFlag.GAP]
+
+
+def test_a_paused_rung_has_gaps_for_parts_and_comes_back_with_a_key_frame(
     source: list[SourceChunk],
 ) -> None:
     made = run(source, [{}, {}, {"90p": P}, {"90p": P}, {}, {}])
     for rung in ("90p", "60p"):
         whole(made.of(rung))
-    gaps = [o.header for o in made.of("90p") if o.header.flags & ChunkFlag.GAP]
-    assert [(header.msn, header.dts, header.duration) for header in gaps] == [
-        (2, 2 * SEGMENT, SEGMENT),
-        (3, 3 * SEGMENT, SEGMENT),
-    ]
+    missing = [output for output in made.of("90p") if output.header.flags & ChunkFlag.GAP]
+    assert gaps(missing) == [(2, 0), (2, 1), (3, 0), (3, 1)]
+    assert not any(output.data or output.header.flags & ChunkFlag.INDEPENDENT for output in missing)
+    assert cuts(made.of("90p")) == cuts(made.of("60p")), "as if it ran"
     shown = frames(made.of("90p"))
     assert [sample.dts for sample in shown] == [n * FRAME for n in range(90) if not 2 * GOP <= n < 4 * GOP]
     assert {0, SEGMENT, 4 * SEGMENT, 5 * SEGMENT} == {sample.dts for sample in shown if sample.key}
@@ -125,8 +135,9 @@ def test_nothing_is_decoded_while_every_rung_is_paused(source: list[SourceChunk]
     made = run(source, [{}, both, both, both, {"90p": P}, {}])
     for rung in ("90p", "60p"):
         whole(made.of(rung))
-    assert [o.header.msn for o in made.of("60p") if o.header.flags & ChunkFlag.GAP] == [1, 2, 3]
-    assert [o.header.msn for o in made.of("90p") if o.header.flags & ChunkFlag.GAP] == [1, 2, 3, 4]
+    assert gaps(made.of("60p")) == [(msn, part) for msn in (1, 2, 3) for part in (0, 1)]
+    assert gaps(made.of("90p")) == [(msn, part) for msn in (1, 2, 3, 4) for part in (0, 1)]
+    assert cuts(made.of("90p")) == cuts(made.of("60p"))
     assert len(frames(made.of("60p"))) == 3 * GOP
     usage = made.pipeline.usage()
     assert usage["decode"].media_s == pytest.approx(4 * GOP / 30), (
@@ -159,6 +170,56 @@ def test_a_source_that_stops_while_a_rung_is_paused(source: list[SourceChunk]) -
     made.pipeline.drain()
     made.stop()
     whole(made.of("90p"))
+
+
+def test_parts_of_a_paused_rung_come_when_the_others_do(source: list[SourceChunk]) -> None:
+    """Not when the segment is over: who waits for the next part is answered on time."""
+    for modes in ({"90p": P}, {"90p": P, "60p": P}):
+        made = Run()
+        made.feed(segment(source, 0), modes)
+        made.feed(segment(source, 1)[:4], modes)  # twelve of fifteen frames
+        made.stop()
+        assert gaps(made.of("90p")) == [(0, 0), (0, 1), (1, 0)]
+        assert cuts(made.of("90p")) == cuts(made.of("60p"))
+
+
+def test_half_of_a_paused_segment_is_gaps_when_a_successor_may_run_it(source: list[SourceChunk]) -> None:
+    """It begins with an IDR where the log ends."""
+    before = run(source, [{}, {"90p": P, "60p": P}, {}, {}, {}, {}]).of("90p")
+    kept = [output for output in before if output.header.msn < 2][:-1]
+    assert gaps(kept) == [(1, 0)]
+    second = Run({"90p": RungPosition(kept[-1].header, 9, kept[-1].source_sequence)})
+    second.feed([one for one in source if one.header.msn >= 1], {})
+    second.pipeline.drain()
+    second.stop()
+    found = kept + second.of("90p")
+    whole(found)
+    assert gaps(found) == [(1, 0)]
+    shown = frames(found)
+    assert [s.dts // FRAME for s in shown] == [n for n in range(SEGMENTS * GOP) if not GOP <= n < GOP + 10]
+    assert shown[GOP].key
+
+
+def test_half_of_a_paused_segment_stays_gaps_under_a_successor_that_pauses_it(source: list[SourceChunk]) -> None:
+    before = run(source, [{}, {"90p": P, "60p": P}, {}, {}, {}, {}]).of("90p")
+    kept = [output for output in before if output.header.msn < 2][:-1]
+    second = Run({"90p": RungPosition(kept[-1].header, 9, kept[-1].source_sequence)})
+    second.feed([one for one in source if one.header.msn >= 1], {"90p": P})
+    second.pipeline.drain()
+    second.stop()
+    whole(kept + second.of("90p"))
+    assert len(frames(second.of("90p"))) == 0
+
+
+def test_frames_shown_later_than_they_are_decoded_keep_their_times_whether_they_are_decoded() -> None:
+    encoded = picture_source("libx264", SEGMENTS * GOP, GOP)
+    later = [sample._replace(cts=2 * FRAME) for sample in encoded.samples]
+    chunks = chunks_of(later, encoded.form, segments=range(0, SEGMENTS * GOP, GOP))
+    both = {"90p": P, "60p": P}
+    made = run(chunks, [{}, both, both, both, {}, {}])
+    for rung in ("90p", "60p"):
+        whole(made.of(rung))
+    assert len(frames(made.of("90p"))) == 3 * GOP
 
 
 def test_ends_where_segments_meet_and_a_successor_goes_on(source: list[SourceChunk]) -> None:
