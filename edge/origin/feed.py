@@ -117,9 +117,17 @@ class BroadcastFeed:
 
     def set_rungs(self, record: RungsRecord | None, now: float) -> None:
         """How the transcoded rungs run. The playlists of paused ones go on."""
+        before = self._withdrawn
         self._withdrawn = record.withdrawn() if record is not None else frozenset()
+        for name in self._withdrawn - before:
+            if self.caught_up and name in self.renditions:
+                self._release(self.renditions[name])
         self._resting = record.resting() if record is not None else frozenset()
         self._release_multivariant(now)
+
+    def is_withdrawn(self, rendition: str) -> bool:
+        """Whether it is paused until there is enough for it."""
+        return rendition in self._withdrawn
 
     def set_moments(self, moments: list[Moment]) -> None:
         """What happened in the broadcast: told with the next update of each playlist."""

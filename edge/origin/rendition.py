@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edge.origin.feed import BroadcastFeed
 
 UNKNOWN_MEDIA = error("media", 404, "There is no such part or segment.")
+GAPS_FOR_NOW = error("playlist", 400, "There will be no such part: this rendition is paused for now.")
 UNKNOWN_RENDITION = error("playlist", 404, "There is no such rendition.")
 
 _NOTHING_ASKED = Directives()
@@ -72,13 +73,21 @@ class RenditionFeed:
             return None
         answer = decide(asked, position, ended=self._feed.ended, part_target_s=record.part_target_s)
         if isinstance(answer, Wait):
-            return None
+            return GAPS_FOR_NOW if self._is_withdrawn(window) else None
         if isinstance(answer, Refuse):
             return error("playlist", answer.status, answer.reason)
         if window is None or window.position is None or (face is Face.I_FRAMES and self._is_sound):
             return UNKNOWN_RENDITION
         kind = Kind(face, asked.msn is not None, asked.skip, gzip, asked.skip_date_ranges)
         return self._answers.get(window, record, kind)
+
+    def _is_withdrawn(self, window: RenditionWindow | None) -> bool:
+        """Whether what comes next is a gap, and not for a moment only.
+
+        Nobody is to wait for that. hls.js passes over GAP parts until the whole segment is one, and runs dry
+        meanwhile; at a refusal it takes another rendition at once.
+        """
+        return window is not None and window.ends_in_gap and self._feed.is_withdrawn(self.name)
 
     def hold_playlist(self, face: Face, asked: Directives, gzip: bool, waiter: Waiter) -> Release:
         """Holds a playlist request."""

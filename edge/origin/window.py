@@ -56,6 +56,17 @@ class RenditionWindow:
         return self._position
 
     @property
+    def ends_in_gap(self) -> bool:
+        """Whether the newest part that is listed, or the segment where there is no part, has no media."""
+        for segment in reversed(self.segments):
+            for part in reversed(segment.parts):
+                if part.closed:
+                    return part.gap
+            if segment.gap or segment.released:
+                return segment.gap
+        return False
+
+    @property
     def lists_whole_segment(self) -> bool:
         """Whether the playlist has the line of a segment: that appears with the next one's first part."""
         position = self.position

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 from origin_fakes import BROADCAST, Chunks, put_rendition, rendition
 
+from appliance.contracts.media import ChunkFlag
 from appliance.contracts.subjects import rungs_key
 from appliance.contracts.transcode import RungMode, RungsRecord, RungState
 from edge.origin.demand import LATELY_S, RenditionDemand
@@ -87,14 +88,52 @@ async def test_a_paused_rung_goes_on_as_gaps_and_its_viewers_are_demand(with_run
     found = media_parser.parse((await client.get(f"{RUNG}/index.m3u8")).body)
     assert [segment.gap for segment in found.segments] == [False, True]
     assert with_rung.catalogue.watchers() == {BROADCAST: {"720p": 1}}
-    client.send(f"{RUNG}/index.m3u8?_HLS_msn=2&_HLS_part=0")
     with_rung.add("720p", with_rung.rung.gap())
-    answer = media_parser.parse((await client.receive()).body)
+    answer = media_parser.parse((await client.get(f"{RUNG}/index.m3u8")).body)
     assert [segment.gap for segment in answer.segments] == [False, True, True]
+    put_rungs(with_rung, _720p="running")
     client.send(f"{RUNG}/index.m3u8?_HLS_msn=3&_HLS_part=0")
     with_rung.add("720p", with_rung.rung.next_part())
     answer = media_parser.parse((await client.receive()).body)
     assert [part.uri for part in answer.segments[-1].parts] == ["p4.m4s"], "a gap uses up no part"
+
+
+def without_media(chunks):
+    """The same as gaps."""
+    flags = {header: (header.flags | ChunkFlag.GAP) & ~ChunkFlag.INDEPENDENT for header, _ in chunks}
+    return [(msgspec.structs.replace(header, flags=flags[header]), b"") for header, _ in chunks]
+
+
+async def test_parts_of_a_paused_rung_are_gaps_and_nobody_waits_for_more_of_them(make_origin):
+    origin = await make_origin()
+    origin.go_live(ladder=["source", "720p"])
+    put_rendition(origin.catalogue, rendition("720p"))
+    rung = Chunks()
+    origin.add_segments(1)
+    origin.add("720p", rung.segment())
+    client, other = await origin.client(), await origin.client()
+    client.send(f"{RUNG}/index.m3u8?_HLS_msn=1&_HLS_part=0")
+    put_rungs(origin, _720p="paused")
+    origin.add("720p", without_media(rung.next_part()))
+    first = await client.receive()
+    assert first.status == 200
+    found = media_parser.parse(first.body).segments[-1]
+    assert [(part.uri, part.gap, part.independent) for part in found.parts] == [("p4.m4s", True, False)]
+    assert (await client.get(f"{RUNG}/p4.m4s")).status == 404
+    assert (await client.get(f"{RUNG}/index.m3u8?_HLS_msn=1&_HLS_part=1")).status == 400
+    put_rungs(origin, "idle", _720p="paused")
+    client.send(f"{RUNG}/index.m3u8?_HLS_msn=1&_HLS_part=1")
+    other.send(f"{RUNG}/index.m3u8?_HLS_msn=1&_HLS_part=2")
+    origin.add("720p", without_media(rung.next_part()))
+    assert media_parser.parse((await client.receive()).body).segments[-1].parts[-1].gap, "it wakes in a moment"
+    put_rungs(origin, _720p="paused")
+    assert (await other.receive()).status == 400, "who waits is told"
+    origin.add("720p", without_media([*rung.next_part(), *rung.next_part(last=True)]) + rung.next_part())
+    whole, open_ = media_parser.parse((await client.get(f"{RUNG}/index.m3u8")).body).segments[-2:]
+    assert (whole.gap, len(whole.parts), open_.gap, open_.parts[0].independent) == (True, 4, False, True)
+    client.send(f"{RUNG}/index.m3u8?_HLS_msn=2&_HLS_part=1")
+    origin.add("720p", rung.next_part())
+    assert (await client.receive()).status == 200, "it has media again, whatever the record says"
 
 
 def test_demand_is_forgotten_and_counts_viewers():
