@@ -1,6 +1,7 @@
 """What the renditions of a presentation owe each other (8216bis, 6.2.4)."""
 
 import dataclasses
+import itertools
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -102,6 +103,8 @@ def _times(one: Story, other: Story, note: Note) -> None:
     for segment in wanted:
         near = min(one.segments, key=lambda candidate: abs(candidate.start_s - segment.start_s))
         off = segment.start_s - near.start_s
+        if abs(off) > TOLERANCE_S and _is_in_a_hole(segment, one.segments):
+            continue
         if abs(off) > TOLERANCE_S:
             note("X-ALIGNED-SEG", 0, f"{_short(other)}: segment {segment.msn} begins {off:+.3f} s from {near.msn}")
             return
@@ -116,6 +119,12 @@ def _times(one: Story, other: Story, note: Note) -> None:
                 f"{_short(other)}: segment {segment.msn} has another date than in {_short(one)}",
             )
             return
+
+
+def _is_in_a_hole(segment: Seen, others: Sequence[Seen]) -> bool:
+    """Whether the segment of this time was a gap there, or was not looked into."""
+    pairs = itertools.pairwise(others)
+    return any(a.start_s < segment.start_s < b.start_s and b.msn - a.msn > 1 for a, b in pairs)
 
 
 def _dates_differ(segment: Seen, near: Seen) -> bool:
