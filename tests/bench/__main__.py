@@ -12,6 +12,7 @@ BENCHES = {
     "delivery": "playlists and parts over HTTP/1.1, TLS and HTTP/2 against nginx, memory of held requests",
     "origin_herd": "answers to a herd of held playlist requests",
     "chat_soak": "a room talked in for an hour: what is lost, and the memory of each process",
+    "viewers": "10 000 low-latency viewers of 50 broadcasts: lateness of parts, CPU, memory",
     "chat": "chat fan-out against a C program and nchan; a storm of connects, memory, slow clients",
 }
 

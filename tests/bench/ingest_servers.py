@@ -135,7 +135,8 @@ class Ours:
 
     name = "ours"
 
-    def __init__(self) -> None:
+    def __init__(self, environment: dict[str, str] | None = None) -> None:
+        """`environment`: further settings."""
         self.count = 0
         self._node = Node(
             {
@@ -143,6 +144,7 @@ class Ours:
                 "NEARCAST__INGEST__STOP_GRACE_S": "0.5",
                 "NEARCAST__INGEST__CONNECTIONS_PER_ADDRESS": "1000",
                 "NEARCAST__INGEST__TAKEOVERS_PER_MINUTE": "1000",
+                **(environment or {}),
             }
         )
         self._channels: list[tuple[str, str, str]] = []  # name, id, stream key
@@ -163,9 +165,17 @@ class Ours:
     def target(self, index: int) -> str:
         return f"rtmp://127.0.0.1:{self._node.rtmp_port}/live/{self._channels[index][2]}"
 
+    def playlist(self, index: int) -> str:
+        """URL of the multivariant playlist."""
+        return self._node.hls(self._channels[index][0])
+
     def playable(self, index: int) -> bool:
         """Whether the multivariant playlist answers."""
-        return _status(self._node.hls(self._channels[index][0])) == 200
+        return _status(self.playlist(index)) == 200
+
+    def pids(self) -> dict[str, int]:
+        """Every process of the node that runs, by its role."""
+        return {name: role.pid for name, role in self._node.roles().items() if role.pid is not None}
 
     def forget(self, index: int) -> None:
         until = time.monotonic() + _OVER_S
