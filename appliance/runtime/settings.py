@@ -74,7 +74,7 @@ class BusSettings:
 class MediaSettings:
     part_target_s: float = _leaf(0.35, "s", "Longest part; fixed for a broadcast.")
     segment_target_s: float = _leaf(2.0, "s", "Segments close at the first key frame after 0.9 of this.")
-    chunk_s: float = _leaf(0.1, "s", "Chunk of the source rendition, so that transcoders work inside a part.")
+    chunk_s: float = _leaf(0.1, "s", "Mean chunk of the source rendition, so that transcoders work inside a part.")
     log_age_s: float = _leaf(180.0, "s", "How long the part log keeps media.")
     log_bytes: int = _leaf(4 << 30, "bytes", "Most the part log may take on disk.")
 

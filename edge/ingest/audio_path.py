@@ -48,7 +48,7 @@ class AudioPath:
         self._from_msn: int | None = None
         self._from_pts = 0  # 90 kHz: what came in the new configuration before cannot be decoded with the old
         self.opening = shared.close_left_open(self.output, now_us)
-        self.set_fine(shared.fine_sound)
+        self.set_fine(shared.fine)
         if video is None:
             self._begin_without_video(now_us)
 

@@ -145,13 +145,15 @@ class Packager:
         """Grows with each change of the above and of the renditions' initialisation segments."""
         return self._shared.revision
 
-    def set_fine_sound(self, fine: bool) -> None:
-        """Sound in chunks as short as those of the pictures, which only viewers who do not wait for parts need.
+    def set_fine(self, fine: bool) -> None:
+        """For viewers who do not wait for parts: pictures in even chunks, and sound in chunks as short as theirs.
 
         Each message for the log costs as much as ten frames.
         """
-        if fine != self._shared.fine_sound:
-            self._shared.fine_sound = fine
+        if fine != self._shared.fine:
+            self._shared.fine = fine
+            if self._source is not None:
+                self._source.segmenter.set_tapered(not fine)
             if self._audio is not None:
                 self._audio.set_fine(fine)
 

@@ -101,7 +101,7 @@ class PublisherSession:
     def set_near_viewers(self, broadcasts: Collection[str]) -> None:
         """Ids of broadcasts with viewers who do not wait for parts."""
         if self._writer is not None:
-            self._writer.packager.set_fine_sound(self._writer.broadcast.broadcast_id in broadcasts)
+            self._writer.packager.set_fine(self._writer.broadcast.broadcast_id in broadcasts)
 
     # --- the publisher's calls
 

@@ -55,7 +55,7 @@ class Shared:
         self.join = join
         self.health = health or Health()
         self.needs_repair = False
-        self.fine_sound = False
+        self.fine = False
         self.hints = Hints()
         self.timeline = Timeline()
         self.renditions: dict[str, RenditionOutput] = {}
@@ -136,6 +136,7 @@ class Shared:
             segment_target=int(config.segment_target_s * VIDEO_TIMESCALE),
             max_segment=max_segment_s * VIDEO_TIMESCALE,
             chunk_target=int(config.chunk_s * VIDEO_TIMESCALE),
+            tapered=not self.fine,
             given_boundaries=given_boundaries,
         )
 

@@ -8,7 +8,10 @@ Rules, in the order they are applied to each sample:
 2. A part is cut *before* the sample that would make it longer than `part_target`.
 3. Eager close: when another sample of the same duration could not fit, the part closes with this one, so
    its last chunk says so without waiting for the next sample.
-4. A chunk closes when it is as near to `chunk_target` as whole samples allow.
+4. A chunk closes when it is as near to `chunk_target` as whole samples allow. With `tapered` the chunks of a part
+   get shorter towards its end, about as many as otherwise: of four the first is four units
+   long, the last one. Who works on them is done with each when the next one comes, and a part's last samples
+   wait for no others.
 
 No frame is ever held back to find out whether it is the last of its segment. When the boundary arrives and
 the last chunk is out already, an **empty closing chunk** follows it: no samples, duration 0, the msn and
@@ -53,13 +56,14 @@ class Chunk(NamedTuple):
 
 
 class SegmenterConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """All in ticks of `timescale`. `chunk_target` 0: one chunk per part."""
+    """All in ticks of `timescale`. `chunk_target` 0: one chunk per part. `tapered`: that is their mean length."""
 
     timescale: int
     part_target: int
     segment_target: int
     max_segment: int
     chunk_target: int = 0
+    tapered: bool = False
     given_boundaries: bool = False
 
 
@@ -89,6 +93,7 @@ class Segmenter:
         self._open: _Open | None = None
         self._pending: list[Sample] = []
         self._pending_dts = self._pending_pdt_us = 0  # of the first of them
+        self._pending_target = 0  # ticks that they may be in one chunk
         self._end_dts = 0
         self._end_pdt_us = 0
         self._step = 0  # duration of the last sample
@@ -116,7 +121,11 @@ class Segmenter:
         most = begun + config.part_target - step  # a sample that ends behind that completes it
         if chunks and config.chunk_target:
             chunk = self._pending_dts if self._pending else end
-            most = min(most, chunk + config.chunk_target - step // 2)
+            is_first = current.part_closed or current.part_is_new
+            target = self._pending_target
+            if not self._pending:
+                target = self._chunk_target(begun, 0 if is_first else current.part_chunks, end, step)
+            most = min(most, chunk + target - step // 2)
         following = current.start_dts + self._length
         if self._length and following >= end:
             most = min(most, following)  # the sample that starts the next segment ends this one's part
@@ -127,8 +136,12 @@ class Segmenter:
         self.config = msgspec.structs.replace(self.config, max_segment=ticks)
 
     def set_chunk_target(self, ticks: int) -> None:
-        """From now on chunks are so long; 0: one per part."""
+        """Chunks that begin from now on are so long; 0: one per part."""
         self.config = msgspec.structs.replace(self.config, chunk_target=ticks)
+
+    def set_tapered(self, tapered: bool) -> None:
+        """Whether chunks that begin from now on get shorter towards the end of a part."""
+        self.config = msgspec.structs.replace(self.config, tapered=tapered)
 
     def push(
         self, sample: Sample, *, pdt_us: int, msn: int | None = None, discontinuity: bool = False
@@ -153,13 +166,14 @@ class Segmenter:
             current.part_dts = dts
         if not self._pending:
             self._pending_dts, self._pending_pdt_us = dts, pdt_us
+            self._pending_target = self._chunk_target(current.part_dts, current.part_chunks, dts, sample.duration)
         self._pending.append(sample)
         self._end_dts, self._step = end, sample.duration
         self._end_pdt_us = pdt_us + sample.duration * 1_000_000 // config.timescale
         next_end = end + sample.duration
         if next_end - current.part_dts > config.part_target:
             self._close_part(current, out)
-        elif config.chunk_target and next_end - self._pending_dts > config.chunk_target + sample.duration // 2:
+        elif self._pending_target and next_end - self._pending_dts > self._pending_target + sample.duration // 2:
             self._emit(current, _NONE, out)
         return out
 
@@ -192,6 +206,18 @@ class Segmenter:
         self._end_dts = dts + duration
         self._end_pdt_us = pdt_us + duration * 1_000_000 // self.config.timescale
         return chunk
+
+    def _chunk_target(self, part_dts: int, chunks: int, dts: int, step: int) -> int:
+        """Ticks of the chunk that begins at `dts`, of a part that began at `part_dts` and has `chunks` already.
+
+        A part is taken to hold as many samples of `step` ticks as fit.
+        """
+        target, part = self.config.chunk_target, self.config.part_target
+        if not target or not self.config.tapered:
+            return target
+        left = max(1, -(-part // target) - chunks)
+        rest = part_dts + part - part % max(1, step) - dts
+        return max(1, 2 * rest // (left + 1))  # n of 1 + 2 + ... + n units
 
     def _starts_segment(self, current: _Open, sample: Sample, msn: int | None, discontinuity: bool) -> bool:
         if self.config.given_boundaries:

@@ -45,7 +45,7 @@ async def test_sound_is_cut_for_who_watches(site: Site) -> None:
     seen = len(sound())
     told = record("whep-1", broadcast_id)
     site.log.messages.append(LogMessage(len(site.log.messages) + 1, FILTER, told))
-    await until(lambda: service.gate.sessions[0]._writer.packager._shared.fine_sound)  # type: ignore[union-attr]
+    await until(lambda: service.gate.sessions[0]._writer.packager._shared.fine)  # type: ignore[union-attr]
     client.send(media(2, start_ms=3000))
     await until(lambda: len(sound()) >= seen + 14)
     assert chunks_per_part(sound()[seen + 1 :]) > 2.5

@@ -75,6 +75,40 @@ def test_constant_rates(rate: Fraction) -> None:
     assert [sample for chunk in chunks for sample in chunk.samples] == samples
 
 
+@pytest.mark.parametrize(
+    ("rate", "lengths"),
+    [
+        (Fraction(15), [2, 2, 1]),
+        (Fraction(25), [3, 3, 1, 1]),
+        (Fraction(30), [4, 3, 2, 1]),
+        (Fraction(30_000, 1001), [4, 3, 2, 1]),
+        (Fraction(60), [8, 7, 4, 2]),
+    ],
+)
+def test_tapered_chunks(rate: Fraction, lengths: list[int]) -> None:
+    """About as many as even ones, and the last of a part is short."""
+    gop = round(rate * 2)
+    samples = constant(rate, gop * 2, gop)
+    tapered = msgspec.structs.replace(CONFIG, tapered=True)
+    chunks = run(samples, tapered)
+    check(chunks, tapered)
+    assert [sample for chunk in chunks for sample in chunk.samples] == samples
+    whole = sum(lengths)
+    groups = [[len(chunk.samples) for chunk in group if chunk.samples] for group in parts_of(chunks).values()]
+    assert {tuple(group) for group in groups if sum(group) == whole} == {tuple(lengths)}
+
+
+def test_chunks_that_are_tapered_no_more() -> None:
+    segmenter = Segmenter(msgspec.structs.replace(CONFIG, tapered=True))
+    chunks = []
+    for index, sample in enumerate(constant(Fraction(30), 40, 60)):
+        if index == 20:
+            segmenter.set_tapered(False)
+        chunks += segmenter.push(sample, pdt_us=0)
+    lengths = [len(chunk.samples) for chunk in chunks]
+    assert lengths == [4, 3, 2, 1, 4, 3, 2, 1, 3, 3, 3, 1, 3, 3, 3, 1]
+
+
 def test_last_of_part_is_known_with_its_last_frame() -> None:
     segmenter = Segmenter(CONFIG)
     flags = []
@@ -173,13 +207,15 @@ def test_any_stream(frames: list[tuple[int, bool, int]]) -> None:
         dts += hole
         samples.append(Sample(dts, duration, 0, key, index.to_bytes(2, "big")))
         dts += duration
-    chunks = run(samples)
-    check(chunks, CONFIG)
+    tapered = msgspec.structs.replace(CONFIG, tapered=True)
+    for config in (CONFIG, tapered):
+        check(run(samples, config), config)
+    chunks = run(samples, tapered)
     assert [sample.data for chunk in chunks for sample in chunk.samples] == [s.data for s in samples]
     for chunk in chunks:
         times = [(sample.dts, sample.end) for sample in chunk.samples]
         assert all(one[1] == two[0] for one, two in itertools.pairwise(times))
-    assert run(samples) == chunks
+    assert run(samples, tapered) == chunks
 
 
 @given(
@@ -188,12 +224,13 @@ def test_any_stream(frames: list[tuple[int, bool, int]]) -> None:
     ),
     gop_s=st.floats(1.9, 3.9),
     chunk_target=st.sampled_from([0, 9_000, 13_000]),
+    tapered=st.booleans(),
 )
 def test_the_outlook_is_the_sample_that_completes_something(
-    rate: Fraction, gop_s: float, chunk_target: int
+    rate: Fraction, gop_s: float, chunk_target: int, tapered: bool
 ) -> None:
     """From the third segment on, when the length of one is known."""
-    config = msgspec.structs.replace(CONFIG, chunk_target=chunk_target)
+    config = msgspec.structs.replace(CONFIG, chunk_target=chunk_target, tapered=tapered)
     gop = int(gop_s * rate)
     samples = constant(rate, 4 * gop, gop)
     segmenter = Segmenter(config)
