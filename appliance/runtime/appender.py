@@ -1,5 +1,7 @@
 """Pipelined appends to a durable log, all subjects of a process on one tick.
 
+A writer of few messages, each of which somebody waits for, has no tick: they leave with the loop's next turn.
+
 Each subject has at most one append in flight, so that order holds through re-sends and every append can be
 fenced by the sequence of the one before; subjects do not wait for each other. One wake-up for many
 messages is what makes it cheap (a publish that is awaited by itself costs two to six times as much).
@@ -9,6 +11,7 @@ it acknowledged them. So what was acknowledged is kept for a moment, and appende
 """
 
 import asyncio
+import contextlib
 import itertools
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -24,6 +27,7 @@ from appliance.runtime.metrics import Tally, counter, gauge
 from appliance.runtime.pull import status_of
 from appliance.runtime.tasks import Tasks
 
+_IDLE_S = 0.1  # between looks at what is under way, where appends need no tick
 TICK_S = 0.015  # longer ticks cost less; but a message waits for one, and for the work that was put off until then
 _MEASURE_TICKS = 40
 _RESEND_S = 1.0
@@ -66,8 +70,11 @@ class _Lane:
 class Appender:
     """The one writer of a process to one account's logs. `start` before use, `close` when done."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, *, at_once: bool = False) -> None:
+        """`at_once`: an append does not wait for a tick."""
         self._bus = bus
+        self._at_once = at_once
+        self._due = asyncio.Event()  # something is to leave at once
         self._lanes: dict[str, _Lane] = {}
         self._tokens: dict[str, _Lane] = {}
         self._count = 0
@@ -116,6 +123,8 @@ class Appender:
         lane.used_at = loop.time()
         lane.queue.append(_Append(data, message_id, headers, expect_last, future))
         self._account(len(data))
+        if self._at_once:
+            self._due.set()
         return future
 
     async def drained(self, below_bytes: int = 0) -> None:
@@ -163,7 +172,16 @@ class Appender:
                 elif not lane.flying and _is_forgotten(lane, now):
                     self._tokens.pop(str(lane.token), None)
                     del self._lanes[subject]
+            await self._until_next_tick()
+
+    async def _until_next_tick(self) -> None:
+        if not self._at_once:
             await asyncio.sleep(TICK_S)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_IDLE_S):
+                await self._due.wait()
+        self._due.clear()
 
     async def _send(self, lane: _Lane) -> None:
         if not self._bus.connected:  # the library would take it and throw it away at the reconnect

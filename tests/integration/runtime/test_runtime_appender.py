@@ -172,3 +172,21 @@ async def test_what_is_appended_before_a_tick_leaves_with_it(appender: Appender,
             await asyncio.sleep(0)
         assert all(lane.flying for lane in appender._lanes.values())
         assert sorted(await asyncio.gather(*futures)) == [1, 2]
+
+
+async def test_an_append_at_once_does_not_wait_for_a_tick(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    await bus.ensure_stream(LOG)
+    monkeypatch.setattr("appliance.runtime.appender._IDLE_S", 600.0)
+    appender = Appender(bus, at_once=True)
+    await appender.start()
+    try:
+        await asyncio.sleep(0.02)  # it has looked, and found nothing
+        for number in range(3):
+            futures = [
+                appender.append(subject, b"%d" % number, message_id=f"{subject}-{number}", headers={})
+                for subject in SUBJECTS
+            ]
+            async with asyncio.timeout(3):
+                assert len(set(await asyncio.gather(*futures))) == len(SUBJECTS)
+    finally:
+        await appender.close(deadline_s=1)
