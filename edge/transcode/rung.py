@@ -26,7 +26,7 @@ from edge.transcode.engines.lineup import Lineup
 from edge.transcode.resume import RungPosition
 
 _MOST_STEP = 16
-_QUEUE = 8  # frames between decoder and rung: beyond it the decoder waits
+_QUEUE = 2  # frames between decoder and rung, 3 MB each in 1080p: beyond it the decoder waits
 _MISSING = counter("nearcast_transcode_frames_missing_total", "Frames left out until another engine can go on.")
 
 
