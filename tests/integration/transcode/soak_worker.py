@@ -1,0 +1,25 @@
+"""A transcoder in its own process: `python -m tests.integration.transcode.soak_worker URL`, until its input ends."""
+
+import asyncio
+import dataclasses
+import sys
+
+from appliance.runtime.bus import Bus, Endpoint
+from appliance.runtime.settings import MediaSettings
+from edge.transcode.service import TranscodeService
+from tests.integration.transcode.transcode_site import SETTINGS
+
+
+async def work(url: str) -> None:
+    """Transcodes what the site at `url` has."""
+    bus = await Bus.connect(Endpoint(url), name="soak")
+    settings = dataclasses.replace(SETTINGS, preview_s=1.0, storyboard_s=10.0)
+    service = TranscodeService(settings, MediaSettings(), bus, 0)
+    await service.start()
+    await asyncio.to_thread(sys.stdin.read)
+    await service.stop()
+    await bus.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(work(sys.argv[1]))
