@@ -278,15 +278,16 @@ class Bus:
         return Bucket(self, name)
 
     def tail(
-        self, stream: str, subjects: Sequence[str], start: int = 1, *, domain: str = ""
+        self, stream: str, subjects: Sequence[str], start: int = 1, *, domain: str = "", ahead: int = 0
     ) -> AsyncIterator[LogMessage]:
         """Every message of `subjects` from stream sequence `start`, in order, without end.
 
-        `domain`: the JetStream domain that holds the stream, when it is not this server's.
+        `domain`: the JetStream domain that holds the stream, when it is not this server's. `ahead`: messages that
+        may wait for the reader, 0: as many as is usual.
         """
-        from appliance.runtime.tail import Tail  # noqa: PLC0415 - tail needs this module's types
+        from appliance.runtime.tail import AHEAD, Tail  # noqa: PLC0415 - tail needs this module's types
 
-        return Tail(self, stream, subjects, start, domain).messages()
+        return Tail(self, stream, subjects, start, domain, ahead or AHEAD).messages()
 
     async def close(self) -> None:
         """Sends what is pending and closes."""

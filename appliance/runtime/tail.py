@@ -27,7 +27,7 @@ from appliance.runtime.metrics import counter
 from appliance.runtime.pull import NS, delivery_of, log_message, next_request, status_of
 
 _RESTARTS = counter("nearcast_tail_restarts_total", "Tails whose consumer was made anew.", ["reason"])
-_BATCH = 128
+AHEAD = 128
 _EXPIRES_S = 30.0
 _HEARTBEAT_S = 2.0
 _SILENCE_S = 5.0
@@ -44,8 +44,18 @@ class _Restart(Exception):  # noqa: N818 - not an error of the reader: the consu
 class Tail:
     """One reader of `subjects` of `stream` from sequence `start`."""
 
-    def __init__(self, bus: Bus, stream: str, subjects: Sequence[str], start: int, domain: str = "") -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        stream: str,
+        subjects: Sequence[str],
+        start: int,
+        domain: str = "",
+        ahead: int = AHEAD,
+    ) -> None:
+        """`ahead`: messages that may wait here for the reader."""
         self._bus = bus
+        self._ahead = ahead
         self._domain = domain
         self._prefix = f"$JS.{domain}.API" if domain else "$JS.API"
         self._stream = stream
@@ -134,9 +144,9 @@ class Tail:
         return max(self._start, min(self._next, last + 1) - _OVERLAP)
 
     async def _ask(self) -> None:
-        if self._credit > _BATCH // 2:
+        if self._credit > self._ahead // 2:
             return
-        batch = _BATCH - self._credit
+        batch = self._ahead - self._credit
         self._credit += batch
         body = msgspec.json.encode(next_request(batch, _EXPIRES_S, _HEARTBEAT_S))
         subject = f"{self._prefix}.CONSUMER.MSG.NEXT.{self._stream}.{self._consumer}"
@@ -164,7 +174,7 @@ class Tail:
             status = status_of(message)
             if status == _REQUEST_OVER:
                 unfilled = (message.headers or {}).get("Nats-Pending-Messages", "0")
-                self._credit -= int(unfilled) if unfilled.isdigit() else _BATCH
+                self._credit -= int(unfilled) if unfilled.isdigit() else self._ahead
             elif status != _IDLE_HEARTBEAT:
                 raise _Restart(f"status_{status}")
             return None

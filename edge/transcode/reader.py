@@ -10,7 +10,7 @@ from appliance.runtime.bus import Bus, LogMessage
 from edge.transcode.chunks import SourceChunk
 from edge.transcode.forms import AudioForm, VideoForm
 
-_AHEAD = 16  # source chunks between the log's reader and the decoder
+_AHEAD = 16  # source chunks between the log's reader and the decoder, and as many before the reader
 _LEAD_BYTES = 32 << 20
 
 FormOf = Callable[[ChunkHeader], Awaitable[VideoForm | AudioForm | None]]
@@ -88,7 +88,7 @@ class SourceReader:
         The sink is drained when the log is quiet behind a finished segment, or at the end: a publisher that
         only stalls goes on in its open segment, and so must whatever is made of it.
         """
-        messages = self._local.tail(MEDIA_STREAM, [self._subject], start).__aiter__()
+        messages = self._local.tail(MEDIA_STREAM, [self._subject], start, ahead=_AHEAD).__aiter__()
         coming = asyncio.ensure_future(anext(messages))
         try:
             while True:

@@ -4,6 +4,7 @@ import asyncio
 
 from appliance.runtime.bus import Bus, LogMessage
 from appliance.runtime.streams import StreamSpec
+from appliance.runtime.tail import Tail
 
 LOG = StreamSpec("LOG", ("log.>",), duplicate_window_s=60)
 
@@ -47,6 +48,18 @@ async def test_more_than_one_batch(bus: Bus) -> None:
     tail = bus.tail("LOG", ["log.>"])
     assert [message.seq for message in await take(tail, 700)] == list(range(1, 701))
     await tail.aclose()
+
+
+async def test_no_more_waits_than_the_reader_allows(bus: Bus) -> None:
+    await bus.ensure_stream(LOG)
+    await asyncio.gather(*(bus.append("log.a", b"x", message_id=str(number)) for number in range(50)))
+    reader = Tail(bus, "LOG", ["log.>"], 1, ahead=3)
+    messages = reader.messages()
+    assert [message.seq for message in await take(messages, 1)] == [1]
+    await asyncio.sleep(0.1)  # what was asked for has come
+    assert 0 < len(reader._queue) <= 3
+    assert [message.seq for message in await take(messages, 49)] == list(range(2, 51))
+    await messages.aclose()
 
 
 async def test_each_once_through_kills(bus: Bus, connect, server) -> None:

@@ -1,4 +1,4 @@
-"""A transcoder in its own process: `python -m tests.integration.transcode.soak_worker URL`, until its input ends."""
+"""A transcoder by itself: `python -m tests.integration.transcode.soak_worker URL`, until its input ends."""
 
 import asyncio
 import dataclasses
