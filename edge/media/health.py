@@ -23,6 +23,8 @@ _DRIFT_S = 120  # seconds of media whose least delays show the drift
 _DRIFT_FROM_S = 30
 _REGULAR = 1.25  # longest against shortest key frame distance
 _MAX_STALLS = 256
+_HOLES_A_SECOND = 7  # of sound: longer than the longest frames, of 0.12 s
+_MAX_HOLES = 256
 
 
 class _Seconds:
@@ -82,7 +84,8 @@ class Health:
         self._video_arrival = 0
         self._exact = (_NEVER, 0)  # dts and arrival of the last access unit that was the last to come with others
         self._dts = _NEVER
-        self._audio_pts = 0
+        self._audio_pts = _NEVER
+        self._holes: deque[int] = deque(maxlen=_MAX_HOLES)  # arrival of the sound behind each
         self._key_dts = -1
         self._gops: deque[int] = deque(maxlen=_GOPS)
         self._first_cts: int | None = None
@@ -148,8 +151,11 @@ class Health:
     def audio(self, pts: int, timescale: int, size: int, arrival_us: int) -> None:
         """An audio frame. `pts` in ticks of `timescale`."""
         self._arrived(arrival_us)
-        if not 0 <= pts - self._audio_pts < 10 * timescale:
+        step = pts - self._audio_pts
+        if not 0 <= step < 10 * timescale:
             self._sound.restart()
+        elif step * _HOLES_A_SECOND > timescale:
+            self._holes.append(arrival_us)
         self._audio_pts = pts
         self._sound.feed(pts, size, timescale)
 
@@ -163,7 +169,7 @@ class Health:
             at_ms=now_us // 1000,
             since_ms=self._since_us // 1000,
             video=self._measured_video(),
-            audio=self._measured_audio(),
+            audio=self._measured_audio(now_us),
             drift_ppm=_drift(self._delays),
             jitter_ms=round(self._jitter / 1000, 1),
             stalls=len(stalls),
@@ -233,10 +239,12 @@ class Health:
             b_frames=self._reordered,
         )
 
-    def _measured_audio(self) -> AudioHealth | None:
+    def _measured_audio(self, now_us: int) -> AudioHealth | None:
         if self._audio is None:
             return None
-        return msgspec.structs.replace(self._audio, bit_rate=self._sound.rate(_WINDOW))
+        while self._holes and now_us - self._holes[0] > _MINUTE_US:
+            self._holes.popleft()
+        return msgspec.structs.replace(self._audio, bit_rate=self._sound.rate(_WINDOW), holes=len(self._holes))
 
 
 def _variation(closed: Sequence[tuple[int, int]], gops: list[int]) -> float:

@@ -9,6 +9,8 @@ _LONG_GOP_S = 4.0
 _MOST_BIT_RATE = 8_000_000
 _MOST_VARIATION = 0.5
 _SLOW = 0.9  # of the expected frame rate
+_MOST_RATE = 61.0
+_MOST_SIDES = 4096, 2304  # longer and shorter: what decoders of phones and televisions end at
 _MOST_JITTER_MS = 150.0
 _DRIFT_PPM = range(300, 5000)  # beyond it, it is no clock but a line that fills up
 _RATE = 48_000
@@ -57,6 +59,13 @@ def _size(video: VideoHealth) -> Iterator[Advice]:
             text=f"The picture is {video.width}x{video.height}: odd sizes are cut or blurred by many players.",
             setting="Output (Scaled) Resolution: set 1920x1080 or 1280x720",
         )
+    elif max(video.width, video.height) > _MOST_SIDES[0] or min(video.width, video.height) > _MOST_SIDES[1]:
+        yield Advice(
+            code="resolution_high",
+            severity=Severity.WARNING,
+            text=f"The picture is {video.width}x{video.height}: more than most devices can show.",
+            setting="Output (Scaled) Resolution: set 1920x1080",
+        )
 
 
 def _scan(video: VideoHealth) -> Iterator[Advice]:
@@ -77,6 +86,14 @@ def _frame_rate(video: VideoHealth) -> Iterator[Advice]:
             text=f"{video.frame_rate:.0f} of {video.expected_frame_rate:.0f} pictures a second arrive: "
             "the encoder does not keep up.",
             setting="Encoder Preset: set a faster one, or lower Output (Scaled) Resolution",
+        )
+
+    if video.frame_rate > _MOST_RATE:
+        yield Advice(
+            code="frame_rate_high",
+            severity=Severity.WARNING,
+            text=f"{video.frame_rate:.0f} pictures a second are more than most devices can show.",
+            setting="Common FPS Values: set 60 or 30",
         )
 
 
@@ -125,6 +142,14 @@ def _b_frames(video: VideoHealth) -> Iterator[Advice]:
 
 
 def _of_audio(audio: AudioHealth) -> Iterator[Advice]:
+    if audio.holes:
+        times = "once" if audio.holes == 1 else f"{audio.holes} times"
+        yield Advice(
+            code="audio_holes",
+            severity=Severity.WARNING,
+            text=f"The sound was interrupted {times} in the last minute: it is silent there.",
+            setting="Settings, Audio: choose the device again, and close what else uses it",
+        )
     if audio.sample_rate and audio.sample_rate != _RATE:
         yield Advice(
             code="audio_rate",

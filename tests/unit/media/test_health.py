@@ -212,6 +212,48 @@ def test_formats_that_are_not_played_well() -> None:
     assert encoder.last.advice[0].severity is Severity.ERROR
 
 
+@pytest.mark.parametrize("size", [(7680, 4320), (2400, 5000)])
+def test_a_picture_larger_than_devices_show(size: tuple[int, int]) -> None:
+    encoder = Encoder()
+    encoder.health.set_video("avc1.64003e", *size, (FPS, 1))
+    encoder.send(10)
+    assert encoder.advice() == ["resolution_high"]
+    encoder.health.set_video("avc1.640033", 3840, 2160, (FPS, 1))
+    encoder.send(12)
+    assert encoder.advice() == []
+
+
+def test_more_pictures_than_devices_show() -> None:
+    health, seen = Health(), []
+    health.set_video("avc1.64001f", 1280, 720, (240, 1))
+    for index in range(10 * 240):
+        health.video(index * 375, index % 480 == 0, 3000, START + index * 4167)
+        report = health.report(START + index * 4167)
+        seen += [report] if report is not None else []
+    assert [one.code for one in seen[-1].advice] == ["frame_rate_high"]
+    assert "240 pictures" in seen[-1].advice[0].text
+
+
+def test_sound_with_holes() -> None:
+    encoder = Encoder()
+    encoder.send(10)
+    for index in range(8 * 50):
+        if index % 100 < 85:  # 0.3 s are missing every two seconds
+            encoder.health.audio(encoder.dts * 8 // 15 + index * 960, 48_000, 300, encoder.now + index * 20_000)
+    encoder.dts += 8 * 90_000
+    encoder.now += 8_000_000
+    report = encoder.health.report(encoder.now)
+    assert report is not None and report.audio is not None
+    assert report.audio.holes == 3
+    encoder.send(7)
+    assert encoder.last.audio is not None
+    assert encoder.last.audio.holes == 4
+    assert "audio_holes" in encoder.advice()
+    assert "4 times" in next(one.text for one in encoder.last.advice if one.code == "audio_holes")
+    encoder.send(75)
+    assert encoder.advice() == []
+
+
 def test_sound_alone() -> None:
     health = Health()
     health.set_audio("opus", 48_000, 2)
