@@ -29,7 +29,7 @@ class ViewerConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_asker", "_head_only", "_keep", "_paused", "_pumping", "_reader", "_reading", "_release", "_served",
+        "_asker", "_fd", "_head_only", "_keep", "_paused", "_pumping", "_reader", "_reading", "_release", "_served",
         "_server", "_stalled_size", "_unread", "closed", "deadline", "held_until", "stalled_since", "streaming",
         "transport",
     )  # fmt: skip
@@ -40,6 +40,7 @@ class ViewerConnection(asyncio.Protocol):
         self._server = server
         self._reader = RequestReader(server.memo)
         self._release: Release | None = None
+        self._fd = -1  # of the socket, once a request was held
         self._served = False
         self._unread: RequestHead | None = None  # its body is still to come
         self._head_only = False
@@ -213,10 +214,45 @@ class ViewerConnection(asyncio.Protocol):
             return
         self._let_go()
         self._write(response)
+        self._after_answer()
+
+    def _after_answer(self) -> None:
         if self._reader.waiting or not self._reading:
             self._go_on()
         else:
             self._await_request()
+
+    # -- answers past the transport
+
+    def bare(self) -> int:
+        """The socket's descriptor, when the held request may be answered by writing to it; else -1.
+
+        The transport has nothing to write, so that the order of bytes is kept. The descriptor is good until
+        control goes back to the loop.
+        """
+        if self.closed or self._release is None or self._head_only or not self._keep or self.transport.is_closing():
+            return -1
+        if self.transport.get_write_buffer_size():
+            return -1
+        if self._fd < 0:
+            found = self.transport.get_extra_info("socket")
+            self._fd = found.fileno() if found is not None else -1
+        return self._fd
+
+    def bytes_of(self, response: Response) -> bytes:
+        """All of an answer."""
+        pieces = response.wire(self._server.date)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def spill(self, data: bytes) -> None:
+        """The rest of an answer, which the socket did not take."""
+        self.transport.write(data)
+
+    def answered(self, response: Response) -> None:
+        """The answer to the held request has gone out."""
+        self._let_go()
+        self._server.tally.answered(response.key, response.size)
+        self._after_answer()
 
     def _let_go(self) -> None:
         if self._release is not None:

@@ -193,6 +193,10 @@ class SecureConnection(Buffered, ViewerConnection):
         super().__init__(server)
         self._near: socket.socket | None = None
 
+    def bare(self) -> int:
+        """Never: what goes out is encrypted."""
+        return -1
+
     def descriptor(self) -> int | None:
         """The far end of a socket pair, which the other role talks to."""
         if self.transport.get_write_buffer_size():

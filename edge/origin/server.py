@@ -19,28 +19,11 @@ from edge.origin.secure import SecureListener
 from edge.protocols.http.request import HeadMemo
 from edge.protocols.http2.requests import BlockMemo
 
-_SLICE = 1024  # answers written in one turn of the loop
+_SLICE = 1024  # connections looked at in one turn of the loop
 TICK_S = 0.25
 _BACKLOG = 4096
 _HELD_TOO_LONG = error("held", 503, "What was asked for did not come in time.")
 _FULL = error("request", 503, "This server has as many viewers as it can take.", close=True)
-
-
-def deliverer(loop: asyncio.AbstractEventLoop) -> Callable[[list[Waiter], Response], None]:
-    """Writes one response to many, a slice per turn, so that the loop keeps serving others."""
-
-    def deliver(waiters: list[Waiter], response: Response) -> None:
-        for waiter in waiters[_SLICE:]:
-            waiter.claim()
-        _slice(waiters, response, 0)
-
-    def _slice(waiters: list[Waiter], response: Response, start: int) -> None:
-        for waiter in waiters[start : start + _SLICE]:
-            waiter.answer(response)
-        if start + _SLICE < len(waiters):
-            loop.call_soon(_slice, waiters, response, start + _SLICE)
-
-    return deliver
 
 
 class Held(Waiter, Protocol):

@@ -10,6 +10,7 @@ from appliance.runtime.demand import DemandTeller
 from appliance.runtime.replica import Replica
 from appliance.runtime.signing import SigningKey
 from appliance.runtime.tls import ServerTls
+from appliance.runtime.uring import open_fan_out
 from edge.access.grants import Grants
 from edge.access.site_secrets import site_secret
 from edge.origin.acme import Challenges
@@ -17,6 +18,7 @@ from edge.origin.archive import Archive
 from edge.origin.catalogue import Catalogue
 from edge.origin.channels import Channels
 from edge.origin.config import OriginConfig
+from edge.origin.delivery import deliverer
 from edge.origin.events import EventStream
 from edge.origin.grant_desk import GrantDesk
 from edge.origin.guard import Guard
@@ -24,7 +26,7 @@ from edge.origin.health_stream import HealthStream
 from edge.origin.metrics import Tally
 from edge.origin.part_store import PartStore
 from edge.origin.routes import Handoff, Routes
-from edge.origin.server import TICK_S, OriginServer, deliverer
+from edge.origin.server import TICK_S, OriginServer
 from edge.origin.static import Pages
 from edge.origin.thumbs import Thumbs
 from edge.origin.viewing import Viewing
@@ -50,6 +52,8 @@ class OriginService:
     ) -> None:
         loop = asyncio.get_running_loop()
         self._ready = False
+        self._fan_out = open_fan_out()
+        self._deliver = deliverer(loop, self._fan_out)
         self.tally = Tally()
         store = PartStore(config.store_bytes, self.tally)
         self._channels = Channels(self.tally)
@@ -64,7 +68,7 @@ class OriginService:
             store=store,
             audience=self._viewing.site,
             tally=self.tally,
-            deliver=deliverer(loop),
+            deliver=self._deliver,
             clock=loop.time,
             archive=self._archive,
             on_failure=on_failure,
@@ -80,7 +84,7 @@ class OriginService:
             channels=self.catalogue,
             shelf=local.bucket(PICTURES_BUCKET),
             tally=self.tally,
-            deliver=deliverer(loop),
+            deliver=self._deliver,
             clock=loop.time,
             most_bytes=config.picture_bytes,
             on_failure=on_failure,
@@ -125,7 +129,7 @@ class OriginService:
         return Archive(
             config.spool,
             tally=self.tally,
-            deliver=deliverer(asyncio.get_running_loop()),
+            deliver=self._deliver,
             most_bytes=config.archive_bytes,
             on_failure=on_failure,
         )
@@ -165,5 +169,6 @@ class OriginService:
         if self._archive is not None:
             await self._archive.close()
         await self.server.stop()
+        self._fan_out.close()
         await self._live.close()
         await self._directory.close()

@@ -24,6 +24,7 @@ from appliance.contracts.pictures import StoredPicture
 from appliance.contracts.subjects import broadcast_key, media, rendition_key, token_key
 from appliance.runtime.bus import Entry, LogMessage
 from appliance.runtime.signing import SigningKey
+from appliance.runtime.uring import open_fan_out
 from edge.access.grants import Grants
 from edge.access.hashes import Hashes
 from edge.origin.acme import Challenges
@@ -32,6 +33,7 @@ from edge.origin.audience import Audience
 from edge.origin.catalogue import Catalogue
 from edge.origin.channels import Channels
 from edge.origin.config import OriginConfig
+from edge.origin.delivery import deliverer
 from edge.origin.events import EventStream
 from edge.origin.grant_desk import GrantDesk
 from edge.origin.guard import Guard
@@ -42,7 +44,7 @@ from edge.origin.quality.limits import AddressLimit, Shedding
 from edge.origin.quality.receiver import Beacons
 from edge.origin.quality.sums import Sums
 from edge.origin.routes import Routes
-from edge.origin.server import OriginServer, deliverer
+from edge.origin.server import OriginServer
 from edge.origin.site_audience import SiteAudience
 from edge.origin.static import Pages
 from edge.origin.thumbs import Thumbs
@@ -298,8 +300,9 @@ class Origin:
     """A whole origin over a fake log, on a real loopback port."""
 
     def __init__(self, config, handoffs=None, tls=None):
+        self.log, self.fan_out = FakeLog(), open_fan_out()
         loop = asyncio.get_running_loop()
-        self.log = FakeLog()
+        self.deliver = deliverer(loop, self.fan_out)
         self.tally = Tally()
         self.directory = FakeDirectory("alice", "bob")
         channels = Channels(self.tally)
@@ -307,17 +310,16 @@ class Origin:
             channels.directory_changed(key, value)
         self.store = PartStore(config.store_bytes, self.tally)
         self.skew = 0.0
-        clock = loop.time
-        self.archive = None
+        clock, self.archive = loop.time, None
         if config.spool is not None:
             self.archive = Archive(
-                config.spool, tally=self.tally, deliver=deliverer(loop), most_bytes=config.archive_bytes
+                config.spool, tally=self.tally, deliver=self.deliver, most_bytes=config.archive_bytes
             )
         self.audience = Audience(Hashes(b"a key"), self.tally)
         self.site = SiteAudience(self.audience, "this", self.tally, lambda: clock() + self.skew)
         self.catalogue = Catalogue(
             archive=self.archive, config=config, log=self.log, channels=channels, store=self.store,
-            audience=self.site, tally=self.tally, deliver=deliverer(loop), clock=lambda: clock() + self.skew,
+            audience=self.site, tally=self.tally, deliver=self.deliver, clock=lambda: clock() + self.skew,
         )  # fmt: skip
         self.events = EventStream(self.catalogue.channels_document, config.event_clients)
         self.health = HealthStream(
@@ -329,7 +331,7 @@ class Origin:
         )
         self.shelf = FakeShelf()
         self.thumbs = Thumbs(
-            channels=self.catalogue, shelf=self.shelf, tally=self.tally, deliver=deliverer(loop),
+            channels=self.catalogue, shelf=self.shelf, tally=self.tally, deliver=self.deliver,
             clock=lambda: clock() + self.skew, most_bytes=config.picture_bytes,
         )  # fmt: skip
         self.sums = Sums(self.tally)
@@ -398,6 +400,7 @@ class Origin:
         if self.archive is not None:
             await self.archive.close()
         await self.server.stop()
+        self.fan_out.close()
         for client in self._clients:
             client.writer.close()
         await asyncio.sleep(0)
