@@ -14,6 +14,8 @@ PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
 SHORT = "public, max-age=0, s-maxage=1"
 IMMUTABLE = "public, max-age=31536000, immutable"
 _JOIN_BELOW = 16 * 1024
+_JOIN_MOST = 1 << 20
+_JOIN_FOR = 4  # who ask for a larger one in a second: from then on a copy is cheaper than its pieces
 CORS: tuple[Field, ...] = (
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Expose-Headers", "Age, Date, Content-Length, Content-Range"),
@@ -26,8 +28,8 @@ class Response:
     """An answer without its Date. `resource` names its class in the counters; `close` ends the connection."""
 
     __slots__ = (
-        "_answer", "_answer_date", "_date", "_head", "_wire", "block", "body", "close", "fields", "key", "resource",
-        "size", "status", "unsized",
+        "_answer", "_answer_date", "_asked", "_date", "_head", "_wire", "block", "body", "close", "fields", "key",
+        "resource", "size", "status", "unsized",
     )  # fmt: skip
 
     def __init__(
@@ -52,6 +54,7 @@ class Response:
         self.block = field_block(fields + ending, None if unsized or status in (204, 304) else self.size)
         self._head = status_line(status)
         self._date = b""
+        self._asked = 0
         self._wire: tuple[bytes, ...] = ()
         self._answer_date = b""
         self._answer: Answer | None = None
@@ -61,11 +64,16 @@ class Response:
         return self._head + date + self.block
 
     def wire(self, date: bytes) -> tuple[bytes, ...]:
-        """Everything to write; small answers are one piece, made once a second however many ask."""
+        """Everything to write; answers that are small or asked for often are one piece, made once a second."""
         if date is not self._date:
-            self._date = date
-            head = self.head(date)
-            self._wire = (b"".join((head, *self.body)),) if self.size < _JOIN_BELOW else (head, *self.body)
+            self._date, self._asked = date, 0
+            self._wire = (self.head(date), *self.body)
+            if self.size < _JOIN_BELOW:
+                self._wire = (b"".join(self._wire),)
+        elif len(self._wire) > 1:
+            self._asked += 1
+            if self._asked >= _JOIN_FOR and self.size < _JOIN_MOST:
+                self._wire = (b"".join(self._wire),)
         return self._wire
 
     def answer(self, date: bytes) -> Answer:

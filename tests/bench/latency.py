@@ -4,8 +4,11 @@ A real encoder publishes numbered pictures drawn in real time; players show them
 read back from a canvas on the same clock. The limit is what the protocol itself costs: three part targets of
 hold-back. Watched: the watch page at the default part target, then hls.js, shaka and video.js by themselves,
 hls.js also at parts of 0.2 s.
+
+    ./nearcast bench latency [--seconds=60] [--players=page,hls,shaka,videojs]
 """
 
+import argparse
 import itertools
 import statistics
 import sys
@@ -21,7 +24,6 @@ from tests.media_tools.clips import BAND, BITS, HEIGHT, RATE
 from tests.media_tools.painted import SAMPLER, publishing
 from tests.media_tools.web_players import ARGUMENTS, page_url, serving
 
-WATCH_S = 60
 SETTLE_S = 8
 _HOLD_BACK = 3  # part targets
 
@@ -43,22 +45,31 @@ _CASES = (
 )
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Prints median, 95th percentile and stalls of each case."""
+    options = _options(argv or [])
+    wanted = [case for case in _CASES if case.player in options.players.split(",")]
     missed = 0
     with serving() as player_page:
-        for part_target_s, cases in itertools.groupby(_CASES, key=lambda case: case.part_target_s):
+        for part_target_s, cases in itertools.groupby(wanted, key=lambda case: case.part_target_s):
             node = Node({"NEARCAST__MEDIA__PART_TARGET_S": str(part_target_s)})
             node.start()
             try:
-                missed += sum(not _measured(node, case, player_page) for case in cases)
+                missed += sum(not _measured(node, case, player_page, options.seconds) for case in cases)
             finally:
                 node.stop()
                 node.remove()
     return min(missed, 1)
 
 
-def _measured(node: Node, case: Case, player_page: str) -> bool:
+def _options(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="./nearcast bench latency")
+    parser.add_argument("--seconds", type=float, default=60, help="how long each player is watched")
+    parser.add_argument("--players", default="page,hls,shaka,videojs", help="those that are watched")
+    return parser.parse_args(argv)
+
+
+def _measured(node: Node, case: Case, player_page: str, seconds: float) -> bool:
     """Whether the case reached its target."""
     channel = node.channel("latency")
     with publishing(channel.publish_url) as start, sync_playwright() as play:
@@ -73,7 +84,7 @@ def _measured(node: Node, case: Case, player_page: str) -> bool:
             page.goto(page_url(player_page, case.player, node.hls(channel), hold=hold))
             page.wait_for_function("() => window.seen.started !== null", timeout=30_000)
         stalls_of = "window.nearcast.player.stalls()" if case.player == "page" else "window.seen.stalls"
-        samples, stalls = _watch(page, stalls_of)
+        samples, stalls = _watch(page, stalls_of, seconds)
         browser.close()
     delays = sorted(painted / 1000 - (start + number / RATE) for painted, number in samples)
     median, late = statistics.median(delays), delays[int(len(delays) * 0.95)]
@@ -99,14 +110,14 @@ def _await_live(url: str) -> None:
             time.sleep(0.1)
 
 
-def _watch(page: Page, stalls_of: str) -> tuple[list[tuple[float, int]], int]:
+def _watch(page: Page, stalls_of: str, seconds: float) -> tuple[list[tuple[float, int]], int]:
     page.wait_for_timeout(SETTLE_S * 1000)
     before = page.evaluate(stalls_of)
     page.evaluate(SAMPLER, [BAND, BITS, HEIGHT])
-    page.wait_for_timeout(WATCH_S * 1000)
+    page.wait_for_timeout(seconds * 1000)
     samples = page.evaluate("window.samples")
     return samples, page.evaluate(stalls_of) - before
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

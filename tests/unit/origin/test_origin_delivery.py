@@ -10,7 +10,7 @@ from origin_fakes import BROADCAST, settled
 
 from appliance.runtime.fanout import FanOut, Unsent
 from edge.origin.delivery import deliverer
-from edge.origin.responses import text
+from edge.origin.responses import media, text
 
 MANY = 41
 NEXT = f"/media/{BROADCAST}/source/index.m3u8?_HLS_msn=2&_HLS_part=0"
@@ -96,3 +96,13 @@ async def test_who_has_left_or_ends_with_this_answer_is_no_trouble(make_origin):
     assert {(await client.receive()).status for client in stayed} == {200}
     assert await clients[0].reader.read() == b"", "it asked to be closed"
     assert not origin.server.held
+
+
+def test_a_large_answer_that_is_asked_for_often_becomes_one_piece_for_a_second():
+    response = media("part", "video", 24, (b"a" * 30_000, b"b" * 30_000))
+    for date in (b"Date: 1\r\n", b"Date: 2\r\n"):
+        seen = [response.wire(date) for _ in range(8)]
+        assert {b"".join(pieces) for pieces in seen} == {response.head(date) + b"".join(response.body)}
+        assert len(seen[0]) == 3, "who asks alone costs no copy"
+        assert len(seen[-1]) == 1
+        assert seen[-1][0] is seen[-2][0]
