@@ -25,6 +25,7 @@ from tests.media_tools.painted import SAMPLER, publishing
 from tests.media_tools.web_players import ARGUMENTS, page_url, serving
 
 SETTLE_S = 8
+RUNNING_S = 6  # that a broadcast is on before a player by itself comes: sooner there is no hold-back to take
 _HOLD_BACK = 3  # part targets
 
 
@@ -80,6 +81,7 @@ def _measured(node: Node, case: Case, player_page: str, seconds: float) -> bool:
             page.wait_for_function("() => document.documentElement.dataset.state === 'playing'", timeout=20_000)
         else:
             _await_live(node.hls(channel))
+            time.sleep(RUNNING_S)
             hold = str(_HOLD_BACK * case.part_target_s)
             page.goto(page_url(player_page, case.player, node.hls(channel), hold=hold))
             page.wait_for_function("() => window.seen.started !== null", timeout=30_000)

@@ -1,4 +1,12 @@
-import Hls, { type ErrorData, ErrorTypes, Events, type Level as HlsLevel, type LevelDetails } from "hls.js";
+import Hls, {
+  type ErrorData,
+  ErrorDetails,
+  ErrorTypes,
+  Events,
+  type Level as HlsLevel,
+  type LevelDetails,
+} from "hls.js";
+import { Calm } from "./calm";
 import { clockOf, positionOf } from "./dated";
 import type { Engine, EngineEvents, EngineStats, Measured } from "./engine";
 import type { Closeness } from "./preferences";
@@ -17,6 +25,7 @@ export class HlsEngine implements Engine {
   private readonly partTargetS: number | null;
   private closeness: Closeness;
   private behind = false;
+  private readonly calm = new Calm();
   private url = "";
   /** The last playlist: hls.js has none while it begins with another level. */
   private playlist: LevelDetails | null = null;
@@ -36,6 +45,7 @@ export class HlsEngine implements Engine {
     this.hls.once(Events.LEVEL_LOADED, () => this.pull());
     this.hls.on(Events.LEVEL_UPDATED, (_, data) => {
       this.playlist = data.details;
+      if (this.calm.returned(performance.now() / 1000)) this.pull();
     });
     this.hls.on(Events.INIT_PTS_FOUND, (_, data) => {
       this.offset = data.initPTS / data.timescale;
@@ -147,6 +157,7 @@ export class HlsEngine implements Engine {
   }
 
   private failed(data: ErrorData): void {
+    if (data.details === ErrorDetails.BUFFER_STALLED_ERROR) this.calm.stalled(performance.now() / 1000);
     const detail = `${data.details}: ${data.error.message}`;
     if (data.details === "manifestIncompatibleCodecsError") this.events.trouble("unsupported", detail);
     else if (!data.fatal) return;
