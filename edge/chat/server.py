@@ -10,6 +10,7 @@ from pathlib import Path
 
 from appliance.contracts.media import Broadcast
 from appliance.runtime.handoff import HandoffReceiver
+from appliance.runtime.sockets import Sockets
 from appliance.runtime.tasks import Tasks
 from appliance.runtime.tls import ServerTls
 from edge.chat.arrival import Arrival
@@ -68,6 +69,7 @@ class ChatServer:
         self._waiting = waiting
         self._loop = asyncio.get_running_loop()
         self._receiver = HandoffReceiver(socket_path, self.adopt)
+        self._sockets = Sockets(self._loop)
         self._connections: set[Member] = set()
         self._wheel: Wheel[Member] = Wheel(self.now())
         self._crowd = Crowd(config)
@@ -93,14 +95,21 @@ class ChatServer:
     def adopt(self, taken: socket.socket, head: bytes, peer: str) -> None:
         """Takes over an accepted connection whose first bytes were read by somebody else."""
         entry = self._enter(taken, peer)
-        if entry is not Entry.CLOSED:
-            self.tasks.start(self._adopt(taken, Arrival(self, head, peer, entry), None), "chat-adopt")
+        if entry is Entry.CLOSED:
+            return
+        arrival = Arrival(self, head, peer, entry)
+        try:
+            _tune(taken)
+            self._sockets.open(taken, arrival)
+        except OSError:
+            taken.close()
+            self.lost(arrival)
 
     def adopt_irc(self, taken: socket.socket, peer: str, context: ssl.SSLContext | None) -> None:
         """Takes over a connection that an IRC port accepted; with a context it first shakes hands."""
         entry = self._enter(taken, peer)
         if entry is not Entry.CLOSED:
-            self.tasks.start(self._adopt(taken, IrcSocket(self, peer, entry), context), "chat-adopt")
+            self.tasks.start(self._adopt_irc(taken, IrcSocket(self, peer, entry), context), "chat-adopt")
 
     def _enter(self, taken: socket.socket, peer: str) -> Entry:
         entry = Entry.CLOSED if self._draining else self._crowd.enter(peer)
@@ -110,14 +119,9 @@ class ChatServer:
             taken.close()
         return entry
 
-    async def _adopt(
-        self, taken: socket.socket, arrival: Arrival | IrcSocket, context: ssl.SSLContext | None
-    ) -> None:
+    async def _adopt_irc(self, taken: socket.socket, arrival: IrcSocket, context: ssl.SSLContext | None) -> None:
         try:
-            with contextlib.suppress(OSError):  # no TCP, which is fine
-                taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT_MS)
-            taken.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+            _tune(taken)
             limit_s = self.config.handshake_s if context is not None else None
             await self._loop.connect_accepted_socket(
                 lambda: arrival, taken, ssl=context, ssl_handshake_timeout=limit_s
@@ -205,5 +209,14 @@ class ChatServer:
         await self.tasks.close()
         for connection in list(self._connections):
             connection.abort()
+        self._sockets.close()
         await asyncio.sleep(0)
         self._count_all()
+
+
+def _tune(taken: socket.socket) -> None:
+    """OSError when the socket is gone already."""
+    with contextlib.suppress(OSError):  # no TCP, which is fine
+        taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT_MS)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
