@@ -77,7 +77,7 @@ class SocketTransport(asyncio.Transport):
         self._sockets = sockets
         self._fd = fd  # none (-1) when it is closed
         self._protocol = cast("asyncio.Protocol", protocol)
-        self._buffer: bytearray | None = None  # what the socket has not taken
+        self._buffer: bytes | bytearray | None = None  # what the socket has not taken
         self._ends = False  # nothing is written any more
         self._closing = False
         self._over = False
@@ -122,11 +122,14 @@ class SocketTransport(asyncio.Transport):
         if self._over or self._closing or self._ends:
             return
         if self._buffer is not None:
+            if isinstance(self._buffer, bytes):
+                self._buffer = bytearray(self._buffer)
             self._buffer += data
             return
         taken = self._put(data)
         if taken < len(data) and not self._over:
-            self._buffer = bytearray(memoryview(data)[taken:])
+            is_shared = taken == 0 and isinstance(data, bytes)  # with all whose sockets are full
+            self._buffer = cast("bytes", data) if is_shared else bytearray(memoryview(data)[taken:])
             self._sockets.watch(self._fd, select.EPOLLIN | select.EPOLLOUT)
             self._protocol.pause_writing()
 
@@ -209,8 +212,14 @@ class SocketTransport(asyncio.Transport):
     def _flush(self) -> None:
         if self._buffer is None:
             return
-        del self._buffer[: self._put(self._buffer)]
-        if self._buffer or self._over:
+        taken = self._put(self._buffer)
+        if self._over:
+            return
+        if taken < len(self._buffer):
+            if isinstance(self._buffer, bytearray):
+                del self._buffer[:taken]
+            elif taken:
+                self._buffer = bytearray(memoryview(self._buffer)[taken:])
             return
         self._buffer = None
         if self._closing:

@@ -42,12 +42,15 @@ class Index:
         self._broadcasts: dict[str, Broadcast] = {}
         self._by_channel: dict[str, set[str]] = {}
         self._by_name: dict[str, set[str]] = {}
+        self._places: dict[tuple[str, str], Place] = {}  # until something changes: connections share them
 
     # -- changes
 
     def directory_changed(self, key: str, value: bytes | None) -> None:
         """A record of the directory was written or removed."""
         kind, _, name = key.partition(".")
+        if kind in ("channel", "stream"):
+            self._places.clear()
         if kind == "channel":
             self._channel_changed(name, self._read(value, ChannelRecord))
         elif kind == "stream":
@@ -73,6 +76,7 @@ class Index:
         kind, _, broadcast_id = key.partition(".")
         if kind != "broadcast":
             return
+        self._places.clear()
         record = self._read(value, Broadcast)
         old = self._broadcasts.get(broadcast_id)
         _put(self._broadcasts, broadcast_id, record)
@@ -123,13 +127,20 @@ class Index:
         return None if record is None else self._place(record.channel_id, stream_id)
 
     def _place(self, channel_id: str, stream_id: str) -> Place | None:
+        known = self._places.get((channel_id, stream_id))
+        return known or self._found(channel_id, stream_id)
+
+    def _found(self, channel_id: str, stream_id: str) -> Place | None:
         record = self._channels.get(channel_id)
         if record is None:
             return None
+        asked = stream_id
         if not stream_id:
             live = self._newest(self._by_channel.get(channel_id, set()))
             stream_id = record.stream_id if live is None else live.broadcast_id
-        return Place(channel_id, record.channel, record.user_id, stream_id)
+        place = Place(channel_id, record.channel, record.user_id, stream_id)
+        self._places[channel_id, asked] = place
+        return place
 
     def _newest(self, broadcast_ids: set[str]) -> Broadcast | None:
         found = [self._broadcasts[one] for one in broadcast_ids]

@@ -13,7 +13,7 @@ from edge.chat.ring import Entry, Ring
 SLICE = 2048  # readers served in one turn of the loop
 CATCH_UP_BYTES = 48 * 1024
 _SOON_S = 0.0005
-_SHARE = 2.0  # of its cost that passes between two frames to the same readers: a room takes half a core at most
+_SPREAD = 2.1  # times its cost that pass from one fan-out to the next: a room takes less than half a core
 
 
 class Timer(Protocol):
@@ -33,7 +33,7 @@ class Room:
     """Readers are either level (in an audience) or lagging (a cursor into the ring, no queue).
 
     The first entry after a pause leaves at once; then an audience gets one frame per window of max(`window_s`,
-    twice what all audiences cost), so that one room takes at most half a core. An audience has at most SLICE
+    twice what all audiences cost), so that one room takes less than half a core. An audience has at most SLICE
     readers and a window of its own: in a large room they take turns, and each gets what is newest then.
     """
 
@@ -95,7 +95,7 @@ class Room:
     # -- turns
 
     def _window(self) -> float:
-        return max(self._window_s, _SHARE * sum(audience.cost for audience in self._audiences))
+        return max(self._window_s, _SPREAD * sum(audience.cost for audience in self._audiences))
 
     def _schedule(self) -> None:
         """The next turn, when there is something that somebody lacks."""
@@ -156,7 +156,8 @@ class Room:
 
     def join(self, reader: Reader, cursor: int, *, exact: bool) -> None:
         """Takes a reader that needs everything from entry `cursor` on."""
-        self.level(reader)
+        if not self.in_use and not self._scheduled:
+            self._skip()
         self.readers += 1
         reader.cursor, reader.exact = cursor, exact
         reader.after = self.ring.position_before(cursor)

@@ -1,6 +1,7 @@
 """Transports on an epoll of their own do what uvloop's do: the same cases on both."""
 
 import asyncio
+import contextlib
 import os
 import socket
 from pathlib import Path
@@ -67,7 +68,7 @@ class Setting:
     async def read(self, client, size):
         data = b""
         while len(data) < size:
-            found = await self.loop.sock_recv(client, 1 << 20)
+            found = await self.loop.sock_recv(client, min(1 << 20, size - len(data)))
             if not found:
                 break
             data += found
@@ -133,6 +134,24 @@ async def test_a_full_socket_pauses_and_a_drained_one_goes_on(setting):
     assert peer.transport.get_write_buffer_size() == 0
     await setting.loop.sock_sendall(client, b"still heard")
     await soon(lambda: peer.data == b"still heard")
+
+
+@both
+async def test_what_a_full_socket_is_given_comes_in_order(setting):
+    peer, client = await setting.pair()
+    fd, size = peer.transport.get_extra_info("socket").fileno(), 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            size += os.write(fd, b"." * 10_000)
+    long = BIG[: 1 << 20]
+    peer.transport.write(long)
+    assert peer.told == ["pause"]
+    assert peer.transport.get_write_buffer_size() == len(long)
+    assert await setting.read(client, size + 1000) == b"." * size + long[:1000]
+    peer.transport.write(memoryview(b"second"))
+    peer.transport.write(b"third")
+    assert await setting.read(client, len(long) - 1000 + 11) == long[1000:] + b"secondthird"
+    await soon(lambda: peer.told == ["pause", "resume"])
 
 
 @both
