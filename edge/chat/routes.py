@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+import functools
 import urllib.parse
 
 from appliance.contracts.errors import BadInputError, NotFoundError
@@ -40,6 +41,7 @@ _BELOW |= {("chat", one.value): one for one in (Action.MODERATE, Action.CHATTERS
 _BELOW_CHANNEL = {**_BELOW, **{below[1:]: action for below, action in _BELOW.items() if below[1:]}}
 
 
+@functools.lru_cache(1024)
 def find_route(path: str) -> Route:
     """The route of a path. NotFoundError when there is none."""
     kind, _, rest = path.strip("/").partition("/")

@@ -5,6 +5,7 @@ import contextlib
 import random
 import socket
 import ssl
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,7 +98,7 @@ class ChatServer:
         entry = self._enter(taken, peer)
         if entry is Entry.CLOSED:
             return
-        arrival = Arrival(self, head, peer, entry)
+        arrival = Arrival(self, head, sys.intern(peer), entry)
         try:
             _tune(taken)
             self._sockets.open(taken, arrival)

@@ -29,7 +29,8 @@ class HandshakeError(BadInputError):
 
 def wants_websocket(request: RequestHead) -> bool:
     """Whether the client asks to upgrade to WebSocket; `accept` says whether it asks correctly."""
-    return request.headers.upgrade and "websocket" in _tokens(request.headers.get("upgrade"))
+    offered = request.headers.get("upgrade")
+    return request.headers.upgrade and (offered == "websocket" or "websocket" in _tokens(offered))
 
 
 class Accepted(NamedTuple):
@@ -63,6 +64,8 @@ def accept(request: RequestHead, protocols: tuple[str, ...] = ()) -> Accepted:
 
 
 def _chosen(offered: str, protocols: tuple[str, ...]) -> bytes:
+    if not offered:
+        return b""
     found = next((one for one in offered.replace(" ", "").split(",") if one in protocols), None)
     return b"" if found is None else b"Sec-WebSocket-Protocol: %b\r\n" % found.encode()
 
