@@ -87,7 +87,11 @@ def _measured(node: Node, case: Case, player_page: str, seconds: float) -> bool:
             page.wait_for_function("() => window.seen.started !== null", timeout=30_000)
         stalls_of = "window.nearcast.player.stalls()" if case.player == "page" else "window.seen.stalls"
         samples, stalls = _watch(page, stalls_of, seconds)
+        said = page.evaluate("window.seen ? [...window.seen.fatal, ...window.seen.errors] : []")
         browser.close()
+    if not samples:
+        print(f"latency: {case.player}, parts of {case.part_target_s} s: no picture was painted; it said {said}")
+        return False
     delays = sorted(painted / 1000 - (start + number / RATE) for painted, number in samples)
     median, late = statistics.median(delays), delays[int(len(delays) * 0.95)]
     floor = _HOLD_BACK * case.part_target_s

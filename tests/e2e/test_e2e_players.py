@@ -11,6 +11,7 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from tests.e2e.e2e_node import Channel, Node
+from tests.e2e.e2e_pages import until_live
 from tests.media_tools.clients import Running
 from tests.media_tools.clips import ClipMaker
 from tests.media_tools.publisher import Publisher
@@ -43,11 +44,18 @@ def complaints(said: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def channel(node: Node, clips: ClipMaker) -> Iterator[Channel]:
+def on_air(node: Node, clips: ClipMaker) -> Iterator[Channel]:
     """On the air as long as it is watched."""
     made = node.channel("players")
     with Publisher(clips.clip(30), made.publish_url, loop=True):
         yield made
+
+
+@pytest.fixture
+async def channel(node: Node, on_air: Channel) -> Channel:
+    """It can be played: not every player asks again."""
+    await until_live(node, on_air)
+    return on_air
 
 
 @pytest.fixture(scope="module")
