@@ -4,6 +4,8 @@ import asyncio
 import os
 import re
 import shutil
+import urllib.error
+import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -11,7 +13,6 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from tests.e2e.e2e_node import Channel, Node
-from tests.e2e.e2e_pages import until_live
 from tests.media_tools.clients import Running
 from tests.media_tools.clips import ClipMaker
 from tests.media_tools.publisher import Publisher
@@ -54,8 +55,19 @@ def on_air(node: Node, clips: ClipMaker) -> Iterator[Channel]:
 @pytest.fixture
 async def channel(node: Node, on_air: Channel) -> Channel:
     """It can be played: not every player asks again."""
-    await until_live(node, on_air)
+    async with asyncio.timeout(60):
+        while not await asyncio.to_thread(_is_there, node.hls(on_air)):
+            await asyncio.sleep(0.2)
     return on_air
+
+
+def _is_there(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=20):
+            return True
+    except urllib.error.HTTPError as error:
+        error.close()
+        return False
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import av
 from tests.media_tools.clips import BITS, HEIGHT, RATE, WIDTH, Clip, picture
 
 SAMPLER = """([band, bits, height]) => {
-  const video = document.querySelector('[data-testid=video]');
+  const video = document.querySelector('video[data-testid=video], [data-testid=video] video');
   const canvas = document.createElement('canvas');
   canvas.width = bits * 4; canvas.height = 4;
   const context = canvas.getContext('2d', {willReadFrequently: true});
