@@ -40,6 +40,11 @@ class Scaler:
             raise TypeError("the scaler gave no picture")
         return scaled
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of what it gives."""
+        return self._width, self._height
+
     def fills(self, width: int, height: int, sample_aspect: tuple[int, int]) -> bool:
         """Whether a picture of this size is scaled to the whole of the rung's, without a border."""
         return self._fit(width, height, sample_aspect) == (self._width, self._height)

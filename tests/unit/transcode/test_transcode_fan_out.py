@@ -1,0 +1,79 @@
+"""Which picture a rung scales from: the source's, or that of a rung at least twice its size."""
+
+import threading
+
+import pytest
+from av.video.frame import VideoFrame
+
+from appliance.contracts.transcode import RungMode
+from edge.media.ladder import Rung
+from edge.transcode.chunks import Output
+from edge.transcode.control import RungControl
+from edge.transcode.engines.base import Encoded, Engine, RungFormat
+from edge.transcode.engines.lineup import Candidate
+from edge.transcode.engines.x264 import X264
+from edge.transcode.pipeline import Pipeline
+from edge.transcode.resume import RungPosition
+from edge.transcode.rung import RungWorker
+from tests.unit.transcode.encoded_sources import FRAME, chunks_of, level_of, picture_source
+from tests.unit.transcode.lineups import lineup_of
+from tests.unit.transcode.test_transcode_sources import CONFIG, levels, samples_of
+
+GOP = 15
+SOURCE = (320, 180)
+LARGE, MIDDLE, SMALL = (Rung(f"{h}p", w, h, 100_000, (30, 1)) for w, h in ((160, 90), (106, 60), (80, 44)))
+
+
+class Looking(X264):
+    """Notes the sizes of the pictures it is given."""
+
+    def __init__(self, form: RungFormat, seen: set[tuple[int, int]]) -> None:
+        super().__init__(form)
+        self._seen = seen
+
+    def encode(self, frame: VideoFrame, key: bool, sample_aspect: tuple[int, int]) -> list[Encoded]:
+        self._seen.add((frame.width, frame.height))
+        return super().encode(frame, key, sample_aspect)
+
+
+@pytest.mark.parametrize(
+    ("paused", "expected"),
+    [
+        ((), {LARGE.name: (160, 90), MIDDLE.name: SOURCE, SMALL.name: (160, 90)}),
+        ((LARGE,), {MIDDLE.name: SOURCE, SMALL.name: SOURCE}),
+        ((MIDDLE,), {LARGE.name: (160, 90), SMALL.name: (160, 90)}),
+        ((MIDDLE, SMALL), {LARGE.name: SOURCE}),
+    ],
+)
+def test_small_rungs_are_made_of_a_large_one(
+    paused: tuple[Rung, ...], expected: dict[str, tuple[int, int]]
+) -> None:
+    source = picture_source("libx264", 2 * GOP, GOP)
+    seen: dict[str, set[tuple[int, int]]] = {}
+    outputs: list[Output] = []
+    failures: list[BaseException] = []
+    control = RungControl()
+    control.wanted = {rung.name: RungMode.PAUSED for rung in paused}
+
+    def worker(rung: Rung) -> RungWorker:
+        def make(form: RungFormat) -> Engine:
+            return Looking(form, seen.setdefault(rung.name, set()))
+
+        lineup = lineup_of(rung, [Candidate("looking", make)])
+        return RungWorker(rung, lineup, CONFIG, RungPosition(None, 0, 0), outputs.append, failures.append)
+
+    workers = [worker(rung) for rung in (LARGE, MIDDLE, SMALL)]
+    pipeline = Pipeline(workers, threading.Semaphore(0).release, failures.append, control)
+    pipeline.start()
+    for chunk in chunks_of(source.samples, source.form, segments=[0, GOP]):
+        pipeline.put(chunk)
+    pipeline.drain()
+    pipeline.stop()
+    assert not failures
+    assert {name: sizes for name, sizes in seen.items() if sizes} == {n: {size} for n, size in expected.items()}
+    for one in workers:
+        if one.rung.name in expected:
+            made = samples_of([output for output in outputs if output.rung == one.rung.name])
+            assert [sample.dts for sample in made] == [index * FRAME for index in range(2 * GOP)]
+            shown = levels(made, one.config)
+            assert max(abs(shown[index] - level_of(index)) for index in range(2 * GOP)) <= 6
