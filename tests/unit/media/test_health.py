@@ -289,7 +289,7 @@ def test_profile(codec: str, profile: str) -> None:
 def test_an_access_unit_costs_little() -> None:
     health = Health()
     health.set_video("avc1.64001f", 1280, 720, (FPS, 1))
-    began = time.perf_counter()
+    began = time.thread_time()
     for index in range(20_000):
         health.video(index * FRAME, index % 60 == 0, 20_000, START + index * 33_333, 0)
-    assert (time.perf_counter() - began) / 20_000 < 20e-6, "3 us on an idle machine"
+    assert (time.thread_time() - began) / 20_000 < 20e-6, "3 us on an idle machine"
