@@ -21,6 +21,7 @@ from tests.bench import newest_ffmpeg, transcode_live
 if TYPE_CHECKING:
     from edge.media.ladder import Rung
     from edge.transcode.engines.lineup import Lineup
+    from edge.transcode.pipeline import Pipeline
     from edge.transcode.rung import RungWorker
 
 TARGET = 1.0
@@ -120,14 +121,19 @@ def ours(clip: str, target: str = "") -> None:
             if not is_over:
                 dts = int(packet.dts * 90_000 * packet.time_base)
                 samples.append(Sample(dts, 3000, 0, packet.is_keyframe, bytes(packet)))
-    for _ in range(AHEAD):  # until everything is decoded: what is left is soon done, on a busy machine too
-        room.acquire()
-    pipeline.drain()
-    pipeline.stop()
+    _stop(pipeline, room)
     assert not errors, errors
     assert sum(len(parts) for parts in made.values()) >= 8 * (pipeline.usage()["decode"].media_s - 1)
     for worker in rungs if target else []:
         _write(worker, made[worker.rung.name], target)
+
+
+def _stop(pipeline: "Pipeline", room: threading.Semaphore) -> None:
+    """Once everything is decoded: what is left then is soon done, on a busy machine too."""
+    for _ in range(AHEAD):
+        room.acquire()
+    pipeline.drain()
+    pipeline.stop()
 
 
 def _write(worker: "RungWorker", parts: list[bytes], target: str) -> None:
