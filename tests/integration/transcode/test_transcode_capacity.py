@@ -196,11 +196,12 @@ async def test_a_drained_worker_hands_over_where_segments_meet(site: Site, sourc
     await site.read("360p", 0.5)
     await start()
     await until(lambda: are_announced(site, 2))
-    await site.append("source", part_of(chunks, 2)[:3])
+    await site.append("source", part_of(chunks, 2)[:4])
+    await site.read("360p", 1.3)
     draining = asyncio.ensure_future(first.drain())
     await asyncio.sleep(0.1)
     assert not draining.done(), "in the middle of a segment"
-    await site.append("source", [*part_of(chunks, 2)[3:], *part_of(chunks, 3, 4, 5, 6, 7)])
+    await site.append("source", [*part_of(chunks, 2)[4:], *part_of(chunks, 3, 4, 5, 6, 7)])
     found = await site.read("360p", 3.9)
     await draining
     assert frames(found) == list(range(SEGMENTS * GOP))
