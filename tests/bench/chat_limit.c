@@ -240,7 +240,13 @@ static int load(char **argv) {
     ep = epoll_create1(0);
     uint64_t begin = now_ns();
     int *made = calloc(wanted, sizeof *made);
+    char *key = memmem(request, request_size, "Sec-WebSocket-Key: ", sizeof "Sec-WebSocket-Key: " - 1);
     for (int i = 0; i < wanted; i++) {
+        if (key) { /* as browsers do, each has a key of its own */
+            char own[12];
+            snprintf(own, sizeof own, "%08d", i);
+            memcpy(key + sizeof "Sec-WebSocket-Key: " - 1, own, 8);
+        }
         made[i] = connected(port, request, request_size);
         watch(ep, made[i], EPOLLIN);
         while (i + 1 - opened >= AT_ONCE) turn(1000);

@@ -93,6 +93,9 @@ def _accepts_gzip(value: str) -> bool:
     return False
 
 
+ONCE = frozenset(("cmcd-request", "cmcd-status", "sec-websocket-key"))  # fields that have other words each time
+
+
 class HeaderMemo:
     """Parsed header blocks by their bytes, at most `size` of them; it starts over when full."""
 
@@ -105,7 +108,7 @@ class HeaderMemo:
         headers = self._known.get(block)
         if headers is None:
             headers = parse_headers(block)
-            if "cmcd-request" in headers.fields or "cmcd-status" in headers.fields:  # other words each time
+            if not ONCE.isdisjoint(headers.fields):
                 return headers
             if len(self._known) >= self._size:
                 self._known.clear()

@@ -6,7 +6,7 @@ import urllib.parse
 from typing import Any
 
 from edge.protocols.http.errors import HttpError, OtherVersionError
-from edge.protocols.http.headers import HeaderMemo, Headers
+from edge.protocols.http.headers import ONCE, HeaderMemo, Headers
 
 MAX_HEAD = 8 * 1024
 MAX_BUFFER = 72 * 1024  # a head and the largest body of a request that is handed on
@@ -98,7 +98,7 @@ class HeadMemo:
         request = self._known.get(raw)
         if request is None:
             request = parse_head(raw, self._headers)
-            if b"CMCD" in raw:  # what a player says with each request comes but once
+            if b"CMCD" in raw or not ONCE.isdisjoint(request.headers.fields):  # these words come but once
                 return request
             if len(self._known) >= self._size:
                 self._known.clear()

@@ -229,3 +229,14 @@ def test_response_head():
     assert field_block([], None) == b"\r\n"
     with pytest.raises(ValueError, match="line break"):
         field_block([("A", "b\r\nC: d")], 0)
+
+
+def test_heads_that_never_come_again_are_not_kept():
+    memo = HeadMemo()
+    common = b"GET /chat HTTP/1.1\r\nHost: h\r\n"
+    for number in range(3):
+        memo.parse(b"%bSec-WebSocket-Key: %d\r\n\r\n" % (common, number))
+        memo.parse(b"%bCMCD-Request: bl=%d\r\n\r\n" % (common, number))
+    assert not memo._known
+    assert not memo._headers._known
+    assert memo.parse(common + b"\r\n") is memo.parse(common + b"\r\n")
