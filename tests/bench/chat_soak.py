@@ -10,10 +10,10 @@ import json
 import random
 import time
 from collections import Counter
+from pathlib import Path
 
 import aiohttp
 
-from tests.bench.footprint import memory_mb
 from tests.e2e.e2e_node import Node
 
 _STAYS_S = 60.0
@@ -86,10 +86,19 @@ async def _drain(socket: aiohttp.ClientWebSocketResponse) -> None:
         pass
 
 
+def private_mb(pid: int) -> float:
+    """Memory that a process shares with nobody: what it shares changes with others that come and go."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0.0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1024
+
+
 def by_name(node: Node) -> dict[str, float]:
     """Megabytes of each child of the node."""
     status = node.status()
-    return {child["name"]: memory_mb([child["pid"]]) for child in status["roles"] if child["pid"]}
+    return {child["name"]: private_mb(child["pid"]) for child in status["roles"] if child["pid"]}
 
 
 async def soak(node: Node, minutes: float, readers: int, talkers: int) -> int:
