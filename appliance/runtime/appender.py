@@ -11,8 +11,6 @@ it acknowledged them. So what was acknowledged is kept for a moment, and appende
 """
 
 import asyncio
-import contextlib
-import itertools
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -27,9 +25,9 @@ from appliance.runtime.metrics import Tally, counter, gauge
 from appliance.runtime.pull import status_of
 from appliance.runtime.tasks import Tasks
 
-_IDLE_S = 0.1  # between looks at what is under way, where appends need no tick
-TICK_S = 0.015  # longer ticks cost less; but a message waits for one, and for the work that was put off until then
-_MEASURE_TICKS = 40
+TICK_S = 0.006  # between two ticks, at least: fewer cost less, but a message waits for one
+_IDLE_S = 0.1  # between two ticks, at most
+_MEASURE_S = 0.6
 _RESEND_S = 1.0
 _KEEP_S, _KEEP = 2.0, 256  # acknowledged appends of a subject that are kept: far more than is written behind
 _DOUBT_S = 30.0  # what was acknowledged so long ago is on the disk, and perhaps no longer in the log
@@ -70,17 +68,22 @@ class _Lane:
 class Appender:
     """The one writer of a process to one account's logs. `start` before use, `close` when done."""
 
-    def __init__(self, bus: Bus, *, at_once: bool = False) -> None:
-        """`at_once`: an append does not wait for a tick."""
+    def __init__(self, bus: Bus, *, tick_s: float = TICK_S) -> None:
+        """`tick_s`: between two ticks, at least; 0: an append leaves with the loop's next turn."""
         self._bus = bus
-        self._at_once = at_once
-        self._due = asyncio.Event()  # something is to leave at once
+        self._tick_s = tick_s
         self._lanes: dict[str, _Lane] = {}
+        self._busy: dict[str, _Lane] = {}  # those with something to send or to look at, by subject
         self._tokens: dict[str, _Lane] = {}
         self._count = 0
         self.pending_bytes = 0  # queued or in flight
         self._space = asyncio.Event()
-        self._before_tick: list[Callable[[], None]] = []
+        self._before_tick: list[Callable[[], float]] = []
+        self._ticked_at = self._measured_at = float("-inf")
+        self._alarm: asyncio.Handle | None = None  # ends the sleep between two ticks
+        self._due_at = 0.0  # when it does
+        self._slept: asyncio.Future[None] | None = None
+        self._is_hurried = False  # `tick_soon` was called during a tick
         self._inbox = ""
         self._returns = 0  # of the connection, as far as was acted upon
         self._tasks = Tasks()
@@ -91,14 +94,27 @@ class Appender:
         self._inbox = self._bus.client.new_inbox()
         await self._bus.client.subscribe(f"{self._inbox}.*", cb=self._on_ack)
         self._returns = self._bus.reconnects
+        self._bus.add_reconnected(self.tick_soon)
         self._tasks.start(self._run(), "appender")
 
-    def before_tick(self, callback: Callable[[], None]) -> None:
+    def before_tick(self, callback: Callable[[], float]) -> None:
         """`callback` runs before each tick: what it appends leaves with it, so putting work off until then is free.
 
-        It must not raise.
+        It returns when it wants the next tick, in seconds of the loop's clock, and must not raise.
         """
         self._before_tick.append(callback)
+
+    def tick_soon(self) -> None:
+        """The next tick comes as early as one may."""
+        alarm, slept = self._alarm, self._slept
+        if alarm is None or slept is None:
+            self._is_hurried = True
+            return
+        at = self._ticked_at + self._tick_s
+        if at < self._due_at:
+            alarm.cancel()
+            self._due_at = at
+            self._alarm = asyncio.get_running_loop().call_at(at, _end, slept)
 
     def append(
         self,
@@ -122,9 +138,9 @@ class Appender:
             lane = self._lanes[subject] = _Lane(subject)
         lane.used_at = loop.time()
         lane.queue.append(_Append(data, message_id, headers, expect_last, future))
+        self._busy[subject] = lane
         self._account(len(data))
-        if self._at_once:
-            self._due.set()
+        self.tick_soon()
         return future
 
     async def drained(self, below_bytes: int = 0) -> None:
@@ -140,6 +156,7 @@ class Appender:
                 await self.drained()
         except TimeoutError:
             self._log.error("appends_lost", bytes=self.pending_bytes)
+        self._bus.remove_reconnected(self.tick_soon)
         await self._tasks.close()
         self._measure()
 
@@ -154,34 +171,51 @@ class Appender:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        for tick in itertools.count():
-            if tick % _MEASURE_TICKS == 0:
-                self._measure()
-            for callback in self._before_tick:
-                callback()
+        while True:
             now = loop.time()
+            due = now + _IDLE_S
+            for callback in self._before_tick:
+                due = min(due, callback())
+            if now - self._measured_at >= _MEASURE_S:
+                self._measured_at = now
+                self._measure()
+                self._forget(now)
             self._doubt_after_a_return()
-            for subject, lane in list(self._lanes.items()):
-                if lane.flying and now - lane.sent_at > _RESEND_S:
-                    _RESENT.inc()
-                    await self._send(lane)
-                elif not lane.flying and lane.in_doubt:
-                    await self._look(lane)
-                elif not lane.flying and lane.queue:
-                    await self._send(lane)
-                elif not lane.flying and _is_forgotten(lane, now):
-                    self._tokens.pop(str(lane.token), None)
-                    del self._lanes[subject]
-            await self._until_next_tick()
+            self._is_hurried = False
+            for lane in list(self._busy.values()):
+                await self._serve(lane, loop.time())
+            self._ticked_at = loop.time()
+            soonest = self._ticked_at + self._tick_s
+            await self._sleep_until(soonest if self._is_hurried else max(due, soonest))
 
-    async def _until_next_tick(self) -> None:
-        if not self._at_once:
-            await asyncio.sleep(TICK_S)
-            return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_IDLE_S):
-                await self._due.wait()
-        self._due.clear()
+    async def _sleep_until(self, due: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._slept = loop.create_future()
+        self._due_at = due
+        self._alarm = loop.call_at(due, _end, self._slept)
+        try:
+            await self._slept
+        finally:
+            self._alarm.cancel()
+            self._alarm = self._slept = None
+
+    async def _serve(self, lane: _Lane, now: float) -> None:
+        if lane.flying:
+            if now - lane.sent_at > _RESEND_S:
+                _RESENT.inc()
+                await self._send(lane)
+        elif lane.in_doubt:
+            await self._look(lane)
+        elif lane.queue:
+            await self._send(lane)
+        else:
+            del self._busy[lane.subject]
+
+    def _forget(self, now: float) -> None:
+        for subject, lane in list(self._lanes.items()):
+            if subject not in self._busy and _is_forgotten(lane, now):
+                self._tokens.pop(str(lane.token), None)
+                del self._lanes[subject]
 
     async def _send(self, lane: _Lane) -> None:
         if not self._bus.connected:  # the library would take it and throw it away at the reconnect
@@ -317,6 +351,12 @@ class Appender:
                 lane.kept.clear()
             if lane.kept:  # what was in flight waits as well
                 lane.in_doubt, lane.flying = True, False
+                self._busy[lane.subject] = lane
+
+
+def _end(sleep: "asyncio.Future[None]") -> None:
+    if not sleep.done():
+        sleep.set_result(None)
 
 
 def _is_forgotten(lane: _Lane, now: float) -> bool:

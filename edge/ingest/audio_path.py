@@ -48,7 +48,7 @@ class AudioPath:
         self._from_msn: int | None = None
         self._from_pts = 0  # 90 kHz: what came in the new configuration before cannot be decoded with the old
         self.opening = shared.close_left_open(self.output, now_us)
-        self.set_fine(shared.fine)
+        self.set_fine()
         if video is None:
             self._begin_without_video(now_us)
 
@@ -95,10 +95,11 @@ class AudioPath:
         joins = self._shared.join is not None and self.source is None and point is not None
         return point.end_dts if joins and point is not None else None
 
-    def set_fine(self, fine: bool) -> None:
-        """Whether sound comes in chunks as pictures do, else a part at a time. Without pictures it always does."""
-        fine = fine or self._video is None
-        target = int(self._shared.config.chunk_s * self.output.timescale) if fine else 0
+    def set_fine(self) -> None:
+        """Chunks of sound are as `shared` says. Without pictures they are as those would be."""
+        shared = self._shared
+        fine = shared.fine_sound or (self._video is None and shared.fine_pictures)
+        target = int(shared.config.chunk_s * self.output.timescale) if fine else 0
         self.cutter.segmenter.set_chunk_target(target)
 
     def complete_at(self) -> int:

@@ -145,17 +145,23 @@ class Packager:
         """Grows with each change of the above and of the renditions' initialisation segments."""
         return self._shared.revision
 
-    def set_fine(self, fine: bool) -> None:
-        """For viewers who do not wait for parts: pictures in even chunks, and sound in chunks as short as theirs.
+    def set_fine(self, *, pictures: bool, sound: bool) -> None:
+        """Messages for the log within parts, which only those need who do not wait for parts.
 
-        Each message for the log costs as much as ten frames.
+        Each costs as much as ten frames. Parts and segments are the same. What of a part was not given to the log
+        is lost with this process, as are the frames that it has not read: RTMP acknowledges no frames, so none of
+        them counted as safe.
         """
-        if fine != self._shared.fine:
-            self._shared.fine = fine
-            if self._source is not None:
-                self._source.segmenter.set_tapered(not fine)
-            if self._audio is not None:
-                self._audio.set_fine(fine)
+        shared = self._shared
+        if (pictures, sound) == (shared.fine_pictures, shared.fine_sound):
+            return
+        shared.fine_pictures, shared.fine_sound = pictures, sound
+        if self._source is not None:
+            self._source.segmenter.set_chunk_target(shared.chunk_target(), tapered=not sound)
+        for path in self._contributed.values():
+            path.segmenter.set_chunk_target(shared.chunk_target(), tapered=not sound)
+        if self._audio is not None:
+            self._audio.set_fine()
 
     def outlook(self) -> tuple[int, int]:
         """Media times in microseconds of the last frame, and of the one that completes a message if all goes on so.
@@ -166,7 +172,9 @@ class Packager:
         if source is not None:
             last, wait = source.segmenter.outlook()
             behind = last - audio.complete_at() if audio is not None else _SOUND_STOPPED
-            wait = min(wait, max(0, -behind)) if behind < _SOUND_STOPPED else wait
+            if behind < _SOUND_STOPPED and wait:
+                step = source.segmenter.step
+                wait = min(wait, (max(0, -behind) // step + 1) * step)  # sound waits for the next picture
             return last * 100 // 9, (last + wait) * 100 // 9
         if audio is None:
             return 0, 0

@@ -5,6 +5,8 @@ from typing import NamedTuple, Protocol
 
 from edge.protocols.rtmp import Event
 
+MOST_COLLECTED = 1 << 17
+
 
 class LinkFigures(NamedTuple):
     """How the connection fares. Times in ms, None where the protocol cannot tell."""
@@ -71,8 +73,11 @@ class Publisher(Protocol):
     def hold(self) -> None:
         """What comes may lie there until `collect` or `read`, if the protocol has nothing to answer."""
 
-    def collect(self) -> None:
-        """Takes what came without looking at it, so that the other side goes on."""
+    def collect(self) -> int:
+        """Takes what came without looking at it, so that the other side goes on.
+
+        Returns how many bytes lie there; from MOST_COLLECTED on, they have to be read.
+        """
 
     def read(self) -> None:
         """Hands on what came while it is held."""

@@ -1,10 +1,12 @@
 """When a publisher is to be looked at again: not before one of its frames can complete something."""
 
-from appliance.runtime.appender import TICK_S
 from appliance.runtime.clock import now_us
 
 _MOST_S = 0.5
-_MARGIN_S = TICK_S / 2  # arrivals are known by the tick at which they were taken off the socket
+_LATE_S = 0.002  # it ends so long after the frame usually comes: a little jitter then costs no second look
+_AGAIN_S = 0.008  # when the frame has not come then
+_COLLECT_S, _COLLECT_BYTES = 0.05, 48_000  # what comes meanwhile is taken off the socket, before that gets full
+_LAST_S = 0.015  # so long before the end for the last time
 _OTHER_CLOCK_US = 1_000_000
 _EARLIER, _LATER = 2, 8  # what is usual follows a frame that was early or late by the half or the eighth of that
 
@@ -12,13 +14,15 @@ _EARLIER, _LATER = 2, 8  # what is usual follows a frame that was early or late 
 class Rest:
     """Of one publisher on the air, between two messages for the log.
 
-    What comes meanwhile is read in one go and worked off in one go. The rest ends when the frame that completes the
-    next message usually comes; one that is earlier waits until then.
+    What comes meanwhile is worked off in one go. The rest ends when the frame that completes the next message
+    usually comes; one that is earlier waits until then.
     """
 
     def __init__(self) -> None:
         self._until = 0.0
         self._usual: int | None = None  # arrival less media time, microseconds
+        self._begun = 0.0
+        self._pause_s = _COLLECT_S  # in which about _COLLECT_BYTES come
 
     def lasts(self, now: float) -> bool:
         """Whether there is nothing to do yet. `now` in seconds of the loop's clock."""
@@ -33,9 +37,28 @@ class Rest:
         if usual is None or abs(delay - usual) > _OTHER_CLOCK_US:
             usual = delay
         self._usual = usual = usual + (delay - usual) // (_EARLIER if delay < usual else _LATER)
-        left_s = (usual + next_us - now_us()) / 1e6 - _MARGIN_S
+        left_s = (usual + next_us - now_us()) / 1e6 + _LATE_S
+        self._begun = now
         self._until = now + min(max(0.0, left_s), _MOST_S)
 
     def end(self) -> None:
         """What comes is wanted at once."""
         self._until = 0.0
+
+    def next_look(self, now: float, collected: int) -> tuple[float, float]:
+        """From when on, and by when, to look at the publisher again, be it only to take what came off its socket.
+
+        `collected` bytes have come since the rest began, 0 when that is not known.
+
+        Once more shortly before the end: an encoder without TCP_NODELAY has one small packet under way at a time,
+        which is acknowledged when it is read.
+        """
+        left_s = self._until - now
+        if left_s <= 0.0:
+            return now + _AGAIN_S, now + _AGAIN_S
+        if left_s <= _LAST_S + _AGAIN_S:
+            return self._until, self._until
+        if collected:
+            self._pause_s = max(_COLLECT_S, _COLLECT_BYTES * (now - self._begun) / collected)
+        due = now + min(self._pause_s, left_s - _LAST_S)
+        return due - _AGAIN_S, due  # with another publisher that is looked at anyhow

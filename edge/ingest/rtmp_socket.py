@@ -8,7 +8,7 @@ from typing import Protocol, cast
 
 from appliance.runtime.clock import now_us
 from appliance.runtime.metrics import Tally, counter
-from edge.ingest.publisher import Gate, LinkFigures, Sink, Target
+from edge.ingest.publisher import MOST_COLLECTED, Gate, LinkFigures, Sink, Target
 from edge.protocols.rtmp import (
     AudioData,
     Closed,
@@ -76,9 +76,8 @@ class RtmpSocket(asyncio.Protocol):
         self._paused_at = 0.0
         self._low_water = 1
         self._held: socket.socket | None = None  # the transport's socket, while it is read here
-        self._lying: list[bytes] = []  # what was taken off it and not looked at, _HELD bytes at most
+        self._lying: list[tuple[bytes, int]] = []  # what was taken off it and when it came, _HELD bytes at most
         self._lying_bytes = 0
-        self._lying_ancillary: list[tuple[int, int, bytes]] = []
         self._lying_ends = False
 
     # --- the transport's calls
@@ -207,42 +206,41 @@ class RtmpSocket(asyncio.Protocol):
         if not self._paused and self._transport is not None:
             self._transport.pause_reading()
 
-    def collect(self) -> None:
+    def collect(self) -> int:
         """See Publisher. It goes on until there is nothing: what the first read acknowledges sets more free.
 
         An encoder without TCP_NODELAY has one small packet under way at a time. The kernel acknowledges it when it
-        is read, or 40 ms later.
+        is read, or 40 ms later. Frames arrived when the kernel says that the last of those read with them did.
         """
         held = self._held
         if held is None or self._paused or self._lying_ends:
-            return
+            return 0
         try:
             while self._lying_bytes < _HELD:
                 data, ancillary, _, _ = held.recvmsg(_READ, _ANCILLARY)
                 if not data:
                     self._lying_ends = True
-                    return
-                self._lying.append(data)
+                    break
+                self._lying.append((data, _arrived_us(ancillary)))
                 self._lying_bytes += len(data)
-                self._lying_ancillary = ancillary
         except BlockingIOError:
-            return
+            pass
         except OSError:
             self._lying_ends = True
+        return MOST_COLLECTED if self._lying_ends else self._lying_bytes
 
     def read(self) -> None:
-        """See Publisher. Frames arrived when the kernel says that the last of them did."""
+        """See Publisher."""
         self.collect()
         self._read_lying()
         if self._lying_ends:
             self.release()  # the transport finds the end by itself
 
     def _read_lying(self) -> None:
-        if self._lying:
-            data = b"".join(self._lying)
-            self._lying.clear()
-            self._lying_bytes = 0
-            self._receive(data, _arrived_us(self._lying_ancillary))
+        lying, self._lying = self._lying, []
+        self._lying_bytes = 0
+        for data, arrived_us in lying:
+            self._receive(data, arrived_us)
 
     def release(self) -> None:
         """See Publisher."""

@@ -1,6 +1,7 @@
 """The ingest role: its pieces put together and given one life."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,8 +24,8 @@ from edge.ingest.broadcasts import Broadcasts
 from edge.ingest.capture import Captures
 from edge.ingest.gate import IngestGate
 from edge.ingest.listener import RtmpListener
-from edge.ingest.near_viewers import FILTER, STREAM, NearViewers
 from edge.ingest.publisher import Publisher
+from edge.ingest.reader_watch import ReaderWatch
 from edge.ingest.records import Records
 from edge.ingest.rtmp_socket import RECEIVED
 from edge.ingest.session import PRIMARY, STANDBY, PublisherSession
@@ -95,7 +96,7 @@ class IngestService:
             log=local,
             rival=self._rival,
         )
-        self._near = NearViewers()
+        self._readers = ReaderWatch(settings, local, live, self.gate)
         self._whip: WhipServer | None = None
         self._subscriptions: list[Subscription] = []
         if whip_socket is not None:
@@ -123,7 +124,7 @@ class IngestService:
             await self._whip.start()
         self._tasks.start(self._listener.run(), "ingest-deadlines")
         self._tasks.start(self._measure(), "ingest-measure")
-        self._tasks.start(self._follow_demand(), "ingest-demand")
+        self._tasks.start(self._readers.follow(), "ingest-readers")
         self.gate.start()
         self._appender.before_tick(self._work)
         self._log.info("ingest_ready", port=self.port)
@@ -159,10 +160,14 @@ class IngestService:
         await self._records.flushed(3.0)
         _flush_tallies()
 
-    def _work(self) -> None:
+    def _work(self) -> float:
         now = asyncio.get_running_loop().time()
+        due = math.inf
         for session in self.gate.sessions:
-            session.work(now)
+            if session.ready_at <= now:
+                session.work(now)
+            due = min(due, session.due_at)
+        return due
 
     async def _measure(self) -> None:
         while True:
@@ -170,17 +175,7 @@ class IngestService:
             _flush_tallies()
             for broadcast in self._on_air():
                 self._broadcasts.look(broadcast)
-            self._tell_near_viewers()
-
-    async def _follow_demand(self) -> None:
-        async for message in self._local.tail(STREAM, [FILTER]):
-            self._near.heard(message.data, asyncio.get_running_loop().time())
-            self._tell_near_viewers()
-
-    def _tell_near_viewers(self) -> None:
-        broadcasts = self._near.broadcasts(asyncio.get_running_loop().time())
-        for session in self.gate.sessions:
-            session.set_near_viewers(broadcasts)
+            self._readers.tell()
 
     def _on_air(self) -> list[Broadcast]:
         return [session.broadcast for session in self.gate.sessions if session.broadcast is not None]

@@ -7,8 +7,9 @@ of them waits: its last seconds are kept, and it goes on where the other one sto
 """
 
 import asyncio
+import math
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 import msgspec
 
@@ -25,9 +26,10 @@ from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import counter, gauge
 from edge.ingest.broadcasts import Opened
 from edge.ingest.diary import Diary
+from edge.ingest.eager_readers import Eager
 from edge.ingest.health_feed import HealthFeed
 from edge.ingest.promotion import Promotion
-from edge.ingest.publisher import Publisher
+from edge.ingest.publisher import MOST_COLLECTED, Publisher
 from edge.ingest.reel import Head, Reel, may_configure
 from edge.ingest.rest import Rest
 from edge.ingest.site import Site
@@ -67,6 +69,7 @@ class PublisherSession:
         self.slot = STANDBY if key.standby else PRIMARY
         self.done = asyncio.Event()
         self.queued_bytes = 0
+        self.ready_at = self.due_at = math.inf  # from when on and by when to call `work`, loop time
         self._site = site
         self._predecessor = predecessor
         self._queue: deque[tuple[Event, int]] = deque()
@@ -98,10 +101,13 @@ class PublisherSession:
         """What it writes, while it does."""
         return self._writer.broadcast if self._writer is not None else None
 
-    def set_near_viewers(self, broadcasts: Collection[str]) -> None:
-        """Ids of broadcasts with viewers who do not wait for parts."""
-        if self._writer is not None:
-            self._writer.packager.set_fine(self._writer.broadcast.broadcast_id in broadcasts)
+    def set_eager(self, readers: Eager, *, rival: bool) -> None:
+        """Who does not wait for parts of its broadcast; `rival`: another publisher waits for its turn."""
+        writer = self._writer
+        if writer is not None:
+            broadcast_id = writer.broadcast.broadcast_id
+            near = broadcast_id in readers.viewers
+            writer.packager.set_fine(pictures=near or rival or broadcast_id in readers.transcoders, sound=near)
 
     # --- the publisher's calls
 
@@ -122,16 +128,22 @@ class PublisherSession:
 
         The frames of all publishers one after the other cost less than each at the time it comes: the
         processor has forgotten nothing in between. So those that complete nothing wait for one that does.
+
+        `ready_at` and `due_at` say when to call it again. `now` in seconds of the loop's clock.
         """
         writer = self._writer
         if writer is None or self._stepping is not None or self._ending is not None:
+            self.ready_at = self.due_at = math.inf
             return
-        if self._rest.lasts(now):
-            self.publisher.collect()
-            return
-        self.publisher.read()
-        if not self._queue:
-            return
+        collected = self.publisher.collect() if self._rest.lasts(now) else MOST_COLLECTED
+        if collected >= MOST_COLLECTED:
+            self.publisher.read()
+            if self._queue:
+                self._work_off(writer, now)
+            collected = 0
+        self.ready_at, self.due_at = self._rest.next_look(now, collected)
+
+    def _work_off(self, writer: BroadcastWriter, now: float) -> None:
         try:
             before, arrived_us = writer.appends, self._queue[-1][1]
             while self._queue:
@@ -335,7 +347,9 @@ class PublisherSession:
             writer.handle(event, arrived_us)
         self._reel = Reel()
         self._rest.end()
+        self.ready_at = self.due_at = 0.0
         self.publisher.hold()
+        self._site.appender.tick_soon()
 
     def _fenced_off(self) -> None:
         self._close("taken_over", "another process of this site writes this broadcast")

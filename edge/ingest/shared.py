@@ -16,12 +16,14 @@ from edge.media.timeline import BASE_OFFSET, Timeline
 class PackagerConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds. `repair`: somebody makes a rendition to be watched of a source that players cannot take.
 
-    `cut_by_time`: that was found out in an earlier session of the broadcast.
+    `cut_by_time`: that was found out in an earlier session of the broadcast. `chunk_s`: how long the messages are
+    that somebody takes while their part still grows; `fine`: pictures begin with those.
     """
 
     part_target_s: float = 0.35
     segment_target_s: float = 2.0
     chunk_s: float = 0.1
+    fine: bool = True
     cut_by_time: bool = False
     repair: bool = True
 
@@ -55,7 +57,7 @@ class Shared:
         self.join = join
         self.health = health or Health()
         self.needs_repair = False
-        self.fine = False
+        self.fine_pictures, self.fine_sound = config.fine, False
         self.hints = Hints()
         self.timeline = Timeline()
         self.renditions: dict[str, RenditionOutput] = {}
@@ -135,10 +137,14 @@ class Shared:
             part_target=int(config.part_target_s * VIDEO_TIMESCALE),
             segment_target=int(config.segment_target_s * VIDEO_TIMESCALE),
             max_segment=max_segment_s * VIDEO_TIMESCALE,
-            chunk_target=int(config.chunk_s * VIDEO_TIMESCALE),
-            tapered=not self.fine,
+            chunk_target=self.chunk_target(),
+            tapered=not self.fine_sound,
             given_boundaries=given_boundaries,
         )
+
+    def chunk_target(self) -> int:
+        """Of pictures, in their ticks; 0: a part is one chunk."""
+        return int(self.config.chunk_s * VIDEO_TIMESCALE) if self.fine_pictures else 0
 
     def appends(self, output: RenditionOutput, chunks: list[Chunk], now_us: int) -> list[Append]:
         """Log messages of chunks that know their wall clock."""

@@ -58,6 +58,7 @@ class BroadcastWriter:
                 part_target_s=opened.broadcast.part_target_s,
                 segment_target_s=media.segment_target_s,
                 chunk_s=media.chunk_s,
+                fine=settings.transcode.enabled,
                 repair=settings.transcode.enabled,
                 cut_by_time=_was_repaired(opened.broadcast),
             ),

@@ -96,7 +96,7 @@ class Segmenter:
         self._pending_target = 0  # ticks that they may be in one chunk
         self._end_dts = 0
         self._end_pdt_us = 0
-        self._step = 0  # duration of the last sample
+        self.step = 0  # duration of the last sample
         self._length = 0  # of the last whole segment
 
     @property
@@ -114,7 +114,7 @@ class Segmenter:
 
         Provided that samples and segments go on as long as the last ones were. 0: that is not known.
         """
-        current, config, end, step = self._open, self.config, self._end_dts, self._step
+        current, config, end, step = self._open, self.config, self._end_dts, self.step
         if current is None or not step:
             return end, 0
         begun = end if current.part_closed or current.part_is_new else current.part_dts
@@ -135,13 +135,9 @@ class Segmenter:
         """The target duration is known (it is announced once, after the first GOP)."""
         self.config = msgspec.structs.replace(self.config, max_segment=ticks)
 
-    def set_chunk_target(self, ticks: int) -> None:
-        """Chunks that begin from now on are so long; 0: one per part."""
-        self.config = msgspec.structs.replace(self.config, chunk_target=ticks)
-
-    def set_tapered(self, tapered: bool) -> None:
-        """Whether chunks that begin from now on get shorter towards the end of a part."""
-        self.config = msgspec.structs.replace(self.config, tapered=tapered)
+    def set_chunk_target(self, ticks: int, *, tapered: bool = False) -> None:
+        """Chunks that begin from now on are so long; 0: one per part. `tapered`: see above."""
+        self.config = msgspec.structs.replace(self.config, chunk_target=ticks, tapered=tapered)
 
     def push(
         self, sample: Sample, *, pdt_us: int, msn: int | None = None, discontinuity: bool = False
@@ -168,7 +164,7 @@ class Segmenter:
             self._pending_dts, self._pending_pdt_us = dts, pdt_us
             self._pending_target = self._chunk_target(current.part_dts, current.part_chunks, dts, sample.duration)
         self._pending.append(sample)
-        self._end_dts, self._step = end, sample.duration
+        self._end_dts, self.step = end, sample.duration
         self._end_pdt_us = pdt_us + sample.duration * 1_000_000 // config.timescale
         next_end = end + sample.duration
         if next_end - current.part_dts > config.part_target:

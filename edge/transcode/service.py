@@ -64,7 +64,7 @@ class TranscodeService:
         self._config = JobConfig(settings.preset, media.segment_target_s, pictures=pictures)
         self._local = local
         self._folder = folder
-        self._appender = Appender(local, at_once=True)
+        self._appender = Appender(local, tick_s=0.0)
         self._holder = this_holder(f"transcode-{worker}")
         self._name = f"{self._holder.machine}.{self._holder.worker}-{self._holder.pid}"
         self._key = worker_key(self._holder.machine, f"{self._holder.worker}-{self._holder.pid}")

@@ -160,8 +160,9 @@ class WhipSession:
     def read(self) -> None:
         """There is nothing that lies somewhere."""
 
-    def collect(self) -> None:
+    def collect(self) -> int:
         """It takes them at once."""
+        return 0
 
     def release(self) -> None:
         """It is not held."""

@@ -1,12 +1,15 @@
 """Appends in a pipeline: none acknowledged is lost, order per subject is kept, other writers fence it off."""
 
 import asyncio
+import itertools
+import math
 from collections.abc import AsyncIterator
 
 import pytest
+import uvloop
 
 from appliance.contracts.errors import WrongSequenceError
-from appliance.runtime.appender import Appender
+from appliance.runtime.appender import TICK_S, Appender
 from appliance.runtime.bus import Bus
 from appliance.runtime.streams import StreamSpec
 
@@ -161,12 +164,14 @@ async def test_what_is_appended_before_a_tick_leaves_with_it(appender: Appender,
     waiting = [b"0", b"1"]
     futures: list[asyncio.Future[int]] = []
 
-    def work() -> None:
+    def work() -> float:
         while waiting:
             data = waiting.pop(0)
             futures.append(appender.append(f"log.{data.decode()}", data, message_id=data.decode(), headers={}))
+        return math.inf
 
     appender.before_tick(work)
+    appender.tick_soon()
     async with asyncio.timeout(3):
         while not futures:
             await asyncio.sleep(0)
@@ -177,7 +182,7 @@ async def test_what_is_appended_before_a_tick_leaves_with_it(appender: Appender,
 async def test_an_append_at_once_does_not_wait_for_a_tick(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
     await bus.ensure_stream(LOG)
     monkeypatch.setattr("appliance.runtime.appender._IDLE_S", 600.0)
-    appender = Appender(bus, at_once=True)
+    appender = Appender(bus, tick_s=0.0)
     await appender.start()
     try:
         await asyncio.sleep(0.02)  # it has looked, and found nothing
@@ -190,3 +195,45 @@ async def test_an_append_at_once_does_not_wait_for_a_tick(bus: Bus, monkeypatch:
                 assert len(set(await asyncio.gather(*futures))) == len(SUBJECTS)
     finally:
         await appender.close(deadline_s=1)
+
+
+async def test_ticks_come_when_they_are_wanted(appender: Appender) -> None:
+    loop = asyncio.get_running_loop()
+    ticks: list[float] = []
+    pauses = iter([0.03, 0.0, 0.04])
+
+    def work() -> float:
+        ticks.append(loop.time())
+        return loop.time() + next(pauses, math.inf)
+
+    appender.before_tick(work)
+    appender.tick_soon()
+    async with asyncio.timeout(3):
+        while len(ticks) < 4:
+            await asyncio.sleep(0.001)
+    first, second, third = (after - before for before, after in itertools.pairwise(ticks[:4]))
+    assert first >= 0.029
+    assert second >= TICK_S - 0.001
+    assert third >= 0.039
+
+
+async def test_on_the_loop_of_roles_what_comes_after_a_silence_leaves_at_once(server) -> None:
+    async def scenario() -> list[int]:
+        bus = await Bus.connect(server.endpoint, name="roles")
+        await bus.ensure_stream(LOG)
+        made = Appender(bus)
+        await made.start()
+        sequences: list[int] = []
+        for number in range(3):
+            await asyncio.sleep(0.05)
+            names = [f"{subject}-{number}" for subject in SUBJECTS]
+            queued = [
+                made.append(subject, b"0", message_id=name, headers={})
+                for subject, name in zip(SUBJECTS, names, strict=True)
+            ]
+            sequences += await asyncio.gather(*queued)
+        await made.close()
+        await bus.close()
+        return sequences
+
+    assert sorted(await asyncio.to_thread(uvloop.run, scenario())) == list(range(1, 10))

@@ -115,12 +115,19 @@ class FakeBus:
         while True:
             while at < len(self.log.messages):
                 at += 1
-                if self.log.messages[at - 1].subject in wanted:
+                if any(_matches(self.log.messages[at - 1].subject, one) for one in wanted):
                     yield self.log.messages[at - 1]
             await asyncio.sleep(0.005)
 
     async def last_message(self, _stream: str, subject: str) -> LogMessage | None:
         return self.log.last(subject)
+
+
+def _matches(subject: str, wanted: str) -> bool:
+    tokens, pattern = subject.split("."), wanted.split(".")
+    return len(tokens) == len(pattern) and all(
+        want in ("*", token) for token, want in zip(tokens, pattern, strict=True)
+    )
 
 
 class FakeAppender:
@@ -129,9 +136,12 @@ class FakeAppender:
         self.pending_bytes = 0
         self.lanes: dict[str, int] = {}
 
-    def before_tick(self, callback: Callable[[], None]) -> None:
+    def before_tick(self, callback: Callable[[], float]) -> None:
         callback()
         asyncio.get_running_loop().call_later(0.005, self.before_tick, callback)
+
+    def tick_soon(self) -> None:
+        pass
 
     def append(
         self,

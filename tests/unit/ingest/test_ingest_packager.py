@@ -14,6 +14,7 @@ from edge.ingest.rendition import Append, ResumePoint
 from edge.protocols.fmp4 import read_fragments
 
 T0 = 1_700_000_000_000_000
+CLOSING = ChunkFlag.LAST_OF_PART | ChunkFlag.LAST_OF_SEGMENT
 
 
 def run(packager: Packager, bodies: Iterable[Body], start_us: int = T0, finish: bool = True) -> list[Append]:
@@ -195,3 +196,40 @@ def test_damaged_units_lose_nothing_else() -> None:
     out = run(packager, bodies)
     assert frames(of(out, SOURCE)) == list(range(120))
     assert packager.quirks == ["codec_not_readable", "flv_not_readable"]
+
+
+def parts(appends: list[Append]) -> list[tuple[object, ...]]:
+    """Each part with its place, name, times, what it ends, and its frames."""
+    found: dict[tuple[str, int, int], list[Append]] = {}
+    for append in appends:
+        header = append.header
+        found.setdefault((append.rendition, header.msn, header.part), []).append(append)
+    return [
+        (
+            place,
+            run[0].header.serial,
+            run[0].header.dts,
+            run[0].header.pdt_us,
+            sum(one.header.duration for one in run),
+            run[0].header.flags & ~CLOSING | run[-1].header.flags & CLOSING,
+            frames(run),
+        )
+        for place, run in sorted(found.items())
+    ]
+
+
+@given(st.integers(0, 40), st.integers(0, 40))
+@settings(max_examples=12, deadline=None)
+def test_parts_are_the_same_however_fine_their_chunks_are(from_frame: int, frames_fine: int) -> None:
+    bodies = list(broadcast(3))
+    whole, fine, both = (Packager(PackagerConfig(fine=fine)) for fine in (False, True, False))
+    expected = parts(run(whole, bodies))
+    assert parts(run(fine, bodies)) == expected
+    out: list[Append] = []
+    for index, body in enumerate(bodies):
+        take = both.video if body.is_video else both.audio
+        is_fine = from_frame <= index < from_frame + frames_fine
+        both.set_fine(pictures=is_fine, sound=is_fine)
+        out += take(body.stamp, body.body, now_us=T0 + body.stamp * 1000)
+    out += both.finish(now_us=T0 + bodies[-1].stamp * 1000)
+    assert parts(out) == expected

@@ -34,8 +34,35 @@ def test_it_lasts_until_the_next_message_can_be_complete(clock: Clock) -> None:
     one = Rest()
     clock.us += 8_000  # a tick after the frame came
     one.begin(clock.loop_s, START_US, 5_000_000, 5_100_000)
-    assert one.lasts(0.090)
-    assert not one.lasts(0.100)
+    assert one.lasts(0.100)
+    assert not one.lasts(0.103)
+
+
+def test_the_socket_is_looked_at_meanwhile_and_shortly_before_the_end(clock: Clock) -> None:
+    one = Rest()
+    one.begin(clock.loop_s, START_US, 0, 300_000)
+    looks = [0.0]
+    while one.lasts(looks[-1]):
+        ready, due = one.next_look(looks[-1], int(looks[-1] * 2_000_000))
+        assert ready <= due
+        looks.append(due)
+    pauses = [after - before for before, after in itertools.pairwise(looks)]
+    assert len(pauses) < 9
+    assert max(pauses) < 0.051
+    assert 0.01 <= pauses[-1] <= 0.025
+    assert 0 < one.next_look(looks[-1], 0)[0] - looks[-1] < 0.01
+
+
+def test_a_socket_that_fills_slowly_is_looked_at_seldom(clock: Clock) -> None:
+    one, looks = Rest(), 0
+    for index in range(20):
+        clock.us = START_US + index * 300_000
+        now = clock.loop_s
+        one.begin(now, clock.us, index * 300_000, (index + 1) * 300_000)
+        while one.lasts(now):
+            _, now = one.next_look(now, int((now - clock.loop_s) * 40_000))
+            looks += 1
+    assert looks <= 2 * 20 + 2
 
 
 def test_it_ends_when_it_is_told_to(clock: Clock) -> None:
@@ -57,8 +84,8 @@ def test_frames_wait_little(clock: Clock, jitter_ms: int) -> None:
             clock.us += 1000
         waits.append(clock.us - arrived)
         one.begin(clock.loop_s, arrived, index * 100_000, (index + 1) * 100_000)
-    assert max(waits) <= jitter_ms * 1000 + 2000
-    assert sum(waits) / len(waits) <= jitter_ms * 1000 / 4 + 2000
+    assert max(waits) <= jitter_ms * 1000 + 4000
+    assert sum(waits) / len(waits) <= jitter_ms * 1000 / 4 + 4000
 
 
 def test_media_time_or_clock_may_jump(clock: Clock) -> None:

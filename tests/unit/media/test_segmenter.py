@@ -103,7 +103,7 @@ def test_chunks_that_are_tapered_no_more() -> None:
     chunks = []
     for index, sample in enumerate(constant(Fraction(30), 40, 60)):
         if index == 20:
-            segmenter.set_tapered(False)
+            segmenter.set_chunk_target(segmenter.config.chunk_target)
         chunks += segmenter.push(sample, pdt_us=0)
     lengths = [len(chunk.samples) for chunk in chunks]
     assert lengths == [4, 3, 2, 1, 4, 3, 2, 1, 3, 3, 3, 1, 3, 3, 3, 1]

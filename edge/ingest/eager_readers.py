@@ -1,0 +1,62 @@
+"""Which broadcasts have readers that take media as it is made and do not wait for parts, as the lease bucket tells.
+
+Those are viewers over WebRTC, and the transcoder that holds a broadcast's lease: it works ahead while a part still
+grows. For all others a message for each part is enough, at a third of the cost.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from appliance.contracts.subjects import LEASE_BUCKET, demand_key
+from appliance.contracts.transcode import DemandRecord
+
+STREAM = f"KV_{LEASE_BUCKET}"
+_PREFIX = f"$KV.{LEASE_BUCKET}."
+DEMANDS, LEASES = _PREFIX + demand_key("*"), f"{_PREFIX}*"  # what is leased is a broadcast
+FILTERS = [DEMANDS, LEASES]
+_HOLDS_S = 2.5  # a demand is told again much sooner while somebody watches
+
+
+class Eager(NamedTuple):
+    """Ids of broadcasts."""
+
+    viewers: frozenset[str]
+    transcoders: frozenset[str]
+
+
+class EagerReaders:
+    """Feed `heard` with the messages of FILTERS. `now` in seconds of any monotonic clock."""
+
+    def __init__(self, lease_s: float) -> None:
+        """`lease_s`: how long a lease holds that is not renewed."""
+        self._lease_s = lease_s
+        self._watched: dict[str, tuple[frozenset[str], float]] = {}
+        self._leased: dict[str, float] = {}
+
+    def heard(self, subject: str, data: bytes, headers: Mapping[str, str], now: float) -> bool:
+        """Whether it is news. What is no record, and what other processes ask for, is left out."""
+        key = subject.removeprefix(_PREFIX)
+        if "." not in key:
+            was = self._leased.pop(key, None)
+            if not headers.get("KV-Operation"):
+                self._leased[key] = now
+            return (was is None) is (key in self._leased)
+        try:
+            record = msgspec.json.decode(data, type=DemandRecord)
+        except msgspec.MsgspecError:
+            return False
+        if record.near:
+            self._watched[record.origin] = frozenset(record.watchers), now
+        return record.near
+
+    def await_transcoder(self, broadcast_id: str, now: float) -> None:
+        """A broadcast begins that somebody will transcode: as if its lease were held already."""
+        self._leased[broadcast_id] = now
+
+    def at(self, now: float) -> Eager:
+        """As of now."""
+        self._watched = {origin: told for origin, told in self._watched.items() if now - told[1] < _HOLDS_S}
+        self._leased = {one: at for one, at in self._leased.items() if now - at < self._lease_s}
+        return Eager(frozenset().union(*(found for found, _ in self._watched.values())), frozenset(self._leased))
