@@ -13,7 +13,7 @@ from edge.chat.ring import Entry, Ring
 SLICE = 2048  # readers served in one turn of the loop
 CATCH_UP_BYTES = 48 * 1024
 _SOON_S = 0.0005
-_SPREAD = 2.1  # times its cost that pass from one fan-out to the next: a room takes less than half a core
+_SPREAD = 1.9  # times its cost that pass from one fan-out to the next: a room takes about half a core
 
 
 class Timer(Protocol):
@@ -33,7 +33,7 @@ class Room:
     """Readers are either level (in an audience) or lagging (a cursor into the ring, no queue).
 
     The first entry after a pause leaves at once; then an audience gets one frame per window of max(`window_s`,
-    twice what all audiences cost), so that one room takes less than half a core. An audience has at most SLICE
+    about twice what all audiences cost), so that one room takes about half a core. An audience has at most SLICE
     readers and a window of its own: in a large room they take turns, and each gets what is newest then.
     """
 
