@@ -104,7 +104,7 @@ def test_the_window_grows_with_the_cost():
     setting.timer.run()
     began = setting.timer.now - 0.1
     setting.say(2)
-    assert setting.timer._queue[0][0] == pytest.approx(began + 0.21)
+    assert setting.timer._queue[0][0] == pytest.approx(began + 0.19)
 
 
 def test_slices_joins_and_leaves_between(monkeypatch):
@@ -422,7 +422,7 @@ def test_a_large_room_takes_turns_and_each_gets_what_is_newest(monkeypatch):
     assert readers[2].documents[0]["position"] == "2-0"
     setting.say(3)
     at = setting.timer._queue[0][0]
-    assert at == pytest.approx(100.0 + 2.1 * 0.06)  # of what all cost, from when these were served
+    assert at == pytest.approx(100.0 + 1.9 * 0.06)  # of what all cost, from when these were served
     setting.timer.now = at
     setting.timer.turn()
     assert [numbers(one)[-1] for one in readers] == [3, 3, 2, 2, 2, 2]
