@@ -87,7 +87,6 @@ def _frame_rate(video: VideoHealth) -> Iterator[Advice]:
             "the encoder does not keep up.",
             setting="Encoder Preset: set a faster one, or lower Output (Scaled) Resolution",
         )
-
     if video.frame_rate > _MOST_RATE:
         yield Advice(
             code="frame_rate_high",

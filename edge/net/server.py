@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -64,7 +65,7 @@ class Session(Peer, Protocol):
 S = TypeVar("S", bound=Session)
 
 
-class SessionServer(Generic[S]):
+class SessionServer(ABC, Generic[S]):
     """A base: a subclass makes sessions, `add`s them, and answers requests in `serve`.
 
     `start`, then `drain`, then `stop`; `tasks` are the owner's. HTTP connections come over the unix socket
@@ -154,9 +155,9 @@ class SessionServer(Generic[S]):
     def answered(self, status: int) -> None:
         """A request was answered."""
 
+    @abstractmethod
     async def serve(self, request: RequestHead, body: bytes, address: str) -> Answer:
         """See connection.Owner."""
-        raise NotImplementedError
 
     # --- sessions
 
