@@ -101,6 +101,14 @@ class MediaText:
         """CAN-BLOCK-RELOAD=YES."""
         return self.control is not None and self.control.values.get("CAN-BLOCK-RELOAD") == "YES"
 
+    @property
+    def ends_in_gap(self) -> bool:
+        """Whether the newest part that is listed, or the segment where there is no part, has no media."""
+        if not self.segments:
+            return False
+        last = self.segments[-1]
+        return last.parts[-1].gap if last.parts else last.gap
+
     def control_us(self, name: str) -> int | None:
         """A duration of EXT-X-SERVER-CONTROL, None when absent or malformed."""
         if self.control is None or name not in self.control.values:

@@ -88,8 +88,21 @@ class Probes:
             wanted = Wanted(msn, part if self._text().low_latency else None)
             turned = "&".join(reversed(wanted.query.split("&")))
             exchange = await self._query(turned if name == "BLOCK-ORDER" else f"nearcast=1&{wanted.query}")
-            note = self._inspection.findings.at(exchange)
-            reload.judge_same(name, exchange, wanted, self._read(exchange), note)
+            if not await self._rests(exchange):
+                note = self._inspection.findings.at(exchange)
+                reload.judge_same(name, exchange, wanted, self._read(exchange), note)
+
+    async def _rests(self, exchange: Exchange) -> bool:
+        """Whether a request was refused because the rendition has gaps for now, however one asks for more of it."""
+        if exchange.status not in (400, 503):
+            return False
+        plain = await self._query("")
+        text = self._read(plain)
+        if text is None or not text.ends_in_gap:
+            return False
+        msn, part = text.edge
+        usual = await self._query(Wanted(msn, part if text.low_latency else None).query)
+        return usual.status == exchange.status
 
     def _read(self, exchange: Exchange) -> MediaText | None:
         return read_media(exchange.body) if exchange.ok else None
@@ -103,6 +116,8 @@ class Probes:
         exchange = await self._query(Wanted(last.msn, len(last.parts)).query)
         note = self._inspection.findings.at(exchange)
         read = self._read(exchange)
+        if read is None and await self._rests(exchange):
+            return
         if read is None:
             note("BLOCK-PAST-LAST", 0, exchange.outcome)
         else:

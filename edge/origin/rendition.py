@@ -73,7 +73,7 @@ class RenditionFeed:
             return None
         answer = decide(asked, position, ended=self._feed.ended, part_target_s=record.part_target_s)
         if isinstance(answer, Wait):
-            return GAPS_FOR_NOW if self._is_withdrawn(window) else None
+            return GAPS_FOR_NOW if face is Face.LIVE and self._is_withdrawn(window) else None
         if isinstance(answer, Refuse):
             return error("playlist", answer.status, answer.reason)
         if window is None or window.position is None or (face is Face.I_FRAMES and self._is_sound):

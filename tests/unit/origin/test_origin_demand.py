@@ -121,6 +121,8 @@ async def test_parts_of_a_paused_rung_are_gaps_and_nobody_waits_for_more_of_them
     assert [(part.uri, part.gap, part.independent) for part in found.parts] == [("p4.m4s", True, False)]
     assert (await client.get(f"{RUNG}/p4.m4s")).status == 404
     assert (await client.get(f"{RUNG}/index.m3u8?_HLS_msn=1&_HLS_part=1")).status == 400
+    pictures = await origin.client()
+    pictures.send(f"{RUNG}/iframes.m3u8?_HLS_msn=1")
     put_rungs(origin, "idle", _720p="paused")
     client.send(f"{RUNG}/index.m3u8?_HLS_msn=1&_HLS_part=1")
     other.send(f"{RUNG}/index.m3u8?_HLS_msn=1&_HLS_part=2")
@@ -131,6 +133,7 @@ async def test_parts_of_a_paused_rung_are_gaps_and_nobody_waits_for_more_of_them
     origin.add("720p", without_media([*rung.next_part(), *rung.next_part(last=True)]) + rung.next_part())
     whole, open_ = media_parser.parse((await client.get(f"{RUNG}/index.m3u8")).body).segments[-2:]
     assert (whole.gap, len(whole.parts), open_.gap, open_.parts[0].independent) == (True, 4, False, True)
+    assert (await pictures.receive()).status == 200, "nobody plays these: there is no hurry to change over"
     client.send(f"{RUNG}/index.m3u8?_HLS_msn=2&_HLS_part=1")
     origin.add("720p", rung.next_part())
     assert (await client.receive()).status == 200, "it has media again, whatever the record says"
