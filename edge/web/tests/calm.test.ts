@@ -14,6 +14,19 @@ describe("how long a stall is remembered", () => {
     expect(calm.returned(16)).toBe(false);
   });
 
+  it("forgets one at the beginning sooner, and the next as if it were any", () => {
+    const calm = new Calm(100);
+    calm.stalled(104.5);
+    expect(calm.returned(107.4)).toBe(false);
+    expect(calm.returned(107.5)).toBe(true);
+    calm.stalled(109);
+    expect(calm.returned(114.9)).toBe(false);
+    expect(calm.returned(115)).toBe(true);
+    calm.stalled(130);
+    expect(calm.returned(139.9)).toBe(false);
+    expect(calm.returned(140)).toBe(true);
+  });
+
   it("counts from the last of several", () => {
     const calm = new Calm();
     for (const at of [5, 6, 9]) calm.stalled(at);

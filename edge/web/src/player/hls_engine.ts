@@ -25,7 +25,7 @@ export class HlsEngine implements Engine {
   private readonly partTargetS: number | null;
   private closeness: Closeness;
   private behind = false;
-  private readonly calm = new Calm();
+  private readonly calm = new Calm(performance.now() / 1000);
   private url = "";
   /** The last playlist: hls.js has none while it begins with another level. */
   private playlist: LevelDetails | null = null;
