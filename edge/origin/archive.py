@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 from appliance.contracts.spool import INDEX, SpooledSegment, read_index, volume_name
 from appliance.runtime.tasks import Tasks
-from edge.origin.held import Deliver, HeldRequests, Release, Waiter
+from edge.origin.held import Deliver, HeldRequests, Release, Waiter, hold_range
 from edge.origin.metrics import Tally
 from edge.origin.rendition import UNKNOWN_MEDIA, RenditionFeed
-from edge.origin.responses import Response, error, ranged
+from edge.origin.responses import Response, error
 from edge.origin.stored import Kept
 from edge.protocols.fmp4 import FragmentError, key_fragment
 
@@ -79,23 +79,6 @@ class Followed:
         return {name: index.news() for name, index in self._indexes.items()}
 
 
-class _Ranged:
-    """A request for a range of what others want the whole of."""
-
-    __slots__ = ("_caller", "_range")
-
-    def __init__(self, caller: Waiter, asked: str) -> None:
-        self._caller = caller
-        self._range = asked
-
-    def claim(self) -> None:
-        self._caller.claim()
-
-    def answer(self, response: Response) -> None:
-        whole = not self._range or response.status != 200
-        self._caller.answer(response if whole else ranged(response, self._range))
-
-
 class Archive:
     """Used in the loop. `folder` is the spool; `most_bytes` bounds what is kept in memory."""
 
@@ -145,9 +128,8 @@ class Archive:
         if held is None:
             held = self._reading[key] = HeldRequests()
             self._tasks.start(self._read(key, rendition, kept), f"archive-{broadcast_id}-{kept.file}")
-        ranged = _Ranged(caller, asked)
-        leave = held.add(None, ranged)
-        return lambda _: leave(ranged)
+        group = held
+        return hold_range(lambda waiter: group.add(None, waiter), asked, caller)
 
     def _key(self, broadcast_id: str, rendition: str, kept: Kept) -> Path:
         return self._folder / broadcast_id / rendition / kept.file

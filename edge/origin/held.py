@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
 
-from edge.origin.responses import Response
+from edge.origin.responses import Response, ranged
 
 K = TypeVar("K", bound=Hashable)
 _MOST_KEPT = 1024
@@ -88,3 +88,27 @@ class HeldRequests(Generic[K]):
             elif ready(key):
                 del self._groups[key]
                 yield key, list(group.waiters)
+
+
+class _Ranged:
+    """A request for a range of what others want the whole of."""
+
+    __slots__ = ("_caller", "_range")
+
+    def __init__(self, caller: Waiter, asked: str) -> None:
+        self._caller = caller
+        self._range = asked
+
+    def claim(self) -> None:
+        self._caller.claim()
+
+    def answer(self, response: Response) -> None:
+        whole = not self._range or response.status != 200
+        self._caller.answer(response if whole else ranged(response, self._range))
+
+
+def hold_range(add: Callable[[Waiter], Release], asked: str, caller: Waiter) -> Release:
+    """Holds a request with `add`, of which `asked` is the Range field or empty; the function lets it go."""
+    waiter = _Ranged(caller, asked)
+    leave = add(waiter)
+    return lambda _: leave(waiter)

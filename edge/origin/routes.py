@@ -1,5 +1,6 @@
 """From a request to its answer: media, playlists, documents, pages, and what belongs to other roles."""
 
+import functools
 import os
 from collections.abc import Callable, Mapping
 from typing import Protocol
@@ -18,7 +19,7 @@ from edge.origin.feed import BroadcastFeed
 from edge.origin.grant_desk import GrantDesk
 from edge.origin.guard import CHECK_PATH, Guard, document
 from edge.origin.health_stream import HealthStream
-from edge.origin.held import Group, Release, Waiter
+from edge.origin.held import Group, Release, Waiter, hold_range
 from edge.origin.metrics import Tally
 from edge.origin.playlists import Face
 from edge.origin.quality.receiver import Beacons
@@ -43,6 +44,13 @@ def _is_shared(request: RequestHead) -> bool:
         and "CMCD" not in request.query
         and not any(name.startswith("cmcd-") for name in fields)
     )
+
+
+def _range_of(request: RequestHead) -> str:
+    """The Range field, empty where there is none to look at: whatever a client has, it knows no validator of ours
+    (RFC 9110, 13.1.5)."""
+    fields = request.headers.fields
+    return "" if request.method != "GET" or "if-range" in fields else fields.get("range", "")
 
 
 JSON = "application/json; charset=utf-8"
@@ -251,7 +259,10 @@ class Routes:
         grant: str,
     ) -> Response | None:
         """A part, a segment or an initialisation segment."""
-        found = rendition.media(file)
+        found, asked = rendition.media(file), _range_of(request)
+        if isinstance(found, int) and asked:
+            hold = functools.partial(rendition.hold_part, found)
+            return self._hold(caller, feed, grant, lambda: hold_range(hold, asked, caller))
         if isinstance(found, int):
             held = self._hold(caller, feed, grant, lambda: rendition.hold_part(found, caller))
             if held is None and not feed.protected and _is_shared(request):
@@ -261,7 +272,6 @@ class Routes:
             return self._hold(caller, feed, grant, lambda: feed.hold_early(self._again(caller, request)))
         if found is None:
             return UNKNOWN_MEDIA
-        asked = request.headers.get("range") if request.method == "GET" else ""
         if isinstance(found, Kept):
             return self._rewound(caller, feed, rendition, found, asked, grant)
         if asked:

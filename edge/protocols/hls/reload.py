@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import math
 import re
+import urllib.parse
 
 from edge.protocols.hls.errors import DirectiveError
 
@@ -63,14 +64,19 @@ _NONE = Directives()
 def parse_directives(query: str) -> Directives:
     """Reads `_HLS_msn`, `_HLS_part` and `_HLS_skip` from a query, in any order; others are ignored.
 
+    Percent-encoded ones mean the same (RFC 3986, 6.2.2.2).
+
     Raises DirectiveError when one is not a number, is given twice with different values, or when a part is
     asked without its segment.
     """
-    if "_HLS_" not in query:
+    escaped = "%" in query
+    if "_HLS_" not in query and not escaped:
         return _NONE
     found: dict[str, str] = {}
     for item in query.split("&"):
         name, _, value = item.partition("=")
+        if escaped:
+            name, value = urllib.parse.unquote(name), urllib.parse.unquote(value)
         if name in ("_HLS_msn", "_HLS_part", "_HLS_skip") and found.setdefault(name, value) != value:
             raise DirectiveError(f"{name} is given twice")
     msn, part = _number(found, "_HLS_msn"), _number(found, "_HLS_part")

@@ -47,9 +47,9 @@ def parse_headers(block: bytes) -> Headers:
             raise HttpError(400, "malformed header field")
         name = name.lower()
         value = value.strip(" \t")
-        if name in ("content-length", "host") and fields.get(name, value) != value:
-            raise HttpError(400, f"contradicting {name}")
-        joined = name in fields and name not in ("content-length", "host")
+        if name in fields and (name == "host" or (name == "content-length" and fields[name] != value)):
+            raise HttpError(400, f"more than one {name}")  # RFC 9112, 3.2 and 6.3
+        joined = name in fields and name != "content-length"
         fields[name] = f"{fields[name]}, {value}" if joined else value
     connection = _tokens(fields.get("connection", ""))
     return Headers(

@@ -6,7 +6,7 @@ import socket
 
 import msgspec
 import pytest
-from origin_fakes import BROADCAST, Client, broadcast, put_broadcast, put_rendition, rendition
+from origin_fakes import BROADCAST, Client, broadcast, put_broadcast, put_rendition, rendition, settled
 
 from appliance.contracts.media import AudioFormat
 from edge.protocols.hls import media_parser, multivariant
@@ -129,12 +129,30 @@ async def test_media_types_caching_and_ranges(origin):
     assert segment.headers["accept-ranges"] == "bytes"
     cut = await client.get(f"{AUDIO}/s1.m4s", Range="bytes=5-9")
     assert (cut.status, cut.body, cut.headers["content-range"]) == (206, b"0><1.", "bytes 5-9/28")
+    other = await client.get(f"{AUDIO}/s1.m4s", **{"Range": "bytes=5-9", "If-Range": '"another"'})
+    assert (other.status, other.body) == (200, segment.body), "it has a part of something else"
     beyond = await client.get(f"{AUDIO}/s1.m4s", Range="bytes=99-")
     assert (beyond.status, beyond.headers["content-range"]) == (416, "bytes */28")
     init = await client.get(f"{SOURCE}/i0.mp4")
     assert init.body == b"init-source-0"
     head = await client.get(f"{SOURCE}/i0.mp4", method="HEAD")
     assert (head.status, head.headers["content-length"], head.raw) == (200, "13", b"")
+
+
+async def test_ranges_of_a_part_that_is_waited_for(origin):
+    clients = [await origin.client() for _ in range(4)]
+    clients[0].send(f"{SOURCE}/p14.m4s", Range="bytes=1-3")
+    clients[1].send(f"{SOURCE}/p14.m4s", Range="bytes=99-")
+    clients[2].send(f"{SOURCE}/p14.m4s", Range="bytes=2-")
+    clients[3].send(f"{SOURCE}/p14.m4s")
+    await settled(lambda: len(origin.server.held) == 4)
+    await clients[2].close()
+    await settled(lambda: len(origin.server.held) == 3)
+    origin.add_part()
+    cut, beyond, whole = [await clients[index].receive() for index in (0, 1, 3)]
+    assert (cut.status, cut.body, cut.headers["content-range"]) == (206, whole.body[1:4], "bytes 1-3/7")
+    assert (beyond.status, whole.status) == (416, 200)
+    assert not origin.server.held
 
 
 @pytest.mark.parametrize("file", ["p99.m4s", "p15.m4s", "s3.m4s", "s9.m4s", "i7.mp4", "x", "p01.m4s", "p1.mp4"])

@@ -38,6 +38,8 @@ HERE = Position(10, 3)
         ("_HLS_msn=11&_HLS_part=10", Refuse),
         ("_HLS_skip=YES", Now()),
         ("a=b&_HLS_msn=9&c", Now()),
+        ("%5fHLS%5Fmsn=1%30&_HLS_%70art=%34", Wait(Position(10, 4))),
+        ("a=%26_HLS_msn%3D12&b=%zz%", Now()),
     ],
 )
 def test_decisions(query, expected):
@@ -84,7 +86,7 @@ def test_advance_part_limit(target, limit):
 @pytest.mark.parametrize(
     "query",
     ["_HLS_part=1", "_HLS_msn=", "_HLS_msn=x", "_HLS_msn=-1", "_HLS_msn=1.0", "_HLS_msn=1&_HLS_part=",
-     "_HLS_msn=1&_HLS_msn=2", "_HLS_msn=%31", "_HLS_msn=" + "9" * 19],
+     "_HLS_msn=1&_HLS_msn=2", "_HLS_msn=%2D1", "_HLS_msn=1&%5FHLS_msn=2", "_HLS_msn=" + "9" * 19],
 )  # fmt: skip
 def test_refused_directives(query):
     with pytest.raises(DirectiveError):

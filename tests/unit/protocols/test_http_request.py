@@ -80,6 +80,7 @@ def test_gzip(value, accepts):
         (head("X: a\x00b"), 400),
         (head("X: a\nb"), 400),
         (head("Host: y"), 400),
+        (head("Host: x"), 400),
         (head("Content-Length: 1", "Content-Length: 2"), 400),
         (head("Content-Length: +1"), 400),
         (head("Content-Length: 1", "Transfer-Encoding: chunked"), 400),
