@@ -184,10 +184,11 @@ class BroadcastWriter:
             self._log.info("publisher_problem", code=code)
         fixed = broadcast.started_at_ms > 0
         target = broadcast.target_duration_s if fixed else packager.target_duration_s
+        known = packager.has_video or packager.has_audio  # else it is still being found out
         changed = msgspec.structs.replace(
             broadcast,
-            has_video=packager.has_video,
-            has_audio=packager.has_audio,
+            has_video=packager.has_video if known else broadcast.has_video,
+            has_audio=packager.has_audio if known else broadcast.has_audio,
             problems=list(packager.problems.values()),
             target_duration_s=target or broadcast.target_duration_s,
             audio=self._sound(broadcast),

@@ -343,6 +343,8 @@ class Catalogue:
             "viewers": self.viewers(record.broadcast_id) if record is not None else 0,
             "access": known.access.value if known is not None else Access.PUBLIC.value,
             "part_target_s": record.part_target_s if record is not None else None,
+            "picture": record.has_video if record is not None else False,
+            "sound": record.has_audio if record is not None else False,
         }
         if record is not None and self._is_for_webrtc(record):
             document["whep_url"] = f"/whep/{channel}"

@@ -261,7 +261,7 @@ class BroadcastFeed:
         if not self._complete(now):
             return None
         ready = self._offered()
-        made_of = self._resting, *(record for record, _ in ready)
+        made_of = self._resting, self._has, *(record for record, _ in ready)
         if made_of != self._built_of or now - self._built_at >= self.record.target_duration_s:
             self._multivariant = {}
             self._built_of, self._built_at = made_of, now
@@ -275,6 +275,11 @@ class BroadcastFeed:
                 response = _NO_SOUND
             self._multivariant[face, gzip] = response
         return response
+
+    @property
+    def _has(self) -> tuple[bool, bool]:
+        """Whether there is a picture and a sound."""
+        return self.record.has_video, self.record.has_audio
 
     def hold_multivariant(self, face: Face, gzip: bool, waiter: Waiter) -> Release:
         """Holds a request until the multivariant playlist is complete."""
@@ -307,12 +312,13 @@ class BroadcastFeed:
         ready = {record.name for record, _ in self._ready()} & playlists.listed(self.record)
         if not ready or not self.caught_up:
             return False
-        expected = set(self.record.ladder) - self._withdrawn or set(self.record.ladder)
+        ladder = set(self.record.ladder) if self.record.has_video else set()
+        expected = ladder - self._withdrawn or ladder
         if self.record.has_audio:
             expected.add(self.record.audio)
         if expected and expected <= ready:
             return True
-        has_picture = not self.record.ladder or not ready.isdisjoint(self.record.ladder)
+        has_picture = not ladder or not ready.isdisjoint(ladder)
         return has_picture and self._is_late(now)
 
     def _is_late(self, now: float) -> bool:

@@ -192,14 +192,19 @@ def multivariant(
 
     `resting`: those that have gaps until they are asked for. Players do not begin with one.
 
+    Of a picture or a sound that has stopped, because the encoder came back without it, nothing is listed: players
+    would wait for its next part.
+
     Listed are those of the broadcast's ladder and its sound. Others may be in the log, such as a source that
     players cannot show: their playlists exist for whoever knows their names.
     """
     names = listed(broadcast)
     ready = {record.name: (record, window) for record, window in renditions if record.name in names}
     sound = ready.pop(broadcast.audio, None)
-    if face is Face.AUDIO:
+    if face is Face.AUDIO or (sound is not None and broadcast.has_audio and not broadcast.has_video):
         ready.clear()
+    if ready and broadcast.has_video and not broadcast.has_audio:
+        sound = None
     place = _Place(f"../../media/{broadcast.broadcast_id}", face.playlist)
     asleep = {place.uri(name) for name in resting}
     pictures = tuple(_i_frames(place, record, window) for record, window in ready.values() if _is_picture(record))

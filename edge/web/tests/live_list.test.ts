@@ -52,6 +52,10 @@ describe("documents", () => {
   it("that are not ours are refused", () => {
     expect([null, [], {}, { channels: 1 }].map(readChannels)).toEqual([null, null, null, null]);
     expect(readStatus("x")).toBeNull();
+    expect(readStatus({ channel: "a", picture: false, sound: true })).toMatchObject({
+      hasPicture: false,
+      hasSound: true,
+    });
   });
   it("tell an offline channel without a stream", () => {
     expect(readStatus({ channel: "a", state: "offline", stream_id: null })).toMatchObject({

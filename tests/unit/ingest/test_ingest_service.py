@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import itertools
 
+import msgspec
 import pytest
 from flv_source import Body, broadcast, media
-from ingest_fakes import KEY, directory_with
+from ingest_fakes import KEY, FakeBucket, directory_with
 from ingest_site import Client, Site, until
 
-from appliance.contracts.media import AUDIO, SOURCE, BroadcastState, ChunkFlag
+from appliance.contracts.media import AUDIO, SOURCE, Broadcast, BroadcastState, ChunkFlag
 from appliance.runtime.settings import Settings
 
 
@@ -128,6 +129,31 @@ async def test_return_within_grace_is_the_same_broadcast(site: Site) -> None:
     msns = [header.msn for header, _ in site.log.chunks(record.broadcast_id, SOURCE)]
     assert msns == sorted(msns)
     await until(lambda: site.events() == ["started", "interrupted", "resumed"])
+
+
+async def test_return_without_a_picture_is_told_once_it_is_known(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[bool, bool]] = []
+    put = FakeBucket.put
+
+    async def noting(self: FakeBucket, key: str, value: bytes) -> int:
+        if key.startswith("broadcast."):
+            record = msgspec.json.decode(value, type=Broadcast)
+            if (now := (record.has_video, record.has_audio)) not in told[-1:]:
+                told.append(now)
+        return await put(self, key, value)
+
+    monkeypatch.setattr(FakeBucket, "put", noting)
+    service = await site.ingest()
+    for options in ({}, {"video": False}, {}):
+        client = await site.client(service)
+        client.send(broadcast(4, **options))
+        await until(lambda: site.state() is BroadcastState.LIVE)
+        client.writer.transport.abort()
+        await until(lambda: site.state() is BroadcastState.INTERRUPTED)
+    assert told[told.index((True, True)) :] == [(True, True), (False, True), (True, True)]
+    assert len(site.log.broadcasts()) == 1
 
 
 async def test_grace_runs_out(site: Site) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import json
 import socket
 
 import msgspec
@@ -288,6 +289,23 @@ async def test_single_track_broadcasts(make_origin, kind):
     assert master.variants[0].codecs == ("mp4a.40.2" if sound else "avc1.64001f")
     found = await playlist(client, f"/media/{BROADCAST}/{kind}/index.m3u8")
     assert found.reports == ()
+
+
+@pytest.mark.parametrize("lost", ["has_video", "has_audio"])
+async def test_what_the_encoder_came_back_without_is_not_listed(origin, lost):
+    client = await origin.client()
+
+    async def look():
+        listed = (await client.get("/live/alice/index.m3u8")).body.decode()
+        status = json.loads((await client.get("/live/alice/status.json")).body)
+        return "RESOLUTION" in listed, "/audio/" in listed, (status["picture"], status["sound"])
+
+    assert await look() == (True, True, (True, True))
+    put_broadcast(origin.catalogue, broadcast(**{lost: False}))
+    has = (lost != "has_video", lost != "has_audio")
+    assert await look() == (*has, has)
+    put_broadcast(origin.catalogue, broadcast())
+    assert await look() == (True, True, (True, True))
 
 
 async def test_idle_broadcasts_are_no_longer_followed(origin):

@@ -32,6 +32,9 @@ export interface ChannelStatus {
   readonly viewers: number;
   readonly access: Access;
   readonly partTargetS: number | null;
+  /** Both false while it is being found out. */
+  readonly hasPicture: boolean;
+  readonly hasSound: boolean;
   /** Where to play by WebRTC; null when this server does not offer it. */
   readonly whepUrl: string | null;
 }
@@ -97,6 +100,8 @@ export function readStatus(document: unknown): ChannelStatus | null {
     viewers: numberOf(document.viewers) ?? 0,
     access: accessOf(document.access),
     partTargetS: numberOf(document.part_target_s),
+    hasPicture: document.picture !== false,
+    hasSound: document.sound !== false,
     whepUrl: textOf(document.whep_url) || null,
   };
 }

@@ -10,6 +10,7 @@ import { LivePlayer, type Source } from "./live_player";
 import { type Picture, pictureOf } from "./picture";
 import { EARLY_S } from "./settings";
 import type { StartAt } from "./start_at";
+import { TracksWatch } from "./tracks";
 
 /** Ahead of its use: an offline channel's page must not miss it when the server has newer files by then. */
 function fetchEngine(): void {
@@ -57,6 +58,7 @@ export class WatchSession {
   private readonly holds = signal(false);
   private readonly sound = signal(false);
   private readonly offered = signal<boolean | null>(null);
+  private readonly tracks = new TracksWatch();
   private streamId: string | null = null;
   private start: StartAt | null;
 
@@ -189,7 +191,13 @@ export class WatchSession {
       this.player.stop();
       this.sound.value = false;
     }
-    if (!on || held || (this.player.playing && status.streamId === this.streamId)) return;
+    if (!on || held) return;
+    if (this.player.playing && status.streamId === this.streamId) {
+      if (this.tracks.changed(status)) this.reload();
+      return;
+    }
+    this.tracks.reset();
+    this.tracks.changed(status);
     this.offered.value = null;
     this.streamId = status.streamId;
     this.begin(status, this.start);
