@@ -44,6 +44,7 @@ class VideoHealth(msgspec.Struct, frozen=True, kw_only=True):
     gop_regular: bool = True
     b_frames: bool = False
     interlaced: bool = False
+    damaged: int = 0  # access units of the last minute that no whole picture comes from
 
 
 class AudioHealth(msgspec.Struct, frozen=True, kw_only=True):

@@ -59,11 +59,15 @@ class RungsRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobLoad(msgspec.Struct, frozen=True, kw_only=True):
-    """What one broadcast costs its worker. `cores` as measured, `late_s` from a frame's arrival to its part."""
+    """What one broadcast costs its worker, and how good what it gets is.
+
+    `cores` as measured, `late_s` from a frame's arrival to its part.
+    """
 
     cores: float
     late_s: float = 0.0
     behind: bool = False  # it cannot keep up
+    damaged: int = 0  # access units of the last minute from which no whole picture came
 
 
 class WorkerRecord(msgspec.Struct, frozen=True, kw_only=True):

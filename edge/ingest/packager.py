@@ -336,6 +336,7 @@ class Packager:
             try:
                 out += self._picture(tag, stamp, now_us)
             except CodecError as error:
+                self._shared.health.unreadable(now_us)
                 self._shared.quirk(f"{error.code}_not_readable")
         return out
 

@@ -1,4 +1,6 @@
-"""Tells the publishers on the air whether somebody takes their media while its parts still grow."""
+"""Tells the publishers on the air who reads what they send: whether somebody takes it while its parts still grow,
+and what a transcoder finds damaged.
+"""
 
 import asyncio
 
@@ -10,6 +12,7 @@ from appliance.runtime.bus import Bus
 from appliance.runtime.clock import now_ms
 from appliance.runtime.replica import Replica
 from appliance.runtime.settings import Settings
+from edge.ingest.damage_reports import WORKERS, DamageReports, is_of_worker
 from edge.ingest.eager_readers import FILTERS, STREAM, EagerReaders
 from edge.ingest.gate import IngestGate
 from edge.ingest.session import PRIMARY, STANDBY, PublisherSession
@@ -27,13 +30,16 @@ class ReaderWatch:
         self._live = live
         self._gate = gate
         self._readers = EagerReaders(1.25 * settings.transcode.lease_ttl_s)
+        self._damage = DamageReports()
         self._on_air: set[str] = set()  # broadcasts, at the last look
 
     async def follow(self) -> None:
         """Hears of transcoders and viewers, without end."""
-        async for message in self._local.tail(STREAM, FILTERS):
+        async for message in self._local.tail(STREAM, [*FILTERS, WORKERS]):
             now = asyncio.get_running_loop().time()
-            if self._readers.heard(message.subject, message.data, message.headers, now):
+            if is_of_worker(message.subject):
+                self._damage.heard(message.subject, message.data, now)
+            elif self._readers.heard(message.subject, message.data, message.headers, now):
                 self.tell()
 
     def tell(self) -> None:
@@ -49,6 +55,8 @@ class ReaderWatch:
         readers = self._readers.at(now)
         for session in self._gate.sessions:
             session.set_eager(readers, rival=self._has_rival(session))
+            if session.broadcast is not None:
+                session.set_damaged(self._damage.of(session.broadcast.broadcast_id, now))
 
     def _has_rival(self, session: PublisherSession) -> bool:
         """Whether another publisher waits behind this one, here or in another process: it follows the log."""

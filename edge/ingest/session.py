@@ -109,6 +109,10 @@ class PublisherSession:
             near = broadcast_id in readers.viewers
             writer.packager.set_fine(pictures=near or rival or broadcast_id in readers.transcoders, sound=near)
 
+    def set_damaged(self, units: int) -> None:
+        """Access units of the last minute from which a transcoder got no whole picture."""
+        self._health.set_damaged(units)
+
     # --- the publisher's calls
 
     def offer(self, event: Event, now_us: int) -> None:

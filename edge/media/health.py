@@ -25,6 +25,7 @@ _REGULAR = 1.25  # longest against shortest key frame distance
 _MAX_STALLS = 256
 _HOLES_A_SECOND = 7  # of sound: longer than the longest frames, of 0.12 s
 _MAX_HOLES = 256
+_MAX_UNREADABLE = 1024
 
 
 class _Seconds:
@@ -90,6 +91,8 @@ class Health:
         self._gops: deque[int] = deque(maxlen=_GOPS)
         self._first_cts: int | None = None
         self._reordered = False
+        self._damaged = 0
+        self._unreadable: deque[int] = deque(maxlen=_MAX_UNREADABLE)  # arrivals
         self._jitter = 0.0  # microseconds
         self._peak = 0
         self._fastest = 0.0
@@ -125,6 +128,14 @@ class Health:
     def set_audio(self, codec: str, sample_rate: int, channels: int) -> None:
         """The configuration of the sound that follows."""
         self._audio = AudioHealth(codec=codec, sample_rate=sample_rate, channels=channels)
+
+    def set_damaged(self, units: int) -> None:
+        """Access units of the last minute that who decodes them got no whole picture from."""
+        self._damaged = units
+
+    def unreadable(self, arrival_us: int) -> None:
+        """An access unit that is left out: where its parts begin and end cannot be told."""
+        self._unreadable.append(arrival_us)
 
     def video(self, dts: int, key: bool, size: int, arrival_us: int, cts: int = 0) -> None:
         """An access unit. `dts` and `cts` in 90 kHz ticks, `size` in bytes, `arrival_us` Unix microseconds."""
@@ -168,7 +179,7 @@ class Health:
         report = HealthReport(
             at_ms=now_us // 1000,
             since_ms=self._since_us // 1000,
-            video=self._measured_video(),
+            video=self._measured_video(now_us),
             audio=self._measured_audio(now_us),
             drift_ppm=_drift(self._delays),
             jitter_ms=round(self._jitter / 1000, 1),
@@ -220,9 +231,11 @@ class Health:
             self._delays.append((dts * 100 // 9, self._least_delay))
         self._least_delay = None
 
-    def _measured_video(self) -> VideoHealth | None:
+    def _measured_video(self, now_us: int) -> VideoHealth | None:
         if self._video is None:
             return None
+        while self._unreadable and now_us - self._unreadable[0] > _MINUTE_US:
+            self._unreadable.popleft()
         gops = list(self._gops)
         going_on = self._dts - self._key_dts if self._key_dts >= 0 else 0
         return msgspec.structs.replace(
@@ -237,6 +250,7 @@ class Health:
             gop_longest_s=round(max([going_on, *gops]) / _SECOND, 3),
             gop_regular=len(gops) < 3 or max(gops) <= _REGULAR * min(gops),
             b_frames=self._reordered,
+            damaged=self._damaged + len(self._unreadable),
         )
 
     def _measured_audio(self, now_us: int) -> AudioHealth | None:

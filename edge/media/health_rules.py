@@ -37,7 +37,7 @@ _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTICE: 2}
 
 
 def _of_video(video: VideoHealth) -> Iterator[Advice]:
-    for rule in (_profile, _size, _scan, _frame_rate, _key_frames, _bit_rate, _b_frames):
+    for rule in (_profile, _damage, _size, _scan, _frame_rate, _key_frames, _bit_rate, _b_frames):
         yield from rule(video)
 
 
@@ -48,6 +48,17 @@ def _profile(video: VideoHealth) -> Iterator[Advice]:
             severity=Severity.ERROR,
             text=f"The profile {video.profile} is not played by browsers and phones.",
             setting="Profile: set high; Advanced, Color Format: set NV12",
+        )
+
+
+def _damage(video: VideoHealth) -> Iterator[Advice]:
+    if video.damaged:
+        pictures = "picture arrived" if video.damaged == 1 else "pictures arrived"
+        yield Advice(
+            code="damaged",
+            severity=Severity.WARNING,
+            text=f"{video.damaged} {pictures} damaged in the last minute: viewers see blocks, or it stands still.",
+            setting="Video Encoder: set another one, such as x264; update the driver of the graphics card",
         )
 
 

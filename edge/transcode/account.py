@@ -1,5 +1,6 @@
 """What one job costs, is asked for and does: what the governor knows of it. Used in the loop only."""
 
+from collections import deque
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
@@ -11,6 +12,7 @@ from edge.transcode.control import DECODE, RungControl, Usage
 from edge.transcode.source import BroadcastView
 from edge.transcode.video import rungs_to_make
 
+DAMAGED_S = 60.0  # so long is told of damaged access units
 IDLE_S = 60.0  # a rung that nobody asked for in so long is idle
 _NOTHING = LadderCost(0.0, ())
 
@@ -56,6 +58,7 @@ class Account:
         self._asked: dict[str, float] = {}
         self._lateness = Lateness()
         self._behind = False
+        self._damaged = deque([(now, 0)])  # when, how many so far; one for each count that differs, a minute's
 
     @property
     def broadcast_id(self) -> str:
@@ -74,7 +77,15 @@ class Account:
                 halved = self.job.control.applied.get(name) is RungMode.HALVED
                 self._learn(name, modelled[name].half if halved else modelled[name].full, before, usage)
         self._behind = self._lateness.note(now, self.job.late_s)
+        self._note_damaged(now, self.job.control.damaged)
         return self._behind
+
+    def _note_damaged(self, now: float, damaged: int) -> None:
+        noted = self._damaged
+        if noted[-1][1] != damaged:
+            noted.append((now, damaged))
+        while len(noted) > 1 and noted[1][0] <= now - DAMAGED_S:
+            noted.popleft()
 
     def _modelled(self, speeds: Speeds) -> LadderCost:
         view = self.job.view
@@ -142,7 +153,8 @@ class Account:
     def job_load(self) -> JobLoad:
         """For the worker's record."""
         late_s = round(self._lateness.late_s, 3)
-        return JobLoad(cores=round(self.cores, 3), late_s=late_s, behind=self._behind)
+        damaged = self._damaged[-1][1] - self._damaged[0][1]
+        return JobLoad(cores=round(self.cores, 3), late_s=late_s, behind=self._behind, damaged=damaged)
 
     def record(self, worker: str, now_ms: int) -> RungsRecord:
         """Which rungs run."""

@@ -25,6 +25,7 @@ class RungControl:
         self.wanted: Mapping[str, RungMode] = {}
         self.ends = False  # at the next segment, for good
         self.applied: dict[str, RungMode] = {}
+        self.damaged = 0  # access units so far from which no whole picture came; the decode thread counts
         self._changed = changed
 
     def mode_of(self, rung: str) -> RungMode:

@@ -23,6 +23,7 @@ from appliance.contracts.media import VIDEO_TIMESCALE, ChunkFlag, ChunkHeader
 from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import counter
 from edge.protocols.fmp4 import Sample, read_fragments
+from edge.transcode.awaited import Awaited, Times
 from edge.transcode.chunks import Boundary, SourceChunk
 from edge.transcode.control import DECODE, RungControl, Usage
 from edge.transcode.encoding import Picture
@@ -31,16 +32,9 @@ from edge.transcode.fan_out import FanOut
 from edge.transcode.forms import VideoForm
 from edge.transcode.rung import Gap, RungWorker
 
-_DECODE_ERRORS = counter("nearcast_transcode_decode_errors_total", "Access units that could not be decoded.")
 _FRAMES = counter("nearcast_transcode_frames_total", "Frames decoded.")
-_MAX_REORDER = 64  # access units whose times are remembered while the decoder holds their frames
+_MAX_STARTS = 64  # segments, far more than a decoder holds pictures of
 _US = 1_000_000
-
-
-class _Times(NamedTuple):
-    duration: int
-    pdt_us: int
-    late_us: int
 
 
 class _Start(NamedTuple):
@@ -93,8 +87,8 @@ class Pipeline:
         self._form: VideoForm | None = None
         self._needs_key = True  # nothing decodes before a key frame
         self._key_sequence = 0  # stream sequence of the chunk with the last key frame
-        self._times: dict[int, _Times] = {}
-        self._starts: deque[_Start] = deque(maxlen=_MAX_REORDER)  # segments of which no frame has come out yet
+        self._awaited = Awaited()
+        self._starts: deque[_Start] = deque(maxlen=_MAX_STARTS)  # segments of which no frame has come out yet
         self._rests = False  # no rung wants frames: nothing is decoded
         self._rest_reorder = 0  # of the segment that nothing is decoded of
         self._media_s = 0.0
@@ -155,6 +149,7 @@ class Pipeline:
             self._rest(samples, chunk.form, start, header)
             return
         self._decode_all(samples, chunk.form, start, header)
+        self._control.damaged += self._awaited.take_damaged()
         self._media_s += sum(sample.duration for sample in samples) / VIDEO_TIMESCALE
         self._usage = Usage(time.thread_time(), self._media_s)
 
@@ -242,9 +237,7 @@ class Pipeline:
             return
         self._needs_key = False
         pdt_us = header.pdt_us + (sample.pts - first.pts) * _US // TIME_BASE.denominator
-        if len(self._times) >= _MAX_REORDER:
-            self._times.pop(next(iter(self._times)))
-        self._times[sample.pts] = _Times(sample.duration, pdt_us, header.late_us)
+        self._awaited.add(sample.pts, Times(sample.duration, pdt_us, header.late_us))
         packet = Packet(bytes(sample.data))
         packet.pts, packet.dts, packet.time_base = sample.pts, sample.dts, TIME_BASE
         self._decode(cast("Packet[VideoStream]", packet))  # generic only in its stubs
@@ -256,19 +249,16 @@ class Pipeline:
             frames = self._decoder.decode(packet)
         except av.error.FFmpegError as error:
             if packet is not None:
-                _DECODE_ERRORS.inc()
                 self._log.debug("not_decoded", error=type(error).__name__)
             return
         for frame in frames:
             self._frame(frame)
 
     def _frame(self, frame: VideoFrame) -> None:
-        if frame.pts is None:
+        times = self._awaited.take(frame)
+        if times is None or frame.pts is None:
             return
         frame.time_base = TIME_BASE
-        times = self._times.pop(frame.pts, None)
-        if times is None:
-            return
         boundary = self._start_until(frame.pts)
         if boundary is not None and self._control.ends and not self._is_over:
             self._end_here()
@@ -306,4 +296,5 @@ class Pipeline:
         """Every frame the decoder still holds; the next chunk opens it anew."""
         self._decode(None)
         self._decoder = None
-        self._times.clear()
+        self._awaited.end()
+        self._control.damaged += self._awaited.take_damaged()

@@ -234,6 +234,22 @@ def test_more_pictures_than_devices_show() -> None:
     assert "240 pictures" in seen[-1].advice[0].text
 
 
+def test_pictures_that_arrive_damaged() -> None:
+    encoder = Encoder()
+    encoder.send(2)
+    encoder.health.set_damaged(4)
+    for _ in range(3):
+        encoder.health.unreadable(encoder.now)
+    encoder.send(7)
+    assert encoder.advice() == ["damaged"]
+    assert "7 pictures arrived damaged" in encoder.last.advice[0].text
+    encoder.health.set_damaged(0)
+    encoder.send(20)
+    assert "3 pictures arrived damaged" in encoder.last.advice[0].text
+    encoder.send(50)
+    assert encoder.advice() == []
+
+
 def test_sound_with_holes() -> None:
     encoder = Encoder()
     encoder.send(10)

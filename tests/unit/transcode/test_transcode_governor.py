@@ -164,3 +164,14 @@ def test_a_job_that_is_over_is_forgotten(site: Site) -> None:
     made.remove("b")
     made.govern(1.0, site)
     assert (made.load, made.job_loads(), made.records()) == (0.0, {}, [])
+
+
+def test_damaged_access_units_of_the_last_minute_are_told(site: Site) -> None:
+    made, job = governor(), Job()
+    made.add(job, 0.0)
+    told = []
+    for second in range(100):
+        job.control.damaged = 3 if second < 10 else 5 if second < 30 else 9
+        made.govern(float(second), site)
+        told.append(made.job_loads()["b"].damaged)
+    assert told == [3] * 10 + [5] * 20 + [9] * 30 + [6] * 10 + [4] * 20 + [0] * 10
