@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from appliance.contracts.media import VideoFormat
-from edge.media.ladder import Rung
+from edge.media.ladder import Rung, scales_on
 
 AUTO_SHARE = 0.7  # of the cores: beyond it parts become late although the machine is not full
 _FALLBACK_RATE = 30.0
@@ -72,12 +72,16 @@ def ladder_cost(speeds: Speeds, source: VideoFormat, rungs: Sequence[Rung]) -> L
     rate = _rate(source.frame_rate, _FALLBACK_RATE)
     pixels = source.width * source.height
     decode = rate * pixels * speeds.decode * _DECODE.get(source.codec.partition(".")[0], 1.0) / 1e9
-    return LadderCost(decode, tuple(_rung_cost(speeds, pixels, rung, rate) for rung in rungs))
+    largest = max(((rung.width, rung.height) for rung in rungs), key=lambda size: size[0] * size[1])
+    return LadderCost(decode, tuple(_rung_cost(speeds, pixels, largest, rung, rate) for rung in rungs))
 
 
-def _rung_cost(speeds: Speeds, source_pixels: int, rung: Rung, source_rate: float) -> RungCost:
+def _rung_cost(
+    speeds: Speeds, source_pixels: int, largest: tuple[int, int], rung: Rung, source_rate: float
+) -> RungCost:
     rate = _rate(rung.frame_rate, source_rate)
-    each = rung.width * rung.height * (speeds.scale_to + speeds.encode) + source_pixels * speeds.scale_from
+    taken = largest[0] * largest[1] if scales_on((rung.width, rung.height), largest) else source_pixels
+    each = rung.width * rung.height * (speeds.scale_to + speeds.encode) + taken * speeds.scale_from
     full = rate * each / 1e9
     return RungCost(rung.name, full, full / 2 if rate > _SLOW_RATE else full)
 

@@ -13,6 +13,14 @@ MIN_TARGET_DURATION_S = 2
 MAX_TARGET_DURATION_S = 10
 
 
+def scales_on(size: tuple[int, int], largest: tuple[int, int]) -> bool:
+    """Whether a picture of `size` is made of the largest rung's, not of the source's.
+
+    It has half its sides or less: for those in between it would cost sharpness.
+    """
+    return 2 * size[0] <= largest[0] and 2 * size[1] <= largest[1]
+
+
 class Rung(msgspec.Struct, frozen=True):
     """A transcoded rendition. Rates in bit/s and frames/s; `frame_rate` exact, (0, 1) as the source."""
 

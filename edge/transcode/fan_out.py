@@ -11,6 +11,7 @@ quarter less work than scaling the source for each. For those in between it woul
 import av.error
 
 from appliance.contracts.transcode import RungMode
+from edge.media.ladder import scales_on
 from edge.transcode.control import RungControl
 from edge.transcode.encoding import Picture
 from edge.transcode.engines.scaler import Scaler
@@ -50,7 +51,7 @@ class FanOut:
         running = [lane for lane in self._lanes if lane.mode is not RungMode.PAUSED]
         width, height = max((lane.size for lane in running), default=(0, 0), key=lambda size: size[0] * size[1])
         for lane in self._lanes:
-            lane.is_shrunk = 2 * lane.size[0] <= width and 2 * lane.size[1] <= height
+            lane.is_shrunk = scales_on(lane.size, (width, height))
         if not any(lane.is_shrunk for lane in running):
             return None
         for lane in self._lanes:

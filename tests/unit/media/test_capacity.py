@@ -36,6 +36,17 @@ def test_only_fast_rungs_can_be_halved() -> None:
     assert cost.rungs[0].half == cost.rungs[0].full / 2
 
 
+def test_small_rungs_are_made_of_the_largest_one() -> None:
+    rungs = plan_ladder(1920, 1080, (30, 1))
+    small, large = (
+        {rung.name: rung.full for rung in ladder_cost(reference_speeds("superfast"), form, rungs).rungs}
+        for form in (source(), source(3840, 2160))
+    )
+    assert large["360p"] == small["360p"]
+    assert large["720p"] > small["720p"]
+    assert large["480p"] > small["480p"]
+
+
 def test_a_ladder_without_rungs_costs_nothing() -> None:
     assert ladder_cost(reference_speeds("superfast"), source(), []).total == 0.0
 
