@@ -39,18 +39,19 @@ class ChunkHeader(msgspec.Struct, frozen=True):
     chunk: int  # index of the chunk in its part
     serial: int  # counts the parts of this rendition since the broadcast began; names the part's URI
     flags: ChunkFlag
-    dts: int  # decode time of the first sample, rendition timescale
-    duration: int  # sum of the sample durations, rendition timescale
+    dts: int  # when it begins, rendition timescale: where the chunk before ended, unless there is a hole
+    duration: int  # how long it lasts in playlists, rendition timescale
     pdt_us: int  # wall clock of the first sample, Unix microseconds
     init: int  # which initialisation segment of the rendition decodes it
     late_us: int = 0  # wall clock at which the last sample had arrived at ingest, Unix microseconds; 0 unknown
     dsn: int = -1  # discontinuities of the broadcast up to this segment, its own included; -1 not counted
+    lead: int = 0  # the first sample is decoded so much before its time and lasts longer, rendition timescale
 
     def encode(self) -> str:
         """The header line."""
         return (
             f"{self.epoch} {self.msn} {self.part} {self.chunk} {self.serial} {int(self.flags)} "
-            f"{self.dts} {self.duration} {self.pdt_us} {self.init} {self.late_us} {self.dsn}"
+            f"{self.dts} {self.duration} {self.pdt_us} {self.init} {self.late_us} {self.dsn} {self.lead}"
         )
 
     @classmethod
@@ -63,7 +64,9 @@ class ChunkHeader(msgspec.Struct, frozen=True):
             raise BadInputError("not a chunk header", code="chunk_header") from error
         late_us = numbers[10] if len(numbers) > 10 else 0
         dsn = numbers[11] if len(numbers) > 11 else -1
-        return cls(epoch, msn, part, chunk, serial, ChunkFlag(flags), dts, duration, pdt_us, init, late_us, dsn)
+        lead = numbers[12] if len(numbers) > 12 else 0
+        kind = ChunkFlag(flags)
+        return cls(epoch, msn, part, chunk, serial, kind, dts, duration, pdt_us, init, late_us, dsn, lead)
 
     @property
     def is_gap_segment(self) -> bool:

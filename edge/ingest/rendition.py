@@ -116,7 +116,7 @@ class RenditionOutput:
         data = b""
         if chunk.samples:
             self._sequence += 1
-            data = fragment(1, self._sequence, chunk.dts, chunk.samples)
+            data = fragment(1, self._sequence, chunk.samples[0].dts, chunk.samples)
         flags = int(chunk.flags)
         self._measure(len(data), chunk.duration, ends_segment=bool(flags & _LAST_OF_SEGMENT))
         if flags & _DISCONTINUITY:

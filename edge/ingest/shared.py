@@ -140,6 +140,7 @@ class Shared:
             chunk_target=self.chunk_target(),
             tapered=not self.fine_sound,
             given_boundaries=given_boundaries,
+            contiguous=True,
         )
 
     def chunk_target(self) -> int:

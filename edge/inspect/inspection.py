@@ -191,7 +191,23 @@ class Inspection:
             return
         state.parts_read += 1
         state.parts[msn, index] = read
-        media.check_part(part, read, state.inits[map_uri], self._note(exchange))
+        tracks = state.inits[map_uri]
+        media.check_part(part, read, tracks, self._note(exchange))
+        self._part_before(state, (msn, index), read, tracks)
+        state.last_part = (msn, index), part, read, tracks, self._note(exchange)
+
+    @staticmethod
+    def _part_before(
+        state: RenditionState, position: tuple[int, int], read: mp4.Media, tracks: media.Tracks
+    ) -> None:
+        """How long a part lasts is clear when the next one is there."""
+        if state.last_part is None:
+            return
+        (msn, index), part, known, its_tracks, note = state.last_part
+        follows = position in ((msn, index + 1), (msn + 1, 0)) and tracks is its_tracks
+        lasts = media.untrue(part.duration_us, known, read, its_tracks) if follows else ""
+        if lasts:
+            note("PART-TRUE", part.line.number, f"DURATION {part.duration_us / MICRO:g}, {lasts}")
 
     def segment(self, state: RenditionState, segment: SegmentLine, exchange: Exchange) -> None:
         """Looks into a listed segment. Those of a rendition come in order."""
@@ -215,12 +231,17 @@ class Inspection:
             date_s = None if segment.pdt_ms is None else segment.pdt_ms / 1000
             seen = across.Seen(segment.msn, segment.dsn, start_s, segment.duration_us / MICRO, date_s)
             state.seen.append(seen)
-        state.last = segment, read
+        state.last = segment, read, note
 
     def _against_last(self, state: RenditionState, segment: SegmentLine, read: mp4.Media, note: Note) -> None:
         if state.last is None or state.last[0].msn + 1 != segment.msn:
             return
-        before, known = state.last
+        before, known, noted = state.last
+        after = read if before.map_uri == segment.map_uri and not segment.discontinuity else None
+        lasts = media.untrue(before.duration_us, known, after, state.inits[before.map_uri])
+        if lasts:
+            line = before.line.number if before.line is not None else 0
+            noted("EXTINF-TRUE", line, f"EXTINF {before.duration_us / MICRO:g}, {lasts}")
         if before.map_uri != segment.map_uri:
             media.check_change(state.inits[before.map_uri], state.inits[segment.map_uri], segment, note)
         elif not segment.discontinuity:

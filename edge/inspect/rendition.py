@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from edge.inspect.mp4 import Media, TrackInit
-from edge.inspect.observations import Exchange
+from edge.inspect.observations import Exchange, Note
 from edge.inspect.playlist import MediaText, PartLine, SegmentLine
 from edge.inspect.rules.across import Seen
 from edge.inspect.rules.sequence import Uris
@@ -44,7 +44,8 @@ class RenditionState:
         self.listed: dict[str, tuple[int, int, PartLine, str]] = {}  # URI: msn, index, line, map
         self.hints: dict[str, Exchange] = {}  # answers by URI, without their bodies
         self.early: dict[str, Exchange] = {}  # hinted parts that are not listed yet
-        self.last: tuple[SegmentLine, Media] | None = None
+        self.last: tuple[SegmentLine, Media, Note] | None = None
+        self.last_part: tuple[Position, PartLine, Media, dict[int, TrackInit], Note] | None = None
         self.seen: list[Seen] = []
         self.sizes: list[tuple[int, float]] = []
         self.vanished: collections.deque[tuple[str, float]] = collections.deque(maxlen=64)

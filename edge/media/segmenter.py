@@ -13,10 +13,16 @@ Rules, in the order they are applied to each sample:
    long, the last one. Who works on them is done with each when the next one comes, and a part's last samples
    wait for no others.
 
+5. With `contiguous` a hole in decode times leaves none in the media: the last sample lasts longer if it is not out
+   yet, as far as its part may go. What is left of the hole is before the next sample, which is decoded where the
+   one before was said to end, and shown when it is due. In the playlist's time, which is that of a chunk's `dts`
+   and `duration`, the end of a part or segment comes where the next one begins.
+
 No frame is ever held back to find out whether it is the last of its segment. When the boundary arrives and
 the last chunk is out already, an **empty closing chunk** follows it: no samples, duration 0, the msn and
 part of the last one, the next chunk index, flags LAST_OF_PART|LAST_OF_SEGMENT. Readers must accept it; it
-adds no media. A part left open by an irregular sample is closed the same way with LAST_OF_PART alone.
+adds no media. It lasts as long as a hole that follows it, if that belongs to it by
+rule 5. A part left open by an irregular sample is closed the same way with LAST_OF_PART alone.
 """
 
 from typing import NamedTuple
@@ -33,7 +39,10 @@ _LAST_OF_SEGMENT, _DISCONTINUITY = int(ChunkFlag.LAST_OF_SEGMENT), int(ChunkFlag
 
 
 class Chunk(NamedTuple):
-    """What becomes one message of the part log. Times in ticks, `pdt_us` in Unix microseconds."""
+    """What becomes one message of the part log. Times in ticks, `pdt_us` in Unix microseconds.
+
+    `lead`: so much before it is due the first sample is decoded, and so much longer it lasts.
+    """
 
     msn: int
     part: int
@@ -44,6 +53,7 @@ class Chunk(NamedTuple):
     duration: int
     pdt_us: int
     samples: list[Sample]
+    lead: int = 0
 
     def header(
         self, *, epoch: int, init: int, late_us: int = 0, dsn: int = -1, pdt_us: int | None = None
@@ -51,12 +61,15 @@ class Chunk(NamedTuple):
         """The header of its message. `pdt_us` where it is known better than when the chunk was made."""
         return ChunkHeader(
             epoch, self.msn, self.part, self.chunk, self.serial, self.flags, self.dts, self.duration,
-            self.pdt_us if pdt_us is None else pdt_us, init, late_us, dsn,
+            self.pdt_us if pdt_us is None else pdt_us, init, late_us, dsn, self.lead,
         )  # fmt: skip
 
 
 class SegmenterConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """All in ticks of `timescale`. `chunk_target` 0: one chunk per part. `tapered`: that is their mean length."""
+    """All in ticks of `timescale`. `chunk_target` 0: one chunk per part. `tapered`: that is their mean length.
+
+    `contiguous`: for pictures, which can be decoded earlier than they are shown.
+    """
 
     timescale: int
     part_target: int
@@ -65,6 +78,17 @@ class SegmenterConfig(msgspec.Struct, frozen=True, kw_only=True):
     chunk_target: int = 0
     tapered: bool = False
     given_boundaries: bool = False
+    contiguous: bool = False
+
+
+class _Hole(NamedTuple):
+    """What is left of one before a sample; `told` of it belongs to the part before in the playlist's time."""
+
+    ticks: int = 0
+    told: int = 0
+
+
+_NO_HOLE = _Hole()
 
 
 class _Open:
@@ -94,6 +118,8 @@ class Segmenter:
         self._pending: list[Sample] = []
         self._pending_dts = self._pending_pdt_us = 0  # of the first of them
         self._pending_target = 0  # ticks that they may be in one chunk
+        self._pending_hole = _NO_HOLE  # before the first of them
+        self._told = 0  # ticks of a hole that the next chunk to close a part lasts longer
         self._end_dts = 0
         self._end_pdt_us = 0
         self.step = 0  # duration of the last sample
@@ -145,8 +171,12 @@ class Segmenter:
         """Chunks that `sample` completes. `msn` starts that segment here (given boundaries only)."""
         out: list[Chunk] = []
         current, config = self._open, self.config
-        dts, end = sample.dts, sample.end
-        if current is None or self._starts_segment(current, sample, msn, discontinuity):
+        dts, end, step = sample.dts, sample.end, sample.duration
+        starts = current is None or self._starts_segment(current, sample, msn, discontinuity)
+        hole = _NO_HOLE
+        if config.contiguous and dts > self._end_dts and current is not None and not discontinuity:
+            hole = self._bridge(current, sample, starts)
+        if current is None or starts:
             if current is not None:
                 self._length = dts - current.start_dts
                 self._close_segment(current, out)
@@ -155,23 +185,51 @@ class Segmenter:
             self._close_part(current, out)
         if self._pending and self._end_dts != dts:
             self._mend_hole(sample)
+        self._add(current, sample, hole, pdt_us)
+        self._end_dts, self.step = end, step
+        self._end_pdt_us = pdt_us + step * 1_000_000 // config.timescale
+        if end + step - current.part_dts > config.part_target:
+            self._close_part(current, out)
+        elif self._pending_target and end + step - self._pending_dts > self._pending_target + step // 2:
+            self._emit(current, _NONE, out)
+        return out
+
+    def _add(self, current: _Open, sample: Sample, hole: _Hole, pdt_us: int) -> None:
+        """`sample` joins the part; the chunk that it begins is decoded from the hole's beginning on."""
+        begin = sample.dts - hole.ticks + hole.told
         if current.part_closed:
             self._next_part(current)
         if current.part_is_new:
             current.part_is_new = False
-            current.part_dts = dts
+            current.part_dts = begin
         if not self._pending:
-            self._pending_dts, self._pending_pdt_us = dts, pdt_us
-            self._pending_target = self._chunk_target(current.part_dts, current.part_chunks, dts, sample.duration)
-        self._pending.append(sample)
-        self._end_dts, self.step = end, sample.duration
-        self._end_pdt_us = pdt_us + sample.duration * 1_000_000 // config.timescale
-        next_end = end + sample.duration
-        if next_end - current.part_dts > config.part_target:
-            self._close_part(current, out)
-        elif self._pending_target and next_end - self._pending_dts > self._pending_target + sample.duration // 2:
-            self._emit(current, _NONE, out)
-        return out
+            self._pending_dts, self._pending_pdt_us, self._pending_hole = begin, pdt_us, hole
+            self._pending_target = self._chunk_target(
+                current.part_dts, current.part_chunks, sample.dts, sample.duration
+            )
+        self._pending.append(_led(sample, hole.ticks) if hole.ticks else sample)
+
+    def _bridge(self, current: _Open, sample: Sample, starts: bool) -> _Hole:
+        """Closes the hole before `sample` as far as the open part can, and says what is left of it."""
+        target = self.config.part_target
+        part = None if current.part_is_new or current.part_closed else current
+        fits = part is not None and not starts and sample.end - part.part_dts <= target
+        room = sample.dts - self._end_dts
+        if part is not None and not fits:
+            room = min(room, max(0, part.part_dts + target - self._end_dts))
+        if self._pending:
+            last = self._pending[-1]
+            self._pending[-1] = last._replace(duration=last.duration + room)
+            self._end_dts += room
+        left = sample.dts - self._end_dts
+        if starts:
+            # One that would make the segment too long stays a hole. A duration is rounded when it is judged.
+            most = self.config.max_segment + 2 * self.config.timescale // 5
+            told = left = left if sample.dts - current.start_dts <= most else 0
+        else:
+            told = 0 if self._pending or fits or part is None else room
+        self._told = told
+        return _Hole(left, told)
 
     def finish(self) -> list[Chunk]:
         """Ends the segment, as a publisher's departure does. The next sample starts another."""
@@ -255,18 +313,31 @@ class Segmenter:
     def _emit(self, current: _Open, flags: int, out: list[Chunk]) -> None:
         """The pending samples as a chunk, or an empty closing chunk when there are none. `flags` of ChunkFlag."""
         samples, self._pending = self._pending, []
+        hole, self._pending_hole = self._pending_hole, _NO_HOLE
         dts, duration, pdt_us = self._end_dts, 0, self._end_pdt_us
         if samples:
-            dts, duration, pdt_us = samples[0].dts, sum([one.duration for one in samples]), self._pending_pdt_us
+            dts, pdt_us = self._pending_dts, self._pending_pdt_us
+            duration = sum([one.duration for one in samples]) - hole.told
             flags |= current.first_flags | (_INDEPENDENT if samples[0].key else 0)
             current.first_flags = _NONE
         out.append(
             Chunk(
                 current.msn, current.part, current.part_chunks, self.next_serial, ChunkFlag(flags),
-                dts, duration, pdt_us, samples,
+                dts, duration + self._told, pdt_us, samples, hole.ticks,
             )
         )  # fmt: skip
+        self._told = 0
         is_only = current.part == 0 and current.part_chunks == 0
         current.part_chunks += 1
         if flags & _LAST_OF_SEGMENT and not (is_only and samples and not all(one.data for one in samples)):
             self.next_serial += 1  # as ChunkHeader.next_serial: a segment that is one gap uses up none
+
+
+def _led(sample: Sample, ticks: int) -> Sample:
+    """Decoded so much earlier, shown as before."""
+    return sample._replace(dts=sample.dts - ticks, cts=sample.cts + ticks, duration=sample.duration + ticks)
+
+
+def unled(samples: list[Sample], lead: int) -> list[Sample]:
+    """The samples of a chunk with the decode times that they had before: `lead` is the chunk's."""
+    return [_led(samples[0], -lead), *samples[1:]] if lead and samples else samples

@@ -169,7 +169,7 @@ def i_frame(window: RenditionWindow, stored: StoredSegment, new_map: bool) -> Se
 
 
 def _part(window: RenditionWindow, part: StoredPart) -> Part:
-    return Part(f"p{part.serial}.m4s", window.micros(part.ticks), part.independent, part.gap)
+    return Part(f"p{part.serial}.m4s", window.part_micros(part), part.independent, part.gap)
 
 
 def _reports(others: Mapping[str, RenditionWindow]) -> tuple[RenditionReport, ...]:

@@ -155,3 +155,4 @@ class WindowRules:
     window_s: float
     min_segments: int
     rewind_s: float = 0.0
+    part_target_s: float = 0.35

@@ -99,6 +99,10 @@ class RenditionWindow:
         """Ticks in microseconds, rounded down: a part is never declared longer than it is."""
         return ticks * MICRO // self.timescale
 
+    def part_micros(self, part: StoredPart) -> int:
+        """What is told of a part's duration: PART-TARGET at most, though there may be a pause in it."""
+        return min(self.micros(part.ticks), round(self._rules.part_target_s * MICRO))
+
     def listed_s(self) -> float:
         """The playlist's duration."""
         return self._ticks / self.timescale
@@ -229,6 +233,8 @@ class RenditionWindow:
             segment = self._begin(header)
         if data or gap:
             self._chunk(segment, header, data)
+        else:
+            self._hole(segment, header.duration)
         if header.flags & (ChunkFlag.LAST_OF_PART | ChunkFlag.LAST_OF_SEGMENT):
             self._close_part(segment)
         if header.flags & ChunkFlag.LAST_OF_SEGMENT:
@@ -250,6 +256,15 @@ class RenditionWindow:
         part.ticks += header.duration
         segment.size += len(data)
         self.bytes += len(data)
+
+    def _hole(self, segment: StoredSegment, ticks: int) -> None:
+        """What is there lasts longer than its samples: nothing came for a while."""
+        part = segment.parts[-1] if segment.parts else None
+        if part is not None and not part.closed:
+            part.ticks += ticks
+        else:
+            segment.ticks += ticks
+            self._ticks += ticks
 
     def _close_part(self, segment: StoredSegment) -> None:
         if not segment.parts or segment.parts[-1].closed:

@@ -60,7 +60,7 @@ class AudioLane:
                 lead,
                 pipeline,
                 lambda header: self._view.form_of(AUDIO, header),
-                lambda: self._view.is_over,
+                self._view,
             )
         finally:
             await asyncio.to_thread(pipeline.stop)

@@ -22,6 +22,7 @@ from av.video.stream import VideoStream
 from appliance.contracts.media import VIDEO_TIMESCALE, ChunkFlag, ChunkHeader
 from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import counter
+from edge.media.segmenter import unled
 from edge.protocols.fmp4 import Sample, read_fragments
 from edge.transcode.awaited import Awaited, Times
 from edge.transcode.chunks import Boundary, SourceChunk
@@ -141,7 +142,7 @@ class Pipeline:
             return
         if not chunk.data or not isinstance(chunk.form, VideoForm):
             return
-        samples = [sample for piece in read_fragments(chunk.data) for sample in piece.samples]
+        samples = unled([sample for piece in read_fragments(chunk.data) for sample in piece.samples], header.lead)
         start = self._start_of(chunk, samples)
         if start is not None:
             self._rest_or_wake(start, is_key=samples[0].key)

@@ -9,6 +9,7 @@ from appliance.contracts.subjects import MEDIA_STREAM
 from appliance.runtime.bus import Bus, LogMessage
 from edge.transcode.chunks import SourceChunk
 from edge.transcode.forms import AudioForm, VideoForm
+from edge.transcode.source import BroadcastView
 
 _AHEAD = 16  # source chunks between the log's reader and the decoder, and as many before the reader
 _LEAD_BYTES = 32 << 20
@@ -70,6 +71,7 @@ class SourceReader:
         self._room = asyncio.Semaphore(_AHEAD)
         self._drained = True
         self._closed = True  # the last chunk ended its segment
+        self._came_at = self._loop.time()
 
     def taken(self) -> None:
         """One chunk less on its way. Called from the sink's thread."""
@@ -81,12 +83,13 @@ class SourceReader:
         lead: Lead,
         sink: Sink,
         form_of: FormOf,
-        is_over: Callable[[], bool],
+        view: BroadcastView,
     ) -> None:
-        """From stream sequence `start` on, until `is_over` and the log is worked off.
+        """From stream sequence `start` on, until the broadcast is over and the log is worked off.
 
         The sink is drained when the log is quiet behind a finished segment, or at the end: a publisher that
-        only stalls goes on in its open segment, and so must whatever is made of it.
+        only stalls goes on in its open segment, and so must whatever is made of it. One that is there may have left
+        out pictures, of which the segment before lasts longer: it is given a segment's time.
         """
         messages = self._local.tail(MEDIA_STREAM, [self._subject], start, ahead=_AHEAD).__aiter__()
         coming = asyncio.ensure_future(anext(messages))
@@ -97,7 +100,7 @@ class SourceReader:
                     message = coming.result()
                     coming = asyncio.ensure_future(anext(messages))
                     await self._hand_over(message, lead, sink, form_of)
-                elif self._is_idle(sink, is_over()):
+                elif self._is_idle(sink, view):
                     return
         finally:
             coming.cancel()
@@ -109,11 +112,13 @@ class SourceReader:
             await self._room.acquire()
             sink.put(chunk)
         self._drained = False
+        self._came_at = self._loop.time()
         self._closed = bool(header.flags & ChunkFlag.LAST_OF_SEGMENT)
 
-    def _is_idle(self, sink: Sink, over: bool) -> bool:
+    def _is_idle(self, sink: Sink, view: BroadcastView) -> bool:
         """Nothing came for a while: drains the sink when it is due; whether reading is over."""
-        if not self._drained and (over or self._closed):
+        stalls = view.is_live and self._loop.time() - self._came_at < view.broadcast.target_duration_s
+        if not self._drained and (view.is_over or (self._closed and not stalls)):
             sink.drain()
             self._drained = True
-        return over
+        return view.is_over

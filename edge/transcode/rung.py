@@ -273,7 +273,7 @@ class RungWorker:
             chunk = chunk._replace(flags=flags)
         elif chunk.samples:
             self._sequence += 1
-            data = fragment(1, self._sequence, chunk.dts, chunk.samples)
+            data = fragment(1, self._sequence, chunk.samples[0].dts, chunk.samples)
         init = self.use.init if chunk.msn >= self.use.from_msn else self.use.before
         header = chunk.header(epoch=self.epoch, init=init, late_us=self._late_us)
         return Output(self.rung.name, header, self._source_sequence, data)

@@ -21,6 +21,11 @@ class BroadcastView:
         self._forms: dict[tuple[str, int], VideoForm | AudioForm | None] = {}
         self._changed = asyncio.Event()
 
+    @property
+    def is_live(self) -> bool:
+        """Whether a publisher is there."""
+        return self.broadcast.state is BroadcastState.LIVE and not self.is_over
+
     def set_broadcast(self, broadcast: Broadcast) -> None:
         """The broadcast's record changed."""
         self.broadcast = broadcast

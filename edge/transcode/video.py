@@ -142,7 +142,7 @@ class VideoLane:
                 Lead(start.msn),
                 pipeline,
                 lambda header: self._view.form_of(SOURCE, header),
-                lambda: self._view.is_over,
+                self._view,
             )
         )
         ending = asyncio.ensure_future(ended.wait())
@@ -186,6 +186,7 @@ class VideoLane:
             segment_target=round(self._config.segment_target_s * VIDEO_TIMESCALE),
             max_segment=broadcast.target_duration_s * VIDEO_TIMESCALE,
             given_boundaries=True,
+            contiguous=True,
         )
         form = RungFormat(rung.width, rung.height, rung.bit_rate, rung.frame_rate, self._config.preset)
         first = [QUALITY] if broadcast.profile is Profile.QUALITY else []

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from appliance.contracts.media import ChunkHeader
 from edge.media.pacer import Pacer
+from edge.media.segmenter import unled
 from edge.protocols.codecs.bits import CodecError
 from edge.protocols.fmp4 import FragmentError, Sample, read_fragments
 from edge.whep import metrics
@@ -48,7 +49,7 @@ class RungFeed:
         now = self._loop.time()
         self.profile = form.profile
         try:
-            samples = [sample for piece in read_fragments(data) for sample in piece.samples]
+            samples = unled([sample for piece in read_fragments(data) for sample in piece.samples], header.lead)
             if any(sample.cts != samples[0].cts for sample in samples):
                 self.refuse("its pictures are sent in another order than they are shown (B-frames)")
                 return

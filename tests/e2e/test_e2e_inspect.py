@@ -14,6 +14,7 @@ import pytest
 
 from tests.e2e.e2e_node import ROOT, Channel, Node
 from tests.media_tools.clips import Clip, ClipMaker
+from tests.media_tools.harmed import skip, thin
 from tests.media_tools.publisher import Publisher
 
 pytestmark = pytest.mark.e2e
@@ -23,14 +24,14 @@ WATCHED_S = 8
 _SPEED = {"CADENCE-PART", "CADENCE-SEG", "X-PART-SKEW"}
 
 
-def _inspected(node: Node, channel: Channel) -> dict[str, Any]:
+def _inspected(node: Node, channel: Channel, seconds: int = WATCHED_S) -> dict[str, Any]:
     url = node.hls(channel)
     until = time.monotonic() + 15
     while not _playlist(url):
         assert time.monotonic() < until, "never playable"
         time.sleep(0.1)
     done = subprocess.run(
-        [sys.executable, "-m", "appliance", "inspect", url, "--seconds", str(WATCHED_S), "--json"],
+        [sys.executable, "-m", "appliance", "inspect", url, "--seconds", str(seconds), "--json"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -106,6 +107,17 @@ def test_nothing_is_violated_where_key_frames_come_as_they_like(node: Node, tmp_
         report = _inspected(node, channel)
     # The segments from before are as long as the encoder made them, and a busy machine makes one rung only.
     assert not [told for told in _violated(report) if not told.startswith(("IDR-2S", "MV-SEVERAL"))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("harm", "share"), [(thin, 0.02), (skip, 0.1)])
+def test_nothing_is_violated_where_pictures_are_left_out(
+    node: Node, clips: ClipMaker, tmp_path: Path, harm: Callable[[Clip, Path, float, int], Clip], share: float
+) -> None:
+    clip = harm(clips.clip(30), tmp_path / "harmed.flv", share, 4)
+    channel = node.channel("holes")
+    with Publisher(clip, channel.publish_url):
+        _assert_clean(_inspected(node, channel, 16), 4)
 
 
 @pytest.mark.parametrize(

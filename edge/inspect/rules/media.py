@@ -45,13 +45,35 @@ def check_part(part: PartLine, media: Media, tracks: Tracks, note: Note) -> None
     main = main_track(media, tracks)
     if main is None:
         return
+    _independent(part, media.tracks[main], tracks[main], note)
+
+
+def _shown_s(samples: TrackSamples, track: TrackInit) -> float:
+    """From the first picture's time to the end of the last one's."""
+    first = min(sample[0] + sample[2] for sample in samples.samples)
+    last = max(samples.samples, key=lambda sample: sample[0] + sample[2])
+    return (last[0] + last[2] + last[1] - first) / track.timescale if track.timescale else 0.0
+
+
+def untrue(duration_us: int, media: Media, after: Media | None, tracks: Tracks) -> str:
+    """How long it lasts, when that is not `duration_us` within one frame; "" when it is.
+
+    By its samples, by the times at which they are shown, or up to the first picture of what follows. They differ
+    where a picture is decoded much earlier than it is shown, because an encoder left out those before.
+    """
+    main = main_track(media, tracks)
+    if main is None:
+        return ""
     samples, track = media.tracks[main], tracks[main]
-    lasts = seconds(samples, track)
-    if abs(lasts - part.duration_us / MICRO) > max(frame_s(samples, track), _ROUNDING_S):
-        note(
-            "PART-TRUE", part.line.number, f"DURATION {part.duration_us / MICRO:g}, its samples last {lasts:.4f} s"
-        )
-    _independent(part, samples, track, note)
+    said, begins = duration_us / MICRO, start_s(media, tracks)
+    follows = start_s(after, tracks) if after is not None else None
+    found = [seconds(samples, track), _shown_s(samples, track)]
+    if begins is not None and follows is not None:
+        found.append(follows - begins)
+    frame = min(sample[1] for sample in samples.samples) / track.timescale if track.timescale else 0.0
+    if any(abs(lasts - said) <= max(frame, _ROUNDING_S) for lasts in found):
+        return ""
+    return f"its samples last {found[0]:.4f} s"
 
 
 def _independent(part: PartLine, samples: TrackSamples, track: TrackInit, note: Note) -> None:
@@ -87,8 +109,6 @@ def check_segment(segment: SegmentLine, media: Media, tracks: Tracks, target_s: 
         return
     samples, track = media.tracks[main], tracks[main]
     lasts = seconds(samples, track)
-    if abs(lasts - segment.duration_us / MICRO) > max(frame_s(samples, track), _ROUNDING_S):
-        note("EXTINF-TRUE", line, f"EXTINF {segment.duration_us / MICRO:g}, its samples last {lasts:.4f} s")
     if lasts > target_s + 0.5 + 1e-6:
         note("SEG-TD+0.5", line, f"its samples last {lasts:.4f} s, target {target_s}")
     if track.kind == "vide":

@@ -24,7 +24,7 @@ from edge.protocols.fmp4 import Sample, fragment, key_frame_end, read_fragments
 from edge.protocols.hls import media_parser
 from edge.protocols.hls.media import delta, length_us, merge, render
 
-RULES = WindowRules(target_duration_s=2, window_s=12.0, min_segments=6, rewind_s=600.0)
+RULES = WindowRules(target_duration_s=2, window_s=12.0, min_segments=6, rewind_s=600.0, part_target_s=2.0)
 
 
 def place(msn, *, flags=SegmentFlag.NONE, dsn=-1, init=0, key_size=7):
