@@ -58,7 +58,7 @@ class Audience:
     the cache, and a transport is much of it. A reader leaves before its descriptor is closed.
     """
 
-    __slots__ = ("_fan_out", "_fds", "_readers", "began", "cost", "dialect", "position", "sent")
+    __slots__ = ("_fan_out", "_fds", "_readers", "began", "cost", "dialect", "position", "sent", "told")
 
     def __init__(self, dialect: Dialect, fan_out: FanOut, sent: int, position: Position) -> None:
         self.dialect = dialect
@@ -66,6 +66,7 @@ class Audience:
         self.position = position
         self.began = NEVER_YET  # when it was served last
         self.cost = 0.0  # seconds that took
+        self.told = 0  # entries its readers got then
         self._fan_out = fan_out
         self._readers: list[Reader] = []
         self._fds = array("i")  # of the same readers
@@ -89,6 +90,7 @@ class Audience:
 
     def serve(self, frame: bytes, sent: int, position: Position) -> int:
         """Gives the frame to its readers, who have the entries below `sent` then; how many they are."""
+        self.told = sent - self.sent
         self.sent, self.position = sent, position
         count = len(self._readers)
         if frame:

@@ -10,10 +10,11 @@ from edge.chat.metrics import FAN_OUT, Tally
 from edge.chat.positions import Position
 from edge.chat.ring import Entry, Ring
 
-SLICE = 2048  # readers served in one turn of the loop
+SLICE = 1024  # readers served in one turn of the loop: about ten milliseconds
 CATCH_UP_BYTES = 48 * 1024
 _SOON_S = 0.0005
-_SPREAD = 1.9  # times its cost that pass from one fan-out to the next: a room takes about half a core
+_CALM_SPREAD, _SPREAD = 1.0, 1.9  # times its cost that pass from one fan-out to the next: all of a core, or half
+_SPREAD_EACH = 0.1  # for each entry of the one before: it is worth waiting where much is said together
 
 
 class Timer(Protocol):
@@ -33,8 +34,10 @@ class Room:
     """Readers are either level (in an audience) or lagging (a cursor into the ring, no queue).
 
     The first entry after a pause leaves at once; then an audience gets one frame per window of max(`window_s`,
-    about twice what all audiences cost), so that one room takes about half a core. An audience has at most SLICE
-    readers and a window of its own: in a large room they take turns, and each gets what is newest then.
+    once to about twice what all audiences cost). In a calm room, whose frames have an entry or two, nothing waits
+    for what is said next; the more there is to say together the longer it waits, until one room takes about half a
+    core. An audience has at most SLICE readers and a window of its own: in a large room they take turns, and each
+    gets what is newest then.
     """
 
     def __init__(
@@ -95,7 +98,9 @@ class Room:
     # -- turns
 
     def _window(self) -> float:
-        return max(self._window_s, _SPREAD * sum(audience.cost for audience in self._audiences))
+        told = max((audience.told for audience in self._audiences), default=0)
+        spread = min(_SPREAD, _CALM_SPREAD + _SPREAD_EACH * told)
+        return max(self._window_s, spread * sum(audience.cost for audience in self._audiences))
 
     def _schedule(self) -> None:
         """The next turn, when there is something that somebody lacks."""

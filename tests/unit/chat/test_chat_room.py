@@ -104,7 +104,7 @@ def test_the_window_grows_with_the_cost():
     setting.timer.run()
     began = setting.timer.now - 0.1
     setting.say(2)
-    assert setting.timer._queue[0][0] == pytest.approx(began + 0.19)
+    assert setting.timer._queue[0][0] == pytest.approx(began + 0.11)
 
 
 def test_slices_joins_and_leaves_between(monkeypatch):
@@ -422,12 +422,25 @@ def test_a_large_room_takes_turns_and_each_gets_what_is_newest(monkeypatch):
     assert readers[2].documents[0]["position"] == "2-0"
     setting.say(3)
     at = setting.timer._queue[0][0]
-    assert at == pytest.approx(100.0 + 1.9 * 0.06)  # of what all cost, from when these were served
+    assert at == pytest.approx(100.0 + 1.2 * 0.06)  # of what all cost, from when these were served
     setting.timer.now = at
     setting.timer.turn()
     assert [numbers(one)[-1] for one in readers] == [3, 3, 2, 2, 2, 2]
     setting.timer.run(1)
     assert all(numbers(one) == [1, 2, 3] for one in readers)
+
+
+@pytest.mark.parametrize(("per_s", "share"), [(8, 0.8), (20, 0.8), (100, 1 / 1.9)])
+def test_the_more_there_is_to_say_together_the_less_of_a_core_a_room_takes(per_s, share):
+    setting = Setting()
+    reader = setting.reader()
+    reader.slowness, reader.clock = 0.1, setting.timer
+    for number in range(10 * per_s):
+        setting.timer.run(max(0.0, 100.0 + number / per_s - setting.timer.now))
+        setting.say(number)
+    setting.timer.run()
+    assert len(reader.documents) * reader.slowness / 10 == pytest.approx(share, rel=0.05)
+    assert len(reader.documents) == 10 * per_s or per_s > 1 / reader.slowness, "nothing waits in a calm room"
 
 
 def test_small_audiences_are_served_in_one_turn():
