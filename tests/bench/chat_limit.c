@@ -8,7 +8,8 @@
      rate PER_S SECONDS   so many a second
    REQUEST, OPENING and PUBLISH are files: the opening handshake of a reader, that of the publisher (may be empty)
    and a message, in which "@" with 19 digits is replaced with the time in nanoseconds. Every answer is one line of
-   JSON. A delivery is counted for each "@" that a socket receives. */
+   JSON. A delivery is counted for each "@" with 19 digits that a socket receives: "lost" are those that some lack,
+   "extra" those that some have too many. */
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -70,10 +71,11 @@ static void leave(int fd) {
     close(fd);
 }
 
-static void broadcast(const unsigned char *frame, ssize_t got) {
+/* Sends on the first frame of what was received; how long it was. */
+static ssize_t broadcast(const unsigned char *frame, ssize_t got) {
     ssize_t length = frame[1] & 127, header = 2;
     if (length == 126) { length = frame[2] << 8 | frame[3]; header = 4; }
-    if (got < header + 4 + length || length > 60000) return;
+    if (got < header + 4 + length || length > 60000) return got;
     static unsigned char out[65536];
     const unsigned char *mask = frame + header, *payload = mask + 4;
     ssize_t start = length < 126 ? 2 : 4;
@@ -82,6 +84,7 @@ static void broadcast(const unsigned char *frame, ssize_t got) {
     for (ssize_t i = 0; i < length; i++) out[start + i] = payload[i] ^ mask[i & 3];
     for (int i = 0; i < count; i++)
         if (send(fds[i], out, start + length, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EAGAIN) shutdown(fds[i], 2);
+    return header + 4 + length;
 }
 
 static void server(int port) {
@@ -104,7 +107,10 @@ static void server(int port) {
             }
             ssize_t got = recv(fd, buffer, sizeof buffer, 0);
             if (got <= 0) { if (got == 0 || errno != EAGAIN) leave(fd); continue; }
-            if (place[fd]) { broadcast((unsigned char *)buffer, got); continue; }
+            if (place[fd]) {
+                for (ssize_t at = 0; at < got;) at += broadcast((unsigned char *)buffer + at, got - at);
+                continue;
+            }
             send(fd, ACCEPTED, sizeof ACCEPTED - 1, MSG_NOSIGNAL);
             fds[count] = fd;
             place[fd] = ++count;
@@ -119,7 +125,7 @@ typedef struct { uint8_t open, newlines, held; uint32_t messages; char digits[DI
 static Reader readers[MOST * 2];
 static uint32_t histogram[HISTOGRAM];
 static uint64_t deliveries, slowest, last_open;
-static int ep, opened, publisher;
+static int ep, opened, publisher, made[MOST], first, wanted; /* made[first] to made[wanted - 1] are read */
 static char *message, *stamp;
 static size_t message_size;
 
@@ -146,10 +152,8 @@ static void delivered(Reader *r, uint64_t now) {
 static void read_messages(Reader *r, const char *at, const char *end, uint64_t now) {
     while (at < end) {
         if (r->held) {
-            size_t want = DIGITS - (r->held - 1), take = (size_t)(end - at) < want ? (size_t)(end - at) : want;
-            memcpy(r->digits + r->held - 1, at, take);
-            r->held += take;
-            at += take;
+            if (*at < '0' || *at > '9') { r->held = 0; continue; } /* a byte of a frame's length may be an "@" too */
+            r->digits[r->held++ - 1] = *at++;
             if (r->held == DIGITS + 1) delivered(r, now);
             continue;
         }
@@ -207,9 +211,11 @@ static double percentile(double part) {
     return slowest / 1e6;
 }
 
-static void run(double per_s, double pause, double seconds, int count) {
-    uint64_t begin = now_ns(), end = begin + seconds * SECOND, sent = 0, limit;
+static void run(double per_s, double pause, double seconds) {
+    uint64_t begin = now_ns(), end = begin + seconds * SECOND, sent = 0, limit, lost = 0, extra = 0;
+    int count = wanted - first;
     memset(histogram, 0, sizeof histogram);
+    for (int i = first; i < wanted; i++) readers[made[i]].messages = 0;
     deliveries = slowest = 0;
     if (per_s > 0)
         for (; now_ns() < end;) {
@@ -225,21 +231,27 @@ static void run(double per_s, double pause, double seconds, int count) {
         }
     uint64_t over = now_ns();
     for (limit = over + 5 * SECOND; deliveries < sent * count && now_ns() < limit;) turn(100);
-    printf("{\"messages\": %llu, \"deliveries\": %llu, \"lost\": %lld, \"seconds\": %.3f, \"p50_ms\": %.1f, "
-           "\"p99_ms\": %.1f, \"max_ms\": %.1f}\n", (unsigned long long)sent, (unsigned long long)deliveries,
-           (long long)(sent * count - deliveries), (over - begin) / 1e9, percentile(0.5), percentile(0.99), slowest / 1e6);
+    for (int i = first; i < wanted; i++) {
+        uint64_t had = readers[made[i]].messages;
+        if (had < sent) lost += sent - had; else extra += had - sent;
+    }
+    printf("{\"messages\": %llu, \"deliveries\": %llu, \"lost\": %llu, \"extra\": %llu, \"seconds\": %.3f, "
+           "\"p50_ms\": %.1f, \"p99_ms\": %.1f, \"max_ms\": %.1f}\n", (unsigned long long)sent,
+           (unsigned long long)deliveries, (unsigned long long)lost, (unsigned long long)extra, (over - begin) / 1e9, percentile(0.5), percentile(0.99), slowest / 1e6);
 }
 
 static int load(char **argv) {
-    int port = atoi(argv[0]), wanted = atoi(argv[1]), slow = atoi(argv[2]);
+    int port = atoi(argv[0]);
+    wanted = atoi(argv[1]);
+    first = atoi(argv[2]);
+    if (wanted > MOST) fail("too many sockets");
     size_t request_size, opening_size;
     char *request = contents(argv[3], &request_size), *opening = contents(argv[4], &opening_size);
     message = contents(argv[5], &message_size);
-    stamp = memchr(message, '@', message_size);
-    if (!stamp++) fail("no @ in the message");
+    stamp = memmem(message, message_size, "@0000", 5);
+    if (!stamp++) fail("no @ with digits in the message");
     ep = epoll_create1(0);
     uint64_t begin = now_ns();
-    int *made = calloc(wanted, sizeof *made);
     char *key = memmem(request, request_size, "Sec-WebSocket-Key: ", sizeof "Sec-WebSocket-Key: " - 1);
     for (int i = 0; i < wanted; i++) {
         if (key) { /* as browsers do, each has a key of its own */
@@ -253,7 +265,7 @@ static int load(char **argv) {
         if (i % 16 == 0) turn(0);
     }
     while (opened < wanted) turn(1000);
-    for (int i = 0; i < slow; i++) epoll_ctl(ep, EPOLL_CTL_DEL, made[i], 0);
+    for (int i = 0; i < first; i++) epoll_ctl(ep, EPOLL_CTL_DEL, made[i], 0);
     publisher = connected(port, opening, opening_size);
     watch(ep, publisher, EPOLLIN);
     for (uint64_t until = now_ns() + SECOND; now_ns() < until;) turn(50);
@@ -261,8 +273,8 @@ static int load(char **argv) {
     fflush(stdout);
     double per_s, seconds, pause;
     while (fgets(buffer, 200, stdin)) {
-        if (sscanf(buffer, "rate %lf %lf", &per_s, &seconds) == 2) run(per_s, 0, seconds, wanted - slow);
-        else if (sscanf(buffer, "closed %lf %lf", &seconds, &pause) == 2) run(0, pause, seconds, wanted - slow);
+        if (sscanf(buffer, "rate %lf %lf", &per_s, &seconds) == 2) run(per_s, 0, seconds);
+        else if (sscanf(buffer, "closed %lf %lf", &seconds, &pause) == 2) run(0, pause, seconds);
         else break;
         fflush(stdout);
     }
