@@ -119,7 +119,7 @@ class Bench:
         return servers.Nchan(self.folder)
 
     def gateway(self, window_s: float = 0.02) -> servers.Gateway:
-        return servers.Gateway(self.folder, self.nats, window_s)
+        return servers.Gateway(self.folder, self.nats, self.program, window_s)
 
     # -- measurements
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import uvloop
 
 from appliance.runtime.bus import Bus, Endpoint
+from appliance.runtime.role import settle_memory
 from edge.chat.config import ChatConfig
 from edge.chat.service import ChatService
 
@@ -30,6 +31,7 @@ async def main(path: Path, url: str, window_s: float) -> None:
     local = await Bus.connect(Endpoint(url), name=f"{EDGE}.chat")
     service = ChatService(configuration(window_s), fed=fed, local=local, socket_path=path)
     await service.start()
+    settle_memory()
     print("ready", flush=True)
     await asyncio.Event().wait()
 

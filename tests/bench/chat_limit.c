@@ -1,6 +1,8 @@
 /* The least a machine can do for chat: a server that sends a frame to every socket, and the load for any server.
 
    chat_limit server PORT                            broadcasts what any WebSocket client says; says "ready"
+   chat_limit front PORT SOCKET                      reads the first head of each connection and hands both over as an
+                                                     origin does (appliance/runtime/handoff.py); says "ready"
    chat_limit load PORT COUNT SLOW REQUEST OPENING PUBLISH
                                                      opens COUNT sockets with REQUEST, SLOW of which read nothing,
                                                      and one that publishes; then commands on stdin:
@@ -23,6 +25,7 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -87,15 +90,20 @@ static ssize_t broadcast(const unsigned char *frame, ssize_t got) {
     return header + 4 + length;
 }
 
-static void server(int port) {
+static int listens(int port, int ep) {
     struct sockaddr_in a = address_of(port);
-    int one = 1, listener = socket(AF_INET, SOCK_STREAM, 0), ep = epoll_create1(0);
+    int one = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (bind(listener, (void *)&a, sizeof a) || listen(listener, 4096)) fail("listen");
     set_up(listener);
     watch(ep, listener, EPOLLIN);
     puts("ready");
     fflush(stdout);
+    return listener;
+}
+
+static void server(int port) {
+    int ep = epoll_create1(0), listener = listens(port, ep);
     struct epoll_event events[1024];
     for (;;) {
         int ready = epoll_wait(ep, events, 1024, -1);
@@ -114,6 +122,43 @@ static void server(int port) {
             send(fd, ACCEPTED, sizeof ACCEPTED - 1, MSG_NOSIGNAL);
             fds[count] = fd;
             place[fd] = ++count;
+        }
+    }
+}
+
+/* ---- front */
+
+static void hand_over(int way, int fd, ssize_t got) {
+    static char told[1 << 14] = "\x09" "127.0.0.1", room[CMSG_SPACE(sizeof(int))];
+    if (got > (ssize_t)sizeof told - 10) fail("a long head");
+    memcpy(told + 10, buffer, got);
+    struct iovec data = {told, got + 10};
+    struct msghdr m = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    *c = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+    memcpy(CMSG_DATA(c), &fd, sizeof fd);
+    if (sendmsg(way, &m, MSG_NOSIGNAL) < 0) fail("hand over");
+    close(fd);
+}
+
+static void front(int port, const char *path) {
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    strncpy(a.sun_path, path, sizeof a.sun_path - 1);
+    int way = socket(AF_UNIX, SOCK_SEQPACKET, 0), ep = epoll_create1(0), fd;
+    if (connect(way, (void *)&a, sizeof a)) fail("connect to the gateway");
+    int listener = listens(port, ep);
+    struct epoll_event events[1024];
+    for (;;) {
+        int ready = epoll_wait(ep, events, 1024, -1);
+        for (int i = 0; i < ready; i++) {
+            if (events[i].data.fd == listener) {
+                while ((fd = accept(listener, 0, 0)) >= 0) { set_up(fd); watch(ep, fd, EPOLLIN); }
+                continue;
+            }
+            fd = events[i].data.fd;
+            ssize_t got = recv(fd, buffer, sizeof buffer, 0); /* all of it: the load sends it at once */
+            if (epoll_ctl(ep, EPOLL_CTL_DEL, fd, 0)) fail("epoll_ctl");
+            if (got > 0) hand_over(way, fd, got); else close(fd);
         }
     }
 }
@@ -287,6 +332,7 @@ int main(int argc, char **argv) {
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
     if (argc == 3 && !strcmp(argv[1], "server")) server(atoi(argv[2]));
+    if (argc == 4 && !strcmp(argv[1], "front")) front(atoi(argv[2]), argv[3]);
     if (argc == 8 && !strcmp(argv[1], "load")) return load(argv + 2);
     fprintf(stderr, "see the comment at the top\n");
     return 2;

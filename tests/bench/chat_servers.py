@@ -1,17 +1,13 @@
 """The three servers of the chat bench: the least one can do in C, nginx with nchan, and our gateway."""
 
-import contextlib
 import os
 import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Protocol
-
-from appliance.runtime.handoff import HandoffSender
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "integration" / "chat"))
@@ -154,33 +150,22 @@ class Nchan:
 
 
 class Gateway:
-    """A gateway process, its log, and in this process the port in front of it."""
+    """A gateway process, and the C program as the port in front of it."""
 
     name = "Nearcast"
     request = _UPGRADE.format(path="/chat/alice/subscribe").encode()
     opening = _UPGRADE.format(path="/chat/alice/subscribe?token=token-alice").encode()
     message = frame(b'{"type":"message","message":"%b"}' % (_STAMP + "x" * 14).encode())
 
-    def __init__(self, folder: Path, nats: str, window_s: float = 0.02) -> None:
+    def __init__(self, folder: Path, nats: str, program: Path, window_s: float = 0.02) -> None:
         path = folder / "chat.sock"
         argv = [sys.executable, "-m", "tests.bench.chat_gateway", str(path), nats, str(window_s)]
         self._process = subprocess.Popen(on_core(SERVER_CORE, *argv), cwd=ROOT, stdout=subprocess.PIPE)
         _wait_ready(self._process)
-        self._sender = HandoffSender(path)
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
-        self.port = self._listener.getsockname()[1]
-        self._thread = threading.Thread(target=self._accept, daemon=True)
-        self._thread.start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                taken, address = self._listener.accept()
-            except OSError:
-                return
-            with taken:
-                while not self._sender.send(taken.fileno(), b"", address[0]):
-                    time.sleep(0.001)
+        self.port = free_port()
+        front = on_core(LOAD_CORE, str(program), "front", str(self.port), str(path))
+        self._front = subprocess.Popen(front, stdout=subprocess.PIPE)
+        _wait_ready(self._front)
 
     @property
     def pid(self) -> int:
@@ -188,11 +173,8 @@ class Gateway:
 
     def stop(self) -> None:
         """Ends it."""
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join()
-        self._sender.close()
+        self._front.kill()
+        self._front.wait()
         self._process.kill()
         self._process.wait()
 

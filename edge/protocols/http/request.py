@@ -6,7 +6,7 @@ import urllib.parse
 from typing import Any
 
 from edge.protocols.http.errors import HttpError, OtherVersionError
-from edge.protocols.http.headers import ONCE, HeaderMemo, Headers
+from edge.protocols.http.headers import MAX_FIELDS, ONCE, HeaderMemo, Headers
 
 MAX_HEAD = 8 * 1024
 MAX_BUFFER = 72 * 1024  # a head and the largest body of a request that is handed on
@@ -15,6 +15,8 @@ _END = b"\r\n\r\n"
 _HTTP2 = b"PRI * HTTP/2.0\r\n\r\n"
 _LINE = re.compile(rb"([A-Z]{1,16}) ([!-~]+) HTTP/1\.([01])\Z")
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})|%2[Ff]|%5[Cc]|%00")
+_KEY_FIELD = "sec-websocket-key"
+_KEY = re.compile(rb"\r\nSec-WebSocket-Key: ([A-Za-z0-9+/]{22}==)(?=\r\n)")  # as browsers write it
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
@@ -94,7 +96,18 @@ class HeadMemo:
         self.whole: dict[bytes, RequestHead] = {}  # those that no body follows
 
     def parse(self, raw: bytes) -> RequestHead:
-        """As parse_head, once for equal heads."""
+        """As parse_head, once for equal heads, and for those that differ in the key of a WebSocket only."""
+        request = self._known.get(raw)
+        if request is not None:
+            return request
+        key = _KEY.search(raw)
+        if key is not None and raw.count(b"\n") < MAX_FIELDS:
+            opening = self._parse(raw[: key.start()] + raw[key.end() :])
+            if _KEY_FIELD not in opening.headers.fields:
+                return _with_key(opening, key[1].decode(), raw)
+        return self._parse(raw)
+
+    def _parse(self, raw: bytes) -> RequestHead:
         request = self._known.get(raw)
         if request is None:
             request = parse_head(raw, self._headers)
@@ -107,6 +120,21 @@ class HeadMemo:
             if not request.headers.body_length and not request.headers.chunked:
                 self.whole[raw] = request
         return request
+
+
+def _with_key(request: RequestHead, key: str, raw: bytes) -> RequestHead:
+    """The same request with the key of a WebSocket."""
+    said = request.headers
+    headers = Headers(
+        {**said.fields, _KEY_FIELD: key},
+        said.body_length,
+        said.chunked,
+        said.gzip,
+        said.close,
+        said.keep_alive,
+        said.upgrade,
+    )
+    return RequestHead(request.method, request.path, request.query, request.minor, headers, raw)
 
 
 def parse_head(raw: bytes, memo: HeaderMemo) -> RequestHead:

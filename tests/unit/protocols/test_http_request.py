@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from edge.protocols.http.errors import HttpError, RangeNotSatisfiableError
 from edge.protocols.http.headers import MAX_BODY, HeaderMemo, parse_headers
 from edge.protocols.http.ranges import parse_range, slice_pieces
-from edge.protocols.http.request import MAX_BUFFER, HeadMemo, RequestReader, split_target
+from edge.protocols.http.request import MAX_BUFFER, HeadMemo, RequestReader, parse_head, split_target
 from edge.protocols.http.response import field_block, status_line
 
 
@@ -152,6 +152,36 @@ def test_arbitrary_bytes(pieces):
     except HttpError as failure:
         assert 400 <= failure.status < 600
     assert reader.waiting <= MAX_BUFFER + 200
+
+
+KEYED = st.sampled_from(
+    [
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Key: AAAAIHNhbXBsZSBub25jZQ==",
+        "sec-websocket-key: AAAAIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Key: short",
+        "Sec-WebSocket-Key:dGhlIHNhbXBsZSBub25jZQ==",
+        " folded",
+        "Connection: Upgrade",
+        "Content-Length: 3",
+        "no field",
+    ]
+)
+
+
+@given(st.lists(st.lists(KEYED, max_size=4) | st.just(["X: y", *["A: b"] * 98]), max_size=6))
+def test_a_memo_says_the_same_of_openings_that_differ_in_their_key(heads):
+    memo = HeadMemo()
+    for lines in heads:
+        for raw in (head(*lines), head(*lines, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")):
+            assert _told(lambda raw=raw: memo.parse(raw)) == _told(lambda raw=raw: parse_head(raw, HeaderMemo()))
+
+
+def _told(parse):
+    try:
+        return parse()
+    except HttpError as error:
+        return error.status
 
 
 @given(st.text(max_size=60))
