@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -34,12 +34,22 @@ class _Waiting(NamedTuple):
 
 
 class ChatLog:
-    """Messages of one room go in batches, one append at a time, so their order is that of their arrival."""
+    """Messages of one room go in batches, one append at a time, so their order is that of their arrival.
+
+    `read(seq)` returns when this process has read that entry of the outbox, or cannot soon: only then it is known
+    whether another gateway took an earlier try of the same message.
+    """
 
     def __init__(
-        self, outbox: Outbox, config: ChatConfig, tally: Tally, on_failure: Callable[[BaseException], None] | None
+        self,
+        outbox: Outbox,
+        config: ChatConfig,
+        tally: Tally,
+        on_failure: Callable[[BaseException], None] | None,
+        read: Callable[[int], Awaitable[bool]],
     ) -> None:
         self._outbox = outbox
+        self._read = read
         self._config = config
         self._tally = tally
         self._tasks = Tasks(on_failure)
@@ -47,7 +57,7 @@ class ChatLog:
         self.pending = 0
 
     def submit(self, room_id: str, message: ChatMessage) -> asyncio.Future[None]:
-        """A future that ends when the message is durable, or with UnavailableError when it will not be.
+        """A future that ends when the message is durable and read, or with UnavailableError when it will not be.
 
         Raises UnavailableError at once when too many wait already.
         """
@@ -98,42 +108,48 @@ class ChatLog:
             while lane:
                 began = loop.time()
                 batch = [lane.popleft() for _ in range(min(_BATCH, len(lane)))]
-                try:
-                    await self._append(room_id, batch)
-                finally:
-                    self._settle(batch, UnavailableError("the chat is stopping"))
+                await self._append(room_id, batch)
                 await asyncio.sleep(max(0.0, began + self._config.batch_s - loop.time()))
         finally:
             del self._lanes[room_id]
             self._settle(list(lane), UnavailableError("the chat is stopping"))
 
     async def _append(self, room_id: str, batch: list[_Waiting]) -> None:
-        now = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        error = UnavailableError("the chat is stopping")
         try:
-            await self._outbox.append(
+            seq = await self._outbox.append(
                 chat(room_id, self._config.edge_id),
                 msgspec.json.encode([waiting.message for waiting in batch]),
                 message_id=batch[0].message.message_id,
-                deadline_s=max(_LEAST_S, batch[0].since + self._config.append_s - now),
+                deadline_s=max(_LEAST_S, batch[0].since + self._config.append_s - loop.time()),
             )
-        except NearcastError as error:
-            self._settle(batch, UnavailableError("the message could not be stored", retry_after_s=_RETRY_S), error)
-            return
-        self._tally.messages += len(batch)
-        self._settle(batch, None)
+        except NearcastError as cause:
+            error = UnavailableError("the message could not be stored", retry_after_s=_RETRY_S)
+            error.__cause__ = cause
+        else:
+            for waiting in batch:
+                APPEND.observe(loop.time() - waiting.since)
+            self._tally.messages += len(batch)
+            self._tasks.start(self._acknowledge(batch, seq), "chat-log-read")
+            batch = []
+        finally:
+            self._settle(batch, error)
 
-    def _settle(
-        self, batch: list[_Waiting], error: UnavailableError | None, cause: NearcastError | None = None
-    ) -> None:
-        now = asyncio.get_running_loop().time()
+    async def _acknowledge(self, batch: list[_Waiting], seq: int) -> None:
+        try:
+            await self._read(seq)
+        finally:
+            self._settle(batch, None)
+
+    @staticmethod
+    def _settle(batch: list[_Waiting], error: UnavailableError | None) -> None:
         for waiting in batch:
             if waiting.done.done():
                 continue
             if error is None:
-                APPEND.observe(now - waiting.since)
                 waiting.done.set_result(None)
             else:
-                error.__cause__ = cause
                 waiting.done.set_exception(error)
 
     def _less(self, done: asyncio.Future[None]) -> None:

@@ -95,8 +95,8 @@ class Requests:
         except UnavailableError as error:
             self._server.rules.refused(error)
             raise
-        message_id = self._server.rules.first_of(accepted.message_id)
-        return ChatPosted(message_id=message_id, timestamp=accepted.timestamp, held=accepted.held)
+        message_id, timestamp = self._server.rules.first_of(accepted)
+        return ChatPosted(message_id=message_id, timestamp=timestamp, held=accepted.held)
 
     # -- reading
 

@@ -116,9 +116,12 @@ class Rules:
         """A message that any gateway of the edge took."""
         self._desk(room_id).talk.said(said.user_id, said.message, said.timestamp)
 
-    def first_of(self, message_id: str) -> str:
-        """The id under which a durable message is shown: that of its first try, if there were several at once."""
-        return self._nonces.known(message_id) or message_id
+    def first_of(self, accepted: Accepted) -> tuple[str, int]:
+        """The id and time (ms) with which a durable message is shown: of its first try, if there were several."""
+        first = self._nonces.known(accepted.message_id)
+        if first in ("", accepted.message_id):
+            return accepted.message_id, accepted.timestamp
+        return first, unix_ms(first)
 
     def _again(self, message_id: str) -> Accepted | None:
         """What became of an earlier try of the same message."""

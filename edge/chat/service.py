@@ -64,7 +64,7 @@ class ChatService:
         self._subscriptions: list[Subscription] = []
         counter = ValkeyCounter(config.counters_url) if config.counters_url else None
         self._limit = SharedLimit(UserLimit(config.user_per_minute), counter, self.tally)
-        self._log = ChatLog(fed, config, self.tally, on_failure)
+        self._log = ChatLog(fed, config, self.tally, on_failure, self._read)
         self.quotas = Quotas(
             config.room_per_minute,
             config.overall_per_minute,
@@ -114,6 +114,9 @@ class ChatService:
             self._rooms.find,
             self._rooms.journal.nonces,
         )
+
+    async def _read(self, seq: int) -> bool:
+        return await self.feed.has(seq)
 
     def _heard(self, room_id: str, said: Said) -> None:
         self.server.rules.heard(room_id, said)

@@ -194,7 +194,7 @@ class Subscriber(Connection):
             return
         error = done.exception()
         if error is None:
-            said, at = self._server.rules.first_of(accepted.message_id), accepted.timestamp
+            said, at = self._server.rules.first_of(accepted)
             self.write(ack_frame(nonce, said, at, held=accepted.held, notice=accepted.notice))
         elif isinstance(error, NearcastError):
             self._server.rules.refused(error)

@@ -1,6 +1,7 @@
 """A message that is sent again with its nonce is stored once, whichever gateway hears it."""
 
 import asyncio
+import contextlib
 import json
 
 import aiohttp
@@ -62,6 +63,31 @@ def test_a_connection_is_lost_before_the_acknowledgement(tmp_path):
         first, last = await stored(made)
         assert (first["message_id"], first["timestamp"]) == (ack["message_id"], ack["timestamp"])
         assert (first["message"], last["message"]) == ("hello", "the end")
+
+    on_site(tmp_path, scenario)
+
+
+def test_tries_at_several_gateways_at_once_are_one_message_with_one_id(tmp_path):
+    async def scenario(made):
+        gateways = [await made.gateway() for _ in range(3)]
+        async with contextlib.AsyncExitStack() as stack:
+            bobs = []
+            for gateway in gateways:
+                socket = await stack.enter_async_context(websockets.connect(gateway.ws("?token=token-bob")))
+                bobs.append(Chatter(socket))
+                await bobs[-1].frame()
+            for number in range(20):
+                await asyncio.gather(*(bob.say(f"hello {number}", f"n{number}") for bob in bobs))
+                acks = [await bob.until("ack") for bob in bobs]
+                assert len({(ack["message_id"], ack["timestamp"]) for ack in acks}) == 1
+            kept = {}
+            for one in await stored(made):
+                kept.setdefault(one["message"], one)
+            assert len(kept) == 20
+            for bob in bobs:
+                await bob.until_seen(20)
+                assert bob.seen == [f"hello {number}" for number in range(20)]
+            assert acks[0]["message_id"] == kept["hello 19"]["message_id"]
 
     on_site(tmp_path, scenario)
 

@@ -168,6 +168,11 @@ class FakeLog:
             await self._wake.wait()
 
 
+async def read(seq):
+    """A gateway that reads what it appends at once."""
+    return True
+
+
 def _matches(wanted, subject):
     """NATS' wildcards, as far as chat uses them."""
     tokens, found = wanted.split("."), subject.split(".")
@@ -198,7 +203,7 @@ class Desk:
             channel = ChannelRecord(channel_id=ROOMS[number], channel=name, user_id=user_id(name))
             self.index.directory_changed(f"channel.{channel.channel_id}", msgspec.json.encode(channel))
         self.place = self.index.by_name("alice")
-        self.writer = ChatLog(self.log, self.config, self.tally, None)
+        self.writer = ChatLog(self.log, self.config, self.tally, None, read)
         moderator = Moderator(
             "edge1", self.states, self.index, self.tally,
             submit=self.writer.submit_event, find=self.rooms.find, say=self.writer.submit, viewers=lambda room: 7,

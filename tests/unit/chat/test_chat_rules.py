@@ -5,7 +5,7 @@ import contextlib
 
 import msgspec
 import pytest
-from chat_fakes import Desk, FakeLog, FakeTimer
+from chat_fakes import Desk, FakeLog, FakeTimer, read
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -262,7 +262,7 @@ async def test_what_is_accepted_and_what_is_not():
 
 async def test_messages_that_come_together_share_an_entry():
     log = FakeLog()
-    writer = ChatLog(log, config(batch_s=0.01), Tally(), None)
+    writer = ChatLog(log, config(batch_s=0.01), Tally(), None, read)
     first = writer.submit("room", message(number=0))
     await first
     rest = [writer.submit("room", message(number=number)) for number in range(1, 205)]
@@ -279,7 +279,7 @@ async def test_messages_that_come_together_share_an_entry():
 async def test_no_more_than_so_many_wait_and_stopping_refuses_them():
     log = FakeLog()
     log.hold = asyncio.Event()
-    writer = ChatLog(log, config(pending=3), Tally(), None)
+    writer = ChatLog(log, config(pending=3), Tally(), None, read)
     waiting = [writer.submit("room", message(number=number)) for number in range(3)]
     with pytest.raises(UnavailableError) as refused:
         writer.submit("other", message())
@@ -295,7 +295,7 @@ async def test_no_more_than_so_many_wait_and_stopping_refuses_them():
 async def test_away_is_said_to_the_sender():
     log = FakeLog()
     log.away = True
-    writer = ChatLog(log, config(), Tally(), None)
+    writer = ChatLog(log, config(), Tally(), None, read)
     done = writer.submit("room", message())
     writer.submit("room", message(number=1))  # nobody asks for its end
     with pytest.raises(UnavailableError):
