@@ -110,6 +110,8 @@ def parse(text: str) -> ModerationRequest:
     """The action of a command. BadInputError: unknown_command, or invalid_action with how it is written."""
     name, _, rest = text[1:].partition(" ")
     command = COMMANDS.get(name.lower())
+    if command is None and name.lower() in _EVERYBODYS:  # with nothing behind it
+        raise BadInputError(_line(name.lower(), _EVERYBODYS[name.lower()]), code=ErrorCode.INVALID_ACTION)
     if command is None:
         raise BadInputError(f"there is no command /{name[:30]}", code=ErrorCode.UNKNOWN_COMMAND)
     fields: dict[str, str | int | bool] = {"action": command.action}

@@ -123,13 +123,19 @@ class Rules:
             return accepted.message_id, accepted.timestamp
         return first, unix_ms(first)
 
-    def _again(self, message_id: str) -> Accepted | None:
+    def _again(self, room_id: str, message_id: str) -> Accepted | None:
         """What became of an earlier try of the same message."""
-        waiting = self._trying.get(id_tail(message_id))
-        first = self._nonces.known(message_id)
-        if waiting is not None or not first:
+        tail = id_tail(message_id)
+        waiting = self._trying.get(tail)
+        if waiting is not None:
             return waiting
-        return Accepted(first, unix_ms(first), _done())
+        first = self._nonces.known(message_id)
+        if first:
+            return Accepted(first, unix_ms(first), _done())
+        for held in self.states.of(room_id).held.values():
+            if id_tail(held.message_id) == tail:
+                return Accepted(held.message_id, held.timestamp, _done(), held=True)
+        return None
 
     def _try(self, accepted: Accepted) -> Accepted:
         """Remembers it until it is durable or refused."""
@@ -150,7 +156,7 @@ class Rules:
         if reply_to and not is_uuid7(reply_to):
             raise BadInputError("reply_to is not a message id", code=ErrorCode.INVALID_FRAME)
         message_id = numbered(now, author.user_id, place.room_id, nonce, text) if nonce else new_id()
-        again = self._again(message_id) if nonce else None
+        again = self._again(place.room_id, message_id) if nonce else None
         if again is not None:
             return again
         desk = self._desk(place.room_id)
@@ -164,10 +170,10 @@ class Rules:
         message = self._message(message_id, place, author, standing, text, reply_to, now)
         message = msgspec.structs.replace(message, emotes=emotes)
         if verdict is not None:
-            return self._hold(place, message, modes, verdict)
-        durable = self._log.submit(place.room_id, message)
-        desk.talk.said(author.user_id, text, now)
-        accepted = Accepted(message.message_id, now, durable)
+            accepted = self._hold(place, message, modes, verdict)
+        else:
+            accepted = Accepted(message.message_id, now, self._log.submit(place.room_id, message))
+            desk.talk.said(author.user_id, text, now)
         return self._try(accepted) if nonce else accepted
 
     def _command(self, place: Place, author: Author, rank: Rank, text: str, now: int) -> Accepted:

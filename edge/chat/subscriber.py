@@ -32,7 +32,7 @@ _decoder = msgspec.json.Decoder(ClientFrame)
 class Subscriber(Connection):
     """States: joining (reading what it missed), joined, then as every connection."""
 
-    __slots__ = ("_bad", "_drained", "_joining", "_login", "_place", "_server", "_token")
+    __slots__ = ("_bad", "_drained", "_greets", "_joining", "_login", "_place", "_server", "_token")
 
     def __init__(
         self,
@@ -51,6 +51,7 @@ class Subscriber(Connection):
         self._drained: asyncio.Event | None = None
         self._login: Login[str] | None = None
         self._token = ""
+        self._greets = False  # it logged in while it was joining: hello follows what it missed
         self._bad = 0
 
     def resume_writing(self) -> None:
@@ -98,9 +99,11 @@ class Subscriber(Connection):
         server = self._server
         self._drained = asyncio.Event()
         found: Resumed = await resume(server.rooms, server.feed, self._place.room_id, since, self._send_missed)
-        self._drained = None
+        self._drained = self._joining = None
         if not self.ending:
             self._join(found.room, found.cursor)
+        if self._greets and not self.ending:
+            self.write(self._hello(self._had()))
 
     async def _send_missed(self, data: bytes) -> None:
         """Writes and waits until the socket has taken it."""
@@ -174,8 +177,12 @@ class Subscriber(Connection):
                 self.take_text(text)
 
     def _log_in(self, token: str) -> None:
-        if self._author(token) is not None:
+        if self._author(token) is None:
+            return
+        if self._joining is None:
             self.write(self._hello(self._had()))
+        else:
+            self._greets = True
 
     def _message(self, frame: ClientFrame) -> None:
         if not self._token:

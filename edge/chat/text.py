@@ -12,6 +12,7 @@ from appliance.contracts.errors import BadInputError
 
 MAX_MARKS = 6  # nonspacing marks on one base: more than any living orthography stacks
 _MAX_RAW = 8 * MAX_CHARACTERS
+_BLANK = "\u2800 "  # a cell without dots belongs in pictures of braille, but is none by itself
 _ZWNJ, _ZWJ = "\u200c", "\u200d"
 _JOINERS = frozenset((_ZWNJ, _ZWJ))
 _BLACK_FLAG = "\U0001f3f4"
@@ -63,7 +64,7 @@ def clean(text: str) -> str:
     if not (text.isascii() and text.isprintable()):
         text = _tidy(text)
     text = text.strip()
-    if not text:
+    if not text.strip(_BLANK):
         raise BadInputError("a message needs text", code=ErrorCode.EMPTY)
     if len(text) > MAX_CHARACTERS:
         raise _too_long()

@@ -356,6 +356,8 @@ def test_every_command_is_an_action_and_explains_itself():
     assert parse("/slowoff").value is False
     with pytest.raises(BadInputError):
         parse("/slow down")
+    with pytest.raises(BadInputError, match=r"/me text"):
+        parse("/me")
 
 
 @given(st.text(max_size=60))

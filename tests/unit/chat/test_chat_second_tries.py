@@ -50,6 +50,23 @@ async def test_a_second_try_while_the_first_waits_for_the_log_waits_with_it():
     assert desk.shown() == ["hello"]
 
 
+async def test_a_held_message_that_comes_again_waits_once():
+    desk = Desk()
+    await desk.acts("alice", "block", text="badword")
+    await desk.acts("alice", "hold", value=True)
+    desk.log.hold = asyncio.Event()
+    author = Author("u-bob", "bob")
+    first = desk.rules.accept(desk.place, author, "a badword", nonce="1")
+    assert desk.rules.accept(desk.place, author, "a badword", nonce="1") is first
+    desk.log.hold.set()
+    await first.durable
+    desk.catch_up()
+    again = await desk.said("bob", "a badword", nonce="1")
+    assert (again.message_id, again.timestamp, again.held) == (first.message_id, first.timestamp, True)
+    assert list(desk.states.of(desk.place.room_id).held) == [first.message_id]
+    assert not (await desk.said("bob", "a good word", nonce="1")).held
+
+
 async def test_two_tries_at_two_gateways_at_once_are_shown_once():
     one, two = Desk(), Desk()
     author = Author("u-bob", "bob")

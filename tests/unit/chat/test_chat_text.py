@@ -68,7 +68,7 @@ def test_what_harms_goes(text, left):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "   ", "\n\t", "\u200b\u200d\u2060", "\u202e\u202c", "\u3164\u3164", "\u0301"]
+    "text", ["", "   ", "\n\t", "\u200b\u200d\u2060", "\u202e\u202c", "\u3164\u3164", "\u0301", "\u2800 \u2800"]
 )
 def test_nothing_to_see_is_empty(text):
     with pytest.raises(BadInputError) as caught:

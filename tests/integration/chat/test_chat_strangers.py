@@ -1,0 +1,119 @@
+"""Clients that do what nobody expects, over every way into a room."""
+
+import asyncio
+import json
+
+import aiohttp
+import pytest
+import uvloop
+import websockets
+from chat_site import Chatter, site
+from irc_clients import irc
+from websockets.exceptions import ConnectionClosed
+
+
+def on_site(tmp_path, scenario):
+    async def run():
+        async with asyncio.timeout(60), site(tmp_path) as made:
+            await scenario(made)
+
+    uvloop.run(run())
+
+
+async def say(gateway, texts):
+    async with websockets.connect(gateway.ws("?token=token-alice"), close_timeout=0.1) as socket:
+        alice = Chatter(socket)
+        await alice.frame()
+        for text in texts:
+            await alice.say(text)
+        await alice.until_seen(len(texts))
+
+
+def test_who_logs_in_while_it_is_told_what_it_missed_is_greeted_behind_that(tmp_path):
+    async def scenario(made):
+        missed = [f"m{number}" for number in range(30)]
+        await say(await made.gateway(), missed)
+        later = await made.gateway(replay=1)  # reads what was missed from the log
+        async with websockets.connect(later.ws("?since=0-0")) as socket:
+            reader = Chatter(socket)
+            for name in ("bob", "carol"):
+                await socket.send(json.dumps({"type": "auth", "token": f"token-{name}"}))
+            while (hello := await reader.until("hello"))["user"] is None:
+                pass
+            assert reader.seen == missed
+            assert hello["user"]["username"] == "carol"
+            end = hello["position"]
+            await reader.say("hello", "n1")
+            await reader.until("ack")
+        async with websockets.connect(later.ws(f"?since={end}")) as socket:
+            again = Chatter(socket)
+            await again.until_seen(1)
+            assert again.seen == ["hello"]
+
+    on_site(tmp_path, scenario)
+
+
+def test_a_ban_of_somebody_who_is_there_three_times(tmp_path):
+    async def scenario(made):
+        gateway = await made.gateway(irc_port=0)
+        async with (
+            websockets.connect(gateway.ws("?token=token-alice")) as one,
+            websockets.connect(gateway.ws("?token=token-bob")) as two,
+            irc(gateway) as bob,
+            irc(gateway, "ws") as other,
+        ):
+            alice, at_web = Chatter(one), Chatter(two)
+            await alice.until("hello")
+            await at_web.until("hello")
+            await bob.log_in("bob", "alice")
+            await other.log_in("bob", "alice")
+            await alice.say("/ban bob", "b")
+            await alice.until("ack")
+            for client in (bob, other):
+                assert "msg-id=msg_banned" in await client.until("NOTICE")
+                await client.until("PART")
+                await client.send("PRIVMSG #alice :still here?")
+                assert "msg-id=msg_banned" in await client.until("NOTICE")
+                await client.send("PING :x")  # it may be in other rooms
+                await client.until("PONG")
+            with pytest.raises(ConnectionClosed) as closed:
+                await at_web.until("never")
+            assert closed.value.rcvd.code == 4003
+            async with aiohttp.ClientSession(headers={"Authorization": "Bearer token-bob"}) as session:
+                body = json.dumps({"user_id": "u-bob", "message": "still here?"})
+                async with session.post(gateway.http(), data=body) as answer:
+                    assert (answer.status, (await answer.json())["code"]) == (403, "banned")
+            await alice.say("the end")
+            await alice.until_seen(1)
+            assert alice.seen == ["the end"]
+
+    on_site(tmp_path, scenario)
+
+
+def test_history_one_by_one_to_its_beginning_and_back(tmp_path):
+    async def scenario(made):
+        texts = [f"m{number}" for number in range(12)]
+        await say(await made.gateway(), texts)
+        later = await made.gateway(replay=1)
+
+        async def page(session, query):
+            async with session.get(later.http(f"?limit=1{query}")) as answer:
+                assert answer.status == 200
+                return await answer.json()
+
+        async with aiohttp.ClientSession() as session:
+            back, query = [], ""
+            while (found := await page(session, query))["messages"]:
+                back += [one["message"] for one in found["messages"]]
+                query = f"&before={found['before']}"
+            assert back == texts[::-1]
+            forth, query = [], "&after=0-0"
+            while (found := await page(session, query))["messages"]:
+                forth += [one["message"] for one in found["messages"]]
+                query = f"&after={found['position']}"
+            assert forth == texts
+            for edge in ("0-0", "0-99999", "999999999999999999-99999"):
+                for way, most in (("before", 1), ("after", 1)):
+                    assert len((await page(session, f"&{way}={edge}"))["messages"]) <= most
+
+    on_site(tmp_path, scenario)
