@@ -18,6 +18,11 @@ class Position(NamedTuple):
     def __str__(self) -> str:
         return f"{self.seq}-{self.item}"
 
+    @property
+    def next(self) -> "Position":
+        """The first one behind it."""
+        return Position(self.seq, self.item + 1) if self.item < _LAST_ITEM else Position(self.seq + 1, 0)
+
     @classmethod
     def parse(cls, text: str) -> "Position":
         """Reads what `str` wrote. BadInputError when it is something else."""

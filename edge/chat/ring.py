@@ -94,9 +94,9 @@ class Ring:
     def opening(self, number: int) -> Position:
         """A position ahead of which everything is older than entry `number`."""
         if number >= self.end:
-            return Position(self.last.seq, self.last.item + 1)
+            return self.last.next
         entry = self._entries[number - self.first]
-        return Position(entry.position.seq, entry.position.item + 1) if entry.event else entry.position
+        return entry.position.next if entry.event else entry.position
 
     def entries(self, start: int, stop: int) -> Sequence[Entry]:
         """Those numbered start..stop-1 as far as they are here and not gone."""

@@ -117,3 +117,14 @@ def test_history_one_by_one_to_its_beginning_and_back(tmp_path):
                     assert len((await page(session, f"&{way}={edge}"))["messages"]) <= most
 
     on_site(tmp_path, scenario)
+
+
+def test_what_a_gap_says_can_be_asked_for(tmp_path):
+    async def scenario(made):
+        gateway = await made.gateway()  # in whose log is nothing yet
+        async with websockets.connect(gateway.ws("?since=7-0")) as socket, aiohttp.ClientSession() as session:
+            gap = await Chatter(socket).until("gap")
+            async with session.get(gateway.http(f"?after={gap['after']}&before={gap['before']}")) as answer:
+                assert (answer.status, (await answer.json())["messages"]) == (200, [])
+
+    on_site(tmp_path, scenario)

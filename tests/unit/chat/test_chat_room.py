@@ -51,6 +51,7 @@ def test_positions():
     assert Position.parse("123-45") == Position(123, 45)
     assert Position(2, 0) > Position(1, 99)
     assert Position(4, 7) < Position.before_entry(5) < Position(5, 0)
+    assert (Position(4, 7).next, Position.before_entry(5).next) == (Position(4, 8), Position(5, 0))
     for wrong in ("", "1", "-1-0", "1-x", "01-0", "1-0 ", "\u0661-0", "9" * 40 + "-0"):
         with pytest.raises(BadInputError):
             Position.parse(wrong)
