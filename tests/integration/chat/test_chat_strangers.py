@@ -11,6 +11,8 @@ from chat_site import Chatter, site
 from irc_clients import irc
 from websockets.exceptions import ConnectionClosed
 
+from edge.chat import rooms
+
 
 def on_site(tmp_path, scenario):
     async def run():
@@ -119,7 +121,9 @@ def test_history_one_by_one_to_its_beginning_and_back(tmp_path):
     on_site(tmp_path, scenario)
 
 
-def test_what_a_gap_says_can_be_asked_for(tmp_path):
+def test_what_a_gap_says_can_be_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(rooms, "_AHEAD_S", 0.05)
+
     async def scenario(made):
         gateway = await made.gateway()  # in whose log is nothing yet
         async with websockets.connect(gateway.ws("?since=7-0")) as socket, aiohttp.ClientSession() as session:
