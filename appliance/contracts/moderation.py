@@ -133,7 +133,7 @@ class ModerationRequest(msgspec.Struct, frozen=True, kw_only=True):
     action: str
     target: str = ""  # username, or the channel of a raid
     message_id: str = ""
-    seconds: int = 0
+    seconds: int | None = None
     reason: str = ""
     text: str = ""
     value: int | bool | str | None = None

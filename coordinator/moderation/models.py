@@ -22,7 +22,7 @@ class NewAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     action: str
     target: str = ""
     message_id: str = ""
-    seconds: int = 0
+    seconds: int | None = None
     reason: str = ""
     text: str = ""
     value: int | bool | str | None = None

@@ -192,7 +192,7 @@ class Moderator:
             return {**fields, "event": EventKind.ROLE, "role": _ROLES[wanted.action]}
         fields["event"] = _TARGETED[wanted.action]
         if wanted.action == "timeout":
-            seconds = wanted.seconds or DEFAULT_TIMEOUT_S
+            seconds = DEFAULT_TIMEOUT_S if wanted.seconds is None else wanted.seconds
             if not 1 <= seconds <= MAX_TIMEOUT_S:
                 raise _invalid(f"a timeout is 1 to {MAX_TIMEOUT_S} seconds")
             fields["until"] = now_ms + seconds * 1000
@@ -266,7 +266,7 @@ def _modes(wanted: ModerationRequest) -> dict[str, int | bool | str]:
     name, most = _NUMBERS[action]
     off = -1 if name == "followers" else 0
     if value is None:
-        value = wanted.seconds
+        value = wanted.seconds or 0
     if value is False:
         return {name: off}
     if isinstance(value, bool | str) or not (0 <= value <= most or value == off):

@@ -79,7 +79,7 @@ async def test_a_timeout_ends_by_itself_and_tells_how_long():
     assert desk.states.standing(ROOM, "u-bob", now_ms() + 601_000).restriction is Restriction.NONE
     await desk.acts("mona", "untimeout", target="bob")
     await desk.said("bob", "x")
-    for seconds in (-1, 15 * 86_400):
+    for seconds in (-1, 0, 15 * 86_400):
         with pytest.raises(BadInputError):
             await desk.acts("mona", "timeout", target="bob", seconds=seconds)
 
