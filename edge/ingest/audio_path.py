@@ -119,13 +119,13 @@ class AudioPath:
             return
         self._from_msn, self._from_pts = None, boundary.pts
 
-    def advance(self, dts: int, now_us: int) -> list[Append]:
-        """The source has come to `dts`: releases audio before it."""
+    def advance(self, dts: int, now_us: int, *, ends_part: bool) -> list[Append]:
+        """The source has come to `dts`, and perhaps to the end of a part: releases audio before it."""
         out: list[Append] = []
         while self._waiting and self._from_msn is None:
             waiting = self._waiting.popleft()
             out += self._push(waiting.timed, now_us)
-        chunks = self.cutter.advance(dts)
+        chunks = self.cutter.advance(dts, ends_part=ends_part)
         return out + self._appends(chunks, now_us) if chunks else out
 
     def fill_hole(self, holes: list[Chunk], until: int, now_us: int) -> list[Append]:

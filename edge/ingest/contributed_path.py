@@ -57,8 +57,9 @@ class ContributedPath:
         if len(self._boundaries) > MAX_BOUNDARIES:
             self._boundaries.popleft()
 
-    def advance(self, dts: int, now_us: int) -> list[Append]:
-        """The source has come to `dts`: releases frames before it."""
+    def advance(self, dts: int, now_us: int, *, ends_part: bool) -> list[Append]:
+        """The source has come to `dts`: releases frames before it. Parts are as long as its own frames make them."""
+        _ = ends_part
         self._watermark = max(self._watermark, dts)
         return self._release(now_us)
 

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from appliance.contracts.media import SOURCE, VIDEO_TIMESCALE
+from appliance.contracts.media import SOURCE, VIDEO_TIMESCALE, ChunkFlag
 from edge.ingest import problems
 from edge.ingest.formats import VideoSource
 from edge.ingest.holes import MIN_HOLE_US
@@ -16,6 +16,9 @@ from edge.media.segmenter import Chunk, Segmenter
 from edge.media.timeline import Timed
 from edge.protocols.fmp4 import Sample
 
+_LAST_OF_PART = int(ChunkFlag.LAST_OF_PART)
+_CLOSING = int(ChunkFlag.LAST_OF_PART | ChunkFlag.LAST_OF_SEGMENT)
+
 
 class Follower(Protocol):
     """A rendition cut at the source's boundaries."""
@@ -23,8 +26,8 @@ class Follower(Protocol):
     def boundary(self, boundary: Boundary) -> None:
         """A segment of the source starts."""
 
-    def advance(self, dts: int, now_us: int) -> list[Append]:
-        """The source's decode time (90 kHz) has come to `dts`."""
+    def advance(self, dts: int, now_us: int, *, ends_part: bool) -> list[Append]:
+        """The source's decode time (90 kHz) has come to `dts`; `ends_part`: a part of it ends with that frame."""
 
     def fill_hole(self, holes: list[Chunk], until: int, now_us: int) -> list[Append]:
         """The source has filled the time since the last session with `holes`, up to `until` (90 kHz)."""
@@ -125,8 +128,9 @@ class VideoPath:
                 follower.boundary(boundary)
         if chunks:
             out += shared.appends(self.output, chunks, now_us)
+        ends_part = bool(chunks) and int(chunks[-1].flags) & _CLOSING == _LAST_OF_PART
         for follower in self.followers:
-            out += follower.advance(sample.dts, now_us)
+            out += follower.advance(sample.dts, now_us, ends_part=ends_part)
         return out
 
     def _fill_hole(self, first: Sample, now_us: int) -> list[Append]:

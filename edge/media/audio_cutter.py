@@ -9,6 +9,7 @@ from edge.media.segmenter import Chunk, Segmenter, SegmenterConfig
 from edge.protocols.fmp4 import Sample
 
 HOLD_LIMIT_S = 1
+_SHORTEST_PART = 85  # percent of the target: players may be told of no shorter one but a segment's last
 MAX_BOUNDARIES = 64
 
 
@@ -35,7 +36,8 @@ class _Held(NamedTuple):
 class AudioCutter:
     """Audio of one broadcast. A frame waits until the video has passed it, at most HOLD_LIMIT_S of media.
 
-    The first frame with pts >= a boundary's pts starts that msn; every part is independent.
+    The first frame with pts >= a boundary's pts starts that msn; every part is independent. A part ends with the
+    video's where the target allows it: who plays needs both, and two messages at a time cost less than two times one.
     A segment that turns out to have no audio at all is written as a GAP segment, so that the msn exists.
     With `follows_video` False the cutter makes its own grid of the segment target.
     """
@@ -80,10 +82,16 @@ class AudioCutter:
         if len(self._boundaries) > MAX_BOUNDARIES:
             self._boundaries.popleft()
 
-    def advance(self, watermark: int) -> list[Chunk]:
-        """The video's decode time (90 kHz) has come to `watermark`: releases audio before it."""
+    def advance(self, watermark: int, *, ends_part: bool = False) -> list[Chunk]:
+        """The video's decode time (90 kHz) has come to `watermark`: releases audio before it.
+
+        `ends_part`: a part of the video ends with that frame.
+        """
         self._watermark = max(self._watermark, watermark)
-        return self._release()
+        out = self._release()
+        if ends_part:
+            out += self.segmenter.close_part(-(-self.segmenter.config.part_target * _SHORTEST_PART // 100))
+        return out
 
     def push(self, sample: Sample, *, pdt_us: int, discontinuity: bool = False) -> list[Chunk]:
         """Takes an audio frame. `discontinuity` matters without video only, else the boundary says it."""

@@ -7,7 +7,7 @@ Rules, in the order they are applied to each sample:
    With `given_boundaries` it starts exactly where the caller says and nowhere else.
 2. A part is cut *before* the sample that would make it longer than `part_target`.
 3. Eager close: when another sample of the same duration could not fit, the part closes with this one, so
-   its last chunk says so without waiting for the next sample.
+   its last chunk says so without waiting for the next sample. Who knows better closes it by `close_part`.
 4. A chunk closes when it is as near to `chunk_target` as whole samples allow. With `tapered` the chunks of a part
    get shorter towards its end, about as many as otherwise: of four the first is four units
    long, the last one. Who works on them is done with each when the next one comes, and a part's last samples
@@ -230,6 +230,14 @@ class Segmenter:
             told = 0 if self._pending or fits or part is None else room
         self._told = told
         return _Hole(left, told)
+
+    def close_part(self, least: int) -> list[Chunk]:
+        """Closes the part that is open with what was pushed, if it lasts `least` ticks."""
+        current, out = self._open, list[Chunk]()
+        is_open = current is not None and not (current.part_is_new or current.part_closed)
+        if current is not None and is_open and self._end_dts - current.part_dts >= least:
+            self._close_part(current, out)
+        return out
 
     def finish(self) -> list[Chunk]:
         """Ends the segment, as a publisher's departure does. The next sample starts another."""

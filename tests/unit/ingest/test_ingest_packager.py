@@ -198,6 +198,18 @@ def test_damaged_units_lose_nothing_else() -> None:
     assert packager.quirks == ["codec_not_readable", "flv_not_readable"]
 
 
+def test_parts_of_picture_and_sound_end_together() -> None:
+    packager = Packager(PackagerConfig(fine=False))
+    ended: list[set[str]] = []
+    for body in broadcast(6):
+        take = packager.video if body.is_video else packager.audio
+        out = take(body.stamp, body.body, now_us=T0 + body.stamp * 1000)
+        if any(one.header.flags & ChunkFlag.LAST_OF_PART and one.data for one in out):
+            ended.append({one.rendition for one in out})
+    assert ended.count({SOURCE, AUDIO}) == 18, "six in each of three segments"
+    assert ended.count({AUDIO}) <= 2, "the rest of a segment's sound comes with the next one's pictures"
+
+
 def parts(appends: list[Append]) -> list[tuple[object, ...]]:
     """Each part with its place, name, times, what it ends, and its frames."""
     found: dict[tuple[str, int, int], list[Append]] = {}

@@ -31,6 +31,24 @@ def test_cut_at_video_boundaries() -> None:
     assert {chunk.msn for chunk in chunks} == {3, 4}
 
 
+def test_a_part_ends_with_the_video_s_unless_it_would_be_too_short() -> None:
+    audio = cutter()
+    audio.boundary(Boundary(0, 0))
+    lengths: list[list[int]] = []
+    for index in range(47):
+        audio.push(frame(index), pdt_us=0)
+    for watermark in (27_000, 57_000, 87_000):  # the last of ten pictures, 30 a second
+        chunks = audio.advance(watermark, ends_part=True)
+        assert all(chunk.flags & ChunkFlag.LAST_OF_PART for chunk in chunks)
+        lengths.append([len(chunk.samples) for chunk in chunks])
+    assert lengths == [[15], [15], [16]], "16 would be the most"
+    audio = cutter()
+    audio.boundary(Boundary(0, 0))
+    for index in range(20):
+        audio.push(frame(index), pdt_us=0)
+    assert audio.advance(24_000, ends_part=True) == [], "13 of them are less than 85 percent of the target"
+
+
 def test_waits_for_the_video_but_not_for_ever() -> None:
     audio = cutter()
     audio.boundary(Boundary(0, 0))
