@@ -58,7 +58,7 @@ class ContributedPath:
             self._boundaries.popleft()
 
     def advance(self, dts: int, now_us: int, *, ends_part: bool) -> list[Append]:
-        """The source has come to `dts`: releases frames before it. Parts are as long as its own frames make them."""
+        """The source has come to `dts`: releases frames before it. Its own frames say when a part ends."""
         _ = ends_part
         self._watermark = max(self._watermark, dts)
         return self._release(now_us)

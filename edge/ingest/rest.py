@@ -1,14 +1,17 @@
 """When a publisher is to be looked at again: not before one of its frames can complete something."""
 
+import math
+
 from appliance.runtime.clock import now_us
 
 _MOST_S = 0.5
-_LATE_S = 0.002  # it ends so long after the frame usually comes: a little jitter then costs no second look
+_LATE_US, _MOST_LATE_US = 2_000, 8_000  # so long after the frame usually comes it ends, by how irregular they come
 _AGAIN_S = 0.008  # when the frame has not come then
 _COLLECT_S, _COLLECT_BYTES = 0.05, 48_000  # what comes meanwhile is taken off the socket, before that gets full
 _LAST_S = 0.015  # so long before the end for the last time
 _OTHER_CLOCK_US = 1_000_000
 _EARLIER, _LATER = 2, 8  # what is usual follows a frame that was early or late by the half or the eighth of that
+_SPREAD = 8  # and how much later than usual they come by the eighth
 
 
 class Rest:
@@ -19,8 +22,10 @@ class Rest:
     """
 
     def __init__(self) -> None:
-        self._until = 0.0
+        self._until = -math.inf
         self._usual: int | None = None  # arrival less media time, microseconds
+        self._spread_us = 0  # how much later frames come, in the mean
+        self._missed = True  # the frame had not come when the rest ended
         self._begun = 0.0
         self._pause_s = _COLLECT_S  # in which about _COLLECT_BYTES come
 
@@ -36,29 +41,33 @@ class Rest:
         delay, usual = arrived_us - last_us, self._usual
         if usual is None or abs(delay - usual) > _OTHER_CLOCK_US:
             usual = delay
+        self._spread_us += (max(0, delay - usual) - self._spread_us) // _SPREAD
         self._usual = usual = usual + (delay - usual) // (_EARLIER if delay < usual else _LATER)
-        left_s = (usual + next_us - now_us()) / 1e6 + _LATE_S
+        late_us = min(_LATE_US + self._spread_us, _MOST_LATE_US)
+        left_s = (usual + next_us + late_us - now_us()) / 1e6
+        self._missed = now - self._until >= _AGAIN_S
         self._begun = now
         self._until = now + min(max(0.0, left_s), _MOST_S)
 
     def end(self) -> None:
         """What comes is wanted at once."""
-        self._until = 0.0
+        self._until = -math.inf
 
     def next_look(self, now: float, collected: int) -> tuple[float, float]:
         """From when on, and by when, to look at the publisher again, be it only to take what came off its socket.
 
         `collected` bytes have come since the rest began, 0 when that is not known.
 
-        Once more shortly before the end: an encoder without TCP_NODELAY has one small packet under way at a time,
-        which is acknowledged when it is read.
+        Once more shortly before the end if the frame came after the last end: an encoder without TCP_NODELAY
+        has one small packet under way at a time, which is acknowledged when it is read.
         """
         left_s = self._until - now
         if left_s <= 0.0:
             return now + _AGAIN_S, now + _AGAIN_S
-        if left_s <= _LAST_S + _AGAIN_S:
-            return self._until, self._until
         if collected:
             self._pause_s = max(_COLLECT_S, _COLLECT_BYTES * (now - self._begun) / collected)
-        due = now + min(self._pause_s, left_s - _LAST_S)
+        last_s = _LAST_S if self._missed else 0.0
+        if left_s <= last_s + _AGAIN_S or (not last_s and left_s <= self._pause_s):
+            return self._until, self._until
+        due = now + min(self._pause_s, left_s - last_s)
         return due - _AGAIN_S, due  # with another publisher that is looked at anyhow

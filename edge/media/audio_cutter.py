@@ -37,7 +37,7 @@ class AudioCutter:
     """Audio of one broadcast. A frame waits until the video has passed it, at most HOLD_LIMIT_S of media.
 
     The first frame with pts >= a boundary's pts starts that msn; every part is independent. A part ends with the
-    video's where the target allows it: who plays needs both, and two messages at a time cost less than two times one.
+    video's where the target allows it: who plays needs both, and two messages at once cost less than one twice.
     A segment that turns out to have no audio at all is written as a GAP segment, so that the msn exists.
     With `follows_video` False the cutter makes its own grid of the segment target.
     """

@@ -65,6 +65,21 @@ def test_a_socket_that_fills_slowly_is_looked_at_seldom(clock: Clock) -> None:
     assert looks <= 2 * 20 + 2
 
 
+def test_who_sends_punctually_is_not_looked_at_before_the_end(clock: Clock) -> None:
+    one, looks = Rest(), []
+    for index in range(20):
+        clock.us = START_US + index * 300_000 + (12_000 if index == 10 else 0)
+        one.begin(clock.loop_s, clock.us, index * 300_000, (index + 1) * 300_000)
+        now, count = clock.loop_s, 0
+        while one.lasts(now):
+            _, now = one.next_look(now, 1000 * count)
+            count += 1
+        looks.append(count)
+    assert set(looks[2:10]) == {1}, "at the end only"
+    assert looks[10] == 2, "once more when the frame was not there"
+    assert set(looks[12:]) == {1}
+
+
 def test_it_ends_when_it_is_told_to(clock: Clock) -> None:
     one = Rest()
     one.begin(clock.loop_s, START_US, 0, 100_000)
