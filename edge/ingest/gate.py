@@ -15,7 +15,7 @@ from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import counter
 from appliance.runtime.settings import IngestSettings
 from appliance.runtime.tasks import Tasks
-from edge.ingest.keys import Directory, Refusal, authorise, authorise_hash
+from edge.ingest.keys import Directory, Refusal, authorise_any, authorise_hash
 from edge.ingest.publisher import Publisher, Sink, Target
 from edge.ingest.records import Records
 from edge.ingest.session import PRIMARY, STANDBY, PublisherSession
@@ -81,9 +81,9 @@ class IngestGate:
 
     def admit(self, publisher: Publisher, target: Target) -> None:
         """Decides at once; only an unknown key is waited for, for less than a second."""
-        decided = authorise(self._directory, target.key, now_ms())
+        key, decided = authorise_any(self._directory, target.keys, now_ms())
         if isinstance(decided, KeyRecord):
-            self._enter(publisher, target, decided)
+            self._enter(publisher, key, decided)
         elif decided.code == "unknown_key" and self._unknown < _UNKNOWN:
             self._tasks.start(self._wait_for_key(publisher, target), "ingest-unknown-key")
         else:
@@ -100,7 +100,7 @@ class IngestGate:
         try:
             for _ in range(int(_UNKNOWN_S / _UNKNOWN_STEP_S)):
                 await asyncio.sleep(_UNKNOWN_STEP_S)
-                decided = authorise(self._directory, target.key, now_ms())
+                key, decided = authorise_any(self._directory, target.keys, now_ms())
                 if publisher.closed or isinstance(decided, KeyRecord) or decided.code != "unknown_key":
                     break
         finally:
@@ -108,13 +108,13 @@ class IngestGate:
         if publisher.closed:
             return
         if isinstance(decided, KeyRecord):
-            self._enter(publisher, target, decided)
+            self._enter(publisher, key, decided)
         else:
             self._refuse(publisher, decided)
 
     # --- sessions
 
-    def _enter(self, publisher: Publisher, target: Target, key: KeyRecord) -> None:
+    def _enter(self, publisher: Publisher, secret: str, key: KeyRecord) -> None:
         where = key.channel_id, key.channel
         if self._draining:
             self._refuse(publisher, Refusal("draining", "This server is about to restart.", *where))
@@ -128,7 +128,7 @@ class IngestGate:
                 return
             _TAKEOVERS.inc()
             prior.replace_by_other()
-        session = self._new_session(key, secret_hash(target.key), publisher, prior)
+        session = self._new_session(key, secret_hash(secret), publisher, prior)
         self._sessions[slot] = session
         self._tasks.start(self._run(slot, session), "ingest-session")
         publisher.accept(session)

@@ -1,5 +1,6 @@
 """Whether a stream key may publish now, decided from the replicated directory alone: the WAN may be cut."""
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -31,6 +32,18 @@ def authorise(directory: Directory, key: str, now_ms: int) -> KeyRecord | Refusa
     if not key:
         return Refusal("no_key", "No stream key was given. Copy it from the studio page.")
     return authorise_hash(directory, secret_hash(key), now_ms)
+
+
+def authorise_any(directory: Directory, keys: Sequence[str], now_ms: int) -> tuple[str, KeyRecord | Refusal]:
+    """Which of the texts, the likeliest first, is a key, and its record or why it is refused.
+
+    When none is known, the first one and its refusal.
+    """
+    for key in keys:
+        found = authorise(directory, key, now_ms)
+        if isinstance(found, KeyRecord) or found.code not in ("unknown_key", "no_key"):
+            return key, found
+    return keys[0], authorise(directory, keys[0], now_ms)
 
 
 def authorise_hash(directory: Directory, key_hash: str, now_ms: int) -> KeyRecord | Refusal:

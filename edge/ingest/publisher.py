@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
-from edge.protocols.rtmp import Event
+from edge.protocols.rtmp import KEY_PARAMETERS, Event
 
 MOST_COLLECTED = 1 << 17
 
@@ -20,6 +20,11 @@ class Target(NamedTuple):
 
     key: str
     params: Mapping[str, str]
+
+    @property
+    def keys(self) -> list[str]:
+        """The key, and what may be it instead: encoders also send any name with `?key=KEY`."""
+        return [self.key, *(self.params[name] for name in KEY_PARAMETERS if self.params.get(name))]
 
     def __repr__(self) -> str:
         return "Target(...)"

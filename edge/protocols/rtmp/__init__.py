@@ -19,8 +19,10 @@ from edge.protocols.rtmp.events import (
     Unpublished,
     VideoData,
 )
+from edge.protocols.rtmp.names import KEY_PARAMETERS
 
 __all__ = [
+    "KEY_PARAMETERS",
     "AudioData",
     "CapsEx",
     "Closed",

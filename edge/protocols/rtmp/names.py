@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 _MAX_TEXT = 2048
 _IGNORED = frozenset({"", "_definst_"})
 _APPLICATIONS = frozenset({"live", "app", "stream"})
-_KEY_PARAMETERS = ("key", "streamkey", "stream_key", "token")
+KEY_PARAMETERS = ("key", "streamkey", "stream_key", "token")
 
 
 def publish_target(app: str, tc_url: str, name: str) -> tuple[str, dict[str, str]]:
@@ -19,7 +19,7 @@ def publish_target(app: str, tc_url: str, name: str) -> tuple[str, dict[str, str
     params = {**app_params, **params}
     if path:
         return path, params
-    for parameter in _KEY_PARAMETERS:
+    for parameter in KEY_PARAMETERS:
         if params.get(parameter):
             return params[parameter], params
     return _key_of_path(app_path) or _key_of_path(_url_path(tc_url)), params

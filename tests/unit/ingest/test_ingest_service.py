@@ -81,6 +81,13 @@ async def test_a_refused_publisher_has_no_report(site: Site) -> None:
     assert site.reports() == []
 
 
+@pytest.mark.parametrize("name", ["stream1?key={key}", "{key}?token=other", "obs?a=b&streamkey={key}"])
+async def test_the_key_beside_another_name(site: Site, name: str) -> None:
+    client = await site.client(await site.ingest(), name.format(key=KEY))
+    client.send(broadcast(2))
+    await until(lambda: site.state() is BroadcastState.LIVE)
+
+
 @pytest.mark.parametrize("key", ["wrong", ""])
 async def test_wrong_key(site: Site, key: str) -> None:
     client = await site.client(await site.ingest(), key)

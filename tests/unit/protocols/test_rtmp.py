@@ -385,6 +385,7 @@ def test_digest_handshake() -> None:
         ("live", "rtmp://h/live", "KEY", "KEY"),
         ("live", "rtmp://h/live", "KEY?a=b&c", "KEY"),
         ("live", "rtmp://h/live", "?key=KEY", "KEY"),
+        ("live", "rtmp://h/live", "name?key=KEY", "name"),
         ("live/KEY", "rtmp://h/live/KEY", "", "KEY"),
         ("live/KEY/", "rtmp://h/live/KEY", "", "KEY"),
         ("live", "rtmp://h/live/KEY", "", "KEY"),
