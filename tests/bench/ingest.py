@@ -1,12 +1,13 @@
 """The whole way in against nginx with its RTMP module writing HLS, one after the other in one run.
 
-    ./nearcast bench ingest [--streams=4] [--seconds=10] [--late=40]
+    ./nearcast bench ingest [--streams=4] [--seconds=10] [--late=40] [--big=0]
 
 ffmpeg copies a clip in real time, again and again, `streams` times. Ours is the ingest process and the NATS
 server that keeps the part log (nothing is transcoded); the peer is one nginx process with fragments of 2 s.
 CPU and memory are those beyond idle. Part lateness is measured with `late` publishers of the smaller clip and
 as many of the larger as `streams`: from the arrival of a part's last frame (`ChunkHeader.late_us`) until a
-reader of the log has the part. Figures count only while the publishers themselves keep real time.
+reader of the log has the part; with `big`, of so many publishers of the larger clip. What a publisher costs that
+sends next to nothing says how many a core can have. Figures count only while the publishers keep real time.
 """
 
 import argparse
@@ -27,6 +28,7 @@ CPU_TARGET = {"6 Mbit/s": 1.2, "300 kbit/s": 1.5}
 MEMORY_TARGET_MB = 10.0
 LATE_TARGET_S = 0.100
 PLAYABLE_TARGET_S = 2.0
+LEAST, LEAST_STREAMS = "slides", 20
 IDLE_S = 3.0
 SETTLE_S = 5.0
 STARVED = 0.97  # of real time; below, the machine had no room for the publishers
@@ -55,20 +57,28 @@ def main(argv: list[str] | None = None) -> int:
         folder = Path(name)
         clips = {kind: make_clip(folder, kind) for kind in CLIPS}
         loads: dict[tuple[str, str], Load] = {}
+        least: Load | None = None
         playable: dict[str, float] = {}
         late: dict[str, tuple[int, list[float], float]] = {}
         for server in (Nginx(folder / "nginx"), Ours()):
             try:
-                server.start(max(options.streams, options.late) + 1)
+                server.start(max(options.streams, options.late, options.big, LEAST_STREAMS) + 1)
                 playable[server.name] = time_to_playable(server, clips["6 Mbit/s"])
-                for kind, clip in clips.items():
-                    loads[server.name, kind] = measure(server, clip, options.streams, options.seconds)
+                for kind in CPU_TARGET:
+                    loads[server.name, kind] = measure(server, clips[kind], options.streams, options.seconds)
                 if isinstance(server, Ours):
-                    counts = {"6 Mbit/s": options.streams, "300 kbit/s": options.late}
-                    late = {kind: lateness(server, clips[kind], counts[kind], options.seconds) for kind in clips}
+                    counts = {"6 Mbit/s": options.big or options.streams, "300 kbit/s": options.late}
+                    late = {kind: lateness(server, clips[kind], counts[kind], options.seconds) for kind in counts}
+                    least = measure(server, clips[LEAST], LEAST_STREAMS, options.seconds)
             finally:
                 server.stop()
-    return report(options, loads, late, playable)
+    failed = report(options, loads, late, playable)
+    if least is not None:
+        each = 1000 * least.cpu["ingest"]
+        print(f"ingest: {LEAST_STREAMS} x {LEAST}: {each:.2f} ms of ingest, {1000 * least.total:.2f} ms in all")
+        print(f"ingest: so one core can have {1000 / each:.0f} such publishers, by extrapolation")
+        _say_load(LEAST_STREAMS, LEAST, least.speed, least.publishers_cpu)
+    return failed
 
 
 def _options(argv: list[str]) -> argparse.Namespace:
@@ -76,6 +86,7 @@ def _options(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--streams", type=int, default=4, help="publishers at a time")
     parser.add_argument("--seconds", type=float, default=10, help="length of each measurement")
     parser.add_argument("--late", type=int, default=40, help="publishers of the smaller clip for part lateness")
+    parser.add_argument("--big", type=int, default=0, help="publishers of the larger one; 0: as `streams`")
     return parser.parse_args(argv)
 
 

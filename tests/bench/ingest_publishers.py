@@ -5,27 +5,39 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 CLIP_S = 12
+
+
+class Kind(NamedTuple):
+    """What one publisher sends. Rates in kbit/s."""
+
+    size: str
+    frame_rate: int
+    video: int
+    audio: int
+
+
 CLIPS = {
-    # kind: size, video rate, audio rate
-    "6 Mbit/s": ("1920x1080", 5_872, 128),
-    "300 kbit/s": ("426x240", 236, 64),
+    "6 Mbit/s": Kind("1920x1080", 30, 5_872, 128),
+    "300 kbit/s": Kind("426x240", 30, 236, 64),
+    "slides": Kind("256x144", 2, 40, 16),  # as little as a publisher can send
 }
 _STATS_S = 0.5
 _START_S = 40.0
 
 
 def make_clip(folder: Path, kind: str) -> Path:
-    """30 pictures a second at a constant rate, a key frame each 2 s, no B-frames; AAC."""
-    size, video, audio = CLIPS[kind]
+    """A constant rate, a key frame each 2 s, no B-frames; AAC."""
+    size, rate, video, audio = CLIPS[kind]
+    gop = str(2 * rate)
     path = folder / f"{kind.replace(' ', '').replace('/', '-')}.flv"
-    argv = ["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", f"testsrc2=s={size}:r=30:d={CLIP_S}"]
+    argv = ["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", f"testsrc2=s={size}:r={rate}:d={CLIP_S}"]
     argv += ["-f", "lavfi", "-i", f"sine=r=48000:d={CLIP_S}", "-vf", "noise=alls=12:allf=t"]
     argv += ["-c:v", "libx264", "-preset", "ultrafast", "-b:v", f"{video}k", "-minrate", f"{video}k"]
     argv += ["-maxrate", f"{video}k", "-bufsize", f"{video}k", "-x264-params", "nal-hrd=cbr:force-cfr=1"]
-    argv += ["-g", "60", "-keyint_min", "60", "-sc_threshold", "0", "-bf", "0", "-pix_fmt", "yuv420p"]
+    argv += ["-g", gop, "-keyint_min", gop, "-sc_threshold", "0", "-bf", "0", "-pix_fmt", "yuv420p"]
     argv += ["-c:a", "aac", "-b:a", f"{audio}k", "-ac", "2", str(path)]
     subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
     return path
