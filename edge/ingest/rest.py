@@ -6,7 +6,8 @@ from appliance.runtime.clock import now_us
 
 _MOST_S = 0.5
 _LATE_US, _MOST_LATE_US = 2_000, 8_000  # so long after the frame usually comes it ends, by how irregular they come
-_AGAIN_S = 0.008  # when the frame has not come then
+_AGAIN_S, _MOST_AGAIN_S = 0.008, 0.05  # when the frame has not come then
+_OVERDUE = 4  # what is late already may be so by a quarter more
 _COLLECT_S, _COLLECT_BYTES = 0.05, 48_000  # what comes meanwhile is taken off the socket, before that gets full
 _LAST_S = 0.015  # so long before the end for the last time
 _OTHER_CLOCK_US = 1_000_000
@@ -63,7 +64,10 @@ class Rest:
         """
         left_s = self._until - now
         if left_s <= 0.0:
-            return now + _AGAIN_S, now + _AGAIN_S
+            again_s = _AGAIN_S
+            if self._until > -math.inf:
+                again_s = min(max(_AGAIN_S, -left_s / _OVERDUE), _MOST_AGAIN_S)
+            return now + again_s, now + again_s
         if collected:
             self._pause_s = max(_COLLECT_S, _COLLECT_BYTES * (now - self._begun) / collected)
         last_s = _LAST_S if self._missed else 0.0

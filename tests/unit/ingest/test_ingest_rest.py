@@ -80,6 +80,18 @@ def test_who_sends_punctually_is_not_looked_at_before_the_end(clock: Clock) -> N
     assert set(looks[12:]) == {1}
 
 
+def test_who_sends_nothing_is_looked_at_less_and_less(clock: Clock) -> None:
+    one = Rest()
+    one.begin(clock.loop_s, START_US, 0, 100_000)
+    looks = [one._until]
+    while looks[-1] < one._until + 1:
+        _, due = one.next_look(looks[-1], 0)
+        looks.append(due)
+    assert all(after - before < 0.0081 for before, after in itertools.pairwise(looks[:4]))
+    assert max(after - before for before, after in itertools.pairwise(looks)) < 0.051
+    assert len(looks) < 35
+
+
 def test_it_ends_when_it_is_told_to(clock: Clock) -> None:
     one = Rest()
     one.begin(clock.loop_s, START_US, 0, 100_000)
