@@ -30,6 +30,7 @@ _EARLY = 1000  # media messages of encoders that do not wait for the answer to p
 _WORTH_WAITING, _AT_ONCE = 4096, 1 << 16  # bytes of a message that are waited for
 _OFFERED = (VideoData, AudioData, Metadata, Cue)
 _READ = 1 << 17
+_UNSENT = 1 << 18  # bytes of answers that the peer does not read
 _UNREAD_S = 1.0  # after so long the session's looks are not relied upon
 _HELD = 1 << 18  # bytes that may lie between socket and protocol; more stay in the socket
 _SO_TIMESTAMPNS, _TIMESPEC = 35, struct.Struct("@ll")  # not in the socket module
@@ -297,6 +298,11 @@ class RtmpSocket(asyncio.Protocol):
             return
         if data:
             self._transport.write(data)
+        if self._transport.get_write_buffer_size() > _UNSENT and not self._core.closed:
+            self._core.end("deaf", "the encoder asks and does not read the answers")
+            self._pump()
+            self._transport.abort()
+            return
         if self._core.closed:
             self._transport.close()
             self._loop.call_later(_CLOSE_S, self._transport.abort)

@@ -1,11 +1,15 @@
 """How the sockets of publishers are read: at ticks of the log while they are on the air, else as bytes come."""
 
 import asyncio
+import socket
+from typing import cast
 
+import pytest
 from flv_source import broadcast, media
 from ingest_site import Client, Site, until
 
 from appliance.contracts.media import SOURCE, BroadcastState
+from edge.ingest import rtmp_socket
 from edge.ingest.publisher import MOST_COLLECTED
 from edge.ingest.rtmp_socket import _HELD, _READ, RtmpSocket
 from edge.ingest.service import IngestService
@@ -56,6 +60,26 @@ async def test_why_a_connection_is_closed_is_read_though_bytes_lay_there(site: S
     await asyncio.sleep(0.05)
     connection.close("test", "because of this test")
     assert b"because of this test" in await client.read_all()
+
+
+async def test_who_asks_and_never_reads_is_cut_off(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rtmp_socket, "_UNSENT", 1 << 14)
+    service = await site.ingest()
+    client = await site.client(service)
+    await until(lambda: len(service._listener._sockets) == 1)
+    (connection,) = service._listener._sockets
+    assert connection._transport is not None
+    connection._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    client.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    cast("asyncio.ReadTransport", client.writer.transport).pause_reading()
+    questions = client.encoder.command("whoAreYou", 5.0) * 100
+    for _ in range(200):
+        if connection.closed:
+            break
+        client.writer.write(questions)
+        await asyncio.sleep(0.001)
+    assert connection.closed
+    await until(lambda: not service._listener._sockets)
 
 
 async def test_a_large_frame_comes_packet_by_packet(site: Site) -> None:
