@@ -8,8 +8,8 @@ from typing import Protocol
 import msgspec
 
 from edge.ingest.formats import AudioSource
-from edge.protocols.codecs import aac, ac3, flac, opus
-from edge.protocols.flv.names import AAC, AC3, EAC3, FLAC, OPUS
+from edge.protocols.codecs import aac, ac3, flac, mp3, opus
+from edge.protocols.flv.names import AAC, AC3, EAC3, FLAC, MP3, OPUS
 
 
 class AudioFrame(msgspec.Struct, frozen=True, gc=False):
@@ -128,6 +128,24 @@ class DolbySound:
         return frame.enhanced, frame.sample_rate, frame.channels, frame.bsid, frame.layout
 
 
+class Mp3Sound:
+    """MP3: each frame says what it is."""
+
+    def __init__(self) -> None:
+        self.source: AudioSource | None = None
+
+    def configure(self, _data: bytes) -> None:
+        """There is nothing to be said ahead."""
+
+    def frame(self, data: bytes) -> AudioFrame | None:
+        samples, first = mp3.packet_samples(data), mp3.parse_frame(data)
+        source = AudioSource(MP3, b"", mp3.RFC6381, first.sample_rate, first.channels, first.samples)
+        if source != self.source:
+            self.source = source
+        return AudioFrame(data, samples)
+
+
 SOUNDS: dict[str, type[Sound]] = {
     AAC: AacSound, OPUS: OpusSound, FLAC: FlacSound, AC3: DolbySound, EAC3: DolbySound,
+    MP3: Mp3Sound,
 }  # fmt: skip

@@ -29,7 +29,7 @@ from edge.media.ladder import Contribution, SourceDescription, ladder_of
 from edge.protocols.rtmp import AudioData, Cue, Event, Metadata, VideoData
 
 _FLUSH_S = 10.0
-_PLAYABLE_SOUND = "mp4a."  # RFC 6381; other sound is made into AAC by the transcoder
+_PLAYABLE_SOUND = "mp4a.40."  # RFC 6381; other sound is made into AAC by the transcoder
 
 _PROBLEMS = counter("nearcast_ingest_problems_total", "Problems found in publishers' streams.", ["code"])
 CHUNKS = Tally(counter("nearcast_ingest_chunks_total", "Chunks given to the part log."))

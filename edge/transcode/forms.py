@@ -8,7 +8,7 @@ from edge.protocols.fmp4 import FragmentError, InitTrack, read_init
 
 _VIDEO_DECODERS = {"avc1": "h264", "hvc1": "hevc", "av01": "libdav1d", "vp09": "vp9", "vp08": "vp8"}
 _VIDEO_WITH_CONFIG = ("h264", "hevc", "libdav1d")
-_AUDIO_DECODERS = {"mp4a": "aac", "Opus": "opus", "fLaC": "flac", "ac-3": "ac3", "ec-3": "eac3"}
+_AUDIO_DECODERS = {"mp4a": "aac", "Opus": "opus", "fLaC": "flac", "ac-3": "ac3", "ec-3": "eac3", ".mp3": "mp3float"}
 _AUDIO_WITH_CONFIG = ("aac", "opus", "flac")
 _PRE_SKIP = slice(10, 12)  # in the identification header (RFC 7845, 5.1)
 

@@ -17,7 +17,7 @@ from edge.whep.sound_packet import RATE, SoundForm, SoundPacket
 if TYPE_CHECKING:
     from edge.whep.opus import OpusMaker
 
-_DECODERS = {"mp4a": "aac", "Opus": "opus", "fLaC": "flac", "ac-3": "ac3", "ec-3": "eac3"}
+_DECODERS = {"mp4a": "aac", "Opus": "opus", "fLaC": "flac", "ac-3": "ac3", "ec-3": "eac3", ".mp3": "mp3float"}
 _WITH_CONFIG = ("aac", "opus", "flac")
 
 

@@ -28,6 +28,7 @@ AUDIO = {
     "fLaC": ("flac", "s16"),
     "ac-3": ("ac3", "fltp"),
     "ec-3": ("eac3", "fltp"),
+    ".mp3": ("libmp3lame", "fltp"),
 }
 
 

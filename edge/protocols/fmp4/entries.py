@@ -2,12 +2,20 @@
 
 import struct
 
-from edge.protocols.codecs import flac, opus
+from edge.protocols.codecs import flac, mp3, opus
 from edge.protocols.fmp4.boxes import box, full_box
 from edge.protocols.fmp4.track import AudioTrack, VideoTrack
 
 VIDEO_CONFIG = {"avc1": b"avcC", "hvc1": b"hvcC", "av01": b"av1C", "vp09": b"vpcC", "vp08": b"vpcC"}
-AUDIO_CONFIG = {"mp4a": b"esds", "Opus": b"dOps", "fLaC": b"dfLa", "ac-3": b"dac3", "ec-3": b"dec3"}
+AUDIO_CONFIG = {
+    "mp4a": b"esds",
+    "Opus": b"dOps",
+    "fLaC": b"dfLa",
+    "ac-3": b"dac3",
+    "ec-3": b"dec3",
+    ".mp3": b"esds",
+}
+MP3 = ".mp3"  # no sample entry of its own: mp4a whose descriptor says so
 _OBJECT_TYPE_AAC, _AUDIO_STREAM = 0x40, 0x15
 
 
@@ -36,14 +44,14 @@ def audio_entry(track: AudioTrack) -> bytes:
         raise ValueError(f"no sample entry {track.entry}")
     rate = track.sample_rate or track.timescale
     return box(
-        track.entry.encode("ascii"),
+        b"mp4a" if track.entry == MP3 else track.entry.encode("ascii"),
         struct.pack(">6xH8xHHHHI", 1, track.channels, 16, 0, 0, (rate if rate <= 0xFFFF else 0) << 16),
         _audio_config(track),
     )
 
 
 def _audio_config(track: AudioTrack) -> bytes:
-    if track.entry == "mp4a":
+    if track.entry in ("mp4a", MP3):
         return full_box(b"esds", 0, 0, _es_descriptor(track))
     payload = track.config
     if track.entry == "Opus":
@@ -64,7 +72,9 @@ def _descriptor(tag: int, payload: bytes) -> bytes:
 
 def _es_descriptor(track: AudioTrack) -> bytes:
     """ISO/IEC 14496-14, 3.1.2: ES_Descriptor, DecoderConfigDescriptor, DecoderSpecificInfo."""
-    specific = _descriptor(0x05, track.config)
+    is_mp3 = track.entry == MP3
+    kind = mp3.OBJECT_TYPE if is_mp3 else _OBJECT_TYPE_AAC
+    specific = b"" if is_mp3 else _descriptor(0x05, track.config)
     rates = struct.pack(">II", track.bit_rate, track.bit_rate)
-    decoder = _descriptor(0x04, bytes([_OBJECT_TYPE_AAC, _AUDIO_STREAM, 0, 0, 0]) + rates + specific)
+    decoder = _descriptor(0x04, bytes([kind, _AUDIO_STREAM, 0, 0, 0]) + rates + specific)
     return _descriptor(0x03, struct.pack(">HB", track.track_id, 0) + decoder + _descriptor(0x06, b"\x02"))

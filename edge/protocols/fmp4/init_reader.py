@@ -2,9 +2,9 @@
 
 import struct
 
-from edge.protocols.codecs import flac, opus
+from edge.protocols.codecs import flac, mp3, opus
 from edge.protocols.codecs.bits import CodecError
-from edge.protocols.fmp4.entries import AUDIO_CONFIG, VIDEO_CONFIG
+from edge.protocols.fmp4.entries import AUDIO_CONFIG, MP3, VIDEO_CONFIG
 from edge.protocols.fmp4.reader import FragmentError, boxes
 from edge.protocols.fmp4.track import InitTrack
 
@@ -59,6 +59,8 @@ def _audio(entry: str, body: memoryview, timescale: int, track_id: int) -> InitT
         raise FragmentError("a sample entry is cut off")
     channels, rate = struct.unpack_from(">H", body, 16)[0], struct.unpack_from(">I", body, 24)[0] >> 16
     payload = bytes(_child(body[_AUDIO_BYTES:], AUDIO_CONFIG[entry]))
+    if entry == "mp4a" and _decoder_config(payload[4:])[:1] == bytes([mp3.OBJECT_TYPE]):
+        entry = MP3
     try:
         config = _audio_config(entry, payload)
     except CodecError as error:
@@ -79,14 +81,14 @@ def _audio_config(entry: str, payload: bytes) -> bytes:
         return opus.parse_specific_box(payload).encode()
     if entry == "fLaC":
         return flac.parse_config(payload[4:]).stream_info
-    return _specific_info(payload[4:]) if entry == "mp4a" else payload
+    if entry == MP3:
+        return b""
+    return _descriptor(_decoder_config(payload[4:])[13:], 5) if entry == "mp4a" else payload
 
 
-def _specific_info(payload: bytes) -> bytes:
-    """DecoderSpecificInfo of an ES_Descriptor (ISO/IEC 14496-1, 7.2.6)."""
-    for wanted, skipped in ((3, 3), (4, 13), (5, 0)):
-        payload = _descriptor(payload, wanted)[skipped:]
-    return payload
+def _decoder_config(payload: bytes) -> bytes:
+    """DecoderConfigDescriptor of an ES_Descriptor (ISO/IEC 14496-1, 7.2.6)."""
+    return _descriptor(_descriptor(payload, 3)[3:], 4)
 
 
 def _descriptor(payload: bytes, wanted: int) -> bytes:

@@ -48,7 +48,7 @@ class VideoTrack(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AudioTrack(msgspec.Struct, frozen=True, kw_only=True):
-    """`entry` is the sample entry: mp4a, Opus, fLaC, ac-3 or ec-3.
+    """`entry` is the sample entry: mp4a, Opus, fLaC, ac-3 or ec-3. MP3 is ".mp3" here, mp4a in a file.
 
     `config` is what a decoder takes as its extra data: AudioSpecificConfig (ISO/IEC 14496-3, 1.6), the Opus
     identification header (RFC 7845, 5.1), STREAMINFO (RFC 9639, 8.2), the payload of dac3 or dec3.

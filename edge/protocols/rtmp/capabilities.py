@@ -8,11 +8,11 @@ from typing import NamedTuple
 from edge.protocols.amf import AmfValue
 
 VIDEO_CODECS = ("avc1", "hvc1", "av01", "vp09", "vp08")
-AUDIO_CODECS = ("mp4a", "Opus", "fLaC", "ac-3", "ec-3")
+AUDIO_CODECS = ("mp4a", "Opus", "fLaC", "ac-3", "ec-3", ".mp3")
 
 _CAN_DECODE, _CAN_FORWARD = 1, 4
 _ANY = "*"
-_KNOWN = {code.lower(): code for code in (*VIDEO_CODECS, *AUDIO_CODECS, ".mp3", "vvc1")}
+_KNOWN = {code.lower(): code for code in (*VIDEO_CODECS, *AUDIO_CODECS, "vvc1")}
 _MAX_CODECS = 64
 
 

@@ -62,9 +62,9 @@ def test_video_codec(codec: str) -> None:
     assert packager.quirks == []
 
 
-@pytest.mark.parametrize("codec", [*SOUNDS, "ec-3"])
+@pytest.mark.parametrize("codec", [*SOUNDS, "ec-3", ".mp3"])
 def test_audio_codec(codec: str) -> None:
-    name, samples = SOUNDS.get(codec, ("ec-3", 1536))
+    name, samples = (SOUNDS | {"ec-3": ("ec-3", 1536), ".mp3": ("mp4a.6B", 1152)})[codec]
     packager = Packager(PackagerConfig())
     stream = encoded.audio(codec)
     frames = len(stream.units) * 3
@@ -80,11 +80,11 @@ def test_audio_codec(codec: str) -> None:
     assert packager.problems == {}
 
 
-def test_mp3_is_refused_in_words() -> None:
+def test_speex_is_refused_in_words() -> None:
     packager = Packager(PackagerConfig())
-    sound = [Body(False, stamp, b"\x2f\xff\xfb\x90") for stamp in range(0, 2500, 26)]
+    sound = [Body(False, stamp, b"\xb6\xff\xfb\x90") for stamp in range(0, 2500, 26)]
     run(packager, interleaved(video_bodies("avc1", encoded.video("avc1", 10), frames=70), sound))
-    assert "MP3" in packager.problems["audio_codec"].text
+    assert "Speex" in packager.problems["audio_codec"].text
     assert packager.has_video
 
 
@@ -163,8 +163,8 @@ def test_a_codec_we_cannot_take_in_the_middle_is_said() -> None:
     packager = Packager(PackagerConfig())
     video = video_bodies("avc1", encoded.video("avc1", 10), frames=90)
     sound = audio_bodies("mp4a", encoded.audio("mp4a"), 1024, frames=60)
-    mp3 = [Body(False, stamp, b"\x2f\xff\xfb\x90") for stamp in range(1300, 3000, 26)]
-    out = run(packager, interleaved(video, sound, mp3))
-    assert "MP3" in packager.problems["audio_codec"].text
+    speex = [Body(False, stamp, b"\xb6\xff\xfb\x90") for stamp in range(1300, 3000, 26)]
+    out = run(packager, interleaved(video, sound, speex))
+    assert "Speex" in packager.problems["audio_codec"].text
     assert count(of(out, SOURCE)) == 90
     assert count(of(out, AUDIO)) == 60

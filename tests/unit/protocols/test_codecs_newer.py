@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from edge.protocols.codecs import aac, ac3, av1, avc, flac, hevc, opus, vp8, vp9, vpx
+from edge.protocols.codecs import aac, ac3, av1, avc, flac, hevc, mp3, opus, vp8, vp9, vpx
 from edge.protocols.codecs.bits import CodecError
 from edge.protocols.codecs.hevc_sps import parse_sps
 from tests.media_tools import encoded
@@ -164,6 +164,36 @@ def test_ac3_and_enhanced_ac3() -> None:
         ac3.packet_samples(plain[:-1])
 
 
+def test_mp3() -> None:
+    frames = [unit.data for unit in encoded.audio(".mp3").units]
+    assert mp3.parse_frame(frames[0])[:3] == (48_000, 2, 1152)
+    assert [mp3.parse_frame(frame).size for frame in frames] == [len(frame) for frame in frames]
+    assert mp3.packet_samples(frames[0] + frames[1]) == 2304
+    with pytest.raises(CodecError):
+        mp3.packet_samples(frames[0][:-1])
+
+
+@pytest.mark.parametrize(
+    ("head", "frame"),
+    [
+        ("ff fb 90 64", mp3.Mp3Frame(44_100, 2, 1152, 417)),
+        ("ff fb 92 64", mp3.Mp3Frame(44_100, 2, 1152, 418)),
+        ("ff f3 40 c4", mp3.Mp3Frame(22_050, 1, 576, 104)),
+        ("ff e3 18 c4", mp3.Mp3Frame(8_000, 1, 576, 72)),
+    ],
+)
+def test_heads_of_mp3(head: str, frame: mp3.Mp3Frame) -> None:
+    assert mp3.parse_frame(bytes.fromhex(head)) == frame
+
+
+@pytest.mark.parametrize(
+    "head", ["ff fb 90", "ff fb f0 64", "ff fb 00 64", "ff fb 9c 64", "ff eb 90 64", "ff fd 90 64"]
+)
+def test_what_is_no_mp3(head: str) -> None:
+    with pytest.raises(CodecError):
+        mp3.parse_frame(bytes.fromhex(head))
+
+
 def test_ac3_surround() -> None:
     frame = ac3.parse_frame(encoded.audio("ac-3", layout="5.1").units[0].data)
     assert (frame.channels, frame.low_frequency, frame.layout) == (6, True, 7)
@@ -202,6 +232,7 @@ READERS = (
     flac.parse_config,
     flac.frame_samples,
     ac3.packet_samples,
+    mp3.packet_samples,
     lambda data: ac3.parse_frame(b"\x0b\x77" + data).specific_box(),
     aac.split_adts,
     lambda data: avc.split_any(data, 4),
