@@ -31,7 +31,6 @@ _WORTH_WAITING, _AT_ONCE = 4096, 1 << 16  # bytes of a message that are waited f
 _OFFERED = (VideoData, AudioData, Metadata, Cue)
 _READ = 1 << 17
 _UNSENT = 1 << 18  # bytes of answers that the peer does not read
-_UNREAD_S = 1.0  # after so long the session's looks are not relied upon
 _HELD = 1 << 18  # bytes that may lie between socket and protocol; more stay in the socket
 _SO_TIMESTAMPNS, _TIMESPEC = 35, struct.Struct("@ll")  # not in the socket module
 _ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size)
@@ -81,7 +80,6 @@ class RtmpSocket(asyncio.Protocol):
         self._lying: list[tuple[bytes, int]] = []  # what was taken off it and when it came, _HELD bytes at most
         self._lying_bytes = 0
         self._lying_ends = False
-        self._read_at = 0.0  # when that was read last
 
     # --- the transport's calls
 
@@ -234,7 +232,6 @@ class RtmpSocket(asyncio.Protocol):
 
     def read(self) -> None:
         """See Publisher."""
-        self._read_at = self._loop.time()
         self.collect()
         self._read_lying()
         if self._lying_ends:
@@ -263,8 +260,7 @@ class RtmpSocket(asyncio.Protocol):
         if not self._paused:
             if self._held is None:
                 self._wait_for(0)  # what comes slowly is to be seen too
-            if self._loop.time() - self._read_at > _UNREAD_S:
-                self.read()  # the log may have no ticks for a while: what comes then is kept here
+            self.read()  # the log may have no ticks for a while: what comes then is kept here
             self._core.handle_timeout(self._loop.time())
             self._pump()
         elif self._loop.time() - self._paused_at > _PAUSE_S:
