@@ -228,3 +228,28 @@ async def test_network_cut_while_watching(node: Node, clips: ClipMaker, browser:
             assert await watcher.page.evaluate("() => window.stayed"), "the page was loaded anew"
             await watcher.page.close()
     assert not watcher.errors
+
+
+@pytest.mark.slow
+async def test_an_encoder_that_comes_back_without_picture_and_with_it_again(
+    node: Node, clips: ClipMaker, browser: Browser
+) -> None:
+    """The page plays what is left, and the picture when there is one again, without being loaded anew."""
+    channel = await asyncio.to_thread(node.channel, "tracks")
+    both, sound = clips.clip(40), clips.clip(40, video=False)
+    playing = "document.documentElement.dataset.state === 'playing'"
+    with Publisher(both, channel.publish_url):
+        await until_live(node, channel)
+        watcher = await watch(browser, node, channel)
+        await watcher.plays()
+        await watcher.until(f"{playing} && player.video.videoWidth > 0")
+        await watcher.page.evaluate("() => { window.stayed = true; }")
+    for clip, shown in ((sound, "=== 0"), (both, "> 0")):
+        with Publisher(clip, channel.publish_url):
+            await watcher.until(f"{playing} && player.video.videoWidth {shown}", 20)
+            begin = await watcher.time()
+            await asyncio.sleep(2)
+            assert await watcher.time() - begin > 1.5
+    assert await watcher.page.evaluate("() => window.stayed")
+    assert not watcher.errors
+    await watcher.page.close()
