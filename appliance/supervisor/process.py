@@ -86,6 +86,8 @@ class Process:
             await asyncio.sleep(backoff.next_delay())
 
     async def _once(self) -> None:
+        if self._stopping:
+            return
         self._set(State.STARTING)
         reading, writing = os.pipe()
         environment = {**os.environ, **self.child.environment, READY_FD: str(writing)}
@@ -110,12 +112,23 @@ class Process:
             return
         finally:
             os.close(writing)
+        if self._is_stopping():  # `stop` came while it was being started, and found nothing to stop
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+            self._set(State.STOPPED)
+            os.close(reading)
+            return
         self.pid = self._process.pid
         self._changed()
         try:
             await self._watch(self._process, reading)
         finally:
             self.pid = None
+
+    def _is_stopping(self) -> bool:
+        """As of now: awaiting may have changed it."""
+        return self._stopping
 
     async def _watch(self, process: asyncio.subprocess.Process, reading: int) -> None:
         waiting = asyncio.ensure_future(self._until_ready(reading))

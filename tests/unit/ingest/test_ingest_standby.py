@@ -164,7 +164,7 @@ async def test_a_standby_with_another_picture_begins_with_its_key_frame(site: Si
         spare.send(at + 17_000)
         await asyncio.sleep(0.01)
     await primary.die()
-    at = 21_100  # that it is dead may be seen half a second later: what it sends faster than it plays is not looked at
+    at = 21_100  # that it is dead may be seen half a second later, because it sent faster than it plays
     while (at < 24_000 or site.log.broadcasts()[0].slot != "standby") and at < 39_000:
         spare.send(at)
         at += 100
