@@ -108,6 +108,11 @@ def chat_moderate(edge_id: str) -> str:
     return f"ctl.{edge_id}.chat.moderate"
 
 
+def kept(bucket: str, key: str) -> str:
+    """Subject of a bucket's key in its stream; "*" in the key for any token."""
+    return f"$KV.{bucket}.{key}"
+
+
 # Keys of the live bucket.
 def broadcast_key(broadcast_id: str) -> str:
     return f"broadcast.{broadcast_id}"

@@ -26,6 +26,7 @@ from appliance.contracts.errors import (
     UnavailableError,
     WrongSequenceError,
 )
+from appliance.contracts.subjects import kept
 from appliance.runtime.backoff import Backoff
 from appliance.runtime.ids import new_id
 from appliance.runtime.logs import get_logger
@@ -342,7 +343,7 @@ class Bucket:
     def __init__(self, bus: Bus, name: str) -> None:
         self._bus = bus
         self._stream = f"KV_{name}"
-        self._prefix = f"$KV.{name}."
+        self._prefix = kept(name, "")
 
     async def get(self, key: str) -> Entry | None:
         """The value now, or None. UnavailableError when the server is away."""

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Callable
 
 from appliance.contracts.errors import UnavailableError
+from appliance.contracts.subjects import kept
 from appliance.runtime.bus import Bus, LogMessage
 from appliance.runtime.tasks import Tasks
 
@@ -26,7 +27,7 @@ class Replica:
         self._bus = bus
         self._domain = domain
         self._stream = f"KV_{bucket}"
-        self._prefix = f"$KV.{bucket}."
+        self._prefix = kept(bucket, "")
         self._on_change = on_change
         self._values: dict[str, bytes] = {}
         self._complete = asyncio.Event()

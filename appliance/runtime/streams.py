@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from appliance.contracts.subjects import kept
+
 _NS = 1_000_000_000
 
 
@@ -66,7 +68,7 @@ class BucketSpec:
         """The stream that holds it."""
         return StreamSpec(
             f"KV_{self.name}",
-            (f"$KV.{self.name}.>",),
+            (kept(self.name, ">"),),
             max_age_s=self.ttl_s,
             max_bytes=self.max_bytes,
             synced=self.synced,

@@ -2,10 +2,10 @@
 
 import msgspec
 
-from appliance.contracts.subjects import LEASE_BUCKET, worker_key
+from appliance.contracts.subjects import LEASE_BUCKET, kept, worker_key
 from appliance.contracts.transcode import WorkerRecord
 
-WORKERS = f"$KV.{LEASE_BUCKET}.{worker_key('*', '*')}"
+WORKERS = kept(LEASE_BUCKET, worker_key("*", "*"))
 _HOLDS_S = 2.5  # a worker tells of itself again much sooner
 
 

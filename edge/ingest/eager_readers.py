@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from appliance.contracts.subjects import LEASE_BUCKET, demand_key
+from appliance.contracts.subjects import LEASE_BUCKET, demand_key, kept
 from appliance.contracts.transcode import DemandRecord
 
 STREAM = f"KV_{LEASE_BUCKET}"
-_PREFIX = f"$KV.{LEASE_BUCKET}."
-DEMANDS, LEASES = _PREFIX + demand_key("*"), f"{_PREFIX}*"  # what is leased is a broadcast
+_PREFIX = kept(LEASE_BUCKET, "")
+DEMANDS, LEASES = kept(LEASE_BUCKET, demand_key("*")), kept(LEASE_BUCKET, "*")  # what is leased is a broadcast
 FILTERS = [DEMANDS, LEASES]
 _HOLDS_S = 2.5  # a demand is told again much sooner while somebody watches
 

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from appliance.contracts.media import SOURCE, VIDEO_TIMESCALE, ChunkFlag
+from appliance.contracts.media import SOURCE, VIDEO_TIMESCALE
 from edge.ingest import problems
 from edge.ingest.formats import VideoSource
 from edge.ingest.holes import MIN_HOLE_US
@@ -15,9 +15,6 @@ from edge.media.ladder import MAX_TARGET_DURATION_S
 from edge.media.segmenter import Chunk, Segmenter
 from edge.media.timeline import Timed
 from edge.protocols.fmp4 import Sample
-
-_LAST_OF_PART = int(ChunkFlag.LAST_OF_PART)
-_CLOSING = int(ChunkFlag.LAST_OF_PART | ChunkFlag.LAST_OF_SEGMENT)
 
 
 class Follower(Protocol):
@@ -128,7 +125,7 @@ class VideoPath:
                 follower.boundary(boundary)
         if chunks:
             out += shared.appends(self.output, chunks, now_us)
-        ends_part = bool(chunks) and int(chunks[-1].flags) & _CLOSING == _LAST_OF_PART
+        ends_part = bool(chunks) and chunks[-1].ends_part
         for follower in self.followers:
             out += follower.advance(sample.dts, now_us, ends_part=ends_part)
         return out

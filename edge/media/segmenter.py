@@ -55,6 +55,11 @@ class Chunk(NamedTuple):
     samples: list[Sample]
     lead: int = 0
 
+    @property
+    def ends_part(self) -> bool:
+        """Whether a part ends with it and its segment goes on."""
+        return int(self.flags) & (_LAST_OF_PART | _LAST_OF_SEGMENT) == _LAST_OF_PART
+
     def header(
         self, *, epoch: int, init: int, late_us: int = 0, dsn: int = -1, pdt_us: int | None = None
     ) -> ChunkHeader:

@@ -63,7 +63,7 @@ class BroadcastFeed:
         self.caught_up = False
         self.ended = False
         self._rules = WindowRules(
-            record.target_duration_s, config.window_s, config.min_segments, config.rewind_s, record.part_target_s
+            record.target_duration_s, record.part_target_s, config.window_s, config.min_segments, config.rewind_s
         )
         self._complete_s = config.complete_s
         self._store = store

@@ -149,10 +149,11 @@ class WindowRules:
     """How much a playlist lists and how long media outlives its line.
 
     `window_s`: what is kept in memory. `rewind_s`: what is listed where a recorder keeps the rest on disk; 0: none.
+    `part_target_s`: no part is told to be longer.
     """
 
     target_duration_s: int
+    part_target_s: float
     window_s: float
     min_segments: int
     rewind_s: float = 0.0
-    part_target_s: float = 0.35

@@ -18,7 +18,7 @@ from edge.protocols.hls import media, media_parser
 from edge.protocols.hls.reload import WHOLE, Position
 from edge.protocols.hls.tags import MICRO
 
-RULES = WindowRules(target_duration_s=2, window_s=12.0, min_segments=6)
+RULES = WindowRules(target_duration_s=2, part_target_s=0.35, window_s=12.0, min_segments=6)
 
 
 def window(**changes):

@@ -1,6 +1,6 @@
 """AV1 (RTP Payload Format for AV1, v1.0): OBU elements, of which one may go on in the next packet."""
 
-from edge.protocols.webrtc.depayload.base import Depayloader
+from edge.protocols.webrtc.depayload.base import FrameCollector
 from edge.protocols.webrtc.errors import RtpError
 
 _CONTINUES, _GOES_ON, _NEW_SEQUENCE = 0x80, 0x40, 0x08
@@ -8,7 +8,7 @@ _TEMPORAL_DELIMITER, _TILE_LIST, _PADDING = 2, 8, 15
 _LEFT_OUT = frozenset({_TEMPORAL_DELIMITER, _TILE_LIST, _PADDING})
 
 
-class Av1Depayloader(Depayloader):
+class Av1Depayloader(FrameCollector):
     """Pieces are OBUs as they were sent, mostly without a size field."""
 
     def _begins(self, payload: bytes) -> bool:

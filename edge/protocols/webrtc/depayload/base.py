@@ -1,6 +1,7 @@
 """What the payload formats share: packets of one time stamp are one frame, the marker ends it."""
 
-from typing import NamedTuple
+from abc import ABC, abstractmethod
+from typing import NamedTuple, Protocol
 
 from edge.protocols.webrtc.errors import RtpError
 from edge.protocols.webrtc.rtp import RtpPacket
@@ -22,7 +23,14 @@ class Frame(NamedTuple):
     at: float
 
 
-class Depayloader:
+class Depayloader(Protocol):
+    """One codec of one track."""
+
+    def push(self, packet: RtpPacket, after_loss: bool = False) -> list[Frame]:
+        """The frames that this packet completes, none to two. `after_loss`: packets before it are missing."""
+
+
+class FrameCollector(ABC):
     """Collects one frame at a time. A subclass reads payloads in `_take` and names frame starts in `_begins`."""
 
     def __init__(self) -> None:
@@ -102,10 +110,10 @@ class Depayloader:
     def _joined(self) -> tuple[bytes, ...]:
         return tuple(self._pieces)
 
+    @abstractmethod
     def _take(self, payload: bytes) -> None:
         """Reads one payload. RtpError or IndexError when it is damaged."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _begins(self, payload: bytes) -> bool:
         """Whether this payload is surely the first one of its frame."""
-        raise NotImplementedError

@@ -1,13 +1,13 @@
 """H.264 (RFC 6184): single NAL units, STAP-A, FU-A; the two packetization modes that real-time senders use."""
 
-from edge.protocols.webrtc.depayload.base import Depayloader
+from edge.protocols.webrtc.depayload.base import FrameCollector
 from edge.protocols.webrtc.errors import RtpError
 
 _IDR, _SPS, _AUD, _STAP_A, _FU_A = 5, 7, 9, 24, 28
 _START, _END = 0x80, 0x40
 
 
-class H264Depayloader(Depayloader):
+class H264Depayloader(FrameCollector):
     """Pieces are NAL units without framing."""
 
     def _begins(self, payload: bytes) -> bool:

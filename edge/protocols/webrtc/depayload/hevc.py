@@ -1,6 +1,6 @@
 """HEVC (RFC 7798): single NAL units, aggregation packets, fragmentation units; without DONL fields."""
 
-from edge.protocols.webrtc.depayload.base import Depayloader
+from edge.protocols.webrtc.depayload.base import FrameCollector
 from edge.protocols.webrtc.errors import RtpError
 
 _VPS, _SPS, _AUD, _AGGREGATE, _FRAGMENT = 32, 33, 35, 48, 49
@@ -8,7 +8,7 @@ _FIRST_IRAP, _LAST_IRAP = 16, 21
 _START, _END = 0x80, 0x40
 
 
-class HevcDepayloader(Depayloader):
+class HevcDepayloader(FrameCollector):
     """Pieces are NAL units without framing."""
 
     def _begins(self, payload: bytes) -> bool:

@@ -1,10 +1,10 @@
 """Opus (RFC 7587): one packet, one frame."""
 
-from edge.protocols.webrtc.depayload.base import Depayloader, Frame
+from edge.protocols.webrtc.depayload.base import Frame
 from edge.protocols.webrtc.rtp import RtpPacket
 
 
-class OpusDepayloader(Depayloader):
+class OpusDepayloader:
     """Nothing is collected; a hole before a packet does not damage it."""
 
     def push(self, packet: RtpPacket, after_loss: bool = False) -> list[Frame]:

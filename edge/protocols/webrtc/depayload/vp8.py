@@ -1,13 +1,13 @@
 """VP8 (RFC 7741): a payload descriptor of one to six bytes before a piece of the frame."""
 
-from edge.protocols.webrtc.depayload.base import Depayloader
+from edge.protocols.webrtc.depayload.base import FrameCollector
 from edge.protocols.webrtc.errors import RtpError
 
 _EXTENDED, _START, _PARTITION = 0x80, 0x10, 0x07
 _PICTURE_ID, _TL0PICIDX, _TID_OR_KEYIDX, _LONG = 0x80, 0x40, 0x30, 0x80
 
 
-class Vp8Depayloader(Depayloader):
+class Vp8Depayloader(FrameCollector):
     """The one piece is the frame."""
 
     def _begins(self, payload: bytes) -> bool:

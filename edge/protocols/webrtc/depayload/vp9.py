@@ -1,6 +1,6 @@
 """VP9 (RFC 9628), flexible mode or not. Several spatial layers of a picture become one superframe."""
 
-from edge.protocols.webrtc.depayload.base import Depayloader
+from edge.protocols.webrtc.depayload.base import FrameCollector
 from edge.protocols.webrtc.errors import RtpError
 
 _ID, _PREDICTED, _LAYERS, _FLEXIBLE, _BEGIN, _END, _STRUCTURE = 0x80, 0x40, 0x20, 0x10, 0x08, 0x04, 0x02
@@ -8,7 +8,7 @@ _LONG, _MORE, _SIZES, _GROUP = 0x80, 0x01, 0x10, 0x08
 _MOST_LAYERS = 8
 
 
-class Vp9Depayloader(Depayloader):
+class Vp9Depayloader(FrameCollector):
     """The one piece is a frame, or a superframe with its index (VP9 bitstream, annex B)."""
 
     def __init__(self) -> None:
