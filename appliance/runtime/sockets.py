@@ -10,12 +10,16 @@ import contextlib
 import os
 import select
 import socket
-from typing import Any, cast
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar, cast
 
 _AT_ONCE = 128  # sockets served in one turn of the loop
 _READ = 64 * 1024
 _BROKEN = select.EPOLLHUP | select.EPOLLERR
 _READABLE = select.EPOLLIN | _BROKEN
+_NOBODY = asyncio.Protocol()
+
+P = TypeVar("P", bound=asyncio.Protocol)
 
 
 class Sockets:
@@ -24,6 +28,7 @@ class Sockets:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.buffer = bytearray(_READ)  # what is read is copied from here
+        self.held: list[SocketTransport] | None = None  # those that wrote while all are written together
         self._epoll = select.epoll()
         self._transports: dict[int, SocketTransport] = {}
         loop.add_reader(self._epoll.fileno(), self._serve)
@@ -34,10 +39,35 @@ class Sockets:
         OSError when it cannot be watched: it is the caller's then.
         """
         transport = SocketTransport(self, taken.fileno(), protocol)
-        self._epoll.register(taken.fileno(), select.EPOLLIN)
-        self._transports[taken.detach()] = transport
+        self._watch_new(taken, transport)
         protocol.connection_made(transport)
         return transport
+
+    def open_with(self, taken: socket.socket, make: "Callable[[SocketTransport], P]") -> P:
+        """As `open`, for a protocol that is made with its transport, instead of a call. OSError."""
+        transport = SocketTransport(self, taken.fileno(), _NOBODY)
+        self._watch_new(taken, transport)
+        protocol = make(transport)
+        transport.set_protocol(protocol)
+        return protocol
+
+    def _watch_new(self, taken: socket.socket, transport: "SocketTransport") -> None:
+        self._epoll.register(taken.fileno(), select.EPOLLIN)
+        self._transports[taken.detach()] = transport
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """What is written meanwhile, without awaiting anything, leaves at the end, socket after socket.
+
+        A peer that sleeps is woken by the first of them and not by each: on one machine that is most of the cost.
+        """
+        held = self.held = []
+        try:
+            yield
+        finally:
+            self.held = None
+            for transport in held:
+                transport.let_go()
 
     def _serve(self) -> None:
         for fd, events in self._epoll.poll(0, _AT_ONCE):
@@ -126,6 +156,22 @@ class SocketTransport(asyncio.Transport):
                 self._buffer = bytearray(self._buffer)
             self._buffer += data
             return
+        if self._sockets.held is not None:
+            self._buffer = bytes(data)
+            self._sockets.held.append(self)
+            return
+        self._write(data)
+
+    def let_go(self) -> None:
+        """Writes what was held."""
+        data, self._buffer = self._buffer, None
+        if data is None or self._over:
+            return
+        self._write(data)
+        if self._buffer is None:
+            self._end_if_asked()
+
+    def _write(self, data: "bytes | bytearray | memoryview[Any]") -> None:
         taken = self._put(data)
         if taken < len(data) and not self._over:
             is_shared = taken == 0 and isinstance(data, bytes)  # with all whose sockets are full
@@ -222,13 +268,17 @@ class SocketTransport(asyncio.Transport):
                 self._buffer = bytearray(memoryview(self._buffer)[taken:])
             return
         self._buffer = None
+        self._end_if_asked()
+        if not self._over:
+            self._sockets.watch(self._fd, select.EPOLLIN)
+            self._protocol.resume_writing()
+
+    def _end_if_asked(self) -> None:
+        """All is written."""
         if self._closing:
             self._give_up(None)
-            return
-        if self._ends:
+        elif self._ends and not self._over:
             self._shut_down()
-        self._sockets.watch(self._fd, select.EPOLLIN)
-        self._protocol.resume_writing()
 
     def _give_up(self, error: BaseException | None) -> None:
         if self._over:

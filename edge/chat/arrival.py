@@ -10,12 +10,12 @@ from edge.chat.connection import NEVER, Connection
 from edge.chat.crowd import Entry
 from edge.chat.index import Place
 from edge.chat.irc.websocket import PROTOCOLS, IrcWebSocket
-from edge.chat.positions import Position
 from edge.chat.routes import Action, Query, bearer, find_route, parse_query
+from edge.chat.shortcut import Shortcut
 from edge.chat.subscriber import Subscriber
 from edge.protocols.http.errors import HttpError
 from edge.protocols.http.request import RequestHead, RequestReader
-from edge.protocols.websocket.handshake import HandshakeError, accept
+from edge.protocols.websocket.handshake import HandshakeError, accept, agree
 
 if TYPE_CHECKING:
     from edge.chat.server import ChatServer
@@ -112,14 +112,17 @@ class Arrival(asyncio.Protocol):
             return
         route = find_route(request.path)
         index = self._server.index
-        place = index.by_stream(route.name) if route.by_stream else index.by_name(route.name)
+        place = route.find(index)
         query = parse_query(request.query)
         token = bearer(request.headers.get("authorization")) or query.token
         is_known = place is not None and (not token or index.knows(token))
         if not is_known and self._may_wait():
             return
         if route.action is Action.SUBSCRIBE:
-            self._upgrade(request, place, token, query.since)
+            shortcut = Shortcut(agree(request), route, query.since)
+            if not token:
+                request.note.value = shortcut
+            self._upgrade(request, place, token, shortcut)
             return
         if self._is_over:
             raise UnavailableError("too many connections", retry_after_s=_OVERLOADED_S)
@@ -220,8 +223,9 @@ class Arrival(asyncio.Protocol):
         if self._reader.rest:
             connection.data_received(self._reader.rest)
 
-    def _upgrade(self, request: RequestHead, place: Place | None, token: str, since: Position | None) -> None:
-        answer, deflate = accept(request)
+    def _upgrade(self, request: RequestHead, place: Place | None, token: str, agreed: Shortcut) -> None:
+        deflate = agreed.agreement.deflate
+        answer = agreed.agreement.answer(request.headers.get("sec-websocket-key"))
         self._ended = True
         subscriber = Subscriber(
             self._server, self._transport, self.address, self.entry, place or _NOWHERE, deflate, answer
@@ -230,7 +234,7 @@ class Arrival(asyncio.Protocol):
         if not self._is_over and place is None:
             subscriber.close(CloseCode.UNKNOWN_ROOM, "no such room")
         elif not self._is_over:
-            subscriber.begin(token, since)
+            subscriber.begin(token, agreed.since)
         self._pass_on(subscriber)
 
     def abort(self) -> None:

@@ -23,6 +23,13 @@ class Resumed(NamedTuple):
     cursor: int
 
 
+def missed_in_ring(feed: Feed, room: Room, since: Position) -> int | None:
+    """The number of the first entry behind `since` where the ring has all that was missed; else None."""
+    if feed.seen < since.seq or since < room.ring.floor:
+        return None
+    return room.ring.number_after(since)
+
+
 async def resume(rooms: Rooms, feed: Feed, room_id: str, since: Position, send: Send) -> Resumed:
     """Sends what the ring lacks, in order; a gap frame stands for what cannot be had any more."""
     if not await feed.has(since.seq):  # a position of a log that is no more

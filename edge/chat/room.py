@@ -1,11 +1,12 @@
 """One room: its ring, its readers, and the fan-out that gives many of them one pre-built frame."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from appliance.runtime.fanout import FanOut
 from edge.chat.audience import Audience, Reader
 from edge.chat.dialect import Batch, Dialect
+from edge.chat.frames import entries_frames
 from edge.chat.metrics import FAN_OUT, Tally
 from edge.chat.positions import Position
 from edge.chat.ring import Entry, Ring
@@ -59,6 +60,7 @@ class Room:
         self._began = 0.0  # the last turn
         self._rendered = Rendered(ring)
         self._waiters: dict[object, Callable[[], None]] = {}
+        self._recent: Recent | None = None  # what the last one that came was told
 
     @property
     def in_use(self) -> bool:
@@ -88,12 +90,16 @@ class Room:
     def hide(self, is_gone: Callable[[bytes], bool]) -> None:
         """Takes the messages that are gone out of the ring."""
         self.ring.redact(is_gone)
-        self._rendered.forget()
+        self._forget()
 
     def reset(self, floor: Position) -> None:
         """The log was made anew: positions start over."""
         self.ring.reset(floor)
+        self._forget()
+
+    def _forget(self) -> None:
         self._rendered.forget()
+        self._recent = None
 
     # -- turns
 
@@ -174,6 +180,12 @@ class Room:
             self._skip()
         return self._seat(reader).sent
 
+    def recent(self, stop: int, limit: int) -> "Recent":
+        """At most `limit` messages ahead of entry `stop`, for one who comes."""
+        if self._recent is None or (self._recent.stop, self._recent.limit) != (stop, limit):
+            self._recent = _recent(self.ring, stop, limit)
+        return self._recent
+
     def _seat(self, reader: Reader) -> Audience:
         """The audience in which there is a place for it."""
         seat = self._seats.get(reader.dialect)
@@ -194,6 +206,8 @@ class Room:
     def leave(self, reader: Reader) -> None:
         """Forgets a reader that joined."""
         self.readers -= 1
+        if not self.readers:
+            self._recent = None
         self._ahead.discard(reader)
         if reader.audience is not None:
             reader.audience.remove(reader)
@@ -263,6 +277,21 @@ class Room:
 
     def stop_waiting(self, key: object) -> None:
         self._waiters.pop(key, None)
+
+
+class Recent(NamedTuple):
+    """The messages from behind `after` to ahead of entry `stop`, at most `limit` of them."""
+
+    stop: int
+    limit: int
+    after: Position
+    frames: bytes
+
+
+def _recent(ring: Ring, stop: int, limit: int) -> Recent:
+    start = max(ring.newest(stop, limit), ring.newest_bytes(stop, CATCH_UP_BYTES))
+    frames = entries_frames([entry for entry in ring.entries(start, stop) if not entry.event])
+    return Recent(stop, limit, ring.position_before(start), frames)
 
 
 class Rendered:

@@ -6,6 +6,7 @@ import functools
 import urllib.parse
 
 from appliance.contracts.errors import BadInputError, NotFoundError
+from edge.chat.index import Index, Place
 from edge.chat.positions import Position
 
 _MAX_LIMIT = 100
@@ -30,6 +31,10 @@ class Route:
     action: Action
     by_stream: bool
     name: str
+
+    def find(self, index: Index) -> Place | None:
+        """The room, if it is known."""
+        return index.by_stream(self.name) if self.by_stream else index.by_name(self.name)
 
 
 _BELOW: dict[tuple[str, ...], Action] = {

@@ -29,6 +29,8 @@ from edge.chat.requests import Requests
 from edge.chat.room import SLICE
 from edge.chat.rooms import Feed, Rooms
 from edge.chat.rules import Rules
+from edge.chat.shortcut import known
+from edge.chat.subscriber import Subscriber
 from edge.chat.wheel import Wheel
 from edge.protocols.http.request import HeadMemo
 
@@ -74,6 +76,7 @@ class ChatServer:
         self._connections: set[Member] = set()
         self._wheel: Wheel[Member] = Wheel(self.now())
         self._crowd = Crowd(config)
+        self._arrived: list[tuple[socket.socket, bytes, str]] = []
         self._draining = False
 
     def now(self) -> float:
@@ -94,17 +97,48 @@ class ChatServer:
     # -- connections
 
     def adopt(self, taken: socket.socket, head: bytes, peer: str) -> None:
-        """Takes over an accepted connection whose first bytes were read by somebody else."""
+        """Takes over an accepted connection whose first bytes were read by somebody else, in the next turn."""
+        if not self._arrived:
+            self._loop.call_soon(self._open_all)
+        self._arrived.append((taken, head, peer))
+
+    def _open_all(self) -> None:
+        arrived, self._arrived = self._arrived, []
+        with self._sockets.together():
+            for taken, head, peer in arrived:
+                self._open(taken, head, peer)
+
+    def _open(self, taken: socket.socket, head: bytes, peer: str) -> None:
         entry = self._enter(taken, peer)
         if entry is Entry.CLOSED:
             return
-        arrival = Arrival(self, head, sys.intern(peer), entry)
+        peer = sys.intern(peer)
         try:
             _tune(taken)
-            self._sockets.open(taken, arrival)
+            if entry is not Entry.TAKEN or not self._subscribe(taken, head, peer):
+                self._sockets.open(taken, Arrival(self, head, peer, entry))
         except OSError:
             taken.close()
-            self.lost(arrival)
+            self._crowd.leave(peer, entry)
+
+    def _subscribe(self, taken: socket.socket, head: bytes, peer: str) -> bool:
+        """Takes a client of a known room that asks in words that came before; OSError before it is taken."""
+        found = known(self.memo, head)
+        if found is None:
+            return False
+        shortcut, key = found
+        place = shortcut.route.find(self.index)
+        if place is None:
+            return False
+        answer = shortcut.agreement.answer(key)
+
+        def make(transport: asyncio.Transport) -> Subscriber:
+            return Subscriber(self, transport, peer, Entry.TAKEN, place, shortcut.agreement.deflate, answer)
+
+        subscriber = self._sockets.open_with(taken, make)
+        self._connections.add(subscriber)
+        subscriber.begin("", shortcut.since)
+        return True
 
     def adopt_irc(self, taken: socket.socket, peer: str, context: ssl.SSLContext | None) -> None:
         """Takes over a connection that an IRC port accepted; with a context it first shakes hands."""

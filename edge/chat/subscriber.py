@@ -10,13 +10,13 @@ from appliance.contracts.errors import BadInputError, NearcastError, Unauthentic
 from appliance.runtime.clock import now_ms
 from edge.chat.connection import Connection
 from edge.chat.crowd import Entry
-from edge.chat.frames import ack_frame, anonymous_hello, entries_frames, error_frame, hello_frame
+from edge.chat.frames import ack_frame, anonymous_hello, error_frame, hello_frame
 from edge.chat.index import Place
 from edge.chat.login import Login
 from edge.chat.positions import Position
 from edge.chat.ranks import Author, author_of
-from edge.chat.resume import Resumed, resume
-from edge.chat.room import CATCH_UP_BYTES, Room
+from edge.chat.resume import Resumed, missed_in_ring, resume
+from edge.chat.room import Room
 from edge.chat.rules import Accepted
 from edge.protocols.websocket.deflate import Deflate
 from edge.protocols.websocket.frames import text_frame
@@ -79,16 +79,18 @@ class Subscriber(Connection):
         room = self._server.rooms.get(self._place.room_id)
         if since is None:
             self._join_now(room)
-        else:
-            self.write(self._hello(since))
+            return
+        self.write(self._hello(since))
+        missed = missed_in_ring(self._server.feed, room, since)
+        if missed is None:
             self._joining = self._server.tasks.start(self._join_after(since), "chat-resume")
+        elif not self.ending:
+            self._join(room, missed)
 
     def _join_now(self, room: Room) -> None:
-        ring = room.ring
         stop = room.level(self)
-        start = max(ring.newest(stop, self._server.config.history), ring.newest_bytes(stop, CATCH_UP_BYTES))
-        recent = [entry for entry in ring.entries(start, stop) if not entry.event]
-        self.write(self._hello(ring.position_before(start)) + entries_frames(recent))
+        recent = room.recent(stop, self._server.config.history)
+        self.write(self._hello(recent.after) + recent.frames)
         self._join(room, stop)
 
     def _join(self, room: Room, cursor: int) -> None:

@@ -107,6 +107,14 @@ class HeadMemo:
                 return _with_key(opening, key[1].decode(), raw)
         return self._parse(raw)
 
+    def opening(self, raw: bytes) -> tuple[RequestHead, str] | None:
+        """The key of a WebSocket's opening handshake, and the head without it when that was parsed before."""
+        key = _KEY.search(raw)
+        if key is None:
+            return None
+        request = self._known.get(raw[: key.start()] + raw[key.end() :])
+        return None if request is None else (request, key[1].decode())
+
     def _parse(self, raw: bytes) -> RequestHead:
         request = self._known.get(raw)
         if request is None:
@@ -123,7 +131,7 @@ class HeadMemo:
 
 
 def _with_key(request: RequestHead, key: str, raw: bytes) -> RequestHead:
-    """The same request with the key of a WebSocket."""
+    """The same request with the key of a WebSocket, whose note is everybody's who asks in these words."""
     said = request.headers
     headers = Headers(
         {**said.fields, _KEY_FIELD: key},
@@ -134,7 +142,7 @@ def _with_key(request: RequestHead, key: str, raw: bytes) -> RequestHead:
         said.keep_alive,
         said.upgrade,
     )
-    return RequestHead(request.method, request.path, request.query, request.minor, headers, raw)
+    return RequestHead(request.method, request.path, request.query, request.minor, headers, raw, request.note)
 
 
 def parse_head(raw: bytes, memo: HeaderMemo) -> RequestHead:

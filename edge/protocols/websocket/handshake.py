@@ -33,16 +33,23 @@ def wants_websocket(request: RequestHead) -> bool:
     return request.headers.upgrade and (offered == "websocket" or "websocket" in _tokens(offered))
 
 
-class Accepted(NamedTuple):
-    """The whole 101 answer, and what was agreed about compression."""
+class Agreement(NamedTuple):
+    """What was agreed about compression, and the fields of the answer that say what was agreed.
 
-    answer: bytes
+    It holds for all requests in the same words, whatever their key.
+    """
+
     deflate: Deflate | None
+    fields: bytes
+
+    def answer(self, key: str) -> bytes:
+        """The whole 101 answer to a Sec-WebSocket-Key. HandshakeError (400) when it is none."""
+        return b"%bSec-WebSocket-Accept: %b\r\n%b\r\n" % (_SWITCHING, _answer_to(key), self.fields)
 
 
-def accept(request: RequestHead, protocols: tuple[str, ...] = ()) -> Accepted:
-    """Answers a correct opening handshake (RFC 6455, 4.2.2); permessage-deflate is taken when it is offered,
-    and of the client's subprotocols the first that is in `protocols`.
+def agree(request: RequestHead, protocols: tuple[str, ...] = ()) -> Agreement:
+    """Judges an opening handshake but for its key (RFC 6455, 4.2.2). Permessage-deflate is taken when it is
+    offered, and of the client's subprotocols the first that is in `protocols`.
 
     Raises HandshakeError: 405 not GET, 400 malformed, 426 not an upgrade or another version.
     """
@@ -56,11 +63,23 @@ def accept(request: RequestHead, protocols: tuple[str, ...] = ()) -> Accepted:
         raise HandshakeError(426, "only version 13 is spoken", (("Sec-WebSocket-Version", _VERSION),))
     if request.headers.body_length or request.headers.chunked:
         raise HandshakeError(400, "an opening handshake has no body")
-    key = _answer_to(request.headers.get("sec-websocket-key"))
     deflate = negotiate(request.headers.get("sec-websocket-extensions"))
     extensions = b"" if deflate is None else b"Sec-WebSocket-Extensions: %b\r\n" % deflate.answer.encode()
     spoken = _chosen(request.headers.get("sec-websocket-protocol"), protocols)
-    return Accepted(b"%bSec-WebSocket-Accept: %b\r\n%b%b\r\n" % (_SWITCHING, key, extensions, spoken), deflate)
+    return Agreement(deflate, extensions + spoken)
+
+
+class Accepted(NamedTuple):
+    """The whole 101 answer, and what was agreed about compression."""
+
+    answer: bytes
+    deflate: Deflate | None
+
+
+def accept(request: RequestHead, protocols: tuple[str, ...] = ()) -> Accepted:
+    """Answers an opening handshake; see `agree`. HandshakeError."""
+    agreement = agree(request, protocols)
+    return Accepted(agreement.answer(request.headers.get("sec-websocket-key")), agreement.deflate)
 
 
 def _chosen(offered: str, protocols: tuple[str, ...]) -> bytes:

@@ -353,3 +353,72 @@ def test_more_than_are_served_in_a_turn():
         setting.close()
 
     on_uvloop(run())
+
+
+def together(case):
+    """Runs a coroutine function with a Setting of our own transports."""
+
+    def test():
+        async def run():
+            setting = Setting(own=True)
+            try:
+                async with asyncio.timeout(5):
+                    await case(setting)
+            finally:
+                setting.close()
+                await asyncio.sleep(0)
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(run())
+
+    return test
+
+
+@together
+async def test_what_is_written_together_leaves_at_the_end(setting):
+    pairs = [await setting.pair() for _ in range(3)]
+    with setting.sockets.together():
+        for number, (peer, _) in enumerate(pairs):
+            peer.transport.write(memoryview(b"first %d," % number))
+            peer.transport.write(b"second")
+            assert peer.transport.get_write_buffer_size() == 14
+        with pytest.raises(BlockingIOError):
+            pairs[0][1].recv(1)
+    for number, (peer, client) in enumerate(pairs):
+        assert await setting.read(client, 14) == b"first %d,second" % number
+        assert (peer.told, peer.transport.get_write_buffer_size()) == ([], 0)
+        peer.transport.write(b"third")
+        assert await setting.read(client, 5) == b"third"
+
+
+@together
+async def test_more_than_a_socket_takes_is_written_together(setting):
+    peer, client = await setting.pair()
+    with setting.sockets.together():
+        peer.transport.write(BIG)
+        assert peer.told == []
+    assert peer.told == ["pause"]
+    assert await setting.read(client, len(BIG)) == BIG
+    await soon(lambda: peer.told == ["pause", "resume"])
+
+
+@together
+async def test_those_that_end_while_all_are_written_together(setting):
+    (closed, c1), (ended, c2), (aborted, c3), (gone, c4) = [await setting.pair() for _ in range(4)]
+    c4.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    with pytest.raises(KeyError), setting.sockets.together():
+        for peer in (closed, ended, aborted, gone):
+            peer.transport.write(b"all of it")
+        closed.transport.close()
+        ended.transport.write_eof()
+        aborted.transport.abort()
+        c4.close()
+        raise KeyError
+    for peer in (closed, aborted, gone):
+        await peer.lost
+    assert await setting.read(c1, 100) == b"all of it"
+    assert await setting.read(c2, 100) == b"all of it"
+    assert await setting.read(c3, 100) == b""
+    assert ended.told == []
+    await setting.loop.sock_sendall(c2, b"heard")
+    await soon(lambda: ended.data == b"heard")
