@@ -1,6 +1,7 @@
 /* The least a machine can do for chat: a server that sends a frame to every socket, and the load for any server.
 
-   chat_limit server PORT                            broadcasts what any WebSocket client says; says "ready"
+   chat_limit server PORT WINDOW                     broadcasts what any WebSocket client says, at once or, with a
+                                                     window of milliseconds, all of that time together; says "ready"
    chat_limit front PORT SOCKET                      reads the first head of each connection and hands both over as an
                                                      origin does (appliance/runtime/handoff.py); says "ready"
    chat_limit load PORT COUNT SLOW REQUEST OPENING PUBLISH
@@ -74,19 +75,30 @@ static void leave(int fd) {
     close(fd);
 }
 
-/* Sends on the first frame of what was received; how long it was. */
+static unsigned char out[1 << 18];
+static size_t kept;               /* bytes of out that wait for the end of the window */
+static uint64_t window_ns, due;
+
+static void send_all(void) {
+    for (int i = 0; i < count; i++)
+        if (send(fds[i], out, kept, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EAGAIN) shutdown(fds[i], 2);
+    kept = 0;
+}
+
+/* Sends on the first frame of what was received, or keeps it for the end of the window; how long it was. */
 static ssize_t broadcast(const unsigned char *frame, ssize_t got) {
     ssize_t length = frame[1] & 127, header = 2;
     if (length == 126) { length = frame[2] << 8 | frame[3]; header = 4; }
     if (got < header + 4 + length || length > 60000) return got;
-    static unsigned char out[65536];
+    if (kept + 4 + length > sizeof out) send_all();
     const unsigned char *mask = frame + header, *payload = mask + 4;
-    ssize_t start = length < 126 ? 2 : 4;
-    out[0] = 0x81;
-    if (length < 126) out[1] = length; else { out[1] = 126; out[2] = length >> 8; out[3] = length; }
-    for (ssize_t i = 0; i < length; i++) out[start + i] = payload[i] ^ mask[i & 3];
-    for (int i = 0; i < count; i++)
-        if (send(fds[i], out, start + length, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EAGAIN) shutdown(fds[i], 2);
+    unsigned char *to = out + kept;
+    *to++ = 0x81;
+    if (length < 126) *to++ = length; else { *to++ = 126; *to++ = length >> 8; *to++ = length; }
+    for (ssize_t i = 0; i < length; i++) *to++ = payload[i] ^ mask[i & 3];
+    if (window_ns && !kept) due = now_ns() + window_ns;
+    kept = to - out;
+    if (!window_ns) send_all();
     return header + 4 + length;
 }
 
@@ -106,7 +118,9 @@ static void server(int port) {
     int ep = epoll_create1(0), listener = listens(port, ep);
     struct epoll_event events[1024];
     for (;;) {
-        int ready = epoll_wait(ep, events, 1024, -1);
+        uint64_t now = kept ? now_ns() : 0;
+        if (kept && now >= due) send_all();
+        int ready = epoll_wait(ep, events, 1024, kept ? (int)((due - now) / 1000000) + 1 : -1);
         for (int i = 0; i < ready; i++) {
             int fd = events[i].data.fd;
             if (fd == listener) {
@@ -331,7 +345,10 @@ int main(int argc, char **argv) {
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
-    if (argc == 3 && !strcmp(argv[1], "server")) server(atoi(argv[2]));
+    if (argc == 4 && !strcmp(argv[1], "server")) {
+        window_ns = atoi(argv[3]) * (SECOND / 1000);
+        server(atoi(argv[2]));
+    }
     if (argc == 4 && !strcmp(argv[1], "front")) front(atoi(argv[2]), argv[3]);
     if (argc == 8 && !strcmp(argv[1], "load")) return load(argv + 2);
     fprintf(stderr, "see the comment at the top\n");

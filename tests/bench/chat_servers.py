@@ -95,11 +95,10 @@ class Limit:
     opening = request
     message = frame((_STAMP + "x" * SIZE)[:SIZE].encode())
 
-    def __init__(self, program: Path) -> None:
+    def __init__(self, program: Path, window_ms: int = 0) -> None:
         self.port = free_port()
-        self._process = subprocess.Popen(
-            on_core(SERVER_CORE, str(program), "server", str(self.port)), stdout=subprocess.PIPE
-        )
+        argv = [str(program), "server", str(self.port), str(window_ms)]
+        self._process = subprocess.Popen(on_core(SERVER_CORE, *argv), stdout=subprocess.PIPE)
         _wait_ready(self._process)
 
     @property
