@@ -21,10 +21,12 @@ from appliance.contracts.errors import NearcastError, UnavailableError
 from appliance.contracts.media import Broadcast, BroadcastState, Notice
 from appliance.contracts.session import SessionRecord
 from appliance.contracts.transcode import RungsRecord, WorkerRecord
+from appliance.doctor.checks import free_bytes
 from appliance.runtime.bus import Bus, Endpoint
 from appliance.supervisor.control import Wish, ask
 from appliance.supervisor.plan import control_socket
 
+_FULL, _SCARCE = 16 << 20, 1 << 30  # bytes that are free
 _BUS_S = 2.0
 _STOP_S = 60.0
 _RESTART_S = 600.0
@@ -40,12 +42,20 @@ def status(data: Path, as_json: bool) -> int:
             say(f"no node runs on {data}")
         return 1
     live = _live(data)
-    document = {**msgspec.to_builtins(node), **live, "chat_history": _chat_history(node.endpoints["api"])}
+    free = free_bytes(data)
+    document = {
+        **msgspec.to_builtins(node),
+        **live,
+        "chat_history": _chat_history(node.endpoints["api"]),
+        "disk_free_bytes": free,
+    }
+    if free < _FULL and node.state == "ready":
+        document["state"] = "degraded"
     if as_json:
         sys.stdout.write(msgspec.json.encode(document).decode() + "\n")
     else:
         _say_all(document)
-    return 0 if node.state == "ready" else 1
+    return 0 if document["state"] == "ready" else 1
 
 
 def restart(data: Path, roles: list[str], as_json: bool) -> int:
@@ -117,14 +127,7 @@ def _is_active(record: RungsRecord, active: list[Broadcast]) -> bool:
 
 
 def _say_all(document: dict[str, Any]) -> None:
-    say(f"node {document['state']}, version {document['version']}")
-    for role in document["roles"]:
-        again = f", restarted {role['restarts']} times" if role["restarts"] else ""
-        say(f"  {role['name']:<12} {role['state']:<11} pid {role['pid']}{again}")
-    for name, url in document["endpoints"].items():
-        say(f"  {name:<8} {url}")
-    if document["chat_history"]:
-        say("chat history in {store}: {state}".format(**document["chat_history"]))
+    _say_node(document)
     load = document["transcode"]
     if load["workers"]:
         say(f"transcoding takes {load['load_cores']:.2f} of {load['budget_cores']:.2f} cores")
@@ -142,6 +145,20 @@ def _say_all(document: dict[str, Any]) -> None:
         say(f"encoder {who}, {rate}{trip}, {session['encoder']}")
     for notice in document["notices"]:
         say(f"refused {notice['channel']}: {notice['text']}")
+
+
+def _say_node(document: dict[str, Any]) -> None:
+    say(f"node {document['state']}, version {document['version']}")
+    for role in document["roles"]:
+        again = f", restarted {role['restarts']} times" if role["restarts"] else ""
+        say(f"  {role['name']:<12} {role['state']:<11} pid {role['pid']}{again}")
+    for name, url in document["endpoints"].items():
+        say(f"  {name:<8} {url}")
+    free = document["disk_free_bytes"]
+    if free < _SCARCE:
+        say(f"disk: only {free / (1 << 20):.0f} MiB free; a full one stops everything: free at least 2 GiB")
+    if document["chat_history"]:
+        say("chat history in {store}: {state}".format(**document["chat_history"]))
 
 
 def stop(data: Path) -> int:

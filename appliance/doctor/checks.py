@@ -54,12 +54,16 @@ def _port(host: str, name: str, number: int) -> Finding:
 
 def disk(settings: Settings) -> list[Finding]:
     """Whether the data directory has room for the logs."""
-    folder = settings.data_dir
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
+    free = free_bytes(settings.data_dir)
     seen = f"{free / (1 << 30):.1f} GiB free for {settings.data_dir}"
     return [Finding("disk", seen, "" if free >= _LEAST_FREE else "free at least 2 GiB or choose another --data")]
+
+
+def free_bytes(folder: Path) -> int:
+    """Of the disk that the folder is on, or will be."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
 
 
 def files(_settings: Settings) -> list[Finding]:

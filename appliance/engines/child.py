@@ -13,10 +13,12 @@ class Child:
     """A process of the plan.
 
     `ready` is polled until true; without it the child tells by itself on the descriptor in
-    NEARCAST_READY_FD. `stage`: stages start in order and stop in reverse. `essential`: the node is not
-    ready without it. `listen`: sockets that are held for it by their names, host and port (appliance.runtime.
-    listening), so that nobody is refused while it is started again. `alone`: two of it cannot run at the same
-    time, so the old one ends before its successor begins.
+    NEARCAST_READY_FD. `watch` makes a question of the child's log file, which is asked every few seconds from
+    when it is ready: whether it is stuck for good, so that it must be started again. `stage`: stages start in
+    order and stop in reverse. `essential`: the node is not ready without it. `listen`: sockets that are held
+    for it by their names, host and port (appliance.runtime.listening), so that nobody is refused while it is
+    started again. `alone`: two of it cannot run at the same time, so the old one ends before its successor
+    begins.
     """
 
     name: str
@@ -26,6 +28,7 @@ class Child:
     directory: Path | None = None
     ready: Callable[[], Awaitable[bool]] | None = None
     ready_s: float = 30.0
+    watch: Callable[[Path], Callable[[], bool]] | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     stop_s: float = 10.0
     essential: bool = True

@@ -11,6 +11,7 @@ from appliance.contracts.errors import ConfigError
 from appliance.engines.child import Child, confined
 from appliance.engines.files import Account, make_directory, secret_file, write_private
 from appliance.engines.nats_identity import Key, account_token, credentials, operator_token
+from appliance.engines.store_watch import StoreWatch
 from appliance.runtime.settings import Settings
 
 _COMMON = """\
@@ -84,6 +85,7 @@ class NatsEngine:
             stage=0,
             directory=self._home,
             ready=lambda: _greets(port),
+            watch=lambda log: StoreWatch(log, self._home),
         )
 
     def _hub(self, operator_file: Path, system: str, tokens: dict[str, str]) -> str:

@@ -11,6 +11,7 @@ it acknowledged them. So what was acknowledged is kept for a moment, and appende
 """
 
 import asyncio
+import random
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ _IDLE_S = 0.1  # between two ticks, at most
 _MEASURE_S = 0.6
 _RESEND_S = 1.0
 _KEEP_S, _KEEP = 2.0, 256  # acknowledged appends of a subject that are kept: far more than is written behind
+_LOST_TWICE_S, _LOST_AGAIN_S = 0.05, 1.0  # until what was lost again is appended once more: longer each time
 _DOUBT_S = 30.0  # what was acknowledged so long ago is on the disk, and perhaps no longer in the log
 _FORGET_S = 300.0  # a fenced subject nobody has appended to for so long has no writer any more
 _APPENDED = Tally(counter("nearcast_log_appended_bytes_total", "Bytes acknowledged by the part log."))
@@ -45,6 +47,7 @@ class _Append:
     headers: Mapping[str, str]
     expect_last: int | None
     done: asyncio.Future[int]
+    losses: int = 0  # how often it was acknowledged and lost
     sequence: int = 0  # once it is acknowledged
     at: float = 0.0  # when that was
 
@@ -62,6 +65,7 @@ class _Lane:
     tries: int = 0
     last: int | None = None
     kept: deque[_Append] = field(default_factory=deque)  # acknowledged lately, oldest first
+    rests_until: float = 0.0  # nothing is sent before
     in_doubt: bool = False  # the server came back: the log may end before what it acknowledged
 
 
@@ -221,7 +225,7 @@ class Appender:
         if not self._bus.connected:  # the library would take it and throw it away at the reconnect
             return
         self._doubt_after_a_return()
-        if lane.in_doubt:  # the next tick looks first
+        if lane.in_doubt or asyncio.get_running_loop().time() < lane.rests_until:  # a later tick looks
             return
         item = lane.queue[0]
         expect = item.expect_last if item.expect_last is not None else lane.last
@@ -302,9 +306,14 @@ class Appender:
             return False
         self._log.warning("acknowledged_appends_lost", subject=lane.subject, count=len(lost))
         _RESTORED.inc(len(lost))
+        losses = max(item.losses for item in lost)
+        if losses:  # a server that cannot write to its disk acknowledges everything and keeps nothing
+            rest_s = min(_LOST_AGAIN_S, _LOST_TWICE_S * 2**losses) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+            lane.rests_until = asyncio.get_running_loop().time() + rest_s
         for item in lost:
             lane.kept.pop()
             item.expect_last = None
+            item.losses += 1
             self._account(len(item.data))
         lane.queue.extendleft(reversed(lost))
         lost[0].expect_last = last.seq if last is not None else 0
@@ -346,7 +355,7 @@ class Appender:
         self._returns = self._bus.reconnects
         now = asyncio.get_running_loop().time()
         for lane in self._lanes.values():
-            lane.sent_at = 0.0
+            lane.sent_at = lane.rests_until = 0.0
             if lane.kept and now - lane.kept[-1].at > _DOUBT_S:
                 lane.kept.clear()
             if lane.kept:  # what was in flight waits as well

@@ -22,6 +22,7 @@ BUDGET = 10  # restarts within BUDGET_S; beyond it the child is given time, loud
 BUDGET_S = 60.0
 _REST_S = 15.0
 _POLL_S = 0.03
+_WATCH_S = 2.0
 
 
 class State(enum.StrEnum):
@@ -140,12 +141,25 @@ class Process:
                 process.kill()
             elif not dead.done() and not self._stopping:
                 self._set(State.READY)
+                await self._until_stuck(process, dead)
             code = await dead
         finally:
             waiting.cancel()
             dead.cancel()
         if not self._stopping:
             self._log.warning("died", code=code)
+
+    async def _until_stuck(self, process: asyncio.subprocess.Process, dead: "asyncio.Future[int]") -> None:
+        """Ends the child when it says that it is of no use any more; returns when it is dead."""
+        if self.child.watch is None:
+            return
+        is_stuck = self.child.watch(self._log_file)
+        while not dead.done():
+            await asyncio.wait({dead}, timeout=_WATCH_S)
+            if not dead.done() and not self._stopping and is_stuck():
+                self._log.error("stuck")
+                process.kill()
+                return
 
     async def _until_ready(self, reading: int) -> bool:
         try:
