@@ -22,12 +22,11 @@ OPERATOR_TOKEN = Path("keys", "operator.token")
 def config_of(settings: Settings) -> CoordinatorConfig:
     """The coordinator's configuration on a node whose one edge is itself."""
     host, ports = settings.public_host, settings.ports
-    name = f"[{host}]" if ":" in host else host
     edge = EdgeEndpoint(
         edge_id=settings.node.edge_id,
-        http_base=f"http://{name}:{ports.http}",
-        rtmp_base=f"rtmp://{name}:{ports.rtmp}",
-        ws_base=f"ws://{name}:{ports.http}",
+        http_base=f"http://{host}:{ports.http}",
+        rtmp_base=f"rtmp://{host}:{ports.rtmp}",
+        ws_base=f"ws://{host}:{ports.http}",
     )
     return CoordinatorConfig(
         dsn=settings.coordinator.dsn,

@@ -1,5 +1,6 @@
 """Checks of the box. Each looks at one thing and says what to do when it is wrong."""
 
+import errno
 import resource
 import shutil
 import socket
@@ -12,6 +13,7 @@ from pathlib import Path
 from appliance.doctor.findings import Finding
 from appliance.doctor.history import chat_history
 from appliance.doctor.ports import holder_of
+from appliance.runtime.listening import open_listener
 from appliance.runtime.settings import Settings
 
 _LEAST_FREE = 2 << 30
@@ -37,18 +39,18 @@ def _used_ports(settings: Settings) -> list[str]:
 
 def _port(host: str, name: str, number: int) -> Finding:
     address = host if name in _OUTSIDE else "127.0.0.1"
-    probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        probe.bind((address, number))
+        open_listener(address, number, shared=False).close()
+    except socket.gaierror as error:
+        return Finding(f"port {name}", f"{address} is no address: {error.strerror}", "choose another node.host")
     except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            return Finding(f"port {name}", f"this machine does not have {address}", "choose another node.host")
         holder = holder_of(number)
         who = f"held by {holder}" if holder else str(error.strerror)
         return Finding(
             f"port {name}", f"{number} is busy, {who}", "stop it, or choose other ports with --port-base N"
         )
-    finally:
-        probe.close()
     return Finding(f"port {name}", f"{number} is free")
 
 

@@ -14,17 +14,23 @@ from appliance.contracts.errors import ConfigError
 
 LISTEN = "NEARCAST_LISTEN"
 BACKLOG = 4096
+_MAPPED = "::ffff:"  # RFC 4291, 2.5.5.2
 _FIRST = 3  # of systemd's descriptors
 
 
-def open_listener(host: str, port: int) -> socket.socket:
-    """A socket that listens, and shares its port with others of the same kind. OSError."""
+def open_listener(host: str, port: int, *, shared: bool = True) -> socket.socket:
+    """A socket that listens, on "::" for IPv4 as well. OSError.
+
+    `shared`: others of the same kind may listen on the port, too.
+    """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, kind, protocol, _, address = found[0]
     listener = socket.socket(family, kind, protocol)
     try:
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(address[0] != "::"))
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(shared))
         listener.bind(address)
         listener.listen(BACKLOG)
         listener.setblocking(False)
@@ -32,6 +38,16 @@ def open_listener(host: str, port: int) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def client_of(peer: object) -> tuple[str, int]:
+    """Address and port of a peer as sockets name it; of IPv4 without the prefix that it has at a socket of IPv6.
+
+    Empty and 0 for one without a name.
+    """
+    if not (isinstance(peer, tuple) and len(peer) >= 2):
+        return "", 0
+    return str(peer[0]).removeprefix(_MAPPED), int(peer[1])
 
 
 def inherited(name: str, environ: Mapping[str, str] = os.environ) -> socket.socket | None:

@@ -224,9 +224,11 @@ class Settings:
 
     @property
     def public_host(self) -> str:
-        """Host name for URLs."""
+        """Host name for URLs: an address of IPv6 is in brackets."""
         host = self.node.public_host or self.node.host
-        return "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
+        if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+            return "127.0.0.1"
+        return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
     @property
     def data_dir(self) -> Path:

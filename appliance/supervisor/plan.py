@@ -68,7 +68,7 @@ def _tls(settings: Settings, data: Path) -> TlsSettings:
         raise ConfigError("tls.certificate and tls.key belong together: give both or none")
     if not tls.enabled or tls.certificate:
         return tls
-    names = [settings.public_host, settings.node.host]
+    names = [settings.public_host.strip("[]"), settings.node.host]
     try:
         made = self_signed(data / "tls", names, dt.datetime.now(dt.UTC))
     except OSError as error:

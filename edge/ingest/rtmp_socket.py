@@ -7,6 +7,7 @@ import struct
 from typing import Protocol, cast
 
 from appliance.runtime.clock import now_us
+from appliance.runtime.listening import client_of
 from appliance.runtime.metrics import Tally, counter
 from edge.ingest.publisher import MOST_COLLECTED, Gate, LinkFigures, Sink, Target
 from edge.protocols.rtmp import (
@@ -86,8 +87,7 @@ class RtmpSocket(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         opened = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
         self._transport = opened
-        peer = transport.get_extra_info("peername")
-        self.address = self.address or (str(peer[0]) if peer else "")
+        self.address = self.address or client_of(transport.get_extra_info("peername"))[0]
         if not self._owner.enter(self):
             opened.abort()
 

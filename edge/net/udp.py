@@ -8,6 +8,7 @@ import time
 from typing import Protocol, cast
 
 from appliance.contracts.errors import ConfigError
+from appliance.runtime.listening import client_of, open_listener
 from appliance.runtime.logs import get_logger
 from edge.protocols.webrtc import stun
 from edge.protocols.webrtc.ice import Address, IceAgent
@@ -57,7 +58,9 @@ class MediaPort:
             opened = _bound(host, port)
             self.port = int(opened.getsockname()[1])
             try:
-                self._server = await loop.create_server(lambda: TcpLeg(self), host, self.port)
+                self._server = await loop.create_server(
+                    lambda: TcpLeg(self), sock=open_listener(host, self.port, shared=False)
+                )
             except OSError as error:
                 self._log.warning("tcp_port_not_available", port=self.port, error=str(error))
                 if not port:
@@ -193,9 +196,7 @@ class TcpLeg(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by its type
-        peer = transport.get_extra_info("peername")
-        if peer:
-            self._mapped = str(peer[0]), int(peer[1])
+        self._mapped = client_of(transport.get_extra_info("peername"))
         if not self._port.enter(self):
             self._transport.abort()
 

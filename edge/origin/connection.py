@@ -4,6 +4,7 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, cast
 
+from appliance.runtime.listening import client_of
 from edge.origin.bodies import awaits_body
 from edge.origin.held import Release
 from edge.origin.http2 import Http2Connection
@@ -60,9 +61,7 @@ class ViewerConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by its type
-        peer = transport.get_extra_info("peername")
-        if isinstance(peer, tuple) and len(peer) >= 2:
-            self._asker = str(peer[0]), int(peer[1])
+        self._asker = client_of(transport.get_extra_info("peername"))
         self.deadline = self._server.now() + self._server.config.head_s
         self._server.opened(self)
 

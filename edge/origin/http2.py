@@ -3,6 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING, cast
 
+from appliance.runtime.listening import client_of
 from edge.origin.exchange import Exchange, StreamRelay, with_length
 from edge.origin.responses import FULL, Response, error
 from edge.origin.shortcuts import Shortcut
@@ -62,9 +63,7 @@ class Http2Connection(asyncio.Protocol):
         self._is_secure = transport.get_extra_info("ssl_object") is not None
         self._batch = _SECURE_BATCH if self._is_secure else _BATCH
         self.transport.set_write_buffer_limits(high=_SECURE_HIGH_WATER if self._is_secure else _HIGH_WATER)
-        peer = transport.get_extra_info("peername")
-        if isinstance(peer, tuple) and len(peer) >= 2:
-            self.address, self.port = str(peer[0]), int(peer[1])
+        self.address, self.port = client_of(transport.get_extra_info("peername"))
         self.server.opened(self)
         self.flush()
 

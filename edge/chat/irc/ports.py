@@ -6,7 +6,7 @@ import socket
 import ssl
 from typing import TYPE_CHECKING
 
-from appliance.runtime.listening import inherited, open_listener
+from appliance.runtime.listening import client_of, inherited, open_listener
 from appliance.runtime.tls import ServerTls
 from edge.chat.irc.roster import Rosters
 
@@ -64,7 +64,7 @@ class IrcPorts:
                     loop.call_later(_PAUSE_S, self._read, name, context)
                 return
             taken.setblocking(False)
-            self._server.adopt_irc(taken, str(peer[0]), context)
+            self._server.adopt_irc(taken, client_of(peer)[0], context)
 
     def close(self) -> None:
         """Takes no new connections; may be called more than once."""

@@ -15,6 +15,9 @@ def test_configuration_of_a_node():
     assert (config.host, config.port) == ("0.0.0.0", 8000)
     [edge] = config.edges
     assert (edge.edge_id, edge.rtmp_base) == ("lyon", "rtmp://127.0.0.1:1935")
+    node = dataclasses.replace(node, host="2001:db8::7")
+    [edge] = config_of(dataclasses.replace(settings, node=node)).edges
+    assert (edge.http_base, edge.ws_base) == ("http://[2001:db8::7]:8080", "ws://[2001:db8::7]:8080")
 
 
 async def test_token_is_kept_and_survives_a_restart(config, hub, tmp_path):

@@ -24,6 +24,24 @@ def test_a_busy_port_is_named_with_who_holds_it() -> None:
     assert "--port-base" in http.advice
 
 
+def port_findings(host: str, port: int) -> list[checks.Finding]:
+    settings = Settings()
+    ports = dataclasses.replace(settings.ports, http=port)
+    node = dataclasses.replace(settings.node, host=host)
+    found = checks.ports(dataclasses.replace(settings, ports=ports, node=node))
+    return [finding for finding in found if finding.check == "port http"]
+
+
+def test_the_port_is_tried_at_the_address_that_is_listened_on() -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
+        port = server.getsockname()[1]
+        assert [(one.ok, "busy" in one.seen) for one in port_findings("::1", port)] == [(False, True)]
+        assert [(one.ok, "busy" in one.seen) for one in port_findings("::", port)] == [(False, True)]
+    assert [one.ok for one in port_findings("::", port)] == [True]
+    assert [one.seen for one in port_findings("203.0.113.9", port)] == ["this machine does not have 203.0.113.9"]
+    assert ["no address" in one.seen for one in port_findings("300.1.1.1", port)] == [True]
+
+
 def test_where_the_chat_history_lies() -> None:
     def found(points: tuple[str, ...], port: int) -> list[tuple[bool, str]]:
         coordinator = dataclasses.replace(Settings().coordinator, chat_store="cassandra")

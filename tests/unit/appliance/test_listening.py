@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from appliance.contracts.errors import ConfigError
-from appliance.runtime.listening import inherited, open_listener
+from appliance.runtime.listening import client_of, inherited, open_listener
 
 
 @pytest.fixture
@@ -46,3 +46,26 @@ def test_what_does_not_listen_is_refused(tmp_path):
 def test_workers_share_a_port(held):
     with open_listener("127.0.0.1", held.getsockname()[1]) as other:
         assert other.getsockname() == held.getsockname()
+
+
+@pytest.mark.parametrize(
+    ("host", "clients"), [("::", ("::1", "127.0.0.1")), ("::1", ("::1",)), ("127.0.0.1", ("127.0.0.1",))]
+)
+def test_clients_of_both_protocols_have_their_own_addresses(host, clients):
+    with open_listener(host, 0) as listener:
+        listener.setblocking(True)
+        for address in clients:
+            with socket.create_connection((address, listener.getsockname()[1])) as client:
+                taken, peer = listener.accept()
+                taken.close()
+                assert client_of(peer) == client.getsockname()[:2]
+
+
+def test_a_port_of_its_own_is_not_shared(held):
+    with pytest.raises(OSError, match="in use"):
+        open_listener("127.0.0.1", held.getsockname()[1], shared=False)
+
+
+@pytest.mark.parametrize("peer", [None, "", "@socket", ("only",)])
+def test_a_peer_without_a_name(peer):
+    assert client_of(peer) == ("", 0)

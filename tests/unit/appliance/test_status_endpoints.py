@@ -15,3 +15,11 @@ def test_tls_has_its_own_urls_when_it_is_enabled() -> None:
     assert plain["web"] == found["web"]
     assert plain["irc"] == found["irc"]
     assert not {"web_tls", "rtmps", "ircs"} & plain.keys()
+
+
+def test_addresses_of_version_6_are_in_brackets() -> None:
+    assert (
+        endpoints(replace(Settings(), {"node": {"host": "2001:db8::7"}}))["rtmp"]
+        == "rtmp://[2001:db8::7]:1935/live"
+    )
+    assert endpoints(replace(Settings(), {"node": {"host": "::"}}))["web"] == "http://127.0.0.1:8080/"
