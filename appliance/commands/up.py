@@ -75,7 +75,7 @@ async def _run(data: Path, plan: Plan, options: UpOptions) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopping.set)
-    supervisor = Supervisor(data, endpoints(plan.settings))
+    supervisor = Supervisor(data, endpoints(plan.settings), hung_s=plan.settings.node.hung_s)
     control = Control(control_socket(plan.settings), supervisor.restart)
     metrics = MetricsServer(plan.settings.ports.metrics, data / "run" / "metrics")
     work = asyncio.ensure_future(_start(data, plan, supervisor, control, metrics, options))

@@ -12,13 +12,13 @@ from appliance.engines.files import Account, can_enter
 class Child:
     """A process of the plan.
 
-    `ready` is polled until true; without it the child tells by itself on the descriptor in
-    NEARCAST_READY_FD. `watch` makes a question of the child's log file, which is asked every few seconds from
-    when it is ready: whether it is stuck for good, so that it must be started again. `stage`: stages start in
-    order and stop in reverse. `essential`: the node is not ready without it. `listen`: sockets that are held
-    for it by their names, host and port (appliance.runtime.listening), so that nobody is refused while it is
-    started again. `alone`: two of it cannot run at the same time, so the old one ends before its successor
-    begins.
+    `ready` is polled until true, and now and then from then on; without it the child tells by itself on the
+    descriptor in NEARCAST_READY_FD. `watch` makes a question of the child's log file, which is asked every few
+    seconds from when it is ready: whether it is stuck for good, so that it must be started again. `stage`:
+    stages start in order and stop in reverse. `essential`: the node is not ready without it. `listen`: sockets
+    that are held for it by their names, host and port (appliance.runtime.listening), so that nobody is refused
+    while it is started again. `alone`: two of it cannot run at the same time, so the old one ends before its
+    successor begins.
     """
 
     name: str

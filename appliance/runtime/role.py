@@ -1,7 +1,8 @@
 """Life cycle of one role process: settings, logs, bus, start, readiness, drain, ordered stop.
 
 A role is built by a coroutine that gets a `RoleContext` and returns a started service. Readiness is told
-to the supervisor by a line on the descriptor it left open; SIGTERM drains and stops, a second one leaves.
+to the supervisor by a line on the descriptor it left open, and every second behind it that the loop runs; SIGTERM
+drains and stops, a second one leaves.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from appliance.runtime.settings import Settings, load
 
 READY_FD = "NEARCAST_READY_FD"
 DRAIN_S = 20.0
+PULSE_S = 1.0
 _COLLECT = (10_000, 20, 20)  # objects more than before, then collections of the younger ones
 
 
@@ -109,7 +111,7 @@ async def _main(name: str, worker: int, settings: Settings, build: Build) -> int
         return 1
     settle_memory()
     log.info("ready")
-    tell_ready()
+    pulse = asyncio.ensure_future(_tell_on())
     code = await stopping
     log.info("stopping", code=code)
     with contextlib.suppress(TimeoutError):
@@ -117,6 +119,7 @@ async def _main(name: str, worker: int, settings: Settings, build: Build) -> int
             await service.drain()
             await service.stop()
     await _close(context)
+    pulse.cancel()
     return code
 
 
@@ -136,8 +139,29 @@ async def _close(context: RoleContext) -> None:
 
 def tell_ready() -> None:
     """Tells the supervisor, if there is one, that this process is ready."""
+    fd = _tell()
+    if fd is not None:
+        os.close(fd)
+
+
+def _tell() -> int | None:
+    """The descriptor on which it was told."""
     fd = os.environ.get(READY_FD, "")
     if fd.isdigit():
         with contextlib.suppress(OSError):
             os.write(int(fd), b"ready\n")
-            os.close(int(fd))
+            return int(fd)
+    return None
+
+
+async def _tell_on() -> None:
+    """Tells that this process is ready, and then that its loop runs."""
+    fd = _tell()
+    if fd is None:
+        return
+    os.set_blocking(fd, False)
+    with contextlib.suppress(OSError):  # the supervisor is gone
+        while True:
+            await asyncio.sleep(PULSE_S)
+            with contextlib.suppress(BlockingIOError):  # it does not listen now
+                os.write(fd, b".")

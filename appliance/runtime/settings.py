@@ -34,6 +34,9 @@ class NodeSettings:
     data_dir: str = _leaf("", "path", "Where everything this node keeps lies; empty: chosen by the command.")
     socket_dir: str = _leaf("", "path", "Where roles leave their unix sockets; empty: chosen by the command.")
     host: str = _leaf("127.0.0.1", "address", "Address that encoders and viewers reach; loopback by default.")
+    hung_s: float = _leaf(
+        20.0, "s", "A process without a sign of life for so long is ended and started again; 0: never."
+    )
     public_host: str = _leaf("", "name", "Host name written into URLs; empty: the host above.")
 
 

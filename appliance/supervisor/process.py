@@ -6,7 +6,7 @@ import enum
 import os
 import socket
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -16,12 +16,12 @@ from appliance.runtime.listening import LISTEN
 from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import counter
 from appliance.runtime.role import READY_FD
+from appliance.supervisor.vitals import Vitals
 
 _RESTARTS = counter("nearcast_supervisor_restarts_total", "Children started again after they died.", ["role"])
 BUDGET = 10  # restarts within BUDGET_S; beyond it the child is given time, loudly
 BUDGET_S = 60.0
 _REST_S = 15.0
-_POLL_S = 0.03
 _WATCH_S = 2.0
 
 
@@ -45,14 +45,19 @@ class Process:
         log_file: Path,
         changed: Callable[[], None],
         listeners: Mapping[str, socket.socket] | None = None,
+        hung_s: float = 0.0,
     ) -> None:
-        """`listeners`: what is held for the child, by name; their owner closes them."""
+        """`listeners`: what is held for the child, by name; their owner closes them.
+
+        `hung_s`: how long it may live without a sign of life; 0: for ever.
+        """
         self.child = child
         self._listeners = listeners or {}
         self.state = State.STOPPED
         self.restarts = 0
         self.pid: int | None = None
         self._log_file = log_file
+        self._hung_s = hung_s
         self._changed = changed
         self._log = get_logger("supervisor").bind(child=child.name)
         self._deaths: deque[float] = deque(maxlen=BUDGET)
@@ -120,19 +125,21 @@ class Process:
             self._set(State.STOPPED)
             os.close(reading)
             return
+        vitals = Vitals(self.child, reading, self._log_file, self._hung_s)
         self.pid = self._process.pid
         self._changed()
         try:
-            await self._watch(self._process, reading)
+            await self._watch(self._process, vitals)
         finally:
+            vitals.close()
             self.pid = None
 
     def _is_stopping(self) -> bool:
         """As of now: awaiting may have changed it."""
         return self._stopping
 
-    async def _watch(self, process: asyncio.subprocess.Process, reading: int) -> None:
-        waiting = asyncio.ensure_future(self._until_ready(reading))
+    async def _watch(self, process: asyncio.subprocess.Process, vitals: Vitals) -> None:
+        waiting = asyncio.ensure_future(vitals.ready())
         dead = asyncio.ensure_future(process.wait())
         try:
             await asyncio.wait({waiting, dead}, return_when=asyncio.FIRST_COMPLETED)
@@ -141,7 +148,7 @@ class Process:
                 process.kill()
             elif not dead.done() and not self._stopping:
                 self._set(State.READY)
-                await self._until_stuck(process, dead)
+                await self._until_failing(process, dead, vitals)
             code = await dead
         finally:
             waiting.cancel()
@@ -149,28 +156,17 @@ class Process:
         if not self._stopping:
             self._log.warning("died", code=code)
 
-    async def _until_stuck(self, process: asyncio.subprocess.Process, dead: "asyncio.Future[int]") -> None:
-        """Ends the child when it says that it is of no use any more; returns when it is dead."""
-        if self.child.watch is None:
-            return
-        is_stuck = self.child.watch(self._log_file)
+    async def _until_failing(
+        self, process: asyncio.subprocess.Process, dead: "asyncio.Future[int]", vitals: Vitals
+    ) -> None:
+        """Ends the child when it is of no use any more; returns when it is dead, or soon will be."""
         while not dead.done():
             await asyncio.wait({dead}, timeout=_WATCH_S)
-            if not dead.done() and not self._stopping and is_stuck():
-                self._log.error("stuck")
+            failure = "" if dead.done() else await vitals.failure()
+            if failure and not dead.done() and not self._is_stopping():
+                self._log.error(failure)
                 process.kill()
                 return
-
-    async def _until_ready(self, reading: int) -> bool:
-        try:
-            async with asyncio.timeout(self.child.ready_s):
-                if self.child.ready is None:
-                    return await _told(reading)
-                return await _polled(self.child.ready)
-        except TimeoutError:
-            return False
-        finally:
-            os.close(reading)
 
     async def ready(self) -> None:
         """Returns when the child is ready."""
@@ -205,24 +201,3 @@ class Process:
 
 def _open_log(path: Path) -> IO[bytes]:
     return path.open("ab")
-
-
-async def _polled(ready: Callable[[], Awaitable[bool]]) -> bool:
-    while True:
-        if await ready():
-            return True
-        await asyncio.sleep(_POLL_S)
-
-
-async def _told(reading: int) -> bool:
-    """Waits for the child's line. A pipe closed without one says nothing: the child's end will."""
-    loop = asyncio.get_running_loop()
-    readable = asyncio.Event()
-    loop.add_reader(reading, readable.set)
-    try:
-        await readable.wait()
-    finally:
-        loop.remove_reader(reading)
-    if not os.read(reading, 16):
-        await asyncio.Event().wait()
-    return True

@@ -18,9 +18,11 @@ from appliance.supervisor.status import NodeStatus, RoleStatus, write_status
 class Supervisor:
     """Owner of every child process of a node."""
 
-    def __init__(self, data: Path, endpoints: dict[str, str]) -> None:
+    def __init__(self, data: Path, endpoints: dict[str, str], *, hung_s: float = 0.0) -> None:
+        """`hung_s`: a child without a sign of life for so long is started again; 0: never."""
         self._data = data
         self._endpoints = endpoints
+        self._hung_s = hung_s
         self._processes: list[Process] = []
         self._listeners: dict[str, dict[str, socket.socket]] = {}  # by child and name
         self._tasks = Tasks()
@@ -40,7 +42,7 @@ class Supervisor:
 
     def _launch(self, child: Child, place: int | None = None) -> Process:
         log_file = self._data / "logs" / f"{child.name}.log"
-        process = Process(child, log_file, self._changed, self._listeners_of(child))
+        process = Process(child, log_file, self._changed, self._listeners_of(child), self._hung_s)
         self._processes.insert(len(self._processes) if place is None else place, process)
         self._tasks.start(process.run(), f"supervise-{child.name}")
         return process

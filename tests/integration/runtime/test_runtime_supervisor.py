@@ -258,3 +258,48 @@ async def test_a_port_that_is_taken_is_named(data: Path, port: int) -> None:
     with socket.create_server(("127.0.0.1", port)), pytest.raises(UnavailableError, match=str(port)):
         await supervisor.start_stage([child("echo", ECHO, listen=(("http", "127.0.0.1", port),))])
     await supervisor.stop()
+
+
+BEATING = f"{_READY}\nwhile True:\n    time.sleep(0.05)\n    os.write(int(os.environ['NEARCAST_READY_FD']), b'.')"
+FALLING_SILENT = f"{_READY}\nos.write(int(os.environ['NEARCAST_READY_FD']), b'.'); time.sleep(600)"
+
+
+async def test_a_child_that_hangs_is_started_again(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that stopped telling that it lives, one that is stopped; not one that never told."""
+    monkeypatch.setattr(supervised, "_WATCH_S", 0.1)
+    supervisor = Supervisor(data, {}, hung_s=1.0)
+    await supervisor.start_stage(
+        [child("beating", BEATING), child("plain", SLEEPER), child("silent", FALLING_SILENT)]
+    )
+    supervisor.announce_ready()
+    with structlog.testing.capture_logs() as seen:
+        status = await until(data, lambda status: status.roles[2].restarts == 1)
+        assert [role.restarts for role in status.roles] == [0, 0, 1]
+        pid = status.roles[0].pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        await until(data, lambda status: status.roles[0].restarts == 1)
+    assert {(entry["event"], entry["child"]) for entry in seen} >= {("hung", "beating"), ("hung", "silent")}
+    assert not [entry for entry in seen if entry.get("child") == "plain"]
+    await supervisor.stop()
+
+
+async def test_a_child_that_is_asked_and_does_not_answer_any_more_is_started_again(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervised, "_WATCH_S", 0.1)
+    answers = True
+
+    async def ready() -> bool:
+        return answers
+
+    supervisor = Supervisor(data, {}, hung_s=0.5)
+    await supervisor.start_stage([child("asked", SLEEPER, ready=ready)])
+    supervisor.announce_ready()
+    await asyncio.sleep(0.8)
+    assert (await until(data, lambda status: status.state == "ready")).roles[0].restarts == 0
+    answers = False
+    await until(data, lambda status: status.roles[0].restarts == 1)
+    answers = True
+    await until(data, lambda status: status.state == "ready")
+    await supervisor.stop()
