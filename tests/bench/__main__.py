@@ -1,7 +1,9 @@
 """`./nearcast bench [NAME [--OPTION=VALUE ...] ...]`: runs the named measurements, or lists them."""
 
 import importlib
+import signal
 import sys
+from types import FrameType
 
 BENCHES = {
     "transcode": "CPU and picture of the ladder against ffmpeg, lateness, memory and take-over of a node",
@@ -44,5 +46,11 @@ def _with_options(arguments: list[str]) -> list[tuple[str, list[str]]]:
     return found
 
 
+def _leave(number: int, _frame: FrameType | None) -> None:
+    """As Ctrl-C does: whatever was started is ended on the way out."""
+    raise SystemExit(128 + number)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _leave)
     sys.exit(main(sys.argv[1:]))
