@@ -14,6 +14,7 @@ from edge.protocols.webrtc import stun
 from edge.protocols.webrtc.ice import Address, IceAgent
 
 _BATCH = 64  # datagrams in one turn of the loop
+_NO_STUN = 4  # the least first byte of a datagram that is none (RFC 7983, 7)
 _MOST_BYTES = 2048  # of a datagram; more is no packet of ours
 _BUFFER = 4 << 20
 _SO_TIMESTAMPNS = 35  # not in the socket module
@@ -119,9 +120,10 @@ class MediaPort:
         if self._socket is None:
             return
         monotonic, wall = time.monotonic(), time.time()
+        take, known = self._socket.recvmsg, self._by_address
         for _ in range(_BATCH):
             try:
-                datagram, ancillary, _, address = self._socket.recvmsg(_MOST_BYTES, _ANCILLARY)
+                datagram, ancillary, _, address = take(_MOST_BYTES, _ANCILLARY)
             except BlockingIOError:
                 return
             except OSError:  # an ICMP error of something sent before
@@ -130,7 +132,12 @@ class MediaPort:
             if ancillary:
                 seconds, nanoseconds = _TIMESPEC.unpack_from(ancillary[0][2])
                 at += min(0.0, max(-1.0, seconds - wall + nanoseconds * 1e-9))
-            self.receive(datagram, address, address[:2], at)
+            peer = known.get(address)
+            if peer is not None and datagram and datagram[0] >= _NO_STUN:  # nearly all are
+                peer.agent.data_from(address, at)
+                peer.receive(datagram, at)
+            else:
+                self.receive(datagram, address, address[:2], at)
 
     def receive(self, datagram: bytes, address: Address, mapped: tuple[str, int], at: float) -> bool:
         """Takes a datagram; False when it belongs to no session."""

@@ -136,7 +136,8 @@ class WhipSession:
             self._receiver.counts["srtp"] += 1
             return
         self._media_at = at
-        self._hand_on(at)
+        if self._receiver.has_frames:
+            self._hand_on(at)
 
     # --- the gate's side
 

@@ -86,7 +86,9 @@ class Receiver:
             source, packet = found
         else:
             source.count(packet)
-        self._deliver(source, source.push(packet, at), at)
+        frames = source.push(packet, at)
+        if frames:
+            self._deliver(source, frames, at)
 
     def receive_rtcp(self, data: bytes, at: float) -> None:
         """A decrypted RTCP packet."""
@@ -112,6 +114,11 @@ class Receiver:
                 self._ask_for_key(source, now)
 
     # --- what goes out
+
+    @property
+    def has_frames(self) -> bool:
+        """Whether `frames` would give any."""
+        return bool(self._frames)
 
     def frames(self) -> list[MediaFrame]:
         """Frames since the last call."""

@@ -60,13 +60,18 @@ class ReorderBuffer:
         """Whether packets are missing."""
         return bool(self._holes)
 
+    def takes(self, packet: RtpPacket) -> bool:
+        """Whether it is the next packet and no other is held, as nearly always. False: `push` judges it."""
+        sequence = self._unwrap(packet.sequence)
+        if sequence != self._next or self._held:
+            return False
+        self._next = sequence + 1
+        return True
+
     def push(self, packet: RtpPacket, now: float) -> list[InOrder]:
         """Takes a packet; those whose turn it is now, it among them or not."""
         sequence = self._unwrap(packet.sequence)
         step = sequence - self._next
-        if step == 0 and not self._held:
-            self._next += 1
-            return [InOrder(packet, False)]
         if self._next < 0 or abs(step) > _JUMP:
             return self._begin(packet, sequence)
         if step < 0 or sequence in self._held:

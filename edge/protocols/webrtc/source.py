@@ -50,6 +50,8 @@ class Source:
 
     def push(self, packet: RtpPacket, now: float) -> list[Frame]:
         """The frames that a packet completes."""
+        if self.order.takes(packet):
+            return self._depayloader.push(packet)
         return self._frames(self.order.push(packet, now))
 
     def expire(self, now: float) -> list[Frame]:
