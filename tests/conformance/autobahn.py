@@ -17,7 +17,7 @@ HOME = ROOT / "build" / "autobahn"
 _SYSTEM, _SITE, _APT = HOME / "system", HOME / "site", HOME / "apt"
 _READY = HOME / "ready"
 _KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-_SOURCE = "deb [signed-by={keys}] http://deb.debian.org/debian bullseye main\n"
+_SOURCE = "deb [signed-by={keys}] {mirror} bullseye main\n"
 _DEBIAN = (
     "python2.7", "python2.7-minimal", "libpython2.7-stdlib", "libpython2.7-minimal", "libpython2.7-dev",
     "libssl1.1", "libffi7",
@@ -58,7 +58,7 @@ def _unpack_system() -> None:
     for folder in ("lists/partial", "archives/partial"):
         (_APT / folder).mkdir(parents=True)
     sources = _APT / "sources.list"
-    sources.write_text(_SOURCE.format(keys=_KEYS))
+    sources.write_text(_SOURCE.format(keys=_KEYS, mirror=_mirror()))
     chosen = {
         "Dir::Etc::SourceList": sources, "Dir::Etc::SourceParts": "/dev/null", "Dir::State::Lists": _APT / "lists",
         "Dir::Cache": _APT, "APT::Sandbox::User": "root",
@@ -68,6 +68,15 @@ def _unpack_system() -> None:
     _step(["apt-get", *options, "download", *_DEBIAN], _APT)
     for package in sorted(_APT.glob("*.deb")):
         _step(["dpkg-deb", "-x", str(package), str(_SYSTEM)], _APT)
+
+
+def _mirror() -> str:
+    """Where this machine has its own packages from. CannotPrepareError where that is no archive of Debian."""
+    asked = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Origin: Debian", "Label: Debian"]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=_STEP_S, check=False)
+    if not done.stdout.strip():
+        raise CannotPrepareError("apt-get knows no archive of Debian; `apt-get update` makes it look")
+    return done.stdout.split()[0]
 
 
 def _install_packages() -> None:
