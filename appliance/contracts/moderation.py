@@ -128,7 +128,8 @@ class RoomEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 
 
 class ModerationRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Body of POST /chat/{channel}/moderate; with the fields from `channel_id` on, of a request to an edge."""
+    """Body of POST /chat/{channel}/moderate; with the fields from `channel_id` on, of a request to an edge.
+    `nonce` belongs to both."""
 
     action: str
     target: str = ""  # username, or the channel of a raid
@@ -141,6 +142,7 @@ class ModerationRequest(msgspec.Struct, frozen=True, kw_only=True):
     actor_id: str = ""
     actor: str = ""
     operator: bool = False
+    nonce: str = ""  # the same action with the same nonce is done once
 
 
 class ModerationAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,8 +1,9 @@
-"""A message that is sent again with its nonce is the message that was there: no I/O.
+"""A message or an action that is sent again with its nonce is the one that was there: no I/O.
 
-The random part of a message's id is made of its author, room, nonce and text, so whoever reads the log knows a
-second try by the id of the first, and no gateway needs to be told of nonces. The same nonce with another text is
-another message: clients may count from 1 again.
+The random part of a message's id is made of its author, room, nonce and text, and so is that of the event of a
+command or of another moderator's action; so whoever reads the log knows a second try by the id of the first, and no
+gateway needs to be told of nonces. The same nonce with another text is another message or action: clients may count
+from 1 again.
 """
 
 import hashlib
@@ -18,13 +19,28 @@ _TIME = 14  # characters of an id that are its time
 _ID_END = len(_FIRST_FIELD) + 36
 
 
-def numbered(now_ms: int, user_id: str, room_id: str, nonce: str, text: str) -> str:
-    """The id of a message made now; all but its time is the same whenever it is tried."""
+def digest_of(*parts: str) -> bytes:
+    """What the random part of an id is made of: 10 bytes."""
     digest = hashlib.blake2b(digest_size=10, person=_PERSON)
-    for part in (user_id, room_id, nonce, text):
+    for part in parts:
         encoded = part.encode()
         digest.update(len(encoded).to_bytes(4, "big") + encoded)
-    return uuid7(now_ms, digest.digest())
+    return digest.digest()
+
+
+def numbered(now_ms: int, user_id: str, room_id: str, nonce: str, text: str) -> str:
+    """The id of a message made now; all but its time is the same whenever it is tried."""
+    return uuid7(now_ms, digest_of(user_id, room_id, nonce, text))
+
+
+def derived(first_id: str, purpose: str) -> str:
+    """The id of something that comes of the message or event `first_id`, tried as often as that is."""
+    return uuid7(unix_ms(first_id), digest_of(purpose, id_tail(first_id)))
+
+
+def at_time_of(other_id: str, message_id: str) -> str:
+    """`message_id` as it was when `other_id` was made."""
+    return other_id[:_TIME] + id_tail(message_id)
 
 
 def id_in(data: bytes) -> str:
@@ -40,7 +56,7 @@ def id_tail(message_id: str) -> str:
 
 
 class Nonces:
-    """The ids of the newest messages of all rooms, in the order of the log. The oldest leave first."""
+    """The ids of the newest messages and events of all rooms, in the order of the log. The oldest leave first."""
 
     def __init__(self) -> None:
         self._ids: OrderedDict[str, str] = OrderedDict()
@@ -49,7 +65,7 @@ class Nonces:
         return len(self._ids)
 
     def known(self, message_id: str) -> str:
-        """The id of an earlier try of the same message that the log has; empty when there is none."""
+        """The id of the first try of the same message or event that the log has; empty when there is none."""
         found = self._ids.get(id_tail(message_id), "")
         if not found or found == message_id:
             return found
@@ -57,6 +73,10 @@ class Nonces:
             return found if abs(unix_ms(message_id) - unix_ms(found)) < WINDOW_MS else ""
         except ValueError:  # some other form of id: equal ends mean nothing
             return ""
+
+    def is_first(self, message_id: str) -> bool:
+        """Whether the log has no other try of it before this one."""
+        return self.known(message_id) in ("", message_id)
 
     def heard(self, message_id: str) -> bool:
         """Takes the id of the next message of the log; False when it is a second try of one before it."""

@@ -23,7 +23,9 @@ from coordinator.unit import Unit, Units
 _log = get_logger("coordinator.bridge")
 _pulled = counter("nearcast_coordinator_outbox_entries_total", "Outbox entries committed.", ["edge"])
 _dead = counter("nearcast_coordinator_dead_letters_total", "Outbox entries that cannot be applied.", ["edge"])
-_second_tries = counter("nearcast_coordinator_second_tries_total", "Messages that an earlier try had stored.")
+_second_tries = counter(
+    "nearcast_coordinator_second_tries_total", "Messages and actions that an earlier try had stored."
+)
 _MAX_REASON = 300
 _ROWS = 2000  # messages stored at once: the loop is not held up by more
 
@@ -118,7 +120,7 @@ class OutboxBridge:
             entry = self._read(message)
             read.append((message, entry))
             if isinstance(entry, Entry):
-                rows += [row for row in entry.messages if self._is_first(row)]
+                rows += entry.messages
                 removals += entry.removals
             if len(rows) >= _ROWS:
                 await self._chat.add(rows)
@@ -134,20 +136,26 @@ class OutboxBridge:
                     await self._moderations.apply(unit, happening)
                 await self._apply_event(unit, entry, message)
 
-    def _is_first(self, row: MessageRow) -> bool:
+    def _is_first(self, identifier: str) -> bool:
         """Whether it is no second try that another gateway took at the same time; the same id may come again."""
-        known = self._nonces.known(row.message_id)
-        if known not in ("", row.message_id):
+        if not self._nonces.is_first(identifier):
             _second_tries.inc()
             return False
-        self._nonces.heard(row.message_id)
+        self._nonces.heard(identifier)
         return True
 
     def _read(self, message: PulledMessage) -> Entry | BadInputError:
         try:
-            return decode(self._edge_id, message.subject, message.data)
+            found = decode(self._edge_id, message.subject, message.data)
         except BadInputError as error:
             return error
+        done = {event.event_id for event in found.happenings if self._is_first(event.event_id)}
+        return Entry(
+            messages=[row for row in found.messages if self._is_first(row.message_id)],
+            removals=[removal for removal in found.removals if removal.event_id in done],
+            happenings=[event for event in found.happenings if event.event_id in done],
+            event=found.event,
+        )
 
     async def _apply_event(self, unit: Unit, entry: Entry, message: PulledMessage) -> None:
         if entry.event is None or not await store.first_time(unit.connection, entry.event.event_id):

@@ -10,10 +10,8 @@ def routes(moderations: Moderations) -> list[Route]:
     """Actions in a room or in all rooms; the audit trail and the state of a room."""
 
     async def act(call: Call) -> Reply:
-        return Reply(201, await moderations.act(call.caller, call.path["channel"], call.body))
-
-    async def act_everywhere(call: Call) -> Reply:
-        return Reply(201, await moderations.act(call.caller, "", call.body))
+        channel = call.path.get("channel", "")  # without one: in every room
+        return Reply(201, await moderations.act(call.caller, channel, call.body, call.idempotency_key))
 
     async def audit(call: Call) -> Reply:
         return Reply(200, await moderations.audit(call.unit, call.caller, call.path["channel"], call.query))
@@ -37,7 +35,7 @@ def routes(moderations: Moderations) -> list[Route]:
         Route(
             "POST",
             "/moderation/actions",
-            act_everywhere,
+            act,
             "Block words, patterns and permit domains in every room",
             status=201,
             body=NewAction,

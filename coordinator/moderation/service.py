@@ -85,8 +85,10 @@ class Moderations:
 
     # -- the API
 
-    async def act(self, caller: Caller, channel: str, wanted: NewAction) -> DoneAction:
+    async def act(self, caller: Caller, channel: str, wanted: NewAction, key: str = "") -> DoneAction:
         """Has an edge do it; durable there when this returns. An empty channel: in every room, by operators.
+
+        `key` is its nonce: when no answer comes nobody knows whether the edge did it.
 
         NotFoundError: the channel; EdgeRefusedError; UnavailableError: the edge does not answer.
         """
@@ -103,6 +105,7 @@ class Moderations:
             actor_id=caller.user_id,
             actor=caller.username,
             operator=caller.is_operator,
+            nonce=key,
         )
         return await self._ask(self._endpoints.home(edge_id), request)
 

@@ -172,7 +172,8 @@ class Arrival(asyncio.Protocol):
                 if action is Action.MESSAGES:
                     found = await requests.post(place, token, body, request.headers.get("idempotency-key"))
                 else:
-                    found = await self._server.moderation.act(place, token, body)
+                    key = request.headers.get("idempotency-key")
+                    found = await self._server.moderation.act(place, token, body, key)
             elif action is Action.MODERATE:
                 raise HttpError(405, "method not allowed")
             elif action is Action.POLL:

@@ -41,7 +41,7 @@ def events_of(message: LogMessage) -> list[RoomEvent]:
 
 class Journal:
     """Reads log entries in the light of what holds now. `heard(room_id, said)` is told of each message in a room
-    whose modes look at what was said before. `nonces` learns the ids of messages as they come."""
+    whose modes look at what was said before. `nonces` learns the ids of messages and events as they come."""
 
     def __init__(self, states: RoomStates, heard: Callable[[str, Said], None]) -> None:
         self.states = states
@@ -55,6 +55,7 @@ class Journal:
             return [
                 entry
                 for item, event in enumerate(events_of(message))
+                if self.nonces.is_first(event.event_id)
                 for entry in self.shown(message.seq, item, event)
             ]
         entries = [entry for entry in entries_of(message) if self._is_first(entry, live=live)]
@@ -71,7 +72,14 @@ class Journal:
         message_id = id_in(entry.data)
         if not message_id:
             return True
-        return self.nonces.heard(message_id) if live else self.nonces.known(message_id) in ("", message_id)
+        return self.nonces.heard(message_id) if live else self.nonces.is_first(message_id)
+
+    def takes(self, event: RoomEvent) -> bool:
+        """Whether the next event of the log counts: a second try of an action does not. The same may come again."""
+        if not self.nonces.is_first(event.event_id):
+            return False
+        self.nonces.heard(event.event_id)
+        return True
 
     def shown(self, seq: int, item: int, event: RoomEvent) -> list[Entry]:
         """The entry of an event, if it is for everybody."""

@@ -37,7 +37,7 @@ class ChatLog:
     """Messages of one room go in batches, one append at a time, so their order is that of their arrival.
 
     `read(seq)` returns when this process has read that entry of the outbox, or cannot soon: only then it is known
-    whether another gateway took an earlier try of the same message.
+    whether another gateway took an earlier try of the same message or action.
     """
 
     def __init__(
@@ -74,33 +74,41 @@ class ChatLog:
         lane.append(waiting)
         return waiting.done
 
-    def submit_event(self, event: RoomEvent) -> asyncio.Future[None]:
-        """As submit, for an event of a room; each is an entry of its own."""
+    def submit_event(self, event: RoomEvent, after: asyncio.Future[None] | None = None) -> asyncio.Future[None]:
+        """As submit, for an event of a room; each is an entry of its own. It is stored once `after` is durable, and
+        not at all when that is refused."""
         if self.pending >= self._config.pending:
             raise UnavailableError("too many messages wait to be stored", retry_after_s=_RETRY_S)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.pending += 1
         done.add_done_callback(self._less)
-        self._tasks.start(self._append_event(event, done), "chat-log-event")
+        self._tasks.start(self._append_event(event, done, after), "chat-log-event")
         return done
 
-    async def _append_event(self, event: RoomEvent, done: asyncio.Future[None]) -> None:
-        error = UnavailableError("the chat is stopping")
+    async def _append_event(
+        self, event: RoomEvent, done: asyncio.Future[None], after: asyncio.Future[None] | None
+    ) -> None:
+        error: UnavailableError | None = UnavailableError("the chat is stopping")
         try:
-            await self._outbox.append(
+            if after is not None:
+                await after
+            seq = await self._outbox.append(
                 room_event(event.room, self._config.edge_id),
                 msgspec.json.encode([event]),
                 message_id=event.event_id,
                 deadline_s=self._config.append_s,
             )
+            error = None
+            await self._read(seq)
         except NearcastError as cause:
             error = UnavailableError("the action could not be stored", retry_after_s=_RETRY_S)
             error.__cause__ = cause
-        else:
-            done.set_result(None)
         finally:
             if not done.done():
-                done.set_exception(error)
+                if error is None:
+                    done.set_result(None)
+                else:
+                    done.set_exception(error)
 
     async def _run(self, room_id: str, lane: deque[_Waiting]) -> None:
         loop = asyncio.get_running_loop()

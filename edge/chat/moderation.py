@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from appliance.contracts.chat import ErrorCode
+from appliance.contracts.chat import MAX_NONCE, ErrorCode
 from appliance.contracts.errors import BadInputError, NearcastError, NotFoundError, UnauthenticatedError
 from appliance.contracts.moderation import (
     EVERY_ROOM,
@@ -98,21 +98,21 @@ class Moderation:
 
     # -- calls
 
-    async def act(self, place: Place, token: str, body: bytes) -> bytes:
-        """201 when the action is durable."""
+    async def act(self, place: Place, token: str, body: bytes, key: str = "") -> bytes:
+        """201 when the action is durable. `key`: its nonce, where the body has none."""
         author = self._author(token)
         try:
             wanted = msgspec.json.decode(body, type=ModerationRequest)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise BadInputError("expected {action, ...}", code=ErrorCode.INVALID_FRAME) from error
-        return document(201, await self._act(place, author, wanted))
+        return document(201, await self._act(place, author, wanted, wanted.nonce or key))
 
     async def acted_for(self, wanted: ModerationRequest) -> ModerationAnswer:
         """An action of somebody whom the centre has authenticated; the answer in either case."""
         try:
             place = self._place(wanted)
             author = Author(wanted.actor_id, wanted.actor, operator=wanted.operator)
-            done = await self._act(place, author, wanted)
+            done = await self._act(place, author, wanted, wanted.nonce)
             return ModerationAnswer(event_id=str(done["event_id"]), timestamp=int(str(done["timestamp"])))
         except NearcastError as error:
             return ModerationAnswer(
@@ -132,10 +132,14 @@ class Moderation:
             raise NotFoundError("no such room here", code=ErrorCode.UNKNOWN_ROOM)
         return place
 
-    async def _act(self, place: Place, author: Author, wanted: ModerationRequest) -> dict[str, object]:
-        acted = self._server.rules.moderator.act(place, author, wanted, now_ms())
-        await acted.durable
-        return {"event_id": acted.event.event_id, "timestamp": acted.event.timestamp}
+    async def _act(self, place: Place, author: Author, wanted: ModerationRequest, nonce: str) -> dict[str, object]:
+        if len(nonce) > MAX_NONCE:
+            raise BadInputError(f"a nonce has at most {MAX_NONCE} characters", code=ErrorCode.INVALID_FRAME)
+        rules = self._server.rules
+        accepted = rules.act(place, author, wanted, nonce)
+        await accepted.durable
+        event_id, timestamp = rules.first_of(accepted)
+        return {"event_id": event_id, "timestamp": timestamp}
 
     def show(self, action: Action, place: Place, token: str) -> bytes:
         """The answer to GET of chatters, held, state."""

@@ -4,12 +4,12 @@ import asyncio
 import dataclasses
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 import msgspec
 
 from appliance.contracts.chat import ChatMessage, ErrorCode
-from appliance.contracts.errors import BadInputError, ForbiddenError, NearcastError, NotFoundError
+from appliance.contracts.errors import BadInputError, ForbiddenError, NotFoundError
 from appliance.contracts.ids import is_uuid7, uuid7
 from appliance.contracts.moderation import (
     MAX_FOLLOWERS_MIN,
@@ -26,8 +26,8 @@ from appliance.contracts.moderation import (
     RoomEvent,
     TermKind,
 )
+from appliance.contracts.nonces import Nonces, derived
 from appliance.contracts.room_state import kept_terms
-from appliance.runtime.ids import new_id
 from edge.chat.emotes import is_emote_name
 from edge.chat.filters import check_pattern
 from edge.chat.folding import term_of
@@ -73,12 +73,18 @@ class Acted:
     """The event of an action; `durable` ends when it is in the log, or with UnavailableError."""
 
     event: RoomEvent
-    durable: asyncio.Future[Any]
+    durable: asyncio.Future[None]
+
+
+class Submit(Protocol):
+    """Takes an event into the log, behind `after` where that is given."""
+
+    def __call__(self, event: RoomEvent, after: asyncio.Future[None] | None = None) -> asyncio.Future[None]: ...
 
 
 class Moderator:
     """Makes events. `submit` takes one into the log, `find` looks for a message of a room in memory, `say` puts an
-    approved message into the room, `viewers` counts those in a room."""
+    approved message into the room, `viewers` counts those in a room; `nonces` knows what the log has."""
 
     def __init__(
         self,
@@ -87,10 +93,11 @@ class Moderator:
         index: Index,
         tally: Tally,
         *,
-        submit: Callable[[RoomEvent], asyncio.Future[None]],
+        submit: Submit,
         find: Callable[[str, str], ChatMessage | None],
         say: Callable[[str, ChatMessage], asyncio.Future[None]],
         viewers: Callable[[str], int],
+        nonces: Nonces,
     ) -> None:
         self.edge_id = edge_id
         self._states = states
@@ -100,24 +107,26 @@ class Moderator:
         self._find = find
         self._say = say
         self._viewers = viewers
+        self._nonces = nonces
         self._last_ms = 0
 
-    def act(self, place: Place, actor: Author, wanted: ModerationRequest, now_ms: int) -> Acted:
-        """Does it. BadInputError (invalid_action, empty, too_long), ForbiddenError (not_allowed), NotFoundError
-        (unknown_user, unknown_message, unknown_room), UnavailableError."""
-        try:
-            event = self._event(place, actor, wanted, now_ms)
-            durable = self._perform(place, event)
-            durable.add_done_callback(lambda done: self._settled(event, done))
-        except NearcastError as error:
-            self._tally.refused[str(error.code)] += 1
-            raise
+    def act(
+        self, place: Place, actor: Author, wanted: ModerationRequest, now_ms: int, digest: bytes = b""
+    ) -> Acted:
+        """Does it. `digest`: the same for all tries of one action (appliance.contracts.nonces).
+
+        BadInputError (invalid_action, empty, too_long), ForbiddenError (not_allowed), NotFoundError (unknown_user,
+        unknown_message, unknown_room), UnavailableError.
+        """
+        event = self._event(place, actor, wanted, now_ms, digest)
+        durable = self._perform(place, event)
+        durable.add_done_callback(lambda done: self._settled(event, done))
         self._tally.actions[wanted.action] += 1
         return Acted(event, durable)
 
-    def _settled(self, event: RoomEvent, done: asyncio.Future[Any]) -> None:
+    def _settled(self, event: RoomEvent, done: asyncio.Future[None]) -> None:
         """It holds here for whoever hears that it is durable; that the log brings it again does no harm."""
-        if not done.cancelled() and done.exception() is None:
+        if not done.cancelled() and done.exception() is None and self._nonces.is_first(event.event_id):
             self._states.apply(event)
 
     def require(self, place: Place, actor: Author, rank: Rank, now_ms: int) -> None:
@@ -125,25 +134,33 @@ class Moderator:
         if actor.rank(place, self._states.standing(place.room_id, actor.user_id, now_ms)) < rank:
             raise ForbiddenError("you may not do that in this room", code=ErrorCode.NOT_ALLOWED)
 
-    def _perform(self, place: Place, event: RoomEvent) -> asyncio.Future[Any]:
+    def _perform(self, place: Place, event: RoomEvent) -> asyncio.Future[None]:
+        """The event comes last: whoever finds it in the log finds all that was done."""
         if event.event is EventKind.APPROVE and event.message is not None:
-            return asyncio.gather(self._say(event.room, event.message), self._submit(event))
+            return self._submit(event, self._say(event.room, event.message))
         if event.event is EventKind.RAID:
             target = self._index.by_name(event.target)
             if target is not None:
-                self._submit(
-                    msgspec.structs.replace(event, event_id=new_id(), room=target.room_id, origin=place.channel)
+                coming = msgspec.structs.replace(
+                    event,
+                    event_id=derived(event.event_id, event.event),
+                    room=target.room_id,
+                    origin=place.channel,
                 )
+                return self._submit(event, self._submit(coming))
         return self._submit(event)
 
     # -- events
 
-    def _next_id(self, now_ms: int) -> str:
-        """Higher than every one before, also within a millisecond: of two actions the later one holds."""
-        self._last_ms = max(now_ms, self._last_ms + 1)
-        return uuid7(self._last_ms, os.urandom(10))
+    def _next_ms(self, now_ms: int, newest_ms: int) -> int:
+        """Later than every one before, also within a millisecond or when another site's clock is ahead: of two
+        actions the later one holds."""
+        self._last_ms = max(now_ms, self._last_ms + 1, newest_ms + 1)
+        return self._last_ms
 
-    def _event(self, place: Place, actor: Author, wanted: ModerationRequest, now_ms: int) -> RoomEvent:
+    def _event(
+        self, place: Place, actor: Author, wanted: ModerationRequest, now_ms: int, digest: bytes
+    ) -> RoomEvent:
         action = wanted.action
         if action not in ACTIONS:
             raise _invalid(f"there is no action {action[:40]!r}")
@@ -152,8 +169,9 @@ class Moderator:
         if len(wanted.reason) > MAX_REASON or "\x00" in wanted.reason:
             raise _invalid(f"a reason has at most {MAX_REASON} characters")
         fields = self._fields(place, actor, wanted, now_ms)
+        newest_ms = self._states.newest_ms(place.room_id, str(fields.get("target_id", "")))
         return RoomEvent(
-            event_id=self._next_id(now_ms),
+            event_id=uuid7(self._next_ms(now_ms, newest_ms), digest or os.urandom(10)),
             room=place.room_id,
             edge_id=self.edge_id,
             timestamp=now_ms,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from appliance.contracts.chat import ChatPost, ChatPosted, ErrorCode
+from appliance.contracts.chat import MAX_NONCE, ChatPost, ChatPosted, ErrorCode
 from appliance.contracts.errors import (
     BadInputError,
     ForbiddenError,
@@ -26,7 +26,6 @@ from edge.chat.routes import Query
 if TYPE_CHECKING:
     from edge.chat.server import ChatServer
 
-_NONCE = 255  # characters, as of an Idempotency-Key
 _SCANNED = 2000  # log entries looked through for messages older than those in memory
 _READ_S = 3.0
 _OVERLOADED_S = 5.0
@@ -87,8 +86,8 @@ class Requests:
             )
 
     async def _accept(self, place: Place, author: Author, text: str, nonce: str) -> ChatPosted:
-        if len(nonce) > _NONCE:
-            raise BadInputError(f"a nonce has at most {_NONCE} characters", code=ErrorCode.INVALID_FRAME)
+        if len(nonce) > MAX_NONCE:
+            raise BadInputError(f"a nonce has at most {MAX_NONCE} characters", code=ErrorCode.INVALID_FRAME)
         accepted = self._server.rules.accept(place, author, text, nonce=nonce)
         try:
             await accepted.durable

@@ -101,7 +101,8 @@ class Rooms:
             room_id = room_of(message.subject)
             if is_room_event(message.subject):
                 for item, event in enumerate(events_of(message)):
-                    self._happen(room_id, message.seq, item, event)
+                    if self.journal.takes(event):
+                        self._happen(room_id, message.seq, item, event)
                 return
             entries = self.journal.read(message, live=True)
         except (ValueError, msgspec.DecodeError):
@@ -205,7 +206,8 @@ class Feed:
         async for message in self._log.tail(self._stream, [self._happenings], oldest):
             try:
                 for event in events_of(message):
-                    self._rooms.journal.states.apply(event)
+                    if self._rooms.journal.takes(event):
+                        self._rooms.journal.states.apply(event)
             except msgspec.DecodeError:
                 self._tally.events["bad_entry"] += 1
             if message.seq >= newest:

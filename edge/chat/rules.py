@@ -9,9 +9,9 @@ import msgspec
 
 from appliance.contracts.chat import PARENT_CHARACTERS, ChatMessage, ErrorCode, Parent
 from appliance.contracts.errors import BadInputError, NearcastError, RateLimitedError
-from appliance.contracts.ids import is_uuid7, unix_ms
-from appliance.contracts.moderation import EVERY_ROOM, EventKind, Modes, RoomEvent, TermKind
-from appliance.contracts.nonces import Nonces, id_tail, numbered
+from appliance.contracts.ids import is_uuid7, unix_ms, uuid7
+from appliance.contracts.moderation import EVERY_ROOM, EventKind, ModerationRequest, Modes, RoomEvent, TermKind
+from appliance.contracts.nonces import Nonces, at_time_of, derived, digest_of, id_tail, numbered
 from appliance.contracts.room_state import kept_terms
 from appliance.runtime.clock import now_ms
 from appliance.runtime.ids import new_id
@@ -34,6 +34,9 @@ from edge.chat.text import clean, shorten
 _DESKS = 2_000
 _FAST = frozenset(("bot",))  # badges of users who may write as fast as a moderator
 _FASTER = 5
+_DONE = "done"
+_SAID = ("target", "message_id", "seconds", "reason", "text", "value")  # what an action says besides its name
+_encoder = msgspec.json.Encoder()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -88,14 +91,14 @@ class Rules:
         self._tally = tally
         self._find = find
         self._nonces = nonces
-        self._trying: dict[str, Accepted] = {}  # messages with a nonce that wait for the log
+        self._trying: dict[str, Accepted] = {}  # what has a nonce and waits for the log
         self._desks: OrderedDict[str, _Desk] = OrderedDict()
 
     def accept(self, place: Place, author: Author, text: str, reply_to: str = "", nonce: str = "") -> Accepted:
         """Takes a message, or the event of a slash command, into the log.
 
-        A message that comes again with its nonce within ten minutes is accepted as what it was before, whichever
-        gateway of the edge took it then.
+        What comes again with its nonce within ten minutes is accepted as what it was before, whichever gateway of
+        the edge took it then: nothing is said or done twice.
 
         Raises BadInputError (empty, too_long, invalid_frame, blocked_term, links_not_allowed, spam), ForbiddenError
         (banned, timed_out, muted, subscribers_only, followers_only, emote_only), RateLimitedError (rate_limited,
@@ -104,6 +107,17 @@ class Rules:
         """
         try:
             return self._accept(place, author, text, reply_to, nonce)
+        except NearcastError as error:
+            self.refused(error)
+            raise
+
+    def act(self, place: Place, author: Author, wanted: ModerationRequest, nonce: str = "") -> Accepted:
+        """Takes the event of an action into the log; as `accept`, and what Moderator.act raises."""
+        now = now_ms()
+        said = _encoder.encode([wanted.action, *(getattr(wanted, name) for name in _SAID)]).decode()
+        try:
+            digest = digest_of(author.user_id, place.room_id, nonce, said) if nonce else b""
+            return self._done_before(digest, now) or self._act(place, author, wanted, digest, now)
         except NearcastError as error:
             self.refused(error)
             raise
@@ -117,24 +131,28 @@ class Rules:
         self._desk(room_id).talk.said(said.user_id, said.message, said.timestamp)
 
     def first_of(self, accepted: Accepted) -> tuple[str, int]:
-        """The id and time (ms) with which a durable message is shown: of its first try, if there were several."""
-        first = self._nonces.known(accepted.message_id)
+        """The id and time (ms) of what is durable now: of its first try, if there were several."""
+        first = self._first(accepted.message_id, held=accepted.held)
         if first in ("", accepted.message_id):
             return accepted.message_id, accepted.timestamp
         return first, unix_ms(first)
 
-    def _again(self, room_id: str, message_id: str) -> Accepted | None:
-        """What became of an earlier try of the same message."""
-        tail = id_tail(message_id)
-        waiting = self._trying.get(tail)
+    def _first(self, message_id: str, *, held: bool) -> str:
+        """The id of the first try of a message that was said, or held; empty when there is none in the log."""
+        if not held:
+            return self._nonces.known(message_id)
+        event_id = self._nonces.known(derived(message_id, EventKind.HELD))
+        return at_time_of(event_id, message_id) if event_id else ""
+
+    def _again(self, message_id: str, notice: str = "") -> Accepted | None:
+        """What became of an earlier try of the same message, or of the action that ends with `notice`."""
+        waiting = self._trying.get(id_tail(message_id))
         if waiting is not None:
             return waiting
-        first = self._nonces.known(message_id)
-        if first:
-            return Accepted(first, unix_ms(first), _done())
-        for held in self.states.of(room_id).held.values():
-            if id_tail(held.message_id) == tail:
-                return Accepted(held.message_id, held.timestamp, _done(), held=True)
+        for held in (False,) if notice else (False, True):
+            first = self._first(message_id, held=held)
+            if first:
+                return Accepted(first, unix_ms(first), _done(), held=held, notice=notice)
         return None
 
     def _try(self, accepted: Accepted) -> Accepted:
@@ -152,11 +170,11 @@ class Rules:
             check_restriction(standing, now)
         text = clean(text)
         if commands.is_command(text):
-            return self._command(place, author, rank, text, now)
+            return self._command(place, author, rank, text, nonce, now)
         if reply_to and not is_uuid7(reply_to):
             raise BadInputError("reply_to is not a message id", code=ErrorCode.INVALID_FRAME)
         message_id = numbered(now, author.user_id, place.room_id, nonce, text) if nonce else new_id()
-        again = self._again(place.room_id, message_id) if nonce else None
+        again = self._again(message_id) if nonce else None
         if again is not None:
             return again
         desk = self._desk(place.room_id)
@@ -176,12 +194,24 @@ class Rules:
             desk.talk.said(author.user_id, text, now)
         return self._try(accepted) if nonce else accepted
 
-    def _command(self, place: Place, author: Author, rank: Rank, text: str, now: int) -> Accepted:
+    def _command(self, place: Place, author: Author, rank: Rank, text: str, nonce: str, now: int) -> Accepted:
         if commands.is_help(text):
             return Accepted(new_id(), now, _done(), notice=commands.help_text(text, rank))
+        digest = digest_of(author.user_id, place.room_id, nonce, text) if nonce else b""
+        before = self._done_before(digest, now)
+        if before is not None:
+            return before
         self._check_rate(place, author, rank, now)
-        acted = self.moderator.act(place, author, commands.parse(text), now)
-        return Accepted(acted.event.event_id, now, acted.durable, notice="done")
+        return self._act(place, author, commands.parse(text), digest, now)
+
+    def _done_before(self, digest: bytes, now: int) -> Accepted | None:
+        return self._again(uuid7(now, digest), _DONE) if digest else None
+
+    def _act(self, place: Place, author: Author, wanted: ModerationRequest, digest: bytes, now: int) -> Accepted:
+        acted = self.moderator.act(place, author, wanted, now, digest)
+        event_id = acted.event.event_id
+        accepted = Accepted(event_id, unix_ms(event_id), acted.durable, notice=_DONE)
+        return self._try(accepted) if digest else accepted
 
     def _check_rate(self, place: Place, author: Author, rank: Rank, now: int) -> None:
         fast = rank >= Rank.MODERATOR or not _FAST.isdisjoint(author.badges)
@@ -212,7 +242,7 @@ class Rules:
         self._tally.held[str(verdict.code)] += 1
         event = RoomEvent(
             event=EventKind.HELD,
-            event_id=new_id(),
+            event_id=derived(message.message_id, EventKind.HELD),
             room=place.room_id,
             edge_id=self.moderator.edge_id,
             timestamp=message.timestamp,

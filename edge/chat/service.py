@@ -103,6 +103,7 @@ class ChatService:
             find=self._rooms.find,
             say=self._log.submit,
             viewers=lambda room_id: self._rooms.get(room_id).readers,
+            nonces=self._rooms.journal.nonces,
         )
         return Rules(
             self._log,

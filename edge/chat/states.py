@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
+from appliance.contracts.ids import is_uuid7, unix_ms
 from appliance.contracts.moderation import (
     MAX_HELD,
     EventKind,
@@ -221,6 +222,18 @@ class RoomStates:
             tier=subscriber.tier if subscriber is not None and subscribed else 0,
             subscribed_ms=subscriber.since_ms if subscriber is not None and subscribed else 0,
         )
+
+    def newest_ms(self, room_id: str, user_id: str = "") -> int:
+        """When the newest of all events was made that set what holds in a room, and for one of its users."""
+        state = self._rooms.get(room_id)
+        if state is None:
+            return 0
+        record, member = state.record, state.members.get(user_id)
+        ids = [record.pin_by, *(by for _, by in (*record.modes.values(), *record.terms.values()))]
+        if member is not None:
+            ids += [member.restriction_by, member.role_by]
+        newest = max(filter(is_uuid7, ids), default="")
+        return unix_ms(newest) if newest else 0
 
     def hides(self, room_id: str) -> bool:
         """Whether any message of the room may be gone."""

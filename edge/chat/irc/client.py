@@ -283,12 +283,12 @@ class IrcClient:
             self._send(notice(self._spot(said.channel), NO_CHANNEL[1], NO_CHANNEL[0]))
             return
         try:
-            accepted = self._server.rules.accept(place, author, said.text, said.reply_to)
+            accepted = self._server.rules.accept(place, author, said.text, said.reply_to, said.nonce)
         except NearcastError as error:
             self._send(self._refusal(place, error, said.text))
             return
         joined = self._rooms.get(place.channel)
-        if joined is not None and not accepted.held and not accepted.notice:
+        if joined is not None and not (accepted.held or accepted.notice or accepted.durable.done()):
             joined.expect(accepted.message_id, self.now())
         accepted.durable.add_done_callback(lambda ended: self._settled(said, place, author, accepted, ended))
 
@@ -309,7 +309,8 @@ class IrcClient:
         elif error is None and accepted.held:
             self._send(notice(spot, HELD[1], HELD[0]))
         elif error is None and self.session.caps & Caps.COMMANDS:
-            self._send(self._user_state(place, author, message_id=accepted.message_id, nonce=said.nonce))
+            message_id, _ = self._server.rules.first_of(accepted)
+            self._send(self._user_state(place, author, message_id=message_id, nonce=said.nonce))
 
     def _refusal(self, place: Place, error: NearcastError, text: str) -> bytes:
         modes: Modes = self._server.rules.states.modes(place.room_id)

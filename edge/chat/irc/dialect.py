@@ -5,6 +5,7 @@ import enum
 import msgspec
 
 from appliance.contracts.chat import ChatMessage
+from appliance.contracts.nonces import id_tail
 from edge.chat.dialect import Batch, Dialect
 from edge.chat.frames import packed_frames, text_frames
 from edge.chat.irc.lines import Happened, Spot, event_lines, message_line, notice
@@ -73,15 +74,15 @@ class IrcDialect(Dialect):
             return b""
 
 
-def is_message(entry: Entry, message_ids: dict[str, float]) -> str:
-    """Which of the messages an entry is; empty when it is none of them."""
+def is_message(entry: Entry, tails: dict[str, float]) -> str:
+    """Which of the messages an entry is, all by the tails of their ids; empty when it is none of them."""
     if entry.event:
         return ""
-    for message_id in message_ids:
-        if message_id.encode() in entry.data:
+    for tail in tails:
+        if tail.encode() in entry.data:
             try:
-                if _message.decode(entry.data).message_id == message_id:
-                    return message_id
+                if id_tail(_message.decode(entry.data).message_id) == tail:
+                    return tail
             except (msgspec.DecodeError, UnicodeError, RecursionError):
                 return ""
     return ""

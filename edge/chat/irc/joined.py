@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from appliance.contracts.nonces import id_tail
 from edge.chat.audience import Reader
 from edge.chat.dialect import Batch
 from edge.chat.index import Place
@@ -81,14 +82,14 @@ class Joined(Reader):
             self._room.go_on(self)
 
     def expect(self, message_id: str, now: float) -> None:
-        """The client has said this: it is not told so again."""
+        """The client has said this, whatever try of it is shown: it is not told so again."""
         if self._room is not None:
-            self._own[message_id] = now + _OWN_S
+            self._own[id_tail(message_id)] = now + _OWN_S
             self._room.set_apart(self)
 
     def forget(self, message_id: str) -> None:
         """That was refused."""
-        self._own.pop(message_id, None)
+        self._own.pop(id_tail(message_id), None)
 
     def render(self, batch: Batch) -> bytes:
         """See Reader."""
@@ -100,7 +101,7 @@ class Joined(Reader):
             else:
                 kept.append(entry)
         now = self.client.now()
-        self._own = {message_id: until for message_id, until in self._own.items() if until > now}
+        self._own = {tail: until for tail, until in self._own.items() if until > now}
         self.apart = bool(self._own)
         return self.dialect.render(Batch(kept))
 

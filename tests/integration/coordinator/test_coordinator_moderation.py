@@ -61,7 +61,7 @@ class Scene:
         made = RoomEvent(
             event=event,
             **{
-                "event_id": uuid7(self.at_ms, b"0123456789"),
+                "event_id": uuid7(self.at_ms, self.at_ms.to_bytes(10, "big")),
                 "room": room,
                 "edge_id": edge_id,
                 "timestamp": self.at_ms,
@@ -159,6 +159,23 @@ async def test_events_become_records_for_all_edges(scene: Scene) -> None:
     assert subjects.room_key(EVERY_ROOM) in scene.api.hub.bucket.values
 
 
+async def test_an_action_tried_at_two_gateways_counts_once(scene: Scene) -> None:
+    tail = b"made of it"
+    first = scene.happens(EventKind.CLEAR, event_id=uuid7(scene.at_ms + 1, tail))
+    said = scene.says(scene.bob, "behind it")
+    scene.happens(EventKind.CLEAR, event_id=uuid7(scene.at_ms + 1, tail))
+    ban = scene.against_bob(EventKind.BAN, event_id=uuid7(scene.at_ms, b"also of it"))
+    unban = scene.against_bob(EventKind.UNBAN)
+    scene.against_bob(EventKind.BAN, event_id=uuid7(scene.at_ms + 1, b"also of it"))
+    assert [one["message_id"] for one in await scene.history()] == []  # the ban took it
+    rows = await scene.api.sql("select removed_by::text from chat_messages where message_id = %s", said)
+    assert rows == [(ban.event_id,)]
+    stored = await scene.api.sql("select event_id::text from moderation_events order by event_id")
+    assert stored == [(one.event_id,) for one in (first, ban, unban)]
+    member = await scene.recorded(subjects.member_key(scene.channel_id, scene.bob["user_id"]), MemberRecord)
+    assert (member.restriction, member.restriction_by) == (Restriction.NONE, unban.event_id)
+
+
 async def test_events_that_make_no_sense_are_kept_aside(scene: Scene) -> None:
     subject = subjects.room_event(scene.channel_id, EDGE)
     scene.happens(EventKind.CLEAR, edge_id="oslo")
@@ -223,6 +240,12 @@ async def test_an_action_is_the_edges(scene: Scene) -> None:
     assert (answer.status, answer.body) == (201, {"event_id": done.event_id, "timestamp": 5})
     asked = msgspec.json.decode(hub.asked[-1][1], type=ModerationRequest)
     assert (asked.actor, asked.operator, asked.channel_id) == ("mona", False, scene.channel_id)
+    keyed = {"Idempotency-Key": "k1"}
+    await scene.api.post("/v1/moderation/alice/actions", body, token=scene.mona["token"], headers=keyed)
+    again = await scene.api.post("/v1/moderation/alice/actions", body, token=scene.mona["token"], headers=keyed)
+    assert again.body == answer.body
+    asked_for = [msgspec.json.decode(data, type=ModerationRequest).nonce for _, data in hub.asked]
+    assert asked_for == ["", "k1"]
     everywhere = {"action": "block", "text": "badword"}
     assert (await scene.api.post("/v1/moderation/actions", everywhere, token=scene.mona["token"])).status == 403
     assert (await scene.api.post("/v1/moderation/actions", everywhere, token=scene.api.operator)).status == 201

@@ -12,13 +12,12 @@ from appliance.contracts.directory import ChannelRecord, TokenRecord
 from appliance.contracts.errors import NearcastError, UnavailableError
 from appliance.contracts.moderation import ModerationRequest
 from appliance.runtime.bus import LogMessage
-from appliance.runtime.clock import now_ms
 from appliance.runtime.fanout import EachFanOut
 from edge.chat.audience import Reader
 from edge.chat.config import ChatConfig
 from edge.chat.dialect import PACKED
 from edge.chat.index import Index
-from edge.chat.journal import Journal
+from edge.chat.journal import Journal, events_of
 from edge.chat.limits import SharedLimit, UserLimit
 from edge.chat.log import ChatLog
 from edge.chat.metrics import Tally
@@ -207,6 +206,7 @@ class Desk:
         moderator = Moderator(
             "edge1", self.states, self.index, self.tally,
             submit=self.writer.submit_event, find=self.rooms.find, say=self.writer.submit, viewers=lambda room: 7,
+            nonces=journal.nonces,
         )  # fmt: skip
         self.quotas = Quotas(self.config.room_per_minute, self.config.overall_per_minute, None, self.tally)
         limit = SharedLimit(UserLimit(self.config.user_per_minute), None, self.tally)
@@ -232,10 +232,9 @@ class Desk:
 
     async def acts(self, name, action, **fields):
         wanted = ModerationRequest(action=action, **fields)
-        acted = self.rules.moderator.act(self.place, Author(user_id(name), name), wanted, now_ms())
-        await acted.durable
+        await self.rules.act(self.place, Author(user_id(name), name), wanted).durable
         self.catch_up()
-        return acted.event
+        return events_of(self.log.stored[-1])[0]
 
     def catch_up(self):
         for message in self.log.stored[self._read :]:

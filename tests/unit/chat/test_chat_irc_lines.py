@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from appliance.contracts.chat import ChatMessage, Emote, ErrorCode, Parent
 from appliance.contracts.errors import BadInputError, ForbiddenError, UnavailableError
+from appliance.contracts.ids import uuid7
 from appliance.contracts.moderation import EventKind, Modes, RoomEvent, SubscriberRecord
 from appliance.runtime.fanout import EachFanOut
 from edge.chat.commands import COMMANDS
@@ -274,12 +275,13 @@ class Sitting:
     def say(self, by=None):
         self.seq += 1
         text = str(self.seq)
-        if by is not None:
-            self.wires[by].joined.expect(f"m{text}", 0.0)
+        message_id = uuid7(self.seq, self.seq.to_bytes(10, "big"))
+        if by is not None:  # another gateway may have taken another try of it
+            self.wires[by].joined.expect(uuid7(self.seq + 7, self.seq.to_bytes(10, "big")), 0.0)
         for number, texts in enumerate(self.expected):
             if number != by:
                 texts.append(text)
-        data = msgspec.json.encode(message(text, message_id=f"m{text}"))
+        data = msgspec.json.encode(message(text, message_id=message_id))
         self.room.publish(Entry(Position(self.seq, 0), data))
 
     def step(self, name, who):

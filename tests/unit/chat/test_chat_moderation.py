@@ -4,11 +4,12 @@ import asyncio
 
 import msgspec
 import pytest
-from chat_fakes import ROOMS, Desk
+from chat_fakes import ROOMS, Desk, user_id
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from appliance.contracts.errors import BadInputError, ForbiddenError, NearcastError, NotFoundError, RateLimitedError
+from appliance.contracts.ids import uuid7
 from appliance.contracts.moderation import (
     EventKind,
     FollowRecord,
@@ -471,3 +472,26 @@ async def test_the_queue_of_held_messages_is_bounded():
         )
     assert len(desk.states.of(ROOM).held) == 200
     assert desk.tally.events["held_forgotten"] == 50
+
+
+async def test_what_is_done_later_holds_although_another_sites_clock_is_ahead():
+    desk = Desk()
+    ahead = uuid7(now_ms() + 60_000, b"\xff" * 10)
+    banned = MemberRecord(
+        channel_id=desk.place.room_id,
+        user_id=user_id("bob"),
+        restriction=Restriction.BAN,
+        restriction_by=ahead,
+        role=Role.VIP,
+        role_by=ahead,
+    )
+    desk.put(f"member.{desk.place.room_id}.{user_id('bob')}", banned)
+    modes = {"slow": (30, ahead), "links": ("block", "no id")}
+    desk.put(f"room.{desk.place.room_id}", RoomRecord(channel_id=desk.place.room_id, modes=modes))
+    event = await desk.acts("alice", "unban", target="bob")
+    assert event.timestamp <= now_ms()
+    await desk.acts("alice", "unvip", target="bob")
+    await desk.acts("alice", "slow", value=0)
+    standing = desk.states.standing(desk.place.room_id, user_id("bob"), now_ms())
+    assert (standing.restriction, standing.role) == (Restriction.NONE, Role.NONE)
+    assert desk.states.modes(desk.place.room_id).slow == 0
