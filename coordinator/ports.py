@@ -35,6 +35,7 @@ class PullConsumer(Protocol):
     """A durable pull consumer in an edge's JetStream domain."""
 
     async def fetch(self, batch: int, wait_s: float) -> Sequence[PulledMessage]: ...
+    async def close(self) -> None: ...
 
 
 class Hub(Protocol):

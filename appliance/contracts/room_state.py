@@ -81,10 +81,11 @@ def apply_to_member(record: MemberRecord, event: RoomEvent) -> bool:
     restriction = _RESTRICTIONS.get(event.event)
     if restriction is None:
         return False
+    before = record.purged_ms
     if event.event in _PURGES:
-        record.purged_ms = max(record.purged_ms, event.timestamp)
+        record.purged_ms = max(before, event.timestamp)
     if event.event_id <= record.restriction_by:
-        return False
+        return record.purged_ms != before
     record.restriction, record.restriction_by = restriction, event.event_id
     record.until_ms, record.reason = event.until, event.reason
     return True

@@ -27,6 +27,7 @@ _second_tries = counter(
     "nearcast_coordinator_second_tries_total", "Messages and actions that an earlier try had stored."
 )
 _MAX_REASON = 300
+_MOST_S = 1.0  # between two tries: what moderators did must hold everywhere soon after a link is back
 _ROWS = 2000  # messages stored at once: the loop is not held up by more
 
 
@@ -55,7 +56,7 @@ class OutboxBridge:
         self._moderations = moderations
         self._batch = batch
         self._wait_s = wait_s
-        self._backoff = Backoff(0.2, 10.0)
+        self._backoff = Backoff(0.2, _MOST_S)
         self._nonces = Nonces()
 
     async def run(self) -> None:
@@ -69,14 +70,17 @@ class OutboxBridge:
                 await asyncio.sleep(delay)
 
     async def _drain(self, consumer: PullConsumer) -> None:
-        while True:
-            messages = await consumer.fetch(self._batch, self._wait_s)
-            if messages:
-                await self._commit_at_last(messages)
-                for message in messages:
-                    await message.ack()
-                _pulled.labels(self._edge_id).inc(len(messages))
-            self._backoff.reset()
+        try:
+            while True:
+                messages = await consumer.fetch(self._batch, self._wait_s)
+                if messages:
+                    await self._commit_at_last(messages)
+                    for message in messages:
+                        await message.ack()
+                    _pulled.labels(self._edge_id).inc(len(messages))
+                self._backoff.reset()
+        finally:
+            await consumer.close()
 
     async def _commit_at_last(self, messages: Sequence[PulledMessage]) -> None:
         """Holds the batch while a store is away: fetched anew it would come behind later entries."""

@@ -67,8 +67,3 @@ def news_frame(record: FollowRecord | SubscriberRecord) -> bytes:
 def happened_ms(record: FollowRecord | SubscriberRecord) -> int:
     """When somebody began to follow, or subscribed last."""
     return record.renewed_ms if isinstance(record, SubscriberRecord) else record.since_ms
-
-
-def modes_frame(modes: Modes) -> bytes:
-    """Says that other modes hold, when another edge has set them."""
-    return msgspec.json.encode({"type": "event", "event": "mode", "modes": modes})

@@ -21,7 +21,7 @@ from appliance.contracts.room_state import emote_names, kept_terms
 from appliance.runtime.clock import now_ms
 from edge.chat.answers import document
 from edge.chat.commands import listing
-from edge.chat.happenings import happened_ms, is_private, moderators_frame, modes_frame, news_frame
+from edge.chat.happenings import happened_ms, is_private, moderators_frame, news_frame
 from edge.chat.index import Place
 from edge.chat.presence import Presence, Seat
 from edge.chat.ranks import Author, Rank, author_of, rank_of
@@ -71,7 +71,7 @@ class Moderation:
         return standing.restriction is Restriction.BAN and user_id != place.owner_id
 
     def happened(self, event: RoomEvent) -> None:
-        """After an event of the log: tells moderators, shuts out who is banned, gives rights at once."""
+        """After an event of the log or of another edge: tells moderators, shuts out who is banned, gives rights."""
         if is_private(event):
             document = moderators_frame(event)
             for connection in self.presence.moderators(event.room):
@@ -83,12 +83,6 @@ class Moderation:
             for connection in self.presence.of_user(event.room, event.target_id):
                 moderates = event.role is Role.MODERATOR
                 self.presence.enter(connection, Seat(event.room, event.target_id, event.target, moderates))
-
-    def modes_changed(self, room_id: str) -> None:
-        """Another edge has set other modes."""
-        room = self._server.rooms.known(room_id)
-        if room is not None and room.in_use:
-            room.event(modes_frame(self._server.rules.states.modes(room_id)))
 
     def news(self, record: FollowRecord | SubscriberRecord) -> None:
         """Tells the room that somebody has just followed or subscribed; what is older was told in its time."""

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
 from appliance.contracts.chat import ChatMessage
 from appliance.contracts.errors import NearcastError, UnavailableError
-from appliance.contracts.moderation import RoomEvent
+from appliance.contracts.moderation import EventKind, RoomEvent
 from appliance.contracts.subjects import chat, is_room_event, outbox, room_event, room_events, room_of
 from appliance.runtime.bus import LogMessage
 from appliance.runtime.fanout import FanOut
@@ -59,7 +59,7 @@ class Rooms:
     """Makes rooms when they are asked for or spoken in; the longest silent, unread ones make place.
 
     Everything behind `floor` is in a ring, unless that ring's own floor says otherwise. `on_event` runs after an
-    event of the log was shown.
+    event of the log, or of another edge, was shown.
     """
 
     def __init__(
@@ -122,6 +122,26 @@ class Rooms:
             self.hide(room_id)
         self._show(room_id, self.journal.shown(seq, item, event))
         self._on_event(event)
+
+    def elsewhere(self, room_id: str, events: Iterable[RoomEvent]) -> None:
+        """Shows what was done in a room at other edges, if anybody has read it; it holds already."""
+        room = self._rooms.get(room_id)
+        if room is None:
+            return
+        found = [self._named(event) for event in events]
+        if any(event.event in HIDING for event in found):
+            self.hide(room_id)
+        for event in found if room.in_use else ():
+            for entry in self.journal.shown(0, 0, event):
+                room.event(entry.data)
+            self._on_event(event)
+
+    def _named(self, event: RoomEvent) -> RoomEvent:
+        """With the author of a message that was deleted, while it is in memory."""
+        said = self.find(event.room, event.message_id) if event.event is EventKind.DELETE else None
+        return (
+            event if said is None else msgspec.structs.replace(event, target_id=said.user_id, target=said.username)
+        )
 
     def hide(self, room_id: str) -> None:
         """Takes what is gone out of the room's ring."""

@@ -1,7 +1,7 @@
 """The chat role: puts its pieces together and gives them one life."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -73,7 +73,7 @@ class ChatService:
         )
         self._fan_out = open_fan_out()
         index = Index(self.tally, self._state_changed)
-        self._states = RoomStates(self.tally, self._modes_changed, self._hidden, self._news)
+        self._states = RoomStates(self.tally, self._elsewhere, self._news)
         rooms = Rooms(config, loop, self.tally, Journal(self._states, self._heard), self._fan_out, self._happened)
         self._rooms = rooms
         self.feed = Feed(fed, rooms, config, self.tally, on_failure)
@@ -125,14 +125,11 @@ class ChatService:
     def _happened(self, event: RoomEvent) -> None:
         self.server.moderation.happened(event)
 
-    def _modes_changed(self, room_id: str) -> None:
-        self.server.moderation.modes_changed(room_id)
+    def _elsewhere(self, room_id: str, events: Iterable[RoomEvent]) -> None:
+        self._rooms.elsewhere(room_id, events)
 
     def _news(self, record: FollowRecord | SubscriberRecord) -> None:
         self.server.moderation.news(record)
-
-    def _hidden(self, room_id: str) -> None:
-        self._rooms.hide(room_id)
 
     def _directory_changed(self, key: str, value: bytes | None) -> None:
         self._index.directory_changed(key, value)

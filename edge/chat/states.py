@@ -6,7 +6,7 @@ The directory has what the centre knows of all edges, events what was just done 
 
 import dataclasses
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import msgspec
@@ -34,6 +34,7 @@ from appliance.contracts.room_state import (
     merge_room,
     modes_of,
 )
+from edge.chat.elsewhere import copy_of, happened_in_room, happened_to_member
 from edge.chat.metrics import Tally
 
 T = TypeVar("T")
@@ -74,20 +75,18 @@ class RoomState:
 class RoomStates:
     """Fed by `directory_changed` and `apply`; everything is bounded by what the directory and the outbox hold.
 
-    `on_modes(room_id)` and `on_hidden(room_id)` run when the directory changed modes, or hid messages, `on_news`
-    when it has somebody else follow or subscribe.
+    `on_elsewhere(room_id, events)` runs when the directory knew better: what was done at other edges. `on_news`
+    runs when it has somebody else follow or subscribe.
     """
 
     def __init__(
         self,
         tally: Tally,
-        on_modes: Callable[[str], None],
-        on_hidden: Callable[[str], None],
+        on_elsewhere: Callable[[str, Iterable[RoomEvent]], None],
         on_news: Callable[[FollowRecord | SubscriberRecord], None],
     ) -> None:
         self._tally = tally
-        self._on_modes = on_modes
-        self._on_hidden = on_hidden
+        self._on_elsewhere = on_elsewhere
         self._on_news = on_news
         self._rooms: dict[str, RoomState] = {}
         self._follows: dict[str, FollowRecord] = {}
@@ -121,24 +120,20 @@ class RoomStates:
         if theirs is None:  # what was done here since then still holds
             return
         state = self.of(theirs.channel_id)
-        modes, cleared, deleted = state.modes, state.record.cleared_ms, len(state.record.deleted)
+        before = copy_of(state.record)
         merge_room(state.record, theirs)
         state.refresh()
-        if state.modes != modes:
-            self._on_modes(theirs.channel_id)
-        if (state.record.cleared_ms, len(state.record.deleted)) != (cleared, deleted):
-            self._on_hidden(theirs.channel_id)
+        self._on_elsewhere(theirs.channel_id, happened_in_room(before, state.record))
 
     def _member_changed(self, theirs: MemberRecord | None) -> None:
         if theirs is None:
             return
         state = self.of(theirs.channel_id)
         mine = self._member(state, theirs.user_id)
-        before = mine.purged_ms
+        before = msgspec.structs.replace(mine)
         merge_member(mine, theirs)
-        if mine.purged_ms != before:
-            state.purged_ms = max(state.purged_ms, mine.purged_ms)
-            self._on_hidden(theirs.channel_id)
+        state.purged_ms = max(state.purged_ms, mine.purged_ms)
+        self._on_elsewhere(theirs.channel_id, happened_to_member(before, mine))
 
     def apply(self, event: RoomEvent) -> None:
         """An event of this edge's log."""

@@ -110,6 +110,9 @@ class FakeConsumer:
                 return []
         return waiting
 
+    async def close(self) -> None:
+        """Nothing is on its way."""
+
     async def all_acked(self) -> None:
         async with asyncio.timeout(5):
             while not all(message.acked for message in self.messages):

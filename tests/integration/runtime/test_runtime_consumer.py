@@ -31,6 +31,19 @@ async def test_in_order_and_empty_when_done(bus: Bus, consumer: PullConsumer) ->
     assert found == list(range(25))
 
 
+async def test_what_was_asked_for_beyond_what_there_was_stays_asked_for(bus: Bus, consumer: PullConsumer) -> None:
+    for number in range(5):
+        await bus.append("out.a", b"%d" % number, message_id=str(number))
+        [only] = await consumer.fetch(3, 1.0)
+        await only.ack()
+        assert await consumer.fetch(3, 0.0) == []
+        assert (await bus.api("CONSUMER.INFO.OUTBOX.centre"))["num_waiting"] <= 1
+    await consumer.close()
+    await bus.append("out.a", b"later", message_id="later")
+    [last] = await consumer.fetch(3, 3.0)
+    assert last.data == b"later"
+
+
 async def test_not_acknowledged_comes_again(bus: Bus, consumer: PullConsumer) -> None:
     await bus.append("out.a", b"1", message_id="1", headers={"Kind": "test"})
     first = await consumer.fetch(10, 1.0)

@@ -190,7 +190,7 @@ class Desk:
         self.log, self.tally = FakeLog(), Tally()
         self.config = ChatConfig(edge_id="edge1", **({"user_per_minute": 600} | changes))
         self.changed = []
-        self.states = RoomStates(self.tally, self.changed.append, self.changed.append, self.changed.append)
+        self.states = RoomStates(self.tally, self._elsewhere, self.changed.append)
         self.happened = []
         journal = Journal(self.states, self._heard)
         self.timer = FakeTimer()
@@ -214,6 +214,9 @@ class Desk:
             self.writer, limit, self.quotas, self.states, moderator, self.tally, self.rooms.find, journal.nonces
         )
         self._read = 0
+
+    def _elsewhere(self, room_id, events):
+        self.rooms.elsewhere(room_id, events)
 
     def _heard(self, room_id, said):
         self.rules.heard(room_id, said)
@@ -260,3 +263,11 @@ ROOMS = [f"0193aaaa-0000-7000-8000-00000000c0{number:02}" for number in range(10
 
 def user_id(name):
     return f"u-{name}"
+
+
+async def staffed(**changes):
+    """alice's room with mona as its moderator and vince as a VIP."""
+    desk = Desk(**changes)
+    await desk.acts("alice", "mod", target="mona")
+    await desk.acts("alice", "vip", target="Vince")
+    return desk

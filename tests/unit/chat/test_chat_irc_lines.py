@@ -13,7 +13,7 @@ from appliance.contracts.moderation import EventKind, Modes, RoomEvent, Subscrib
 from appliance.runtime.fanout import EachFanOut
 from edge.chat.commands import COMMANDS
 from edge.chat.dialect import Batch
-from edge.chat.happenings import frame, modes_frame, news_frame
+from edge.chat.happenings import frame, news_frame
 from edge.chat.index import Place
 from edge.chat.irc.answers import done, refused
 from edge.chat.irc.capabilities import Caps
@@ -117,8 +117,6 @@ def test_events():
     found = read(event_lines(ALL, happened(EventKind.MODE, modes={"shield": True, "emote_only": False})))
     assert set(found.tags) == {"emote-only", "followers-only", "r9k", "room-id", "slow"}
     assert event_lines(ALL, happened(EventKind.MODE, modes={"hold": True})) == b""
-    found = read(event_lines(ALL, msgspec.json.decode(modes_frame(Modes(slow=7)), type=Happened)))
-    assert (len(found.tags), found.tags["slow"]) == (6, "7")  # set by another edge: all of them
     found = read(event_lines(ALL, happened(EventKind.ANNOUNCE, actor_id="u1", actor="Bob", text="look!")))
     assert (found.command, found.params) == ("USERNOTICE", ("#alice", "look!"))
     assert (found.tags["msg-id"], found.tags["login"]) == ("announcement", "bob")

@@ -4,34 +4,20 @@ import asyncio
 
 import msgspec
 import pytest
-from chat_fakes import ROOMS, Desk, user_id
-from hypothesis import Phase, given, settings
+from chat_fakes import ROOMS, Desk, staffed
+from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.contracts.errors import BadInputError, ForbiddenError, NearcastError, NotFoundError, RateLimitedError
-from appliance.contracts.ids import uuid7
 from appliance.contracts.moderation import (
     EventKind,
     FollowRecord,
-    MemberRecord,
     ModerationRequest,
     Modes,
     Restriction,
-    Role,
-    RoomEvent,
-    RoomRecord,
     SubscriberRecord,
 )
-from appliance.contracts.room_state import (
-    OF_MEMBERS,
-    apply_to_member,
-    apply_to_room,
-    effective,
-    merge_member,
-    merge_room,
-    modes_of,
-)
-from appliance.contracts.subjects import follow_key, member_key, room_key, subscriber_key
+from appliance.contracts.subjects import follow_key, subscriber_key
 from appliance.runtime.clock import now_ms
 from edge.chat.commands import COMMANDS, duration, help_text, is_command, parse
 from edge.chat.happenings import news_frame
@@ -39,14 +25,6 @@ from edge.chat.moderator import ACTIONS
 from edge.chat.ranks import Rank
 
 ROOM = ROOMS[0]
-
-
-async def staffed(**changes):
-    """alice's room with mona as its moderator and vince as a VIP."""
-    desk = Desk(**changes)
-    await desk.acts("alice", "mod", target="mona")
-    await desk.acts("alice", "vip", target="Vince")
-    return desk
 
 
 # -- restrictions
@@ -371,77 +349,6 @@ def test_any_command_is_read_or_refused(text):
                 assert error.code in ("unknown_command", "invalid_action")
 
 
-# -- state
-
-_EVENTS = st.lists(
-    st.builds(
-        RoomEvent,
-        event=st.sampled_from(sorted(set(EventKind) - {EventKind.SUBSCRIPTION, EventKind.GIFT, EventKind.FOLLOW})),
-        event_id=st.integers(0, 30).map(lambda number: f"id{number:02}"),
-        room=st.just(ROOM),
-        edge_id=st.just("edge1"),
-        timestamp=st.integers(0, 50),
-        target_id=st.just("u-bob"),
-        message_id=st.sampled_from(["m1", "m2"]),
-        until=st.integers(0, 99),
-        role=st.sampled_from(Role),
-        modes=st.dictionaries(st.sampled_from(["slow", "followers"]), st.integers(0, 9), max_size=2),
-        text=st.sampled_from(["a", "b"]),
-        on=st.booleans(),
-    ),
-    max_size=12,
-    unique_by=lambda event: event.event_id,
-)
-
-
-def reduced(events):
-    room, member = RoomRecord(channel_id=ROOM), MemberRecord(channel_id=ROOM, user_id="u-bob")
-    for event in events:
-        if event.event in OF_MEMBERS:
-            apply_to_member(member, event)
-        else:
-            apply_to_room(room, event)
-    return room, member
-
-
-@settings(max_examples=50, phases=(Phase.explicit, Phase.reuse, Phase.generate))
-@given(_EVENTS, st.randoms(use_true_random=False), st.integers(0, 12))
-def test_order_and_repeats_of_events_do_not_matter(events, random, split):
-    expected = reduced(events)
-    shuffled = [*events, *events[:3]]
-    random.shuffle(shuffled)
-    assert reduced(shuffled) == expected
-    (room, member), (more_room, more_member) = reduced(events[:split]), reduced(events[split:])
-    merge_room(room, more_room)
-    merge_member(member, more_member)
-    assert (room, member) == expected
-
-
-def test_modes_that_nobody_knows_are_left_alone():
-    record = RoomRecord(channel_id=ROOM, modes={"slow": (3, "a"), "from_the_future": (True, "a")})
-    assert effective(modes_of(record)) == Modes(slow=3)
-
-
-async def test_the_directory_brings_what_other_edges_did():
-    desk = await staffed()
-    said = await desk.said("bob", "to be deleted elsewhere")
-    desk.changed.clear()
-    record = RoomRecord(channel_id=ROOM, modes={"slow": (9, "f")}, deleted={said.message_id: 1})
-    desk.put(room_key(ROOM), record)
-    assert desk.changed == [ROOM, ROOM]
-    assert desk.states.modes(ROOM).slow == 9
-    desk.put(room_key(ROOM), record)
-    assert desk.changed == [ROOM, ROOM]
-    banned = MemberRecord(channel_id=ROOM, user_id="u-bob", restriction=Restriction.BAN, restriction_by="f")
-    desk.put(member_key(ROOM, "u-bob"), banned)
-    assert await desk.refused("bob", "x") == "banned"
-    await desk.acts("mona", "clear")
-    desk.states.directory_changed(room_key(ROOM), b"{")
-    desk.states.directory_changed(room_key(ROOM), None)
-    assert desk.tally.events["bad_record"] == 1
-    assert desk.states.modes(ROOM).slow == 9
-
-
 async def test_who_follows_and_subscribes_is_news_once():
     desk, now = await staffed(), now_ms()
     desk.changed.clear()
@@ -472,26 +379,3 @@ async def test_the_queue_of_held_messages_is_bounded():
         )
     assert len(desk.states.of(ROOM).held) == 200
     assert desk.tally.events["held_forgotten"] == 50
-
-
-async def test_what_is_done_later_holds_although_another_sites_clock_is_ahead():
-    desk = Desk()
-    ahead = uuid7(now_ms() + 60_000, b"\xff" * 10)
-    banned = MemberRecord(
-        channel_id=desk.place.room_id,
-        user_id=user_id("bob"),
-        restriction=Restriction.BAN,
-        restriction_by=ahead,
-        role=Role.VIP,
-        role_by=ahead,
-    )
-    desk.put(f"member.{desk.place.room_id}.{user_id('bob')}", banned)
-    modes = {"slow": (30, ahead), "links": ("block", "no id")}
-    desk.put(f"room.{desk.place.room_id}", RoomRecord(channel_id=desk.place.room_id, modes=modes))
-    event = await desk.acts("alice", "unban", target="bob")
-    assert event.timestamp <= now_ms()
-    await desk.acts("alice", "unvip", target="bob")
-    await desk.acts("alice", "slow", value=0)
-    standing = desk.states.standing(desk.place.room_id, user_id("bob"), now_ms())
-    assert (standing.restriction, standing.role) == (Restriction.NONE, Role.NONE)
-    assert desk.states.modes(desk.place.room_id).slow == 0

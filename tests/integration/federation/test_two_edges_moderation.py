@@ -1,0 +1,234 @@
+"""What a moderator does at one edge holds at the other: seen there, refused there, and after a link was cut."""
+
+import asyncio
+import contextlib
+import time
+
+import aiohttp
+import pytest
+import uvloop
+import websockets
+from two_edges import federation
+from websockets.exceptions import ConnectionClosed
+
+from tests.integration.chat.chat_site import Chatter
+from tests.integration.chat.irc_clients import irc, tags_of
+
+
+class Room:
+    """alice's room at both edges: who watches, who speaks, and the centre's API."""
+
+    def __init__(self, made, stack):
+        self.made, self.stack = made, stack
+        self.here, self.there = made.edges
+        self.tokens = {}
+        self.took = {}
+
+    async def start(self):
+        self.session = await self.stack.enter_async_context(aiohttp.ClientSession())
+        self.tokens["alice"] = (await self.api("POST", "channels", {"name": "alice"}))["token"]
+        for name in ("bob", "mona"):
+            self.tokens[name] = (await self.api("POST", "users", {"username": name}))["token"]
+
+    async def api(self, method, path, body=None, token=""):
+        headers = {"Authorization": f"Bearer {token or self.made.operator}"}
+        async with self.session.request(method, f"{self.made.api}/{path}", json=body, headers=headers) as answer:
+            found = await answer.json()
+            assert answer.status < 300, found
+            return found
+
+    async def audited(self, count):
+        """Kinds of the events that the centre has, the newest first, once there are so many."""
+        async with asyncio.timeout(10):
+            while True:
+                found = (await self.api("GET", "moderation/alice/events"))["events"]
+                if len(found) >= count:
+                    return [one["event"] for one in found]
+                await asyncio.sleep(0.05)
+
+    async def client(self, edge, name=""):
+        token = f"?token={self.tokens[name]}" if name else ""
+        socket = await self.stack.enter_async_context(websockets.connect(edge.gateway.ws(token), max_queue=None))
+        made = Chatter(socket)
+        await made.until("hello")
+        return made
+
+    @contextlib.contextmanager
+    def timed(self, name):
+        began = time.monotonic()
+        yield
+        self.took[name] = time.monotonic() - began
+
+
+async def event(client, name, timeout=5):
+    """The next event of that name."""
+    while True:
+        found = await client.until("event", timeout)
+        if found["event"] == name:
+            return found
+
+
+def told(client):
+    """Names of the events that came, and whom they are about."""
+    return [(one["event"], one.get("username")) for one in client.other if one["type"] == "event"]
+
+
+async def until_told(client, *wanted, timeout=10):
+    """Returns when all of these events have come, in whatever order."""
+    async with asyncio.timeout(timeout):
+        while not set(wanted) <= set(told(client)):
+            await client.until("event", timeout)
+
+
+async def refusal(client, text):
+    await client.say(text, "r")
+    return await client.until("error")
+
+
+def on_both(tmp_path, dsn, scenario):
+    async def run():
+        async with asyncio.timeout(100), federation(tmp_path, dsn) as made, contextlib.AsyncExitStack() as stack:
+            room = Room(made, stack)
+            await room.start()
+            await scenario(room)
+
+    uvloop.run(run())
+
+
+def test_what_is_done_at_one_edge_holds_at_the_other(tmp_path, dsn):
+    async def scenario(room):
+        alice = await room.client(room.here, "alice")
+        watcher, bob, mona = [await room.client(room.there, name) for name in ("", "bob", "mona")]
+        async with irc(room.there.gateway) as line:
+            await line.send("CAP REQ :twitch.tv/tags twitch.tv/commands", "NICK justinfan1", "JOIN #alice")
+            await line.until("ROOMSTATE")
+
+            async def do(text, name, client=watcher):
+                with room.timed(text):
+                    await alice.say(text)
+                    return await event(client, name)
+
+            await bob.say("hello", "b1")
+            said = (await bob.until("ack"))["message_id"]
+            assert (await do("/mod mona", "role"))["username"] == "mona"
+            assert (await do("/block rude*", "term", mona))["text"] == "rude*"
+            assert (await refusal(bob, "rudely"))["code"] == "blocked_term"
+            assert (await do("/slow 30", "mode"))["modes"] == {"slow": 30}
+            assert "slow=30" in await line.until("ROOMSTATE")
+            assert (await refusal(bob, "soon again"))["code"] == "slow_mode"
+            assert (await do("/slowoff", "mode"))["modes"] == {}
+            assert (await do("/followers 10", "mode"))["modes"] == {"followers": 10}
+            assert (await refusal(bob, "am I one?"))["code"] == "followers_only"
+            assert (await do("/followersoff", "mode"))["modes"] == {}
+            assert (await do("/shield", "mode"))["modes"]["shield"] is True
+            assert (await do("/shieldoff", "mode"))["modes"] == {}
+            with room.timed("seven at once"):
+                for seconds in range(1, 8):
+                    await alice.say(f"/slow {seconds}")
+                while (await event(watcher, "mode"))["modes"] != {"slow": 7}:
+                    pass
+            await do("/slowoff", "mode")
+            deleted = await do(f"/delete {said}", "delete")
+            assert (deleted["message_id"], deleted["username"]) == (said, "bob")
+            assert f"target-msg-id={said}" in await line.until("CLEARMSG")
+            await bob.say("once more", "b2")
+            await watcher.until_seen(2)
+            timeout = await do("/timeout bob 600 rude", "timeout")
+            assert timeout["until"] - timeout["timestamp"] == 600_000
+            tags, rest = tags_of(await line.until("CLEARCHAT"))
+            assert (tags["ban-duration"], rest) == ("600", ":tmi.twitch.tv CLEARCHAT #alice :bob")
+            found = await refusal(bob, "but")
+            assert (found["code"], found["retry_after"] > 590) == ("timed_out", True)
+            await do("/untimeout bob", "unban")
+            await bob.say("thanks", "b3")
+            await bob.until("ack")
+            await do("/clear", "clear")
+            assert (await line.until("CLEARCHAT")).endswith("CLEARCHAT #alice")
+            late = await room.client(room.there)
+            assert late.seen == []
+            await do("/mute bob", "mute", mona)
+            assert (await refusal(bob, "quiet"))["code"] == "muted"
+            await do("/ban bob", "ban")
+            with pytest.raises(ConnectionClosed) as closed:
+                await event(bob, "nothing")
+            assert closed.value.rcvd.code == 4003
+            assert (await room.audited(14))[:4] == ["ban", "mute", "clear", "unban"]
+        print({name: round(seconds, 3) for name, seconds in room.took.items()})
+
+    on_both(tmp_path, dsn, scenario)
+
+
+async def is_banned(room, edge, name):
+    with contextlib.suppress(ConnectionClosed):
+        async with websockets.connect(edge.gateway.ws(f"?token={room.tokens[name]}")) as socket:
+            await Chatter(socket).until("hello")
+            return False
+    return True
+
+
+def test_a_link_is_cut_and_mended(tmp_path, dsn):
+    """Each edge goes on alone; then both come to the same, and nobody is told anything twice."""
+
+    async def scenario(room):
+        here, there = room.here, room.there
+        for name in ("carol", "dave"):
+            room.tokens[name] = (await room.api("POST", "users", {"username": name}))["token"]
+        alice, owner = await room.client(here, "alice"), await room.client(there, "alice")
+        watcher = await room.client(there)
+        await alice.say("/mod mona")
+        await event(watcher, "role")
+        mona = await room.client(there, "mona")
+        await here.link.cut()
+        for text in ("/ban bob rude", "/timeout carol 600", "/ban dave", "/unban dave", "/slow 30"):
+            await alice.say(text, text)
+            await alice.until("ack", 2)
+        assert await is_banned(room, here, "bob")
+        assert not await is_banned(room, there, "bob")
+        await mona.say("/block rude", "m")
+        await mona.until("ack", 2)
+        await mona.say("/slow 10", "m2")
+        await mona.until("ack", 2)
+        assert (await event(watcher, "mode"))["modes"] == {"slow": 10}
+        again = await here.start_gateway()
+        first, here.gateway = here.gateway, again
+        assert await is_banned(room, here, "bob"), "a gateway that is started again knows it from the outbox"
+        with room.timed("mended"):
+            await here.link.mend()
+            await until_told(watcher, ("ban", "bob"), ("timeout", "carol"), ("unban", "dave"))
+        await event(alice, "mode", 10)  # one's own, then the other edge's, which is later
+        assert (await event(alice, "mode", 10))["modes"] == {"slow": 10}
+        assert await is_banned(room, there, "bob")
+        await owner.say("/clear", "end")
+        for client in (alice, watcher):
+            await until_told(client, ("clear", None))
+        once = [("ban", "bob"), ("clear", None), ("timeout", "carol"), ("unban", "dave")]
+        assert sorted(one for one in told(watcher)[2:] if one[1] != "dave" or one[0] == "unban") == once
+        kinds = ["role", "ban", "timeout", "ban", "unban", "mode", "mode", "term", "clear"]
+        assert sorted(one[0] for one in told(alice)) == sorted(kinds)
+        assert sorted(await room.audited(len(kinds))) == sorted(kinds)
+        await first.close()
+        print({name: round(seconds, 3) for name, seconds in room.took.items()})
+
+    on_both(tmp_path, dsn, scenario)
+
+
+def test_the_centre_is_away_for_a_while(tmp_path, dsn):
+    async def scenario(room):
+        alice, watcher = await room.client(room.here, "alice"), await room.client(room.there)
+        await room.made.stop_centre()
+        await alice.say("/ban bob rude", "1")
+        await alice.until("ack", 2)
+        assert await is_banned(room, room.here, "bob")
+        await alice.say("/timeout mona 1", "2")
+        await alice.until("ack", 2)
+        await room.made.start_centre()
+        with room.timed("centre"):
+            await until_told(watcher, ("ban", "bob"), ("timeout", "mona"))
+        mona = await room.client(room.there, "mona")
+        await asyncio.sleep(1)
+        await mona.say("here again", "1")
+        await mona.until("ack")
+        assert await room.audited(2) == ["timeout", "ban"]
+        print({name: round(seconds, 3) for name, seconds in room.took.items()})
+
+    on_both(tmp_path, dsn, scenario)
