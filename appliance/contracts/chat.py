@@ -124,5 +124,6 @@ class ErrorCode(enum.StrEnum):
     NOT_ALLOWED = "not_allowed"
     UNKNOWN_COMMAND = "unknown_command"
     UNKNOWN_USER = "unknown_user"
+    IS_BANNED = "is_banned"
     UNKNOWN_MESSAGE = "unknown_message"
     INVALID_ACTION = "invalid_action"

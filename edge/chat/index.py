@@ -106,7 +106,8 @@ class Index:
     # -- lookups
 
     def by_name(self, channel: str) -> Place | None:
-        """The room of a channel, live or not."""
+        """The room of a channel, live or not, whatever the case its name is written in."""
+        channel = channel.lower()
         channel_id = self._names.get(channel)
         if channel_id is not None:
             return self._place(channel_id, "")

@@ -165,7 +165,7 @@ class Moderation:
         record = states.record(place.room_id)
         found: dict[str, object] = {
             "modes": states.modes(place.room_id),
-            "pin": record.pin,
+            "pin": states.pin(place.room_id),
             "emotes": {"global": emote_names(states.record(EVERY_ROOM)), "channel": emote_names(record)},
         }
         if not token:

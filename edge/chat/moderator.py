@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from appliance.contracts.chat import ChatMessage, ErrorCode
-from appliance.contracts.errors import BadInputError, ForbiddenError, NotFoundError
+from appliance.contracts.errors import BadInputError, ConflictError, ForbiddenError, NotFoundError
 from appliance.contracts.ids import is_uuid7, uuid7
 from appliance.contracts.moderation import (
     MAX_FOLLOWERS_MIN,
@@ -22,6 +22,7 @@ from appliance.contracts.moderation import (
     EventKind,
     Links,
     ModerationRequest,
+    Restriction,
     Role,
     RoomEvent,
     TermKind,
@@ -34,7 +35,7 @@ from edge.chat.folding import term_of
 from edge.chat.index import Index, Place
 from edge.chat.metrics import Tally
 from edge.chat.ranks import Author, Rank, rank_of
-from edge.chat.states import RoomStates
+from edge.chat.states import RoomStates, Standing
 from edge.chat.text import clean
 
 DEFAULT_TIMEOUT_S = 600
@@ -115,8 +116,8 @@ class Moderator:
     ) -> Acted:
         """Does it. `digest`: the same for all tries of one action (appliance.contracts.nonces).
 
-        BadInputError (invalid_action, empty, too_long), ForbiddenError (not_allowed), NotFoundError (unknown_user,
-        unknown_message, unknown_room), UnavailableError.
+        BadInputError (invalid_action, empty, too_long), ConflictError (is_banned), ForbiddenError (not_allowed),
+        NotFoundError (unknown_user, unknown_message, unknown_room), UnavailableError.
         """
         event = self._event(place, actor, wanted, now_ms, digest)
         durable = self._perform(place, event)
@@ -208,6 +209,7 @@ class Moderator:
         fields: dict[str, object] = {"target_id": user.user_id, "target": user.username}
         if wanted.action in _ROLES:
             return {**fields, "event": EventKind.ROLE, "role": _ROLES[wanted.action]}
+        _check_change(wanted.action, standing, user.username)
         fields["event"] = _TARGETED[wanted.action]
         if wanted.action == "timeout":
             seconds = DEFAULT_TIMEOUT_S if wanted.seconds is None else wanted.seconds
@@ -260,7 +262,7 @@ class Moderator:
         return {**fields, "event": EventKind(wanted.action)}
 
     def _raid(self, place: Place, wanted: ModerationRequest) -> dict[str, object]:
-        target = self._index.by_name(wanted.target.lower())
+        target = self._index.by_name(wanted.target.lstrip("@#").lower())
         if target is None or target.room_id == place.room_id:
             raise NotFoundError("there is no such channel to raid", code=ErrorCode.UNKNOWN_ROOM)
         return {
@@ -268,6 +270,19 @@ class Moderator:
             "target": target.channel,
             "count": self._viewers(place.room_id),
         }
+
+
+def _check_change(action: str, standing: Standing, username: str) -> None:
+    """A ban ends by an unban alone, and nobody is let in by an action that is about something else.
+
+    ConflictError (is_banned), BadInputError (invalid_action).
+    """
+    if standing.restriction is Restriction.BAN and action not in ("ban", "unban"):
+        raise ConflictError(f"{username} is banned: that ends with unban", code=ErrorCode.IS_BANNED)
+    if action == "unmute" and standing.restriction is Restriction.TIMEOUT:
+        raise _invalid(f"{username} is timed out, not muted: that ends with untimeout")
+    if action == "untimeout" and standing.restriction is Restriction.MUTE:
+        raise _invalid(f"{username} is muted, not timed out: that ends with unmute")
 
 
 def _modes(wanted: ModerationRequest) -> dict[str, int | bool | str]:

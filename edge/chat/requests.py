@@ -26,7 +26,8 @@ from edge.chat.routes import Query
 if TYPE_CHECKING:
     from edge.chat.server import ChatServer
 
-_SCANNED = 2000  # log entries looked through for messages older than those in memory
+_ALL = 1 << 30
+_FURTHER = 16
 _READ_S = 3.0
 _OVERLOADED_S = 5.0
 
@@ -104,9 +105,9 @@ class Requests:
         room = self._server.rooms.get(place.room_id)
         if query.after is not None:
             entries = (await self._behind(room, query.after, query.before, query.limit)).entries
-        else:
-            entries = await self._ahead(room, query.before, query.limit)
-        return raw_document(_page(entries, query.after or room.ring.last))
+            return raw_document(_page(entries, query.after))
+        entries = await self._ahead(room, query.before, query.limit)
+        return raw_document(_page(entries, query.before or room.ring.last))
 
     async def poll(self, place: Place, query: Query) -> bytes:
         """Messages behind `since`, as soon as there are any; without `since` the last ones, at once.
@@ -164,10 +165,25 @@ class Requests:
         floor = ring.floor
         if len(found) < limit and floor.seq > 0:
             end = found[0].position if found else min(before or floor, Position.before_entry(floor.seq + 1))
-            start = Position.before_entry(max(1, end.seq - _SCANNED))
-            older = await self._server.feed.older(room.room_id, start, _SCANNED, _READ_S)
-            found = [entry for entry in older.entries if entry.position < end and not entry.event] + found
+            found = await self._read_back(room, end, limit - len(found)) + found
         return found[-limit:]
+
+    async def _read_back(self, room: Room, end: Position, wanted: int) -> list[Entry]:
+        """The last `wanted` messages ahead of `end`, or all there are, from the log: from further back each time,
+        as far as a moment reaches."""
+        span, found = wanted, list[Entry]()
+        until = self._server.now() + _READ_S
+        while (left_s := until - self._server.now()) > 0:
+            start = max(1, end.seq - span)
+            after = Position.before_entry(start)
+            older = await self._server.feed.older(room.room_id, after, _ALL, left_s, upto=max(1, end.seq))
+            if older.failed:
+                break
+            found = [entry for entry in older.entries if entry.position < end and not entry.event]
+            if len(found) >= wanted or start == 1 or older.start > after:
+                break
+            span *= _FURTHER
+        return found[-wanted:]
 
 
 def _page(entries: list[Entry], position: Position, gap: Gap | None = None) -> bytes:

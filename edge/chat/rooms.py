@@ -272,12 +272,13 @@ class Feed:
             return False
         return True
 
-    async def older(self, room_id: str, after: Position, limit: int, wait_s: float) -> Older:
-        """About `limit` messages and events of a room behind `after`, in order, read from the log."""
+    async def older(self, room_id: str, after: Position, limit: int, wait_s: float, *, upto: int = 0) -> Older:
+        """About `limit` messages and events of a room behind `after`, in order, read from the log; `upto`: nothing
+        behind this entry is wanted."""
         found = Older(after, [], after, failed=True)
         try:
             async with asyncio.timeout(wait_s):
-                async for found in self._read(room_id, after):
+                async for found in self._read(room_id, after, upto):
                     if not found.failed or len(found.entries) >= limit:
                         break
         except (TimeoutError, NearcastError):
@@ -285,7 +286,7 @@ class Feed:
             return found
         return found._replace(failed=False)
 
-    async def _read(self, room_id: str, after: Position) -> AsyncGenerator[Older, None]:
+    async def _read(self, room_id: str, after: Position, upto: int) -> AsyncGenerator[Older, None]:
         """What has been read so far, after each entry; the last one has not `failed`."""
         seen = self.seen
         info = await self._log.api(f"STREAM.INFO.{self._stream}")
@@ -294,6 +295,8 @@ class Feed:
         last = [await self._log.last_message(self._stream, subject) for subject in subjects]
         newest = max(message.seq if message else 0 for message in last)
         end = max(seen, newest)
+        if upto:
+            newest = min(newest, upto)
         entries: list[Entry] = []
         if newest >= max(1, start.seq):
             async for message in self._log.tail(self._stream, subjects, max(1, start.seq)):

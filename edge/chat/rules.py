@@ -35,6 +35,7 @@ _DESKS = 2_000
 _FAST = frozenset(("bot",))  # badges of users who may write as fast as a moderator
 _FASTER = 5
 _DONE = "done"
+_HELD_EACH = 10  # messages of a user that wait: nobody pushes those of others out of the queue
 _SAID = ("target", "message_id", "seconds", "reason", "text", "value")  # what an action says besides its name
 _encoder = msgspec.json.Encoder()
 
@@ -237,7 +238,7 @@ class Rules:
         return None
 
     def _hold(self, place: Place, message: ChatMessage, modes: Modes, verdict: BadInputError) -> Accepted:
-        if not modes.hold:
+        if not modes.hold or self.states.held_of(place.room_id, message.user_id) >= _HELD_EACH:
             raise verdict
         self._tally.held[str(verdict.code)] += 1
         event = RoomEvent(

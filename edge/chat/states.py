@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
+from appliance.contracts.chat import ChatMessage
 from appliance.contracts.ids import is_uuid7, unix_ms
 from appliance.contracts.moderation import (
     MAX_HELD,
@@ -123,6 +124,7 @@ class RoomStates:
         before = copy_of(state.record)
         merge_room(state.record, theirs)
         state.refresh()
+        self._let_go(state)
         self._on_elsewhere(theirs.channel_id, happened_in_room(before, state.record))
 
     def _member_changed(self, theirs: MemberRecord | None) -> None:
@@ -133,6 +135,7 @@ class RoomStates:
         before = msgspec.structs.replace(mine)
         merge_member(mine, theirs)
         state.purged_ms = max(state.purged_ms, mine.purged_ms)
+        self._let_go(state)
         self._on_elsewhere(theirs.channel_id, happened_to_member(before, mine))
 
     def apply(self, event: RoomEvent) -> None:
@@ -142,14 +145,22 @@ class RoomStates:
             mine = self._member(state, event.target_id)
             apply_to_member(mine, event)
             state.purged_ms = max(state.purged_ms, mine.purged_ms)
+            self._let_go(state)
         elif event.event in OF_ROOMS:
             apply_to_room(state.record, event)
             state.refresh()
+            self._let_go(state)
         elif event.event is EventKind.HELD:
             state.held[event.message_id] = event
             self._forget_held(state, event.timestamp)
         elif event.event in (EventKind.APPROVE, EventKind.DENY):
             state.held.pop(event.message_id, None)
+
+    def _let_go(self, state: RoomState) -> None:
+        """What was taken away does not wait for a moderator any more."""
+        for held in list(state.held.values()):
+            if self.is_hidden(state.record.channel_id, held.message_id, held.target_id, held.timestamp):
+                del state.held[held.message_id]
 
     def _forget_held(self, state: RoomState, now_ms: int) -> None:
         while state.held:
@@ -234,6 +245,20 @@ class RoomStates:
         """Whether any message of the room may be gone."""
         state = self._rooms.get(room_id)
         return state is not None and bool(state.record.deleted or state.record.cleared_ms or state.purged_ms)
+
+    def held_of(self, room_id: str, user_id: str) -> int:
+        """How many messages of a user wait for a moderator."""
+        state = self._rooms.get(room_id)
+        return 0 if state is None else sum(held.target_id == user_id for held in state.held.values())
+
+    def pin(self, room_id: str) -> ChatMessage | None:
+        """The message that is kept in sight, unless it, or all that its author said, was taken away."""
+        state = self._rooms.get(room_id)
+        pin = None if state is None else state.record.pin
+        if state is None or pin is None or pin.message_id in state.record.deleted:
+            return None
+        member = state.members.get(pin.user_id)
+        return None if member is not None and pin.timestamp <= member.purged_ms else pin
 
     def is_hidden(self, room_id: str, message_id: str, user_id: str, timestamp: int) -> bool:
         """Whether a message was deleted or cleared."""

@@ -48,6 +48,7 @@ _REFUSALS: dict[str, tuple[str, str]] = {
     ErrorCode.UNKNOWN_COMMAND: ("unrecognized_cmd", "Unrecognized command: {command}"),
     ErrorCode.NOT_ALLOWED: ("no_permission", "You don't have permission to perform that action."),
     ErrorCode.UNKNOWN_USER: ("invalid_user", "No user matching that username."),
+    ErrorCode.IS_BANNED: ("{name}_banned", "{detail}."),
     ErrorCode.UNKNOWN_MESSAGE: ("bad_delete_message_error", "{detail}."),
     ErrorCode.UNKNOWN_ROOM: ("no_channel", "{detail}."),
 }

@@ -4,13 +4,17 @@ import asyncio
 import json
 
 import aiohttp
+import msgspec
 import pytest
 import uvloop
 import websockets
-from chat_site import Chatter, site
+from chat_site import CHANNEL_ID, EDGE, Chatter, site
 from irc_clients import irc
 from websockets.exceptions import ConnectionClosed
 
+from appliance.contracts.chat import ChatMessage
+from appliance.contracts.ids import uuid7
+from appliance.contracts.subjects import chat
 from edge.chat import rooms
 
 
@@ -117,6 +121,50 @@ def test_history_one_by_one_to_its_beginning_and_back(tmp_path):
             for edge in ("0-0", "0-99999", "999999999999999999-99999"):
                 for way, most in (("before", 1), ("after", 1)):
                     assert len((await page(session, f"&{way}={edge}"))["messages"]) <= most
+
+    on_site(tmp_path, scenario)
+
+
+def test_history_of_a_room_in_which_much_is_said_to_its_beginning(tmp_path):
+    """Entries of the log with many messages each, and the room's first ones behind all that others said."""
+
+    async def scenario(made):
+        names = iter(range(10_000))
+
+        async def append(room_id, count):
+            messages = []
+            for _ in range(count):
+                number = next(names)
+                message_id = uuid7(1_700_000_000_000 + number, number.to_bytes(10, "big"))
+                messages.append(
+                    ChatMessage(
+                        message_id=message_id, stream_id="", timestamp=1_700_000_000_000 + number, user_id="u-bob",
+                        username="bob", message=f"m{number}",
+                    )
+                )  # fmt: skip
+            data = msgspec.json.encode(messages)
+            await made.bus.append(chat(room_id, EDGE), data, message_id=messages[0].message_id)
+            return [one.message for one in messages]
+
+        said = await append(CHANNEL_ID, 3)
+        for _ in range(150):
+            await append("0193aaaa-0000-7000-8000-00000000c009", 1)
+        for _ in range(24):
+            said += await append(CHANNEL_ID, 100)
+        gateway = await made.gateway(replay=1)
+        async with aiohttp.ClientSession() as session:
+            back, query = [], ""
+            while True:
+                async with session.get(gateway.http(f"?limit=100{query}")) as answer:
+                    found = await answer.json()
+                if not found["messages"]:
+                    break
+                back = [one["message"] for one in found["messages"]] + back
+                query = f"&before={found['before']}"
+            assert back == said
+            assert query == f"&before={found['before']}", "who asks on from an empty page does not begin anew"
+            async with session.get(gateway.http("?before=1-0").replace("/alice/", "/Alice/")) as answer:
+                assert (answer.status, (await answer.json())["messages"]) == (200, [])
 
     on_site(tmp_path, scenario)
 

@@ -137,8 +137,7 @@ def test_what_is_done_at_one_edge_holds_at_the_other(tmp_path, dsn):
             assert timeout["until"] - timeout["timestamp"] == 600_000
             tags, rest = tags_of(await line.until("CLEARCHAT"))
             assert (tags["ban-duration"], rest) == ("600", ":tmi.twitch.tv CLEARCHAT #alice :bob")
-            found = await refusal(bob, "but")
-            assert (found["code"], found["retry_after"] > 590) == ("timed_out", True)
+            assert (await refusal(bob, "but"))["retry_after"] > 590
             await do("/untimeout bob", "unban")
             await bob.say("thanks", "b3")
             await bob.until("ack")

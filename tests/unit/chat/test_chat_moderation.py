@@ -379,3 +379,57 @@ async def test_the_queue_of_held_messages_is_bounded():
         )
     assert len(desk.states.of(ROOM).held) == 200
     assert desk.tally.events["held_forgotten"] == 50
+
+
+async def test_a_ban_ends_by_an_unban_alone():
+    desk = await staffed()
+    await desk.acts("mona", "ban", target="bob")
+    for action in ("untimeout", "timeout", "mute", "unmute"):
+        assert await desk.refused("mona", f"/{action} bob") == "is_banned"
+        assert await desk.refused("bob", "let me in") == "banned"
+    await desk.acts("mona", "ban", target="bob")  # another moderator was as quick
+    await desk.acts("mona", "unban", target="Bob")
+    await desk.said("bob", "thanks")
+    await desk.acts("mona", "timeout", target="@BOB", seconds=60)
+    assert await desk.refused("mona", "/unmute bob") == "invalid_action"
+    assert await desk.refused("bob", "hm") == "timed_out"
+    await desk.acts("mona", "unban", target="bob")
+    await desk.acts("mona", "mute", target="bob")
+    assert await desk.refused("mona", "/untimeout bob") == "invalid_action"
+    assert await desk.refused("bob", "hm") == "muted"
+
+
+async def test_nobody_pushes_the_messages_of_others_out_of_the_queue():
+    desk = await staffed()
+    await desk.acts("mona", "block", text="badword")
+    await desk.acts("mona", "hold", value=True)
+    assert (await desk.said("dave", "a badword, once")).held
+    for number in range(10):
+        assert (await desk.said("bob", f"badword {number} {'x' * number * 9}")).held
+    assert await desk.refused("bob", "badword and more") == "blocked_term"
+    held = desk.states.of(ROOM).held
+    assert [one.target for one in held.values()] == ["dave", *["bob"] * 10]
+
+
+@pytest.mark.parametrize("action", ["ban", "timeout", "clear", "delete"])
+async def test_what_is_taken_away_waits_for_nobody_and_is_not_pinned(action):
+    desk = await staffed()
+    await desk.acts("mona", "block", text="badword")
+    await desk.acts("mona", "hold", value=True)
+    pinned = await desk.said("bob", "hello")
+    await desk.acts("mona", "pin", message_id=pinned.message_id)
+    waiting = await desk.said("bob", "a badword")
+    assert desk.states.pin(ROOM).message == "hello"
+    await asyncio.sleep(0.002)
+    for message_id in (pinned.message_id, waiting.message_id):
+        await desk.acts("mona", action, target="bob" if action in ("ban", "timeout") else "", message_id=message_id)
+    assert await desk.refused("mona", f"/approve {waiting.message_id}") == "unknown_message"
+    assert (desk.states.pin(ROOM) is None) == (action != "clear")
+    assert desk.states.pin("nowhere") is None
+
+
+async def test_a_raid_names_its_channel_as_people_write_it():
+    desk = await staffed()
+    event = await desk.acts("alice", "raid", target="#Bob")
+    assert event.target == "bob"
+    assert desk.index.by_name("ALICE") == desk.place
