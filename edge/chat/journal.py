@@ -1,9 +1,11 @@
-"""Entries of the outbox as a gateway shows them: messages that are not gone, events that are for everybody."""
+"""Entries of the outbox as a gateway shows them: what is left of messages, events that are for everybody."""
 
 from collections.abc import Callable
 
 import msgspec
 
+from appliance.contracts.chat import ChatMessage, Parent
+from appliance.contracts.ids import unix_ms
 from appliance.contracts.moderation import RoomEvent
 from appliance.contracts.nonces import Nonces, id_in
 from appliance.contracts.subjects import is_room_event, room_of
@@ -21,11 +23,14 @@ class Said(msgspec.Struct, frozen=True):
     user_id: str
     timestamp: int
     message: str
+    reply_to: str = ""
+    parent: Parent | None = None
 
 
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
 _events = msgspec.json.Decoder(list[RoomEvent])
 _said = msgspec.json.Decoder(Said)
+_message = msgspec.json.Decoder(ChatMessage)
 
 
 def entries_of(message: LogMessage) -> list[Entry]:
@@ -64,7 +69,8 @@ class Journal:
             for entry in entries:
                 self._heard(room_id, _said.decode(entry.data))
         if self.states.hides(room_id):
-            entries = [entry for entry in entries if not self.is_gone(room_id, entry.data)]
+            left = ((entry, self.left(room_id, entry.data)) for entry in entries)
+            entries = [entry._replace(data=data) for entry, data in left if data]
         return entries
 
     def _is_first(self, entry: Entry, *, live: bool) -> bool:
@@ -87,10 +93,21 @@ class Journal:
             return []
         return [Entry(Position(seq, item), frame(event, self.states.modes(event.room)), event=True)]
 
-    def is_gone(self, room_id: str, data: bytes) -> bool:
-        """Whether a message, as JSON, was deleted or cleared."""
+    def left(self, room_id: str, data: bytes) -> bytes:
+        """What is left of a message, as JSON: nothing when it was deleted or cleared; without what it quotes when
+        that was."""
         try:
             said = _said.decode(data)
+            if self.states.is_hidden(room_id, said.message_id, said.user_id, said.timestamp):
+                return b""
+            if said.parent is None or not self._is_quote_gone(room_id, said.reply_to, said.parent):
+                return data
+            return msgspec.json.encode(msgspec.structs.replace(_message.decode(data), parent=msgspec.UNSET))
         except msgspec.DecodeError:
+            return data
+
+    def _is_quote_gone(self, room_id: str, message_id: str, parent: Parent) -> bool:
+        try:
+            return self.states.is_hidden(room_id, message_id, parent.user_id, unix_ms(message_id))
+        except ValueError:
             return False
-        return self.states.is_hidden(room_id, said.message_id, said.user_id, said.timestamp)

@@ -59,16 +59,17 @@ class Ring:
         self.bytes = 0
         self.floor = self.last = floor
 
-    def redact(self, is_gone: Callable[[bytes], bool]) -> int:
-        """Takes the messages away that `is_gone`; how many that were. Numbers and positions stay."""
+    def redact(self, left: Callable[[bytes], bytes]) -> int:
+        """Replaces messages by what is `left` of them; how many go altogether. Numbers and positions stay."""
         count = 0
         kept: deque[Entry] = deque()
         for entry in self._entries:
-            if entry.event or not is_gone(entry.data):
-                kept.append(entry)
+            data = entry.data if entry.event else left(entry.data)
+            self.bytes -= len(entry.data) - len(data)
+            if data or entry.event:
+                kept.append(entry._replace(data=data))
                 continue
             count += 1
-            self.bytes -= len(entry.data)
             kept.append(Entry(entry.position, b"", event=True))
         self._entries = kept
         while len(kept) > _EMPTY and not kept[0].data:

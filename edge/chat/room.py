@@ -87,9 +87,9 @@ class Room:
         """Adds an event that is in no log: it stands behind the newest message."""
         self.publish(Entry(self.ring.last, data, event=True))
 
-    def hide(self, is_gone: Callable[[bytes], bool]) -> None:
-        """Takes the messages that are gone out of the ring."""
-        self.ring.redact(is_gone)
+    def hide(self, left: Callable[[bytes], bytes]) -> None:
+        """Leaves of the messages in the ring what `left` says."""
+        self.ring.redact(left)
         self._forget()
 
     def reset(self, floor: Position) -> None:

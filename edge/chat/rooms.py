@@ -144,10 +144,10 @@ class Rooms:
         )
 
     def hide(self, room_id: str) -> None:
-        """Takes what is gone out of the room's ring."""
+        """Takes what is gone out of the room's ring, and out of what quotes it."""
         room = self._rooms.get(room_id)
         if room is not None:
-            room.hide(lambda data: self.journal.is_gone(room_id, data))
+            room.hide(lambda data: self.journal.left(room_id, data))
 
     def find(self, room_id: str, message_id: str) -> ChatMessage | None:
         """A message in memory, by its id."""

@@ -433,3 +433,30 @@ async def test_a_raid_names_its_channel_as_people_write_it():
     event = await desk.acts("alice", "raid", target="#Bob")
     assert event.target == "bob"
     assert desk.index.by_name("ALICE") == desk.place
+
+
+@pytest.mark.parametrize("action", ["ban", "clear", "delete"])
+async def test_what_was_taken_away_is_not_quoted_either(action):
+    desk, later = await staffed(), Desk()
+    rude = await desk.said("bob", "rude words")
+    await desk.said("vince", "no!", reply_to=rude.message_id)
+    await asyncio.sleep(0.002)
+    fine = await desk.said("vince", "fine words")
+    if action != "clear":
+        await desk.said("dave", "yes!", reply_to=fine.message_id)
+    await desk.acts("mona", action, target="bob" if action == "ban" else "", message_id=rude.message_id)
+    for entry in desk.log.stored:
+        later.rooms.deliver(entry)
+    if action == "clear":
+        assert desk.shown()[2:] == later.shown()[2:] == ["clear"]
+        return
+    read = [entry.data for one in desk.log.stored for entry in desk.rooms.journal.read(one) if not entry.event]
+    for gateway in (desk, later):
+        ring = gateway.rooms.get(ROOM).ring
+        messages = [one.data for one in ring.entries(ring.first, ring.end) if not one.event]
+        assert messages == read
+        found = [msgspec.json.decode(one) for one in messages]
+        assert [one["message"] for one in found] == ["no!", "fine words", "yes!"]
+        assert ["parent" in one for one in found] == [False, False, True]
+        assert found[0]["reply_to"] == rude.message_id
+        assert ring.bytes == sum(len(one.data) for one in ring.entries(ring.first, ring.end))
