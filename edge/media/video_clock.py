@@ -1,6 +1,7 @@
 """Exact decode times for video whose stamps are whole milliseconds."""
 
 from collections import deque
+from collections.abc import Sequence
 from fractions import Fraction
 
 from appliance.contracts.media import VIDEO_TIMESCALE
@@ -21,6 +22,7 @@ _RATES = (
     *(Fraction(1000 * rate, 1001) for rate in (60, 30, 24)),
     *(Fraction(rate) for rate in (48, 20, 15, 12, 10, 8, 5)),
 )
+_GRIDS = tuple((rate, VIDEO_TIMESCALE * rate.denominator, rate.numerator) for rate in _RATES)
 
 
 class VideoClock:
@@ -147,17 +149,36 @@ class VideoClock:
         return out
 
     def _measured(self) -> Fraction | None:
-        """A standard rate on whose grid every stamp of a full window lies."""
+        """A standard rate on whose grid every stamp of a full window lies.
+
+        This is asked at each frame of a variable rate: the first and the last stamp rule most rates out.
+        """
         window = self._window
         if len(window) < (window.maxlen or 0):
             return None
-        first = window[0]
-        for rate in _RATES:
-            step = VIDEO_TIMESCALE / rate
-            rests = [time - first - index * step for index, time in enumerate(window)]
-            if max(rests) - min(rests) <= 2 * TOLERANCE:
+        span, steps = window[-1] - window[0], len(window) - 1
+        for rate, scaled, numerator in _GRIDS:
+            is_near = abs(span * numerator - steps * scaled) <= 2 * TOLERANCE * numerator
+            if is_near and _on_one_grid(window, scaled, numerator):
                 return rate
         return None
+
+
+def _on_one_grid(stamps: Sequence[int], scaled: int, numerator: int) -> bool:
+    """Whether frames `scaled / numerator` ticks apart can have these stamps. Exact: all is times `numerator`."""
+    limit = 2 * TOLERANCE * numerator
+    begin = stamps[0] * numerator
+    least = most = 0
+    for stamp in stamps:
+        rest = stamp * numerator - begin
+        begin += scaled
+        if rest < least:
+            least = rest
+        elif rest > most:
+            most = rest
+        if most - least > limit:
+            return False
+    return True
 
 
 def _usable(frame_rate: tuple[int, int]) -> Fraction | None:
