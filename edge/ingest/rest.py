@@ -28,16 +28,17 @@ class Rest:
         self._spread_us = 0  # how much later frames come, in the mean
         self._missed = True  # the frame had not come when the rest ended
         self._begun = 0.0
+        self._received = 0  # bytes by then
         self._pause_s = _COLLECT_S  # in which about _COLLECT_BYTES come
 
     def lasts(self, now: float) -> bool:
         """Whether there is nothing to do yet. `now` in seconds of the loop's clock."""
         return now < self._until
 
-    def begin(self, now: float, arrived_us: int, last_us: int, next_us: int) -> None:
+    def begin(self, now: float, arrived_us: int, last_us: int, next_us: int, received: int = 0) -> None:
         """A message is complete. The last frame has media time `last_us`, the one to wait for `next_us`.
 
-        It had arrived by `arrived_us` (Unix microseconds).
+        It had arrived by `arrived_us` (Unix microseconds), with `received` bytes in all; 0: that is not known.
         """
         delay, usual = arrived_us - last_us, self._usual
         if usual is None or abs(delay - usual) > _OTHER_CLOCK_US:
@@ -47,7 +48,9 @@ class Rest:
         late_us = min(_LATE_US + self._spread_us, _MOST_LATE_US)
         left_s = (usual + next_us + late_us - now_us()) / 1e6
         self._missed = now - self._until >= _AGAIN_S
-        self._begun = now
+        if 0 < self._received < received:
+            self._pause_s = max(_COLLECT_S, _COLLECT_BYTES * (now - self._begun) / (received - self._received))
+        self._begun, self._received = now, received
         self._until = now + min(max(0.0, left_s), _MOST_S)
 
     def end(self) -> None:

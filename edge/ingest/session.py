@@ -153,7 +153,7 @@ class PublisherSession:
             while self._queue:
                 self._handle_next()
             if writer.appends != before:
-                self._rest.begin(now, arrived_us, *writer.packager.outlook())
+                self._rest.begin(now, arrived_us, *writer.packager.outlook(), self.publisher.received_bytes)
         except Exception as error:  # noqa: BLE001 - the session's task ends with it
             self._failure = error
             self._queue.clear()

@@ -65,6 +65,21 @@ def test_a_socket_that_fills_slowly_is_looked_at_seldom(clock: Clock) -> None:
     assert looks <= 2 * 20 + 2
 
 
+def test_a_socket_into_which_little_comes_at_once_is_looked_at_seldom(clock: Clock) -> None:
+    """An encoder that sends two pictures a second sends the sound between them together with the next one."""
+    one, looks = Rest(), []
+    for index in range(10):
+        clock.us = START_US + index * 500_000
+        now, count = clock.loop_s, 0
+        one.begin(now, clock.us, index * 500_000, (index + 1) * 500_000, (index + 1) * 4_000)
+        while one.lasts(now):
+            _, now = one.next_look(now, 0)
+            count += 1
+        looks.append(count)
+    assert looks[0] > 5, "nothing is known of it"
+    assert set(looks[1:]) <= {1, 2}
+
+
 def test_who_sends_punctually_is_not_looked_at_before_the_end(clock: Clock) -> None:
     one, looks = Rest(), []
     for index in range(20):
