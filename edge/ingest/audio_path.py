@@ -13,6 +13,7 @@ from edge.media.audio_cutter import AudioCutter, Boundary
 from edge.media.ladder import target_duration
 from edge.media.segmenter import Chunk, Segmenter
 from edge.media.timeline import Timed
+from edge.protocols.flv.names import AAC
 
 _MAX_WAITING = 4096
 
@@ -31,6 +32,7 @@ class AudioPath:
         timescale = point.timescale if point is not None else source.sample_rate
         config = shared.config
         self.source: AudioSource | None = None
+        self.raw_samples = 0  # of each frame, while they are raw AAC
         self.cutter = AudioCutter(
             timescale,
             part_target=int(config.part_target_s * timescale),
@@ -88,6 +90,7 @@ class AudioPath:
             self.output.timescale, source.sample_rate, source.frame_samples, start=self._joins_at()
         )
         self.source = source
+        self.raw_samples = source.frame_samples if source.entry == AAC else 0
 
     def _joins_at(self) -> int | None:
         """Where the log's sound ends, when this publisher goes on exactly there."""
@@ -151,7 +154,7 @@ class AudioPath:
 
     def _push(self, timed: Timed, now_us: int) -> list[Append]:
         leads, sample = self._video is None, timed.sample
-        if sample.pts * VIDEO_TIMESCALE < self._from_pts * self.output.timescale:
+        if self._from_pts and sample.pts * VIDEO_TIMESCALE < self._from_pts * self.output.timescale:
             return []
         discontinuity = leads and (timed.discontinuity or self._shared.discontinuity)
         if leads:

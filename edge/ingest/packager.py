@@ -20,7 +20,7 @@ from edge.ingest.video_path import VideoPath
 from edge.media.health import Health
 from edge.media.timeline import TICKS_PER_MS, Timeline
 from edge.protocols.amf import AmfValue
-from edge.protocols.flv import AudioTag, FlvError, TagKind, VideoTag, parse_audio, parse_video
+from edge.protocols.flv import AudioTag, FlvError, TagKind, VideoTag, parse_audio, parse_video, raw_aac
 from edge.protocols.flv.names import VP8
 
 __all__ = ["Join", "Packager", "PackagerConfig"]
@@ -198,6 +198,11 @@ class Packager:
         """An audio message."""
         if self._probing:
             return self._probe(_Tag(False, stamp, body, now_us))
+        path = self._audio
+        if path is not None and path.raw_samples and not self._audio_track:
+            data = raw_aac(body)
+            if data:
+                return path.frame(path.source, AudioFrame(data, path.raw_samples), stamp, now_us)
         return self._run_audio(stamp, body, now_us)
 
     def finish(self, *, now_us: int) -> list[Append]:

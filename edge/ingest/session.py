@@ -150,8 +150,7 @@ class PublisherSession:
     def _work_off(self, writer: BroadcastWriter, now: float) -> None:
         try:
             before, arrived_us = writer.appends, self._queue[-1][1]
-            while self._queue:
-                self._handle_next()
+            self._handle_all(writer)
             if writer.appends != before:
                 self._rest.begin(now, arrived_us, *writer.packager.outlook(), self.publisher.received_bytes)
         except Exception as error:  # noqa: BLE001 - the session's task ends with it
@@ -260,6 +259,19 @@ class PublisherSession:
             if len(self._queue) % 64 == 63:
                 await asyncio.sleep(0)  # a long queue must not hold up other publishers
 
+    def _handle_all(self, writer: BroadcastWriter) -> None:
+        """All that is queued, for the log."""
+        queue, self._queue = self._queue, deque()
+        self.queued_bytes = 0
+        captures = self._site.captures
+        for event, arrived_us in queue:
+            if may_configure(event):
+                self.head.note(event)
+            if captures.running:
+                captures.take(self.key.channel, event, arrived_us)
+            writer.handle(event, arrived_us)
+        self._leave_if_unusable(writer)
+
     def _handle_next(self) -> None:
         event, arrived_us = self._queue.popleft()
         self.queued_bytes -= _size(event)
@@ -272,6 +284,9 @@ class PublisherSession:
         if self._site.captures.running:
             self._site.captures.take(self.key.channel, event, arrived_us)
         writer.handle(event, arrived_us)
+        self._leave_if_unusable(writer)
+
+    def _leave_if_unusable(self, writer: BroadcastWriter) -> None:
         if writer.packager.unusable and self._ending is None:
             self._close("unusable", next(iter(writer.packager.problems.values())).text)
             self.end("nothing usable arrived", clean=True)

@@ -30,6 +30,7 @@ class AudioClock:
         self._frame_samples = frame_samples
         self._anchor: int | None = None
         self._samples = 0
+        self._due = 0  # where the next frame begins
         self._away = 0
         self._dropping = False
 
@@ -37,20 +38,17 @@ class AudioClock:
         """The frame with its exact time; None when it is left out. `samples` 0: as many as usual."""
         if self._anchor is None:
             near = self._start is not None and abs(time - self._start) * 100 <= self._timescale
-            self._anchor = self._start if near else time
-        dts = self._next()
-        if self._away or self._dropping or abs(time - dts) > self._near:
+            self._due = self._anchor = self._start if near and self._start is not None else time
+        dts = self._due
+        if self._away or self._dropping or not -self._near <= time - dts <= self._near:
             self._watch(time - dts)
             if self._dropping:
                 self.dropped += 1
                 return None
-            dts = self._next()
+            dts = self._due
         self._samples += samples or self._frame_samples
-        return Sample(dts, self._next() - dts, 0, True, data)
-
-    def _next(self) -> int:
-        """Where the next frame begins: exact, however many samples were counted."""
-        return (self._anchor or 0) + self._samples * self._timescale // self._rate
+        self._due = due = self._anchor + self._samples * self._timescale // self._rate  # exact, however many
+        return Sample(dts, due - dts, 0, True, data)
 
     def _watch(self, deviation: int) -> None:
         if abs(deviation) <= self._near:
@@ -63,6 +61,7 @@ class AudioClock:
             return
         if deviation > 0 and self._anchor is not None:
             self._anchor += deviation
+            self._due += deviation
             self.resyncs += 1
             self._away = 0
         elif not self._dropping:

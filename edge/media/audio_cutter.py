@@ -97,7 +97,12 @@ class AudioCutter:
         """Takes an audio frame. `discontinuity` matters without video only, else the boundary says it."""
         if not self.follows_video:
             return self._push_on_grid(sample, pdt_us, discontinuity)
-        self._held.append(_Held(sample, pdt_us))
+        held = self._held
+        held.append(_Held(sample, pdt_us))
+        first = held[0].sample  # where others wait already, the first of them is ahead
+        is_ahead = len(held) > 1 or sample.pts * VIDEO_TIMESCALE >= self._watermark * self._rate
+        if is_ahead and sample.dts - first.dts <= HOLD_LIMIT_S * self._rate:
+            return []
         return self._release()
 
     def finish(self) -> list[Chunk]:
@@ -121,28 +126,34 @@ class AudioCutter:
 
     def _release(self, everything: bool = False) -> list[Chunk]:
         out: list[Chunk] = []
-        passed = self._watermark * self._rate
-        while self._held:
-            held = self._held[0]
+        waiting, run = self._held, list[_Held]()
+        passed, limit = self._watermark * self._rate, HOLD_LIMIT_S * self._rate
+        while waiting:
+            held = waiting[0]
             sample = held.sample
-            is_ahead = sample.pts * VIDEO_TIMESCALE >= passed
-            if is_ahead and not everything and self._held[-1].sample.dts - sample.dts <= HOLD_LIMIT_S * self._rate:
+            is_ahead = (sample.dts + sample.cts) * VIDEO_TIMESCALE >= passed
+            if is_ahead and not everything and waiting[-1].sample.dts - sample.dts <= limit:
                 break
-            self._held.popleft()
-            out += self._assign(held)
-        return out
+            waiting.popleft()
+            if self._current is None or (self._boundaries and self._is_past(sample, self._boundaries[0])):
+                out += self._push_run(run) + self._assign(held)
+                run = []
+            else:
+                run.append(held)
+        return out + self._push_run(run) if run else out
+
+    def _push_run(self, run: list[_Held]) -> list[Chunk]:
+        """Frames between which no segment starts."""
+        return self.segmenter.push_all([held.sample for held in run], pdt_us=run[0].pdt_us) if run else []
 
     def _assign(self, held: _Held) -> list[Chunk]:
-        if not self._boundaries and self._current is not None:
-            return self.segmenter.push(held.sample, pdt_us=held.pdt_us)
+        """The first frame of a segment; one before the first segment has none to be in."""
         out: list[Chunk] = []
         crossed: list[Boundary] = []
         while self._boundaries and self._is_past(held.sample, self._boundaries[0]):
             crossed.append(self._boundaries.popleft())
         if not crossed:
-            if self._current is None:
-                return out  # audio before the first video segment has no segment to be in
-            return self.segmenter.push(held.sample, pdt_us=held.pdt_us)
+            return out
         skipped = self._skip_segments(crossed, held)
         out += skipped
         started = crossed[-1]

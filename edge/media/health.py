@@ -139,7 +139,8 @@ class Health:
 
     def video(self, dts: int, key: bool, size: int, arrival_us: int, cts: int = 0) -> None:
         """An access unit. `dts` and `cts` in 90 kHz ticks, `size` in bytes, `arrival_us` Unix microseconds."""
-        self._arrived(arrival_us)
+        if arrival_us != self._arrival:
+            self._arrived(arrival_us)
         step = dts - self._dts
         if not 0 <= step < _JUMP:
             self._restart()
@@ -161,7 +162,8 @@ class Health:
 
     def audio(self, pts: int, timescale: int, size: int, arrival_us: int) -> None:
         """An audio frame. `pts` in ticks of `timescale`."""
-        self._arrived(arrival_us)
+        if arrival_us != self._arrival:
+            self._arrived(arrival_us)
         step = pts - self._audio_pts
         if not 0 <= step < 10 * timescale:
             self._sound.restart()

@@ -25,6 +25,7 @@ adds no media. It lasts as long as a hole that follows it, if that belongs to it
 rule 5. A part left open by an irregular sample is closed the same way with LAST_OF_PART alone.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -176,7 +177,13 @@ class Segmenter:
         """Chunks that `sample` completes. `msn` starts that segment here (given boundaries only)."""
         out: list[Chunk] = []
         current, config = self._open, self.config
-        dts, end, step = sample.dts, sample.end, sample.duration
+        dts, step = sample.dts, sample.duration
+        end = dts + step
+        if current is not None and msn is None and dts == self._end_dts and self._only_adds(current, sample, end):
+            self._pending.append(sample)
+            self._end_dts, self.step = end, step
+            self._end_pdt_us = pdt_us + step * 1_000_000 // config.timescale
+            return out
         starts = current is None or self._starts_segment(current, sample, msn, discontinuity)
         hole = _NO_HOLE
         if config.contiguous and dts > self._end_dts and current is not None and not discontinuity:
@@ -198,6 +205,46 @@ class Segmenter:
         elif self._pending_target and end + step - self._pending_dts > self._pending_target + step // 2:
             self._emit(current, _NONE, out)
         return out
+
+    def push_all(self, samples: Sequence[Sample], *, pdt_us: int) -> list[Chunk]:
+        """As `push` of each, where no segment can start (given boundaries only). `pdt_us` of the first."""
+        out: list[Chunk] = []
+        at, count, begin = 0, len(samples), samples[0].dts
+        while at < count:
+            if self._open is not None and self._pending:
+                at = self._add_run(self._open, samples, at)
+            if at < count:
+                at_us = pdt_us + (samples[at].dts - begin) * 1_000_000 // self.config.timescale
+                out += self.push(samples[at], pdt_us=at_us)
+                at += 1
+        return out
+
+    def _add_run(self, current: _Open, samples: Sequence[Sample], at: int) -> int:
+        """Adds the samples from index `at` on that only add to the part. The index of the first that does not."""
+        pending, end, begun = self._pending, self._end_dts, self._end_dts
+        part, chunk = current.part_dts + self.config.part_target, self._pending_dts + self._pending_target
+        for index in range(at, len(samples)):
+            sample = samples[index]
+            dts, step = sample.dts, sample.duration
+            ahead = dts + 2 * step
+            if dts != end or ahead > part or (self._pending_target and ahead > chunk + step // 2):
+                break
+            pending.append(sample)
+            end, self.step = dts + step, step
+        else:
+            index = len(samples)
+        self._end_dts = end
+        self._end_pdt_us += (end - begun) * 1_000_000 // self.config.timescale
+        return index
+
+    def _only_adds(self, current: _Open, sample: Sample, end: int) -> bool:
+        """Whether `sample`, which follows the one before at once, completes and begins nothing, as most do."""
+        config, target, ahead = self.config, self._pending_target, end + sample.duration
+        if not self._pending or ahead - current.part_dts > config.part_target:
+            return False
+        if target and ahead - self._pending_dts > target + sample.duration // 2:
+            return False
+        return config.given_boundaries or not (sample.key or end - current.start_dts > config.max_segment)
 
     def _add(self, current: _Open, sample: Sample, hole: _Hole, pdt_us: int) -> None:
         """`sample` joins the part; the chunk that it begins is decoded from the hole's beginning on."""

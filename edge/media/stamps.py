@@ -19,21 +19,21 @@ class Unwrapper:
     """
 
     def __init__(self) -> None:
-        self._last: int | None = None
+        self.last: int | None = None  # unwrapped
         self._half = _HALF  # of the modulus
 
     def feed(self, stamp: int) -> int:
         """The stamp nearest to the one before that is equal modulo 2^32, or 2^31."""
-        last = self._last
+        last = self.last
         if last is None:
-            self._last = stamp % WRAP
-            return self._last
+            self.last = stamp % WRAP
+            return self.last
         half = self._half
         step = (stamp - last + half) % (2 * half) - half
         if step < _WRAP_STEP - _HALF and half == _HALF:
             half = self._half = _HALF // 2
             step = (stamp - last + half) % (2 * half) - half
-        self._last = last = last + step
+        self.last = last = last + step
         return last
 
 
@@ -58,6 +58,13 @@ class StampGuard:
         self._step_ms = 0
         self._outliers = 0
         self._last_outlier_ms = 0
+
+    def follows(self, last_ms: int, step_ms: int) -> bool:
+        """Accepts the stamp `step_ms` after `last_ms`, if that was the one before. False: `takes` has to judge."""
+        if self.last_ms != last_ms or self._outliers or not 0 < step_ms <= _MAX_STEP_MS:
+            return False
+        self.last_ms, self._step_ms = last_ms + step_ms, step_ms
+        return True
 
     def takes(self, stamp_ms: int) -> bool:
         """Accepts a stamp with which nothing is wrong, as nearly all are. False: `judge` has to."""

@@ -182,8 +182,12 @@ class Timeline:
 
     def _media_time(self, track: _Track, stamp: int) -> int:
         """Media time of a stamp, 90 kHz, with outliers replaced."""
-        stamp_ms = track.unwrap.feed(stamp)
-        offset = track.offset
+        unwrap, offset = track.unwrap, track.offset
+        last = unwrap.last
+        if last is not None and offset is not None and track.guard.follows(last, stamp - last):
+            unwrap.last = stamp
+            return stamp * TICKS_PER_MS + offset
+        stamp_ms = unwrap.feed(stamp)
         if offset is None:
             offset = track.offset = self._first_offset(track, stamp_ms)
         if track.guard.takes(stamp_ms):

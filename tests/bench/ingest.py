@@ -1,13 +1,14 @@
 """The whole way in against nginx with its RTMP module writing HLS, one after the other in one run.
 
-    ./nearcast bench ingest [--streams=4] [--seconds=10] [--late=40] [--big=0]
+    ./nearcast bench ingest [--streams=4] [--seconds=10] [--late=40] [--big=0] [--least=200]
 
 ffmpeg copies a clip in real time, again and again, `streams` times. Ours is the ingest process and the NATS
 server that keeps the part log (nothing is transcoded); the peer is one nginx process with fragments of 2 s.
 CPU and memory are those beyond idle. Part lateness is measured with `late` publishers of the smaller clip and
 as many of the larger as `streams`: from the arrival of a part's last frame (`ChunkHeader.late_us`) until a
 reader of the log has the part; with `big`, of so many publishers of the larger clip. What a publisher costs that
-sends next to nothing says how many a core can have. Figures count only while the publishers keep real time.
+sends next to nothing, with the log and without transcoder, says how many a core can have: of `least` of them, so
+many that what does not grow with their number hardly counts. Figures count only while publishers keep real time.
 """
 
 import argparse
@@ -22,13 +23,14 @@ from typing import NamedTuple
 
 from tests.bench import ingest_servers as servers
 from tests.bench.ingest_publishers import CLIPS, Publishers, make_clip
+from tests.bench.ingest_replay import Replay
 from tests.bench.ingest_servers import Nginx, Ours, Server
 
 CPU_TARGET = {"6 Mbit/s": 1.2, "300 kbit/s": 1.5}
 MEMORY_TARGET_MB = 10.0
 LATE_TARGET_S = 0.100
 PLAYABLE_TARGET_S = 2.0
-LEAST, LEAST_STREAMS = "slides", 20
+LEAST, LEAST_TARGET = "slides", 1_500
 IDLE_S = 3.0
 SETTLE_S = 5.0
 STARVED = 0.97  # of real time; below, the machine had no room for the publishers
@@ -62,22 +64,22 @@ def main(argv: list[str] | None = None) -> int:
         late: dict[str, tuple[int, list[float], float]] = {}
         for server in (Nginx(folder / "nginx"), Ours()):
             try:
-                server.start(max(options.streams, options.late, options.big, LEAST_STREAMS) + 1)
+                server.start(max(options.streams, options.late, options.big, options.least) + 1)
                 playable[server.name] = time_to_playable(server, clips["6 Mbit/s"])
                 for kind in CPU_TARGET:
                     loads[server.name, kind] = measure(server, clips[kind], options.streams, options.seconds)
                 if isinstance(server, Ours):
                     counts = {"6 Mbit/s": options.big or options.streams, "300 kbit/s": options.late}
                     late = {kind: lateness(server, clips[kind], counts[kind], options.seconds) for kind in counts}
-                    least = measure(server, clips[LEAST], LEAST_STREAMS, options.seconds)
+                    least = measure(server, clips[LEAST], options.least, options.seconds, Replay)
             finally:
                 server.stop()
     failed = report(options, loads, late, playable)
     if least is not None:
         each = 1000 * least.cpu["ingest"]
-        print(f"ingest: {LEAST_STREAMS} x {LEAST}: {each:.2f} ms of ingest, {1000 * least.total:.2f} ms in all")
-        print(f"ingest: so one core can have {1000 / each:.0f} such publishers, by extrapolation")
-        _say_load(LEAST_STREAMS, LEAST, least.speed, least.publishers_cpu)
+        print(f"ingest: {options.least} x {LEAST}: {each:.2f} ms of ingest, {1000 * least.total:.2f} ms in all")
+        print(f"ingest: so one core can have {1000 / each:.0f} such publishers, aim {LEAST_TARGET}")
+        _say_load(options.least, LEAST, least.speed, least.publishers_cpu)
     return failed
 
 
@@ -86,6 +88,7 @@ def _options(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--streams", type=int, default=4, help="publishers at a time")
     parser.add_argument("--seconds", type=float, default=10, help="length of each measurement")
     parser.add_argument("--late", type=int, default=40, help="publishers of the smaller clip for part lateness")
+    parser.add_argument("--least", type=int, default=200, help="publishers that send next to nothing")
     parser.add_argument("--big", type=int, default=0, help="publishers of the larger one; 0: as `streams`")
     return parser.parse_args(argv)
 
@@ -104,11 +107,13 @@ def time_to_playable(server: Server, clip: Path) -> float:
     return statistics.median(found)
 
 
-def measure(server: Server, clip: Path, streams: int, seconds: float) -> Load:
+def measure(
+    server: Server, clip: Path, streams: int, seconds: float, kind: type[Publishers | Replay] = Publishers
+) -> Load:
     """CPU and memory per stream, beyond what the idle server takes."""
     idle = _cpu_of(server, lambda: time.sleep(IDLE_S))
     idle_memory = server.memory_mb()
-    with Publishers(clip, [server.target(index) for index in range(streams)]) as publishers:
+    with kind(clip, [server.target(index) for index in range(streams)]) as publishers:
         publishers.settle(SETTLE_S)
         before, began = publishers.cpu(), time.monotonic()
         speed = 0.0

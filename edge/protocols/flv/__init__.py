@@ -4,7 +4,7 @@ Says what a tag carries without decoding it. Reading raises FlvError only. Any e
 """
 
 from edge.protocols.flv.names import spoken
-from edge.protocols.flv.tags import AudioTag, FlvError, TagKind, VideoTag, parse_audio, parse_video
+from edge.protocols.flv.tags import AudioTag, FlvError, TagKind, VideoTag, parse_audio, parse_video, raw_aac
 from edge.protocols.flv.writer import audio_tag, video_tag
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "audio_tag",
     "parse_audio",
     "parse_video",
+    "raw_aac",
     "spoken",
     "video_tag",
 ]

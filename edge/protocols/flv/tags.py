@@ -18,7 +18,8 @@ from edge.protocols.flv.names import (
 
 MAX_TRACKS = 32
 
-_EX_AUDIO = 9
+_EX_AUDIO, _AAC_FORMAT = 9, 10
+_SYNC = 0xFF  # ADTS frames begin so, which encoders send against the rules
 _KEY, _COMMAND_FRAME = 1, 5
 _CODED_FRAMES_X, _METADATA = 3, 4
 _MULTITRACK_VIDEO, _MULTITRACK_AUDIO, _MOD_EX = 6, 5, 7
@@ -95,6 +96,12 @@ def parse_audio(body: bytes) -> list[AudioTag]:
     if codec != AAC:
         return [AudioTag(codec, TagKind.FRAME, body[1:])]
     return [AudioTag(codec, _packet_kind(_byte(body, 1)), body[2:])]
+
+
+def raw_aac(body: bytes) -> bytes:
+    """The frame of an audio tag body that is nothing but raw AAC, as most are; empty when it may be another."""
+    usual = len(body) > 2 and body[0] >> 4 == _AAC_FORMAT and body[1] == 1 and body[2] != _SYNC
+    return body[2:] if usual else b""
 
 
 def _legacy_video(body: bytes) -> VideoTag:

@@ -267,3 +267,32 @@ def test_the_outlook_on_parts_alone() -> None:
         segmenter.push(sample, pdt_us=0)
     assert segmenter.outlook(chunks=False) == (12_000, 15_000)
     assert segmenter.outlook() == (12_000, 3_000)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([1024, 1024, 1024, 2048, 960]), st.sampled_from([0, 0, 0, 0, 700])), max_size=90
+    ),
+    st.lists(st.integers(1, 30), max_size=8),
+    st.sampled_from([0, 4_800]),
+    st.booleans(),
+)
+def test_a_run_is_cut_as_its_samples_are(steps, lengths, chunk_target, tapered):
+    config = SegmenterConfig(
+        timescale=48_000, part_target=16_800, segment_target=96_000, max_segment=1 << 62, chunk_target=chunk_target,
+        tapered=tapered, given_boundaries=True,
+    )  # fmt: skip
+    samples, dts = [], 48_000
+    for duration, hole in steps:
+        samples.append(Sample(dts + hole, duration, 0, True, b"x"))
+        dts += hole + duration
+    one, other = Segmenter(config), Segmenter(config)
+    found, expected, at = [], [], 0
+    for length in [*lengths, len(samples)]:
+        run_of_them, at = samples[at : at + length], at + length
+        found += one.push_all(run_of_them, pdt_us=0) if run_of_them else []
+        for sample in run_of_them:
+            expected += other.push(sample, pdt_us=0)
+        assert one.outlook() == other.outlook()
+    found, expected = found + one.finish(), expected + other.finish()
+    assert [chunk._replace(pdt_us=0) for chunk in found] == [chunk._replace(pdt_us=0) for chunk in expected]

@@ -56,3 +56,20 @@ def test_audio_frames_of_uneven_length_are_counted() -> None:
         found.append((sample.dts, sample.duration))
         at += samples
     assert found == [(0, 960), (960, 480), (1440, 2880), (4320, 120), (4440, 960)]
+
+
+@given(st.lists(st.integers(-300, 700), min_size=1, max_size=120), st.integers(0, 60_000))
+def test_stamps_that_wrap_mean_the_same_times(steps: list[int], before: int) -> None:
+    """The first ones follow each other plainly; those behind the wrap have to be unwrapped."""
+    plain, wrapped = Timeline(), Timeline()
+    for one in (plain, wrapped):
+        one.set_audio(48_000)
+    stamp = 100_000
+    for step in steps:
+        stamp += step
+        times = [
+            timeline.audio(sent % (1 << 32), b"", now_us=0)
+            for timeline, sent in ((plain, stamp), (wrapped, stamp - 100_000 + (1 << 32) - before))
+        ]
+        assert times[0] == times[1]
+    assert (plain.restamped, plain.sections) == (wrapped.restamped, wrapped.sections)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.protocols.flv import FlvError, TagKind, parse_audio, parse_video
+from edge.protocols.flv import FlvError, TagKind, parse_audio, parse_video, raw_aac
 
 
 @given(st.binary(max_size=40))
@@ -56,3 +56,13 @@ def test_audio(body: bytes, codec: str, kind: TagKind, data: bytes) -> None:
 def test_cut_off(body: bytes) -> None:
     with pytest.raises(FlvError):
         parse_video(body)
+
+
+@given(st.binary(max_size=12), st.sampled_from([b"", b"\xaf\x01", b"\xaf\x00", b"\xaf\x01\xff", b"\x2f"]))
+def test_raw_aac_is_what_parsing_finds(data: bytes, begin: bytes) -> None:
+    found = raw_aac(begin + data)
+    if found:
+        (tag,) = parse_audio(begin + data)
+        assert (tag.codec, tag.kind, tag.data, tag.track, tag.nano) == ("mp4a", TagKind.FRAME, found, 0, 0)
+    elif begin == b"\xaf\x01" and data:
+        assert data[0] == 0xFF, "perhaps in ADTS"
