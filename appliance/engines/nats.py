@@ -1,6 +1,7 @@
 """nats-server twice, as in production: the centre's hub and the edge's leaf with its own JetStream domain."""
 
 import asyncio
+import os
 import shutil
 import signal
 import sys
@@ -73,16 +74,17 @@ class NatsEngine:
         """The hub and the leaf."""
         ports = self._settings.ports
         return [
-            self._child("nats-hub", "hub.conf", ports.nats_hub),
-            self._child("nats-edge", "edge.conf", ports.nats),
+            self._child("nats-hub", "hub.conf", ports.nats_hub, {}),
+            self._child("nats-edge", "edge.conf", ports.nats, _edge_environment(len(os.sched_getaffinity(0)))),
         ]
 
-    def _child(self, name: str, file: str, port: int) -> Child:
+    def _child(self, name: str, file: str, port: int, environment: dict[str, str]) -> Child:
         argv = [str(self._binary), "-c", str(self._home / file)]
         return Child(
             name,
             confined(argv, self._account, [self._home / file, self._binary], signal.SIGTERM),
             stage=0,
+            environment=environment,
             directory=self._home,
             ready=lambda: _greets(port),
             watch=lambda log: StoreWatch(log, self._home),
@@ -131,6 +133,16 @@ leafnodes {{
   }} ]
 }}
 """
+
+
+def _edge_environment(cores: int) -> dict[str, str]:
+    """How the server that keeps the part log runs, on a machine of so many cores.
+
+    Media that was written or read in the last ten seconds stays in its memory, in blocks of 8 MB that hold no
+    pointers: collecting garbage costs little, letting it grow as large as what lives doubles the memory. Threads
+    that look for work take a fifth of its time; on half of the cores there are fewer of them.
+    """
+    return {"GOGC": "30", "GOMAXPROCS": str(max(1, cores // 2))}
 
 
 def _binary() -> Path:
