@@ -238,9 +238,7 @@ class Appender:
         self._tokens[str(lane.token)] = lane
         headers = append_headers(item.message_id, item.headers, expect)
         try:
-            await self._bus.client.publish(
-                lane.subject, item.data, reply=f"{self._inbox}.{lane.token}", headers=headers
-            )
+            await self._bus.send(lane.subject, item.data, reply=f"{self._inbox}.{lane.token}", headers=headers)
         except (nats.errors.Error, OSError) as error:
             self._log.debug("append_waits", error=repr(error))
 

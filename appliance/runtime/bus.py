@@ -33,11 +33,13 @@ from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import counter
 from appliance.runtime.streams import BucketSpec, StreamSpec
 
+# ruff: noqa: SLF001 - the library offers no other way to ask whether a subscription is closed, nor to write in pieces
 _ERRORS = counter("nearcast_bus_errors_total", "Errors that the bus connection reported.", ["kind"])
 _WRONG_LAST_SEQUENCE = (10071, 10070)
 _STREAM_FULL = (10077, 10122)
 _NOT_FOUND = (10059, 10014)
 _REQUEST_S = 1.0
+_HPUB_SPACES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class Subscription:
 
     async def close(self) -> None:
         """Stops it; messages already received are still handled."""
-        if not self._inner._closed:  # noqa: SLF001 - the library offers no other way to ask
+        if not self._inner._closed:
             await self._inner.unsubscribe()
 
 
@@ -164,6 +166,33 @@ class Bus:
             await self.client.publish(subject, data)
         except nats.errors.Error as error:
             raise UnavailableError(f"cannot publish: {error!r}") from error
+
+    async def send(self, subject: str, data: bytes, *, reply: str, headers: Mapping[str, str]) -> None:
+        """As the client's publish, at half the cost: that copies `data` twice, and checks each header by itself.
+
+        Only while `connected`. Subjects and headers are ours: no white space in those, no line ends in these.
+        Raises errors of the library.
+        """
+        client = self.client
+        if client.is_closed or client.is_draining_pubs:
+            raise nats.errors.ConnectionClosedError
+        if len(data) > client.max_payload:
+            raise nats.errors.MaxPayloadError
+        lines = [f"{name}: {value}" for name, value in headers.items()]
+        block = "\r\n".join(["NATS/1.0", *lines, "", ""])
+        command = f"HPUB {subject} {reply} {len(block)} {len(block) + len(data)}"
+        if command.count(" ") != _HPUB_SPACES or block.count("\n") != len(lines) + 2 or not block.isascii():
+            raise nats.errors.BadSubjectError
+        head = f"{command}\r\n{block}".encode()
+        client.stats["out_msgs"] += 1
+        client.stats["out_bytes"] += len(data)
+        # All three at once, so that nothing comes in between.
+        client._pending += (head, data, b"\r\n")
+        client._pending_data_size += len(head) + len(data) + 2
+        if client._pending_data_size > client._max_pending_size:
+            await client._flush_pending(force_flush=True)
+        elif client._flush_queue is not None and client._flush_queue.empty():
+            await client._flush_pending()
 
     async def subscribe(
         self, subject: str, handler: Callable[[BusMessage], Awaitable[None]], queue: str = ""

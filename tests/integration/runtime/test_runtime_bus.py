@@ -3,6 +3,7 @@
 import asyncio
 import random
 
+import nats.errors
 import pytest
 
 from appliance.contracts.errors import ConflictError, UnavailableError, WrongSequenceError
@@ -35,6 +36,36 @@ async def asked(bus: Bus, subject: str, data: bytes) -> bytes:
 async def test_request_that_nobody_answers(bus: Bus) -> None:
     with pytest.raises(UnavailableError):
         await bus.request("nobody", b"", timeout_s=0.2)
+
+
+@pytest.mark.parametrize("size", [0, 1, 300_000])
+async def test_what_is_sent_arrives_whole_between_others(bus: Bus, size: int) -> None:
+    heard: asyncio.Queue[BusMessage] = asyncio.Queue()
+
+    async def hear(message: BusMessage) -> None:
+        heard.put_nowait(message)
+
+    await bus.subscribe("to.*", hear)
+    data = random.randbytes(size)
+    for index in range(3):
+        await bus.publish("to.before", b"PUB to.before 2\r\n")
+        await bus.send("to.here", data, reply="back", headers={"One": f"{index} x", "Two": ""})
+    async with asyncio.timeout(5):
+        found = [await heard.get() for _ in range(6)]
+    assert [message.subject for message in found] == ["to.before", "to.here"] * 3
+    assert [dict(message.headers) for message in found[1::2]] == [
+        {"One": f"{index} x", "Two": ""} for index in range(3)
+    ]
+    assert all(message.data == data for message in found[1::2])
+
+
+@pytest.mark.parametrize(
+    ("subject", "reply", "value"),
+    [("a b", "r", "v"), ("a", "r\r\nPUB x 0", "v"), ("a", "r", "v\r\nOther: w"), ("a", "r", "\u00e9")],
+)
+async def test_nothing_can_be_slipped_into_what_is_sent(bus: Bus, subject: str, reply: str, value: str) -> None:
+    with pytest.raises(nats.errors.BadSubjectError):
+        await bus.send(subject, b"", reply=reply, headers={"One": value})
 
 
 async def test_subscription_survives_the_server(bus: Bus, connect, server) -> None:
