@@ -8,6 +8,7 @@ from appliance.contracts.errors import UnavailableError
 from appliance.contracts.media import AUDIO, AUDIO_AAC, SOURCE, Broadcast, Rendition
 from appliance.runtime.appender import Appender
 from appliance.runtime.bus import Bucket, Bus
+from appliance.runtime.lease import Lease
 from appliance.runtime.logs import get_logger
 from edge.transcode.audio import AudioLane
 from edge.transcode.control import RungControl, Usage
@@ -39,17 +40,22 @@ class Job:
         appender: Appender,
         broadcast: Broadcast,
         changed: Callable[[], None] = lambda: None,
+        lease: Lease | None = None,
     ) -> None:
-        """`changed` is called in the loop when a rung has begun to run in another way."""
+        """`changed` is called in the loop when a rung has begun to run in another way.
+
+        Nothing is written while `lease` is in doubt.
+        """
         self.view = BroadcastView(broadcast)
+        self._lease = lease
         self._loop = asyncio.get_running_loop()
         self._changed = changed
         self.control = RungControl(self._on_change)
         self._over: asyncio.Future[None] = self._loop.create_future()
-        self._writer = RenditionWriter(appender, live, broadcast.broadcast_id, self._fail)
+        self._writer = RenditionWriter(appender, live, broadcast.broadcast_id, self._fail, lease)
         common = config, local, self.view, self._writer, self._on_failure
         self._video, self._audio = VideoLane(*common, self.control), AudioLane(*common)
-        self._pictures = PictureLane(config.pictures, local, self.view)
+        self._pictures = PictureLane(config.pictures, local, self.view, self._writer.certain)
         self._picture: asyncio.Future[None] | None = None
         self._log = get_logger("job").bind(broadcast=broadcast.broadcast_id)
 
@@ -61,6 +67,11 @@ class Job:
     def late_s(self) -> float:
         """How late the newest parts are."""
         return self._writer.late_s()
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether no other worker can be at this job by now."""
+        return self._lease is None or self._lease.is_certain()
 
     async def hand_over(self, within_s: float) -> None:
         """Ends the job where segments meet, `within_s` seconds from now at the latest."""

@@ -12,6 +12,7 @@ from edge.transcode.job import wants_transcoding
 from edge.transcode.site import Site
 
 LOOK_S = 0.25  # how often free broadcasts are looked for: part of the time a take-over takes
+_SUSPECT_S = 0.1  # the same while the holder of one is stopped
 
 
 class Openings:
@@ -71,11 +72,11 @@ class Openings:
     def wait_s(self, broadcast: Broadcast, now: float) -> float:
         """Seconds in which others have their chance that should have it before this worker.
 
-        A look while somebody has it.
+        Until the next look while somebody has it.
         """
         free_since = self._site.free_since(broadcast.broadcast_id, now)
         if free_since is None:
-            return LOOK_S
+            return _SUSPECT_S if self._site.is_suspect(broadcast.broadcast_id) else LOOK_S
         governor = self._governor
         room = governor.budget - governor.load - sum(self._site.neighbours(now))
         others = self._site.candidates(now, room)

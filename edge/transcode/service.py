@@ -33,6 +33,7 @@ from edge.transcode.video import JobConfig
 
 _SOON_S = 0.01  # what is written together is looked at together
 _REST_S = 2.0  # before a broadcast that failed here is tried again
+_AGAIN_S = 0.1  # the same where who had it before wrote once more after the log was read
 _HEARS_S = 2.0
 _GOVERN_S = 0.5  # well within the life of what is announced
 _HAND_OVER_S = 8.0  # a segment; well within the time that a role has to stop
@@ -186,7 +187,8 @@ class TranscodeService:
         return has_room and broadcast_id not in self._jobs
 
     async def _try_take(self, broadcast: Broadcast) -> None:
-        lease = await Lease.try_take(self._local.bucket(LEASE_BUCKET), broadcast.broadcast_id, self._holder)
+        leases, gone = self._local.bucket(LEASE_BUCKET), lambda holder: self._site.is_gone(holder, self._now())
+        lease = await Lease.try_take(leases, broadcast.broadcast_id, self._holder, is_gone=gone)
         if lease is not None and self._draining:
             await lease.release()
         elif lease is not None:
@@ -194,7 +196,7 @@ class TranscodeService:
 
     def _begin(self, broadcast: Broadcast, lease: Lease) -> None:
         live = self._local.bucket(LIVE_BUCKET)
-        job = Job(self._config, self._local, live, self._appender, broadcast, self._due.set)
+        job = Job(self._config, self._local, live, self._appender, broadcast, self._due.set, lease)
         for name in SOURCES:
             rendition = self._openings.rendition(broadcast.broadcast_id, name)
             if rendition is not None:
@@ -218,15 +220,14 @@ class TranscodeService:
             await asyncio.wait({work, keep}, return_when=asyncio.FIRST_COMPLETED)
             how = self._outcome(broadcast_id, job, work, keep)
         finally:
+            self._governor.remove(broadcast_id)  # what it says of the rungs is another's to say
             for task in (work, keep):
                 task.cancel()
             await asyncio.gather(work, keep, return_exceptions=True)
-            if how != "lease_lost":
-                await lease.release()
+            await lease.release()
             self._jobs.pop(broadcast_id, None)
-            self._governor.remove(broadcast_id)
             self._due.set()
-            self._openings.rest(broadcast_id, self._now() + _REST_S)
+            self._openings.rest(broadcast_id, self._now() + (_AGAIN_S if how == "disputed" else _REST_S))
             _ACTIVE.set(len(self._jobs))
             _ENDED.labels(how).inc()
 
@@ -236,11 +237,12 @@ class TranscodeService:
         error = work.exception() if work.done() else keep.exception()
         if error is None:
             return "handed_over" if job.control.ends else "finished"
-        lost = isinstance(error, LeaseLostError)
         detail = error.detail if isinstance(error, NearcastError) else repr(error)
-        reason = "lease_lost" if lost else "failed"
+        reason = "failed"
+        if isinstance(error, LeaseLostError):
+            reason = "lease_lost" if keep.done() else "disputed"
         self._log.warning("job_ended", broadcast=broadcast_id, reason=reason, error=detail)
-        return "lease_lost" if lost else "failed"
+        return reason
 
     # -- what runs
 
@@ -274,6 +276,9 @@ class TranscodeService:
         """How the rungs run, where that changed; and what broadcasts left that are over."""
         live = self._local.bucket(LIVE_BUCKET)
         for record in self._governor.records():
+            job = self._jobs.get(record.broadcast_id)
+            if job is None or not job.is_certain:
+                continue
             await live.put(rungs_key(record.broadcast_id), msgspec.json.encode(record))
             self._governor.written(record)
         for key, _ in self._live.items("rungs."):

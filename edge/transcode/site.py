@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from appliance.contracts.transcode import DemandRecord, WorkerRecord
-from appliance.runtime.lease import Holder, is_dead
+from appliance.runtime.lease import Holder, Watch
 from appliance.runtime.metrics import counter
 from edge.media.capacity import Candidate
 
@@ -36,6 +36,16 @@ class Site:
         self._free_since: dict[str, float] = {}
         self._workers: dict[str, tuple[WorkerRecord, float]] = {}
         self._demand: dict[str, tuple[DemandRecord, float]] = {}
+        self._watch = Watch()
+
+    def is_gone(self, holder: Holder, now: float) -> bool:
+        """Whether a holder on this machine cannot go on."""
+        return self._watch.is_gone(holder, now)
+
+    def is_suspect(self, broadcast_id: str) -> bool:
+        """Whether who has its lease was stopped when it was looked at last, and is to be looked at again soon."""
+        heard = self._leases.get(broadcast_id)
+        return heard is not None and self._watch.is_suspect(heard.holder)
 
     def heard(self, key: str, value: bytes | None, now: float) -> bool:
         """A key was written or deleted. Whether something is asked for that was not, or no longer."""
@@ -58,7 +68,7 @@ class Site:
     def free_since(self, broadcast_id: str, now: float) -> float | None:
         """Since when nobody has its lease, as far as is known here; None: somebody has."""
         heard = self._leases.get(broadcast_id)
-        if heard is not None and now - heard.at < self._ttl_s and not is_dead(heard.holder):
+        if heard is not None and now - heard.at < self._ttl_s and not self.is_gone(heard.holder, now):
             return None
         return self._free_since.setdefault(broadcast_id, now)
 
@@ -72,7 +82,7 @@ class Site:
         self._workers = {
             name: one
             for name, one in self._workers.items()
-            if now - one[1] < self._ttl_s and not is_dead(Holder(one[0].machine, one[0].pid, one[0].started, ""))
+            if now - one[1] < self._ttl_s and not self.is_gone(_process(one[0]), now)
         }
         return [one for one, _ in self._workers.values() if one.name != self._me and not one.draining]
 
@@ -103,6 +113,10 @@ class Site:
                 for rendition, count in record.watchers.get(broadcast_id, {}).items():
                     total[rendition] += count
         return total
+
+
+def _process(worker: WorkerRecord) -> Holder:
+    return Holder(worker.machine, worker.pid, worker.started, "")
 
 
 def _asked(heard: tuple[DemandRecord, float] | None) -> set[tuple[str, str]]:

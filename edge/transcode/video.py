@@ -131,7 +131,8 @@ class VideoLane:
         def has_ended() -> None:
             loop.call_soon_threadsafe(ended.set)
 
-        pictures = Pictures(self._local.bucket(PICTURES_BUCKET), broadcast_id, self._config.pictures)
+        shelf = self._local.bucket(PICTURES_BUCKET)
+        pictures = Pictures(shelf, broadcast_id, self._config.pictures, self._writer.certain)
         pictures.start()
         pipeline = Pipeline(workers, reader.taken, self._failed, self._control, has_ended, pictures.offer)
         pipeline.start()

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from appliance.contracts.errors import LeaseLostError, UnavailableError, WrongSequenceError
+from appliance.contracts.errors import ConflictError, LeaseLostError, UnavailableError, WrongSequenceError
 from appliance.contracts.media import (
     CHUNK_HEADER,
     AudioFormat,
@@ -19,6 +19,8 @@ from appliance.contracts.subjects import media, rendition_key
 from appliance.runtime.appender import Appender
 from appliance.runtime.bus import Bucket
 from appliance.runtime.clock import now_us
+from appliance.runtime.ids import new_id
+from appliance.runtime.lease import Lease
 from appliance.runtime.metrics import counter, histogram
 from edge.transcode.chunks import Output
 from edge.transcode.resume import SOURCE_SEQUENCE, RungPosition
@@ -50,9 +52,21 @@ class RenditionWriter:
     """One job's way into the log. Made in the loop; `emit` may be called from any thread."""
 
     def __init__(
-        self, appender: Appender, live: Bucket, broadcast_id: str, failed: Callable[[BaseException], None]
+        self,
+        appender: Appender,
+        live: Bucket,
+        broadcast_id: str,
+        failed: Callable[[BaseException], None],
+        lease: Lease | None = None,
     ) -> None:
-        """`failed` is called in the loop: LeaseLostError when another worker writes."""
+        """`failed` is called in the loop: LeaseLostError when another worker writes.
+
+        Nothing is written while `lease` is in doubt; without one nobody else writes.
+        """
+        self._lease = lease
+        self._mark = new_id()  # the same part made by two workers is two parts: one of them is to be refused
+        self._held: list[Output] = []  # bounded by what the threads may have on its way
+        self._proving: asyncio.Future[None] | None = None
         self._appender = appender
         self._live = live
         self._broadcast_id = broadcast_id
@@ -70,10 +84,19 @@ class RenditionWriter:
     def shut(self) -> None:
         """Nothing is appended from now on."""
         self._shut = True
+        if self._proving is not None:
+            self._proving.cancel()
+
+    async def certain(self) -> None:
+        """Returns when it is certain that no other worker does this job. LeaseLostError when one does."""
+        if self._lease is not None:
+            await self._lease.certain()
 
     async def settled(self) -> None:
         """Waits until the log has what was appended, so that it can be read where it ends. UnavailableError."""
         await asyncio.sleep(0)  # what the threads emitted last is appended
+        if self._proving is not None:
+            await asyncio.wait({self._proving}, timeout=_SETTLE_S)
         if not self._pending:
             return
         _, late = await asyncio.wait(self._pending, timeout=_SETTLE_S)
@@ -98,9 +121,11 @@ class RenditionWriter:
     ) -> Announced:
         """Writes the rendition's record; the init already there is used when it is the same.
 
-        `begins` finds the segment with which another init than before may be taken into use.
+        `begins` finds the segment with which another init than before may be taken into use. LeaseLostError when
+        another worker writes it at the same time.
         """
-        known = await self.known(name)
+        entry = await self._live.get(rendition_key(self._broadcast_id, name))
+        known = msgspec.json.decode(entry.value, type=Rendition) if entry is not None else None
         inits = known.inits if known is not None else []
         if inits and inits[-1].data == data:
             before = inits[-2].init if len(inits) > 1 else 0
@@ -114,8 +139,19 @@ class RenditionWriter:
             bandwidth=bandwidth,
             inits=[*inits, Init(init=number, data=data, from_msn=from_msn, video=video, audio=audio)],
         )
-        await self._live.put(rendition_key(self._broadcast_id, name), msgspec.json.encode(record))
+        await self._write(record, entry.revision if entry is not None else None)
         return Announced(number, bool(inits), from_msn, max(0, number - 1))
+
+    async def _write(self, record: Rendition, revision: int | None) -> None:
+        key, value = rendition_key(self._broadcast_id, record.name), msgspec.json.encode(record)
+        await self.certain()
+        try:
+            if revision is None:
+                await self._live.create(key, value)
+            else:
+                await self._live.update(key, value, revision)
+        except ConflictError:
+            raise LeaseLostError("another worker announced this rendition") from None
 
     async def known(self, name: str) -> Rendition | None:
         """The record of a rendition as another worker left it."""
@@ -129,11 +165,32 @@ class RenditionWriter:
     def _append(self, output: Output) -> None:
         if self._shut:
             return
+        if self._held or not (self._lease is None or self._lease.is_certain()):
+            self._held.append(output)
+            if self._proving is None:
+                self._proving = asyncio.ensure_future(self._prove())
+            return
+        self._send(output)
+
+    async def _prove(self) -> None:
+        """What waits is appended when it is certain that it may; else the job is over."""
+        try:
+            await self.certain()
+        except LeaseLostError as error:
+            self._failed(error)
+            return
+        finally:
+            self._proving = None
+        held, self._held = self._held, []
+        for output in held:
+            self._send(output)
+
+    def _send(self, output: Output) -> None:
         header = output.header
         future = self._appender.append(
             media(self._broadcast_id, output.rung),
             output.data,
-            message_id=header.message_id(self._broadcast_id, output.rung),
+            message_id=f"{header.message_id(self._broadcast_id, output.rung)}.{self._mark}",
             headers={CHUNK_HEADER: header.encode(), SOURCE_SEQUENCE: str(output.source_sequence)},
             expect_last=self._fences.pop(output.rung, None),
         )

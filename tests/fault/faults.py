@@ -20,6 +20,7 @@ from tests.e2e.e2e_node import Node
 
 LEASE_TTL_S = 2.0
 _FROZEN_S = 1.5 * LEASE_TTL_S
+_DOZES_S = 0.6
 _STARVED_S = 10.0
 _TURN_S = 0.1  # of stopping and of running, while starved
 _HOLDER_S = 20.0
@@ -36,7 +37,7 @@ class Fault:
 class Saboteur:
     """Does to one broadcast's transcoder, or to the log under it, what `KINDS` names."""
 
-    KINDS = ("kill", "freeze", "terminate", "bus", "starve")
+    KINDS = ("kill", "freeze", "terminate", "bus", "starve", "doze")
     TAKE_OVERS = ("kill", "freeze", "terminate")  # after these another worker goes on
 
     def __init__(self, node: Node, bus: Bus, broadcast_id: str) -> None:
@@ -48,6 +49,7 @@ class Saboteur:
             "freeze": self._freeze,
             "terminate": self._terminate,
             "starve": self._starve,
+            "doze": self._doze,
         }
 
     @classmethod
@@ -87,9 +89,16 @@ class Saboteur:
 
     async def _freeze(self, pid: int) -> None:
         """Longer than its lease: another worker takes over, and then this one wakes."""
+        await self._stop(pid, _FROZEN_S)
+
+    async def _doze(self, pid: int) -> None:
+        """It wakes about when another worker has taken its lease and begins."""
+        await self._stop(pid, _DOZES_S)
+
+    async def _stop(self, pid: int, seconds: float) -> None:
         _send(pid, signal.SIGSTOP)
         try:
-            await asyncio.sleep(_FROZEN_S)
+            await asyncio.sleep(seconds)
         finally:
             _send(pid, signal.SIGCONT)
 

@@ -1,6 +1,7 @@
 """Pictures of a broadcast of which no rung is made: a key frame is decoded now and then, and nothing else."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import av
 import av.error
@@ -25,7 +26,11 @@ from edge.transcode.video import rungs_to_make
 class PictureLane:
     """Runs beside the other lanes of a job until it is cancelled; does nothing while rungs are made."""
 
-    def __init__(self, rules: PictureRules, local: Bus, view: BroadcastView) -> None:
+    def __init__(
+        self, rules: PictureRules, local: Bus, view: BroadcastView, certain: Callable[[], Awaitable[None]]
+    ) -> None:
+        """`certain` as that of `Pictures`."""
+        self._certain = certain
         self._rules = rules
         self._local = local
         self._view = view
@@ -51,7 +56,7 @@ class PictureLane:
 
     async def _follow(self) -> None:
         broadcast_id = self._view.broadcast.broadcast_id
-        pictures = Pictures(self._local.bucket(PICTURES_BUCKET), broadcast_id, self._rules)
+        pictures = Pictures(self._local.bucket(PICTURES_BUCKET), broadcast_id, self._rules, self._certain)
         pictures.start()
         newest = await self._local.last_message(MEDIA_STREAM, media(broadcast_id, SOURCE))
         start = newest.seq if newest is not None else 1

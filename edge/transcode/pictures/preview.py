@@ -6,7 +6,7 @@ import ctypes
 import os
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import TypeVar
@@ -67,7 +67,15 @@ def _give_memory_back() -> None:
 class Pictures:
     """The pictures of one job. Made in the loop."""
 
-    def __init__(self, bucket: Bucket, broadcast_id: str, rules: PictureRules) -> None:
+    def __init__(
+        self,
+        bucket: Bucket,
+        broadcast_id: str,
+        rules: PictureRules,
+        certain: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """`certain` returns when no other worker can be at this job by now, and raises when one is."""
+        self._certain = certain
         self._bucket = bucket
         self._broadcast_id = broadcast_id
         self._rules = rules
@@ -213,4 +221,6 @@ class Pictures:
     async def _store(self, files: Mapping[str, bytes], at_ms: int) -> None:
         """The sheet lies there before the text that names it."""
         for key, data in files.items():
+            if self._certain is not None:
+                await self._certain()
             await self._bucket.put(key, msgspec.msgpack.encode(StoredPicture(at_ms, data)))

@@ -1,15 +1,19 @@
 """Leases go to one holder, are taken from the dead at once, from the living never, from the silent in time."""
 
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from appliance.contracts.errors import LeaseLostError
 from appliance.runtime.bus import Bus
-from appliance.runtime.lease import Holder, Lease, is_dead, this_holder
+from appliance.runtime.lease import DOUBT_S, STOPPED_S, Holder, Lease, Watch, is_dead, this_holder
 from appliance.runtime.streams import BucketSpec
 
 TTL_S = 1.0
@@ -65,6 +69,73 @@ async def test_another_machine_is_never_guessed_dead(bucket) -> None:
     async with asyncio.timeout(4 * TTL_S):
         while await Lease.try_take(bucket, "b1", this_holder("here")) is None:
             await asyncio.sleep(0.05)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGSTOP)
+    os.waitpid(process.pid, os.WUNTRACED)
+
+
+def go_on(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGCONT)
+    os.waitpid(process.pid, os.WCONTINUED)
+
+
+def test_a_process_that_is_stopped_is_gone_after_a_moment() -> None:
+    here, watch = this_holder("frozen"), Watch()
+    with subprocess.Popen(["sleep", "60"]) as process:
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        holder = Holder(here.machine, process.pid, int(fields[19]), "frozen")
+        assert not watch.is_gone(holder, 0.0)
+        assert not watch.is_suspect(holder)
+        stop(process)
+        assert not watch.is_gone(holder, 1.0), "it may be for a moment"
+        assert watch.is_suspect(holder)
+        assert not watch.is_gone(holder, 1.0 + 0.9 * STOPPED_S)
+        assert watch.is_gone(holder, 1.0 + STOPPED_S)
+        go_on(process)
+        stop(process)
+        assert not watch.is_gone(holder, 2.0), "it ran in between"
+        go_on(process)
+        assert not watch.is_gone(holder, 3.0)
+        assert not watch.is_suspect(holder)
+        stop(process)
+        assert not watch.is_gone(msgspec.structs.replace(holder, machine="another"), 4.0)
+        assert not watch.is_gone(msgspec.structs.replace(holder, machine="another"), 9.0)
+        process.kill()
+
+
+async def test_a_holder_that_stood_still_is_in_doubt_until_it_has_proved_itself(bucket) -> None:
+    lease = await Lease.try_take(bucket, "b1", this_holder("one"))
+    assert lease is not None
+    keeping = asyncio.ensure_future(lease.keep(60.0))
+    await asyncio.sleep(0.02)
+    assert lease.is_certain()
+    revision = (await bucket.get("b1")).revision
+    time.sleep(1.2 * DOUBT_S)
+    assert not lease.is_certain()
+    await lease.certain()
+    assert lease.is_certain()
+    assert (await bucket.get("b1")).revision > revision, "it was proved, long before it was due"
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+
+
+async def test_a_holder_whose_lease_was_taken_while_it_stood_still_is_never_certain_again(bucket) -> None:
+    lease = await Lease.try_take(bucket, "b1", this_holder("one"))
+    assert lease is not None
+    keeping = asyncio.ensure_future(lease.keep(60.0))
+    await asyncio.sleep(0.02)
+    other = await Lease.try_take(bucket, "b1", this_holder("two"), is_gone=lambda _: True)
+    assert other is not None
+    time.sleep(1.2 * DOUBT_S)
+    assert not lease.is_certain()
+    with pytest.raises(LeaseLostError):
+        await lease.certain()
+    assert isinstance((await asyncio.gather(keeping, return_exceptions=True))[0], LeaseLostError)
+    assert not lease.is_certain()
+    await lease.release()
+    await other.renew()
 
 
 async def test_heartbeats_keep_it_beyond_its_time(bucket) -> None:

@@ -1,4 +1,7 @@
-"""A transcoder by itself: `python -m tests.integration.transcode.soak_worker URL`, until its input ends."""
+"""A transcoder by itself: `python -m tests.integration.transcode.soak_worker URL [TTL]`, until its input ends.
+
+`TTL` is that of its leases, in seconds.
+"""
 
 import asyncio
 import dataclasses
@@ -10,10 +13,10 @@ from edge.transcode.service import TranscodeService
 from tests.integration.transcode.transcode_site import SETTINGS
 
 
-async def work(url: str) -> None:
+async def work(url: str, ttl_s: float = SETTINGS.lease_ttl_s) -> None:
     """Transcodes what the site at `url` has."""
     bus = await Bus.connect(Endpoint(url), name="soak")
-    settings = dataclasses.replace(SETTINGS, preview_s=1.0, storyboard_s=10.0)
+    settings = dataclasses.replace(SETTINGS, preview_s=1.0, storyboard_s=10.0, lease_ttl_s=ttl_s)
     service = TranscodeService(settings, MediaSettings(), bus, 0)
     await service.start()
     await asyncio.to_thread(sys.stdin.read)
@@ -22,4 +25,4 @@ async def work(url: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(work(sys.argv[1]))
+    asyncio.run(work(sys.argv[1], *map(float, sys.argv[2:])))
