@@ -42,7 +42,9 @@ class FanOut:
                 mode = RungMode.PAUSED if picture.frame is None else self._control.mode_of(lane.name)
                 lane.start(picture.boundary.msn, mode)
             self._shrinks = self._shrinking()
-        shrunk = self._shrunk(picture)
+        shrunk = picture
+        if any(lane.is_shrunk and lane.wants(picture) for lane in self._lanes):
+            shrunk = self._shrunk(picture)
         for lane in self._lanes:
             lane.put(shrunk if lane.is_shrunk else picture)
 
@@ -89,13 +91,18 @@ class _Lane:
         self.mode = RungMode.RUNNING
         self._rung = rung
         self._control = control
+        self._msn = 0
         self._index = 0  # of the frame in its segment
 
     def start(self, msn: int, mode: RungMode) -> None:
         # Of a segment that was begun with pictures the log has half already.
         self.mode = RungMode.RUNNING if self._rung.began(msn) else mode
         self._control.apply(self.name, self.mode)
-        self._index = 0
+        self._msn, self._index = msn, 0
+
+    def wants(self, picture: Picture) -> bool:
+        """Whether the rung may look at what the frame shows. After a take-over the log has the first ones."""
+        return self.mode is not RungMode.PAUSED and not self._rung.has(self._msn, picture.pts)
 
     def put(self, picture: Picture) -> None:
         self._index += 1

@@ -105,6 +105,10 @@ class RungWorker:
         begun = last is not None and last.msn == msn and self._position.first_msn == msn
         return begun and last is not None and not last.flags & ChunkFlag.GAP
 
+    def has(self, msn: int, pts: int) -> bool:
+        """Whether the log had the frame at `pts` of this segment when the rung started."""
+        return msn < self._position.first_msn or self._position.has_frame(msn, pts)
+
     def start(self) -> None:
         """Begins."""
         self._thread.start()

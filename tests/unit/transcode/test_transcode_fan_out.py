@@ -5,12 +5,15 @@ import threading
 import pytest
 from av.video.frame import VideoFrame
 
+from appliance.contracts.media import ChunkFlag, ChunkHeader
 from appliance.contracts.transcode import RungMode
 from edge.media.ladder import Rung
+from edge.transcode import fan_out
 from edge.transcode.chunks import Output
 from edge.transcode.control import RungControl
 from edge.transcode.engines.base import Encoded, Engine, RungFormat
 from edge.transcode.engines.lineup import Candidate
+from edge.transcode.engines.scaler import Scaler
 from edge.transcode.engines.x264 import X264
 from edge.transcode.pipeline import Pipeline
 from edge.transcode.resume import RungPosition
@@ -77,3 +80,44 @@ def test_small_rungs_are_made_of_a_large_one(
             assert [sample.dts for sample in made] == [index * FRAME for index in range(2 * GOP)]
             shown = levels(made, one.config)
             assert max(abs(shown[index] - level_of(index)) for index in range(2 * GOP)) <= 6
+
+
+class Counting(Scaler):
+    """Counts what it scales."""
+
+    count = 0
+
+    def scale(self, frame: VideoFrame, sample_aspect: tuple[int, int] = (1, 1)) -> VideoFrame:
+        type(self).count += 1
+        return super().scale(frame, sample_aspect)
+
+
+def test_nothing_is_scaled_that_the_log_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A successor decodes from the key frame on, and the first frames are in every rung already."""
+    monkeypatch.setattr(fan_out, "Scaler", Counting)
+    source = picture_source("libx264", 2 * GOP, GOP)
+    outputs: list[Output] = []
+    failures: list[BaseException] = []
+    last = ChunkHeader(0, 1, 0, 0, 3, ChunkFlag.LAST_OF_PART, GOP * FRAME, 10 * FRAME, 0, 0)
+    workers = [
+        RungWorker(
+            rung,
+            lineup_of(rung, [Candidate("x264", X264)]),
+            CONFIG,
+            RungPosition(last, 7, 1),
+            outputs.append,
+            failures.append,
+        )
+        for rung in (LARGE, SMALL)
+    ]
+    pipeline = Pipeline(workers, threading.Semaphore(0).release, failures.append)
+    pipeline.start()
+    for chunk in chunks_of(source.samples, source.form, segments=[0, GOP]):
+        pipeline.put(chunk)
+    pipeline.drain()
+    pipeline.stop()
+    assert not failures
+    assert Counting.count == GOP - 10
+    for one in workers:
+        made = samples_of([output for output in outputs if output.rung == one.rung.name])
+        assert [sample.dts for sample in made] == [index * FRAME for index in range(GOP + 10, 2 * GOP)]
