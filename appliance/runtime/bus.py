@@ -100,6 +100,8 @@ class Bus:
         self.name = name
         self._log = get_logger("bus").bind(bus=name)
         self._reconnected: list[Callable[[], None]] = []
+        self._up = asyncio.Event()  # set at each return of the connection
+        self._up.set()
 
     @classmethod
     async def connect(cls, endpoint: Endpoint, *, name: str, deadline_s: float = 30.0) -> "Bus":
@@ -209,7 +211,10 @@ class Bus:
         return (await self._request(subject, data, timeout_s, None)).data
 
     async def _request(self, subject: str, data: bytes, timeout_s: float, headers: Mapping[str, str] | None) -> Msg:
+        """What is asked while the server is away is sent when it is back; its answer has that time once more."""
         try:
+            async with asyncio.timeout(timeout_s):
+                await self._up.wait()
             return await _cancellable(
                 self.client.request(subject, data, timeout=timeout_s, headers=dict(headers) if headers else None)
             )
@@ -321,6 +326,7 @@ class Bus:
 
     async def close(self) -> None:
         """Sends what is pending and closes."""
+        self._up.set()  # who waits for the connection waits no longer
         if not self.client.is_closed:
             try:
                 async with asyncio.timeout(5.0):
@@ -335,10 +341,15 @@ class Bus:
             self._log.warning("bus_error", error=repr(error))
 
     async def _on_disconnected(self) -> None:
+        for asked in list(self.client._resp_map.values()):  # the answers can no longer come
+            if not asked.done():
+                asked.set_exception(nats.errors.ConnectionReconnectingError())
         if not self.client.is_closed and not self.client.is_draining:
+            self._up.clear()
             self._log.warning("bus_disconnected")
 
     async def _on_reconnected(self) -> None:
+        self._up.set()
         self._log.info("bus_reconnected")
         for callback in list(self._reconnected):
             callback()

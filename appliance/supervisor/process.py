@@ -21,6 +21,7 @@ from appliance.supervisor.vitals import Vitals
 _RESTARTS = counter("nearcast_supervisor_restarts_total", "Children started again after they died.", ["role"])
 BUDGET = 10  # restarts within BUDGET_S; beyond it the child is given time, loudly
 BUDGET_S = 60.0
+STEADY_S = 3.0  # a child that ran for so long is started again at once: it did not die of its start
 _REST_S = 15.0
 _WATCH_S = 2.0
 
@@ -74,7 +75,7 @@ class Process:
             if self.state in (State.STOPPING, State.STOPPED):
                 return
             now = asyncio.get_running_loop().time()
-            if now - began > BUDGET_S:
+            if now - began > STEADY_S:
                 backoff.reset()
             self._deaths.append(now)
             self.restarts += 1

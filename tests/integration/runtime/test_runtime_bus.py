@@ -68,6 +68,43 @@ async def test_nothing_can_be_slipped_into_what_is_sent(bus: Bus, subject: str, 
         await bus.send(subject, b"", reply=reply, headers={"One": value})
 
 
+async def test_a_request_whose_server_dies_fails_at_once_and_the_next_is_sent_when_it_is_back(
+    bus: Bus, connect, server
+) -> None:
+    other = await connect()
+    asked_for: asyncio.Queue[BusMessage] = asyncio.Queue()
+
+    async def hear(message: BusMessage) -> None:
+        asked_for.put_nowait(message)
+
+    await other.subscribe("ask", hear)
+    await bus.ensure_stream(LOG)
+    asking = asyncio.ensure_future(bus.request("ask", b"", timeout_s=60))
+    await asyncio.sleep(0.1)
+    server.kill()
+    async with asyncio.timeout(5):
+        with pytest.raises(UnavailableError):
+            await asking
+    while bus.connected:
+        await asyncio.sleep(0.01)
+    appending = asyncio.ensure_future(bus.append("log.a", b"x", message_id="one"))
+    waiting = asyncio.ensure_future(bus.api("STREAM.INFO.LOG", timeout_s=60))
+    await asyncio.sleep(0.1)
+    await server.start()
+    async with asyncio.timeout(10):
+        assert (await waiting)["config"]["name"] == "LOG"
+        assert await appending == 1
+
+
+async def test_a_request_while_the_server_is_away_ends_in_time(bus: Bus, server) -> None:
+    server.kill()
+    while bus.connected:
+        await asyncio.sleep(0.01)
+    async with asyncio.timeout(2):
+        with pytest.raises(UnavailableError):
+            await bus.request("ask", b"", timeout_s=0.1)
+
+
 async def test_subscription_survives_the_server(bus: Bus, connect, server) -> None:
     heard: asyncio.Queue[bytes] = asyncio.Queue()
 

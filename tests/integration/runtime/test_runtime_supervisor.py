@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import structlog.testing
@@ -100,6 +100,37 @@ async def test_budget_is_bounded_and_loud(data: Path, monkeypatch: pytest.Monkey
     assert [line for line in logs if line["event"] == "restart_budget_spent" and line["log_level"] == "error"]
     await supervisor.stop()
     assert (read_status(data) or status).roles[0].state == "stopped"
+
+
+async def test_a_child_that_ran_well_is_started_again_at_once(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervised, "STEADY_S", 0.2)
+    monkeypatch.setattr(supervised, "Backoff", _Noted)
+    supervisor = Supervisor(data, {})
+    await supervisor.start_stage([child("one", SLEEPER)])
+    for restarts in range(3):
+        await asyncio.sleep(0.3 if restarts else 0.0)
+        status = await until(data, lambda status: status.roles[0].state == "ready")
+        os.kill(status.roles[0].pid or 0, signal.SIGKILL)
+        await until(data, lambda status, least=restarts: status.roles[0].restarts > least)
+    await until(data, lambda status: status.roles[0].state == "ready")
+    await supervisor.stop()
+    assert _Noted.said == ["delay", "reset", "delay", "reset", "delay"]
+
+
+class _Noted:
+    """Says what it was asked."""
+
+    said: ClassVar[list[str]] = []
+
+    def __init__(self, *_: float) -> None:
+        self.said.clear()
+
+    def next_delay(self) -> float:
+        self.said.append("delay")
+        return 0.01
+
+    def reset(self) -> None:
+        self.said.append("reset")
 
 
 class _Quick:
