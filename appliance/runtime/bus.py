@@ -213,8 +213,9 @@ class Bus:
     async def _request(self, subject: str, data: bytes, timeout_s: float, headers: Mapping[str, str] | None) -> Msg:
         """What is asked while the server is away is sent when it is back; its answer has that time once more."""
         try:
-            async with asyncio.timeout(timeout_s):
-                await self._up.wait()
+            if not self._up.is_set():
+                async with asyncio.timeout(timeout_s):
+                    await self._up.wait()
             return await _cancellable(
                 self.client.request(subject, data, timeout=timeout_s, headers=dict(headers) if headers else None)
             )

@@ -9,6 +9,7 @@ from appliance.supervisor.pulse import Pulse
 
 _POLL_S = 0.03
 _ANSWER_S = 3.0
+_ASKED = 4  # times within the silence that is too long
 
 
 class Vitals:
@@ -21,7 +22,7 @@ class Vitals:
         self._log_file = log_file
         self._hung_s = hung_s
         self._is_stuck: Callable[[], bool] | None = None
-        self._answered_at = 0.0
+        self._answered_at = self._asked_at = 0.0
 
     async def ready(self) -> bool:
         """False when it was not in its time."""
@@ -50,6 +51,9 @@ class Vitals:
         if self._child.ready is None:
             return self._pulse.silent_s()
         loop = asyncio.get_running_loop()
+        if loop.time() - self._asked_at < self._hung_s / _ASKED:
+            return 0.0
+        self._asked_at = loop.time()
         try:
             async with asyncio.timeout(_ANSWER_S):
                 if await self._child.ready():

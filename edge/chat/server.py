@@ -6,6 +6,7 @@ import random
 import socket
 import ssl
 import sys
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,7 +77,7 @@ class ChatServer:
         self._connections: set[Member] = set()
         self._wheel: Wheel[Member] = Wheel(self.now())
         self._crowd = Crowd(config)
-        self._arrived: list[tuple[socket.socket, bytes, str]] = []
+        self._arrived: deque[tuple[socket.socket, bytes, str]] = deque()  # as many as are handed over in a turn
         self._draining = False
 
     def now(self) -> float:
@@ -103,10 +104,13 @@ class ChatServer:
         self._arrived.append((taken, head, peer))
 
     def _open_all(self) -> None:
-        arrived, self._arrived = self._arrived, []
-        with self._sockets.together():
-            for taken, head, peer in arrived:
-                self._open(taken, head, peer)
+        try:
+            with self._sockets.together():
+                while self._arrived:
+                    self._open(*self._arrived.popleft())
+        finally:
+            if self._arrived:  # one of them failed: the others are not to suffer for it
+                self._loop.call_soon(self._open_all)
 
     def _open(self, taken: socket.socket, head: bytes, peer: str) -> None:
         entry = self._enter(taken, peer)

@@ -174,3 +174,24 @@ def test_words_that_came_before_do_not_help_where_something_is_different(tmp_pat
             await beyond.more()
 
     on_gateway(tmp_path, scenario, connections_per_address=MANY + 3, unknown=0)
+
+
+def test_one_that_fails_does_not_take_those_behind_it_along(tmp_path, monkeypatch):
+    async def scenario(made, gateway):
+        server, failures = gateway.service.server, []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context["exception"]))
+        opened = server._open
+
+        def open_(taken, head, peer):
+            if not failures:
+                taken.close()
+                raise ZeroDivisionError
+            opened(taken, head, peer)
+
+        monkeypatch.setattr(server, "_open", open_)
+        Client(gateway)
+        for client in [Client(gateway) for _ in range(5)]:
+            await client.open()
+        assert [type(failure) for failure in failures] == [ZeroDivisionError]
+
+    on_gateway(tmp_path, scenario)

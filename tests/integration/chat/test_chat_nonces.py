@@ -69,15 +69,22 @@ def test_a_connection_is_lost_before_the_acknowledgement(tmp_path):
     on_site(tmp_path, scenario)
 
 
+@contextlib.asynccontextmanager
+async def at_several_gateways(made, name):
+    """One user, with a connection to each of three gateways."""
+    gateways = [await made.gateway() for _ in range(3)]
+    async with contextlib.AsyncExitStack() as stack:
+        chatters = []
+        for gateway in gateways:
+            socket = await stack.enter_async_context(websockets.connect(gateway.ws(f"?token=token-{name}")))
+            chatters.append(Chatter(socket))
+            await chatters[-1].until("hello")
+        yield chatters
+
+
 def test_tries_at_several_gateways_at_once_are_one_message_with_one_id(tmp_path):
     async def scenario(made):
-        gateways = [await made.gateway() for _ in range(3)]
-        async with contextlib.AsyncExitStack() as stack:
-            bobs = []
-            for gateway in gateways:
-                socket = await stack.enter_async_context(websockets.connect(gateway.ws("?token=token-bob")))
-                bobs.append(Chatter(socket))
-                await bobs[-1].frame()
+        async with at_several_gateways(made, "bob") as bobs:
             for number in range(20):
                 await asyncio.gather(*(bob.say(f"hello {number}", f"n{number}") for bob in bobs))
                 acks = [await bob.until("ack") for bob in bobs]
@@ -182,13 +189,7 @@ def test_a_command_whose_answer_was_lost_is_done_once(tmp_path):
 
 def test_a_command_at_several_gateways_at_once_is_done_once(tmp_path):
     async def scenario(made):
-        gateways = [await made.gateway() for _ in range(3)]
-        async with contextlib.AsyncExitStack() as stack:
-            alices = []
-            for gateway in gateways:
-                socket = await stack.enter_async_context(websockets.connect(gateway.ws("?token=token-alice")))
-                alices.append(Chatter(socket))
-                await alices[-1].until("hello")
+        async with at_several_gateways(made, "alice") as alices:
             for number in range(1, 11):
                 await asyncio.gather(*(alice.say(f"/slow {number}", f"n{number}") for alice in alices))
                 acks = [await alice.until("ack") for alice in alices]

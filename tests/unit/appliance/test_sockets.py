@@ -87,22 +87,28 @@ async def soon(what):
             await asyncio.sleep(0.001)
 
 
+def run(case, own):
+    """A coroutine function with a Setting, on uvloop."""
+
+    async def set_up():
+        setting = Setting(own)
+        try:
+            async with asyncio.timeout(5):
+                await case(setting)
+        finally:
+            setting.close()
+            await asyncio.sleep(0)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(set_up())
+
+
 def both(case):
-    """Runs a coroutine function with a Setting on uvloop, for either kind of transport."""
+    """For either kind of transport."""
 
     @pytest.mark.parametrize("own", [True, False], ids=["own", "uvloop"])
     def test(own):
-        async def run():
-            setting = Setting(own)
-            try:
-                async with asyncio.timeout(5):
-                    await case(setting)
-            finally:
-                setting.close()
-                await asyncio.sleep(0)
-
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(run())
+        run(case, own)
 
     test.__doc__ = case.__doc__
     return test
@@ -355,26 +361,16 @@ def test_more_than_are_served_in_a_turn():
     on_uvloop(run())
 
 
-def together(case):
-    """Runs a coroutine function with a Setting of our own transports."""
+def ours(case):
+    """For our own transports."""
 
     def test():
-        async def run():
-            setting = Setting(own=True)
-            try:
-                async with asyncio.timeout(5):
-                    await case(setting)
-            finally:
-                setting.close()
-                await asyncio.sleep(0)
-
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(run())
+        run(case, own=True)
 
     return test
 
 
-@together
+@ours
 async def test_what_is_written_together_leaves_at_the_end(setting):
     pairs = [await setting.pair() for _ in range(3)]
     with setting.sockets.together():
@@ -391,7 +387,7 @@ async def test_what_is_written_together_leaves_at_the_end(setting):
         assert await setting.read(client, 5) == b"third"
 
 
-@together
+@ours
 async def test_more_than_a_socket_takes_is_written_together(setting):
     peer, client = await setting.pair()
     with setting.sockets.together():
@@ -402,7 +398,7 @@ async def test_more_than_a_socket_takes_is_written_together(setting):
     await soon(lambda: peer.told == ["pause", "resume"])
 
 
-@together
+@ours
 async def test_those_that_end_while_all_are_written_together(setting):
     (closed, c1), (ended, c2), (aborted, c3), (gone, c4) = [await setting.pair() for _ in range(4)]
     c4.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")

@@ -66,12 +66,7 @@ def test_small_rungs_are_made_of_a_large_one(
         return RungWorker(rung, lineup, CONFIG, RungPosition(None, 0, 0), outputs.append, failures.append)
 
     workers = [worker(rung) for rung in (LARGE, MIDDLE, SMALL)]
-    pipeline = Pipeline(workers, threading.Semaphore(0).release, failures.append, control)
-    pipeline.start()
-    for chunk in chunks_of(source.samples, source.form, segments=[0, GOP]):
-        pipeline.put(chunk)
-    pipeline.drain()
-    pipeline.stop()
+    run_through(Pipeline(workers, threading.Semaphore(0).release, failures.append, control), source)
     assert not failures
     assert {name: sizes for name, sizes in seen.items() if sizes} == {n: {size} for n, size in expected.items()}
     for one in workers:
@@ -80,6 +75,15 @@ def test_small_rungs_are_made_of_a_large_one(
             assert [sample.dts for sample in made] == [index * FRAME for index in range(2 * GOP)]
             shown = levels(made, one.config)
             assert max(abs(shown[index] - level_of(index)) for index in range(2 * GOP)) <= 6
+
+
+def run_through(pipeline, source) -> None:
+    """Two segments of a source."""
+    pipeline.start()
+    for chunk in chunks_of(source.samples, source.form, segments=[0, GOP]):
+        pipeline.put(chunk)
+    pipeline.drain()
+    pipeline.stop()
 
 
 class Counting(Scaler):
@@ -110,12 +114,7 @@ def test_nothing_is_scaled_that_the_log_has(monkeypatch: pytest.MonkeyPatch) -> 
         )
         for rung in (LARGE, SMALL)
     ]
-    pipeline = Pipeline(workers, threading.Semaphore(0).release, failures.append)
-    pipeline.start()
-    for chunk in chunks_of(source.samples, source.form, segments=[0, GOP]):
-        pipeline.put(chunk)
-    pipeline.drain()
-    pipeline.stop()
+    run_through(Pipeline(workers, threading.Semaphore(0).release, failures.append), source)
     assert not failures
     assert Counting.count == GOP - 10
     for one in workers:
