@@ -13,19 +13,21 @@ import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import uvloop
 
 from appliance.contracts.errors import NearcastError
 from appliance.runtime.bus import Bus, Endpoint
 from appliance.runtime.logs import configure, get_logger
+from appliance.runtime.metrics import counter
 from appliance.runtime.settings import Settings, load
 
 READY_FD = "NEARCAST_READY_FD"
 DRAIN_S = 20.0
 PULSE_S = 1.0
 _COLLECT = (10_000, 20, 20)  # objects more than before, then collections of the younger ones
+_UNHANDLED = counter("nearcast_unhandled_errors_total", "Errors that nothing in the process caught.")
 
 
 class Service(Protocol):
@@ -100,6 +102,7 @@ async def _main(name: str, worker: int, settings: Settings, build: Build) -> int
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, 0)
+    loop.set_exception_handler(lambda _loop, said: _unhandled(said, lambda: stop(1)))
     log = get_logger("role")
     context = RoleContext(name, worker, settings, lambda _error: stop(1))
     try:
@@ -121,6 +124,16 @@ async def _main(name: str, worker: int, settings: Settings, build: Build) -> int
     await _close(context)
     pulse.cancel()
     return code
+
+
+def _unhandled(said: dict[str, Any], leave: Callable[[], None]) -> None:
+    """What no task and no protocol caught. A process that gets no memory makes place for another one."""
+    error = said.get("exception")
+    if isinstance(error, MemoryError):
+        leave()
+    _UNHANDLED.inc()
+    trace = error if isinstance(error, BaseException) else None
+    get_logger("role").error("unhandled", message=said.get("message", ""), error=repr(error), exc_info=trace)
 
 
 def settle_memory() -> None:

@@ -56,6 +56,8 @@ class Tasks:
         error = task.exception()
         if error is None:
             return
-        self._log.error("task_failed", task=task.get_name(), error=repr(error), exc_info=error)
-        if self._on_failure is not None:
-            self._on_failure(error)
+        try:
+            self._log.error("task_failed", task=task.get_name(), error=repr(error), exc_info=error)
+        finally:  # without memory it cannot even be told
+            if self._on_failure is not None:
+                self._on_failure(error)

@@ -23,6 +23,7 @@ from appliance.runtime.settings import MediaSettings, TranscodeSettings
 from appliance.runtime.tasks import Tasks
 from edge.transcode.calibration import known_speeds, measure_speeds
 from edge.transcode.engines.probe import SelfTests, usable_engines
+from edge.transcode.engines.soundness import prove_sound
 from edge.transcode.governor import Governor
 from edge.transcode.job import SOURCES, Job
 from edge.transcode.machine import usable_cores
@@ -242,6 +243,8 @@ class TranscodeService:
         if isinstance(error, LeaseLostError):
             reason = "lease_lost" if keep.done() else "disputed"
         self._log.warning("job_ended", broadcast=broadcast_id, reason=reason, error=detail)
+        if reason == "failed":
+            self._tasks.start(asyncio.to_thread(prove_sound, self._settings.preset), "prove-sound")
         return reason
 
     # -- what runs

@@ -3,16 +3,19 @@
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from appliance.contracts.errors import UnavailableError
 from appliance.contracts.subjects import LEASE_BUCKET
+from appliance.contracts.transcode import WorkerRecord
 from appliance.runtime.bus import Bus, Endpoint
 from appliance.runtime.lease import Holder
 from appliance.runtime.settings import load
@@ -24,6 +27,11 @@ _DOZES_S = 0.6
 _STARVED_S = 10.0
 _TURN_S = 0.1  # of stopping and of running, while starved
 _HOLDER_S = 20.0
+_MEMORY_GROUPS = Path("/sys/fs/cgroup/memory")  # where the kernel has version 1 of control groups
+_STILL_TO_HAVE = 1 << 18  # bytes a process may still take before the kernel kills it for memory
+_STARTS_THREADS = 10 << 20  # bytes: a thread can start, a ladder hardly
+_SHORT_OF_MEMORY_S = 6.0
+_ENDS_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +42,16 @@ class Fault:
     at: float
 
 
+def _killed_for_memory() -> tuple[str, ...]:
+    """The kind that needs a control group of its own, where one can be made."""
+    return ("oom",) if os.access(_MEMORY_GROUPS / "cgroup.procs", os.W_OK) else ()
+
+
 class Saboteur:
     """Does to one broadcast's transcoder, or to the log under it, what `KINDS` names."""
 
-    KINDS = ("kill", "freeze", "terminate", "bus", "starve", "doze")
-    TAKE_OVERS = ("kill", "freeze", "terminate")  # after these another worker goes on
+    KINDS = ("kill", "freeze", "terminate", "bus", "starve", "doze", "no_memory", *_killed_for_memory())
+    TAKE_OVERS = ("kill", "freeze", "terminate", "oom")  # after these another worker goes on
 
     def __init__(self, node: Node, bus: Bus, broadcast_id: str) -> None:
         self._node = node
@@ -50,6 +63,8 @@ class Saboteur:
             "terminate": self._terminate,
             "starve": self._starve,
             "doze": self._doze,
+            "no_memory": self._no_memory,
+            "oom": self._oom,
         }
 
     @classmethod
@@ -113,10 +128,41 @@ class Saboteur:
                 _send(pid, signal.SIGCONT)
             await asyncio.sleep(_TURN_S)
 
+    async def _no_memory(self, pid: int) -> None:
+        """The worker that follows gets hardly any memory: it does with it, or makes place for another one."""
+        others = {worker.pid for worker in await self._workers()} - {pid}
+        for other in others:
+            status = Path(f"/proc/{other}/statm").read_text(encoding="ascii")
+            _limit_memory(other, int(status.split()[0]) * resource.getpagesize() + _STARTS_THREADS)
+        _send(pid, signal.SIGKILL)
+        await asyncio.sleep(_SHORT_OF_MEMORY_S)
+        for other in others:
+            _limit_memory(other, resource.RLIM_INFINITY)
+
+    async def _workers(self) -> list[WorkerRecord]:
+        found = await self._leases.items()
+        return [msgspec.json.decode(value, type=WorkerRecord) for key, value in found if key.startswith("worker.")]
+
+    async def _oom(self, pid: int) -> None:
+        """The kernel kills it, as on a machine whose memory is gone."""
+        group = _MEMORY_GROUPS / f"nearcast-fault-{pid}"
+        group.mkdir()
+        try:
+            (group / "memory.limit_in_bytes").write_text(str(_STILL_TO_HAVE), encoding="ascii")
+            (group / "cgroup.procs").write_text(str(pid), encoding="ascii")
+            await _ended(pid)
+        finally:
+            await _removed(group)
+
 
 def _send(pid: int, what: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, what)
+
+
+def _limit_memory(pid: int, most: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        resource.prlimit(pid, resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
 
 
 def _lives(pid: int) -> bool:
@@ -125,3 +171,21 @@ def _lives(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+async def _ended(pid: int) -> None:
+    until = time.monotonic() + _ENDS_S
+    while _lives(pid):
+        assert time.monotonic() < until, f"process {pid} goes on without memory"
+        await asyncio.sleep(0.05)
+
+
+async def _removed(group: Path) -> None:
+    """The kernel lets go of a group some time after its last process."""
+    until = time.monotonic() + _ENDS_S
+    while True:
+        with contextlib.suppress(OSError):
+            group.rmdir()
+            return
+        assert time.monotonic() < until, f"{group.name} stays"
+        await asyncio.sleep(0.05)
