@@ -22,6 +22,7 @@ class Kind(StrEnum):
     MEMBER = "member"
     FOLLOW = "follow"
     SUBSCRIBER = "subscriber"
+    HAPPENING = "happened"
 
 
 class Ref(NamedTuple):

@@ -10,6 +10,7 @@ import re
 
 import msgspec
 
+FORGET_S = 7 * 86_400  # after which nobody is told any more that an event is gone
 CHANNEL_NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,28}[a-z0-9])?\Z")
 
 

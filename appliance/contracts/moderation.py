@@ -51,6 +51,15 @@ class EventKind(enum.StrEnum):
     FOLLOW = "follow"
 
 
+DECISIONS = frozenset((EventKind.APPROVE, EventKind.DENY))
+# What is no state, so that every edge hears of the event itself, at `happened.<channel_id>.<event_id>` of the
+# directory: for as long as it matters there.
+CROSSING = frozenset((EventKind.ANNOUNCE, EventKind.RAID, EventKind.HELD, *DECISIONS))
+ANNOUNCED_MS = 600_000
+RAIDED_MS = 60_000
+HELD_MS = 24 * 3_600_000
+
+
 class Role(enum.StrEnum):
     """What the owner of a room has made of a user."""
 
@@ -124,7 +133,7 @@ class RoomEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     message: ChatMessage | None = None  # pinned, held or approved
     count: int = 0  # viewers of a raid, months, gifts
     tier: int = 0
-    origin: str = ""  # of a raid that comes: the channel it comes from
+    origin: str = ""  # of a raid that comes: the channel it comes from; of a decision's echo: the edge it is from
 
 
 class ModerationRequest(msgspec.Struct, frozen=True, kw_only=True):

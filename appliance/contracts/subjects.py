@@ -222,5 +222,10 @@ def follow_key(channel_id: str, user_id: str) -> str:
     return f"follow.{channel_id}.{user_id}"
 
 
+def happened_key(channel_id: str, event_id: str) -> str:
+    """An event of a room that every edge tells as it was (CROSSING of appliance.contracts.moderation)."""
+    return f"happened.{channel_id}.{event_id}"
+
+
 def subscriber_key(channel_id: str, user_id: str) -> str:
     return f"subscriber.{channel_id}.{user_id}"

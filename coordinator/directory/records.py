@@ -188,6 +188,11 @@ async def _subscribers(connection: Connection, after: str, ids: Sequence[str] | 
     ]
 
 
+async def _happenings(connection: Connection, after: str, ids: Sequence[str] | None, limit: int) -> list[Record]:
+    found = await store.happenings(connection, after, ids, limit)
+    return [Record(row.id, subjects.happened_key(row.channel_id, row.id), row.record.encode()) for row in found]
+
+
 # In this order: an edge that knows a key should know its channel, and who finds the room of a new channel
 # brings the token that was made with it.
 READERS: dict[Kind, Reader] = {
@@ -195,6 +200,7 @@ READERS: dict[Kind, Reader] = {
     Kind.GRANT_KEY: _grant_keys,
     Kind.ROOM: _rooms,
     Kind.MEMBER: _members,
+    Kind.HAPPENING: _happenings,
     Kind.FOLLOW: _follows,
     Kind.SUBSCRIBER: _subscribers,
     Kind.TOKEN: _tokens,

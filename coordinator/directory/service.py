@@ -5,6 +5,7 @@ import random
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
+from appliance.contracts.directory import FORGET_S
 from appliance.contracts.errors import NearcastError
 from appliance.runtime.backoff import Backoff
 from appliance.runtime.logs import get_logger
@@ -147,6 +148,7 @@ class Directory:
 
     async def _remove(self, keys: Collection[str]) -> None:
         for key in sorted(keys):
-            if key.partition(".")[0] in READERS:
-                await self._bucket.delete(key)
+            kind = key.partition(".")[0]
+            if kind in READERS:
+                await self._bucket.delete(key, forget_s=FORGET_S if kind == Kind.HAPPENING else 0)
                 _writes.labels("removed").inc()

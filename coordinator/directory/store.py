@@ -221,6 +221,26 @@ async def members(connection: Connection, after: str, ids: Sequence[str] | None,
         return await cursor.fetchall()
 
 
+async def happenings(connection: Connection, after: str, ids: Sequence[str] | None, limit: int) -> list[StateRow]:
+    """What edges tell each other as it was, while it matters: announcements and raids a few minutes, what waits for
+    a moderator and what became of it a day."""
+    async with connection.cursor(row_factory=class_row(StateRow)) as cursor:
+        await cursor.execute(
+            "select event_id::text as id, channel_id::text, '' as user_id, document::text as record"
+            " from moderation_events e where event_id > %(after)s::uuid"
+            " and (%(ids)s::uuid[] is null or event_id = any (%(ids)s::uuid[]))"
+            " and event in ('announce', 'raid', 'held', 'approve', 'deny')"
+            " and happened_at > now() - interval '1 day'"
+            " and (event not in ('announce', 'raid') or happened_at > now() - interval '10 minutes')"
+            " and (event <> 'held' or not exists (select from moderation_events d"
+            "  where d.channel_id = e.channel_id and d.message_id = e.message_id"
+            "  and d.event in ('approve', 'deny')))"
+            " order by event_id limit %(limit)s",
+            {"after": after, "ids": ids, "limit": limit},
+        )
+        return await cursor.fetchall()
+
+
 async def follows(connection: Connection, after: str, ids: Sequence[str] | None, limit: int) -> list[FollowRow]:
     async with connection.cursor(row_factory=class_row(FollowRow)) as cursor:
         await cursor.execute(

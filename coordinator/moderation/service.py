@@ -8,6 +8,7 @@ from appliance.contracts import subjects
 from appliance.contracts.errors import BadInputError, ForbiddenError, NearcastError, UnavailableError
 from appliance.contracts.ids import is_uuid7
 from appliance.contracts.moderation import (
+    CROSSING,
     EVERY_ROOM,
     ModerationAnswer,
     ModerationRequest,
@@ -70,6 +71,8 @@ class Moderations:
         """Stores an event, once, and what it changes in the room's state; messages are the history's."""
         if not await store.insert_event(unit.connection, event):
             return
+        if event.event in CROSSING:
+            unit.changed.add(Ref(Kind.HAPPENING, event.event_id))
         if event.event in OF_MEMBERS:
             await self._apply_to_member(unit, event)
         elif event.event in OF_ROOMS:

@@ -6,14 +6,16 @@ start tries again only after half a minute.
 
 import asyncio
 
+from appliance.contracts.directory import FORGET_S
 from appliance.contracts.errors import UnavailableError
-from appliance.contracts.subjects import DIRECTORY_BUCKET, HUB_DOMAIN
+from appliance.contracts.subjects import DIRECTORY_BUCKET, HUB_DOMAIN, happened_key
 from appliance.runtime.backoff import Backoff
 from appliance.runtime.bus import Bus
 from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import gauge
 from appliance.runtime.replica import Replica
 
+_EVENTS = happened_key("", "").partition(".")[0] + "."
 _FACTS = gauge("nearcast_agent_directory_facts", "Facts in the edge's copy of the directory.")
 
 
@@ -65,7 +67,7 @@ class DirectoryCopy:
             value = self._changed[key]
             there = await self._bucket.get(key)
             if value is None and there is not None:
-                await self._bucket.delete(key)
+                await self._bucket.delete(key, forget_s=FORGET_S if key.startswith(_EVENTS) else 0)
             elif value is not None and (there is None or there.value != value):
                 await self._bucket.put(key, value)
             if self._changed.get(key) == value:

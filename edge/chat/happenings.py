@@ -2,7 +2,15 @@
 
 import msgspec
 
-from appliance.contracts.moderation import MONTH_MS, EventKind, FollowRecord, Modes, RoomEvent, SubscriberRecord
+from appliance.contracts.moderation import (
+    DECISIONS,
+    MONTH_MS,
+    EventKind,
+    FollowRecord,
+    Modes,
+    RoomEvent,
+    SubscriberRecord,
+)
 
 _PRIVATE = frozenset(
     (EventKind.MUTE, EventKind.UNMUTE, EventKind.TERM, EventKind.HELD, EventKind.APPROVE, EventKind.DENY)
@@ -13,6 +21,11 @@ HIDING = frozenset((EventKind.DELETE, EventKind.TIMEOUT, EventKind.BAN, EventKin
 def is_private(event: RoomEvent) -> bool:
     """Whether only moderators hear of it."""
     return event.event in _PRIVATE
+
+
+def is_echo(event: RoomEvent) -> bool:
+    """Whether it repeats what was decided, and told, at another edge."""
+    return event.event in DECISIONS and bool(event.origin)
 
 
 def document(event: RoomEvent, modes: Modes) -> dict[str, object]:

@@ -137,7 +137,7 @@ class Moderator:
 
     def _perform(self, place: Place, event: RoomEvent) -> asyncio.Future[None]:
         """The event comes last: whoever finds it in the log finds all that was done."""
-        if event.event is EventKind.APPROVE and event.message is not None:
+        if event.event is EventKind.APPROVE and event.message is not None and self._is_held_here(event):
             return self._submit(event, self._say(event.room, event.message))
         if event.event is EventKind.RAID:
             target = self._index.by_name(event.target)
@@ -150,6 +150,11 @@ class Moderator:
                 )
                 return self._submit(event, self._submit(coming))
         return self._submit(event)
+
+    def _is_held_here(self, event: RoomEvent) -> bool:
+        """Whether it is this edge that says the message: where its author is."""
+        held = self._states.of(event.room).held.get(event.message_id)
+        return held is not None and held.edge_id == self.edge_id
 
     # -- events
 

@@ -16,7 +16,7 @@ from appliance.runtime.fanout import FanOut
 from appliance.runtime.logs import get_logger
 from appliance.runtime.tasks import Tasks
 from edge.chat.config import ChatConfig
-from edge.chat.happenings import HIDING
+from edge.chat.happenings import HIDING, is_echo
 from edge.chat.journal import Journal, events_of
 from edge.chat.metrics import Tally
 from edge.chat.positions import Position
@@ -121,7 +121,8 @@ class Rooms:
         if event.event in HIDING:
             self.hide(room_id)
         self._show(room_id, self.journal.shown(seq, item, event))
-        self._on_event(event)
+        if not is_echo(event):
+            self._on_event(event)
 
     def elsewhere(self, room_id: str, events: Iterable[RoomEvent]) -> None:
         """Shows what was done in a room at other edges, if anybody has read it; it holds already."""

@@ -23,6 +23,7 @@ from appliance.runtime.tasks import Tasks
 from appliance.runtime.tls import ServerTls
 from appliance.runtime.uring import open_fan_out
 from edge.chat.config import ChatConfig
+from edge.chat.crossing import Crossing
 from edge.chat.index import Index
 from edge.chat.journal import Journal, Said
 from edge.chat.limits import SharedLimit, UserLimit, ValkeyCounter
@@ -73,9 +74,12 @@ class ChatService:
         )
         self._fan_out = open_fan_out()
         index = Index(self.tally, self._state_changed)
-        self._states = RoomStates(self.tally, self._elsewhere, self._news)
+        self._states = RoomStates(config.edge_id, self.tally, self._elsewhere, self._news)
         rooms = Rooms(config, loop, self.tally, Journal(self._states, self._heard), self._fan_out, self._happened)
         self._rooms = rooms
+        self._crossing = Crossing(
+            config.edge_id, self._states, rooms.journal.nonces, self._log, self.tally, self._elsewhere
+        )
         self.feed = Feed(fed, rooms, config, self.tally, on_failure)
         self._index = index
         self._directory = Replica(fed, DIRECTORY_BUCKET, self._directory_changed)
@@ -134,6 +138,7 @@ class ChatService:
     def _directory_changed(self, key: str, value: bytes | None) -> None:
         self._index.directory_changed(key, value)
         self._states.directory_changed(key, value)
+        self._crossing.directory_changed(key, value)
         self.server.newcomers.directory_changed()
 
     def _state_changed(self, channel_id: str, broadcast: Broadcast) -> None:
@@ -145,6 +150,7 @@ class ChatService:
         await self._directory.start()
         await self._live.start()
         await self.feed.start()
+        self._tasks.start(self._crossing.run(), "chat-crossing")
         self._tasks.start(self._limit.run(), "chat-counter")
         self._tasks.start(self.quotas.run(lambda: now_ms() / 1000), "chat-quotas")
         edge_id = self._config.edge_id

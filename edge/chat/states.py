@@ -14,6 +14,8 @@ import msgspec
 from appliance.contracts.chat import ChatMessage
 from appliance.contracts.ids import is_uuid7, unix_ms
 from appliance.contracts.moderation import (
+    DECISIONS,
+    HELD_MS,
     MAX_HELD,
     EventKind,
     FollowRecord,
@@ -39,7 +41,6 @@ from edge.chat.elsewhere import copy_of, happened_in_room, happened_to_member
 from edge.chat.metrics import Tally
 
 T = TypeVar("T")
-_HELD_MS = 24 * 3_600_000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -55,14 +56,19 @@ class Standing:
 
 
 class RoomState:
-    """One room. `record` and `members` are what is known; the rest is derived."""
+    """One room. `record` and `members` are what is known; the rest is derived.
 
-    __slots__ = ("held", "members", "modes", "purged_ms", "record", "version")
+    `held`: the messages that wait for a moderator, at whichever edge they were said, and `decided` what became of
+    the newest others; both by message id.
+    """
+
+    __slots__ = ("decided", "held", "members", "modes", "purged_ms", "record", "version")
 
     def __init__(self, room_id: str) -> None:
         self.record = RoomRecord(channel_id=room_id)
         self.members: dict[str, MemberRecord] = {}
         self.held: OrderedDict[str, RoomEvent] = OrderedDict()
+        self.decided: OrderedDict[str, RoomEvent] = OrderedDict()
         self.modes = Modes()
         self.purged_ms = 0  # of the users the latest
         self.version = 0  # goes up when terms may have changed
@@ -76,16 +82,20 @@ class RoomState:
 class RoomStates:
     """Fed by `directory_changed` and `apply`; everything is bounded by what the directory and the outbox hold.
 
+    `owed`, by message id: what was held at this edge, was approved at another, and is not known to have been said.
     `on_elsewhere(room_id, events)` runs when the directory knew better: what was done at other edges. `on_news`
     runs when it has somebody else follow or subscribe.
     """
 
     def __init__(
         self,
+        edge_id: str,
         tally: Tally,
         on_elsewhere: Callable[[str, Iterable[RoomEvent]], None],
         on_news: Callable[[FollowRecord | SubscriberRecord], None],
     ) -> None:
+        self.owed: dict[str, RoomEvent] = {}
+        self._edge_id = edge_id
         self._tally = tally
         self._on_elsewhere = on_elsewhere
         self._on_news = on_news
@@ -139,7 +149,7 @@ class RoomStates:
         self._on_elsewhere(theirs.channel_id, happened_to_member(before, mine))
 
     def apply(self, event: RoomEvent) -> None:
-        """An event of this edge's log."""
+        """An event of this edge's log, or one about a held message from any edge. The same may come again."""
         state = self.of(event.room)
         if event.event in OF_MEMBERS:
             mine = self._member(state, event.target_id)
@@ -151,10 +161,41 @@ class RoomStates:
             state.refresh()
             self._let_go(state)
         elif event.event is EventKind.HELD:
-            state.held[event.message_id] = event
-            self._forget_held(state, event.timestamp)
-        elif event.event in (EventKind.APPROVE, EventKind.DENY):
-            state.held.pop(event.message_id, None)
+            self._hold(state, event)
+        elif event.event in DECISIONS:
+            self._decide(state, event)
+
+    def _hold(self, state: RoomState, event: RoomEvent) -> None:
+        decision = state.decided.get(event.message_id)
+        if decision is not None:
+            self._owe(event, decision)
+            return
+        state.held[event.message_id] = event
+        self._let_go(state)
+        self._forget_held(state, event.timestamp)
+
+    def _decide(self, state: RoomState, event: RoomEvent) -> None:
+        held = state.held.pop(event.message_id, None)
+        if event.edge_id == self._edge_id:
+            self.owed.pop(event.message_id, None)
+        elif held is not None:
+            self._owe(held, event)
+        state.decided.setdefault(event.message_id, event)
+        if len(state.decided) > 2 * MAX_HELD:
+            self.owed.pop(state.decided.popitem(last=False)[0], None)
+
+    def _owe(self, held: RoomEvent, decision: RoomEvent) -> None:
+        is_ours = held.edge_id == self._edge_id != decision.edge_id
+        if is_ours and decision.event is EventKind.APPROVE:
+            self.owed[held.message_id] = decision
+
+    def forget_held(self, room_id: str, event_id: str) -> None:
+        """The directory no longer has that event; what was held here stays until this edge forgets it."""
+        state = self._rooms.get(room_id)
+        found = () if state is None else [held for held in state.held.values() if held.event_id == event_id]
+        for held in found:
+            if state is not None and held.edge_id != self._edge_id:
+                del state.held[held.message_id]
 
     def _let_go(self, state: RoomState) -> None:
         """What was taken away does not wait for a moderator any more."""
@@ -165,7 +206,7 @@ class RoomStates:
     def _forget_held(self, state: RoomState, now_ms: int) -> None:
         while state.held:
             oldest = next(iter(state.held.values()))
-            if len(state.held) <= MAX_HELD and oldest.timestamp > now_ms - _HELD_MS:
+            if len(state.held) <= MAX_HELD and oldest.timestamp > now_ms - HELD_MS:
                 return
             state.held.popitem(last=False)
             self._tally.events["held_forgotten"] += 1

@@ -53,7 +53,7 @@ class FakeBucket:
         self.values[key] = value
         return self.writes
 
-    async def delete(self, key: str) -> None:
+    async def delete(self, key: str, *, forget_s: int = 0) -> None:
         await self._reach()
         self.values.pop(key, None)
 

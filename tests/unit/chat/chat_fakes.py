@@ -15,6 +15,7 @@ from appliance.runtime.bus import LogMessage
 from appliance.runtime.fanout import EachFanOut
 from edge.chat.audience import Reader
 from edge.chat.config import ChatConfig
+from edge.chat.crossing import Crossing
 from edge.chat.dialect import PACKED
 from edge.chat.index import Index
 from edge.chat.journal import Journal, events_of
@@ -190,7 +191,7 @@ class Desk:
         self.log, self.tally = FakeLog(), Tally()
         self.config = ChatConfig(edge_id="edge1", **({"user_per_minute": 600} | changes))
         self.changed = []
-        self.states = RoomStates(self.tally, self._elsewhere, self.changed.append)
+        self.states = RoomStates("edge1", self.tally, self._elsewhere, self.changed.append)
         self.happened = []
         journal = Journal(self.states, self._heard)
         self.timer = FakeTimer()
@@ -213,6 +214,7 @@ class Desk:
         self.rules = Rules(
             self.writer, limit, self.quotas, self.states, moderator, self.tally, self.rooms.find, journal.nonces
         )
+        self.crossing = Crossing("edge1", self.states, journal.nonces, self.writer, self.tally, self._elsewhere)
         self._read = 0
 
     def _elsewhere(self, room_id, events):
@@ -256,6 +258,7 @@ class Desk:
 
     def put(self, key, record):
         self.states.directory_changed(key, msgspec.json.encode(record))
+        self.crossing.directory_changed(key, msgspec.json.encode(record))
 
 
 ROOMS = [f"0193aaaa-0000-7000-8000-00000000c0{number:02}" for number in range(10)]

@@ -311,7 +311,7 @@ class Gateway:
         self.tally = Tally()
         self.config = config(**changes)
         self.timer = FakeTimer()
-        self.states = RoomStates(self.tally, lambda *_: None, lambda _: None)
+        self.states = RoomStates("edge1", self.tally, lambda *_: None, lambda _: None)
         journal = Journal(self.states, lambda *_: None)
         self.rooms = Rooms(self.config, self.timer, self.tally, journal, EachFanOut(), lambda _: None)
         self.feed = Feed(log, self.rooms, self.config, self.tally, None)
