@@ -170,8 +170,9 @@ class RoomStates:
         if decision is not None:
             self._owe(event, decision)
             return
+        if self.is_hidden(event.room, event.message_id, event.target_id, event.timestamp):
+            return
         state.held[event.message_id] = event
-        self._let_go(state)
         self._forget_held(state, event.timestamp)
 
     def _decide(self, state: RoomState, event: RoomEvent) -> None:

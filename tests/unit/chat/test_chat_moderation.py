@@ -375,7 +375,9 @@ async def test_the_queue_of_held_messages_is_bounded():
     event = await desk.acts("mona", "clear")
     for number in range(250):
         desk.states.apply(
-            msgspec.structs.replace(event, event=EventKind.HELD, message_id=f"m{number}", timestamp=now_ms())
+            msgspec.structs.replace(
+                event, event=EventKind.HELD, message_id=f"m{number}", timestamp=event.timestamp + 1 + number
+            )
         )
     assert len(desk.states.of(ROOM).held) == 200
     assert desk.tally.events["held_forgotten"] == 50
