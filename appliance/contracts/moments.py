@@ -39,6 +39,7 @@ class MomentRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     broadcast_id: str
     text: str
+    nonce: str = ""  # the same marker with the same nonce is set once
 
 
 def plain(text: str) -> str:

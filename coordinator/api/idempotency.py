@@ -17,6 +17,8 @@ from coordinator.unit import Unit
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 _PERSON = b"nearcast-idem-1"
+LEASE_S = 10.0  # several times as long as an edge is waited for
+_RETRY_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +51,19 @@ def attempt(token_id: str, token: str, key: str, method: str, path: str, body: b
 
 
 async def claim(unit: Unit, tried: Attempt) -> Remembered | None:
-    """None: go on, it is the first time. ConflictError: another request used the key, or is under way."""
-    if await store.claim(unit.connection, tried.token_id, tried.key, tried.request_hash):
+    """None: go on, it is the first time. ConflictError: another request used the key, or is under way.
+
+    One that has been under way for LEASE_S was left by a process that died. Whether its effect came about nobody
+    here knows: whoever has it done again passes the key on, by which the edge knows it.
+    """
+    if await store.claim(unit.connection, tried.token_id, tried.key, tried.request_hash, LEASE_S):
         return None
     row = await store.find(unit.connection, tried.token_id, tried.key)
     if row is None or row.request_hash != tried.request_hash:
         raise ConflictError("that Idempotency-Key was used for a different request", code="idempotency_key_reused")
     if row.status is None or row.response is None:
-        raise ConflictError("the first request with that Idempotency-Key is under way", code="in_progress")
+        detail = "the first request with that Idempotency-Key is under way"
+        raise ConflictError(detail, code="in_progress", retry_after_s=_RETRY_S)
     try:
         return Remembered(row.status, tried.box().decrypt(row.response))
     except CryptoError as error:

@@ -14,12 +14,15 @@ class IdempotencyRow:
     response: bytes | None
 
 
-async def claim(connection: Connection, token_id: str, key: str, request_hash: str) -> bool:
-    """Whether the key is new. Waits for a transaction that claims the same one just now."""
+async def claim(connection: Connection, token_id: str, key: str, request_hash: str, lease_s: float) -> bool:
+    """Whether the key is new, or the same request claimed it `lease_s` ago and has no answer yet. Waits for a
+    transaction that claims the same one just now."""
     cursor = await connection.execute(
-        "insert into idempotency_keys (token_id, key, request_hash) values (%s, %s, %s)"
-        " on conflict (token_id, key) do nothing",
-        (token_id, key, request_hash),
+        "insert into idempotency_keys as k (token_id, key, request_hash) values (%s, %s, %s)"
+        " on conflict (token_id, key) do update set created_at = now()"
+        " where k.status is null and k.request_hash = excluded.request_hash"
+        " and k.created_at < now() - make_interval(secs => %s)",
+        (token_id, key, request_hash, lease_s),
     )
     return cursor.rowcount == 1
 

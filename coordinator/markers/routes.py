@@ -10,7 +10,7 @@ def routes(markers: Markers) -> list[Route]:
     """POST /streams/{stream_id}/markers."""
 
     async def mark(call: Call) -> Reply:
-        return Reply(201, await markers.set(call.caller, call.path["stream_id"], call.body))
+        return Reply(201, await markers.set(call.caller, call.path["stream_id"], call.body, call.idempotency_key))
 
     return [
         Route(

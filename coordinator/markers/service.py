@@ -26,8 +26,8 @@ class Markers:
         self._hub = hub
         self._timeout_s = timeout_s
 
-    async def set(self, caller: Caller, stream_id: str, wanted: NewMarker) -> Marker:
-        """Marks what is on the air now.
+    async def set(self, caller: Caller, stream_id: str, wanted: NewMarker, key: str = "") -> Marker:
+        """Marks what is on the air now; `key` is its nonce, as with moderators' actions.
 
         BadInputError: no text, or too long; ForbiddenError: somebody else's stream; NotFoundError: no such stream,
         or it is not live; UnavailableError: its edge does not answer.
@@ -40,7 +40,8 @@ class Markers:
             raise ForbiddenError("that is somebody else's stream")
         if stream.status not in (Status.LIVE, Status.INTERRUPTED):
             raise NotFoundError("this stream is not live", code="not_live")
-        request = MomentRequest(broadcast_id=stream_id, text=wanted.text)
+        nonce = f"{caller.user_id}:{key}" if key else ""
+        request = MomentRequest(broadcast_id=stream_id, text=wanted.text, nonce=nonce)
         subject = subjects.ingest_moment(self._endpoints.home(stream.edge_id))
         try:
             answer = await self._hub.request(subject, msgspec.json.encode(request), timeout_s=self._timeout_s)

@@ -8,6 +8,7 @@ from appliance.contracts import subjects
 from appliance.contracts.directory import ChannelRecord
 from appliance.contracts.media import Broadcast
 from appliance.contracts.moments import MOST, Moment, MomentKind, Moments, plain
+from appliance.contracts.nonces import id_tail, numbered
 from appliance.runtime.clock import now_ms
 from appliance.runtime.ids import new_id
 from appliance.runtime.metrics import counter
@@ -56,9 +57,21 @@ class MomentBook:
         _CUES.labels("taken").inc()
         self.add(broadcast, MomentKind.CUE, text, at_ms)
 
-    def add(self, broadcast: Broadcast, kind: MomentKind, text: str, at_ms: int = 0) -> Moment:
+    def mark(self, broadcast: Broadcast, text: str, nonce: str) -> Moment:
+        """A marker of the streamer's; the one that is there where the same came before with the same nonce."""
+        if not nonce:
+            return self.add(broadcast, MomentKind.MARKER, text)
+        moment_id = numbered(now_ms(), "", broadcast.broadcast_id, nonce, text)
+        for known in self._of(broadcast.broadcast_id).moments:
+            if id_tail(known.moment_id) == id_tail(moment_id):
+                return known
+        return self.add(broadcast, MomentKind.MARKER, text, moment_id=moment_id)
+
+    def add(
+        self, broadcast: Broadcast, kind: MomentKind, text: str, at_ms: int = 0, *, moment_id: str = ""
+    ) -> Moment:
         """Notes a moment; the present one unless `at_ms` says when, in Unix milliseconds."""
-        moment = Moment(moment_id=new_id(), kind=kind, at_ms=at_ms or now_ms(), text=plain(text))
+        moment = Moment(moment_id=moment_id or new_id(), kind=kind, at_ms=at_ms or now_ms(), text=plain(text))
         known = self._of(broadcast.broadcast_id)
         known = msgspec.structs.replace(known, moments=[*known.moments, moment][-MOST:])
         self._known[broadcast.broadcast_id] = known

@@ -10,7 +10,7 @@ import msgspec
 from appliance.contracts import subjects
 from appliance.contracts.directory import KeyRecord
 from appliance.contracts.media import Broadcast
-from appliance.contracts.moments import MomentKind, MomentRequest, plain
+from appliance.contracts.moments import MomentRequest, plain
 from appliance.contracts.session import CaptureRequest, ReleaseRequest
 from appliance.runtime.appender import Appender
 from appliance.runtime.bus import Bus, BusMessage, Subscription
@@ -216,7 +216,7 @@ class IngestService:
             return
         for broadcast in self._on_air():
             if broadcast.broadcast_id == wanted.broadcast_id and plain(wanted.text):
-                moment = self._broadcasts.moments.add(broadcast, MomentKind.MARKER, wanted.text)
+                moment = self._broadcasts.moments.mark(broadcast, wanted.text, wanted.nonce)
                 await message.reply(msgspec.json.encode(moment))
 
     async def _on_capture(self, message: BusMessage) -> None:

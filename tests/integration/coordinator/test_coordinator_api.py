@@ -1,6 +1,8 @@
 """Every route's status codes, against a listening coordinator with a real database."""
 
 import asyncio
+import signal
+import sys
 from typing import Any
 
 import aiohttp
@@ -424,6 +426,46 @@ async def test_refused_request_may_be_tried_again_with_its_key(api):
     assert [post.nonce for _, post in api.hub.posts] == ["k1", "k1"]
     await api.post(path, {**body, "nonce": "n1"}, token=ada["token"], headers={"Idempotency-Key": "k2"})
     assert api.hub.posts[-1][1].nonce == "n1"
+
+
+_CLAIMS_AND_DIES = """
+import asyncio, os, signal, sys, psycopg
+from coordinator.api import store
+async def main():
+    async with await psycopg.AsyncConnection.connect(sys.argv[1]) as connection:
+        found = await connection.execute("select token_id, key, request_hash from idempotency_keys")
+        row = await found.fetchone()
+        await connection.execute("delete from idempotency_keys")
+        assert await store.claim(connection, *row, 10.0)
+        await connection.commit()
+        os.kill(os.getpid(), signal.SIGKILL)
+asyncio.run(main())
+"""
+
+
+async def test_a_key_whose_process_was_killed_is_free_again_soon(api):
+    """The claim is committed, the effect may have come about, the answer was never kept."""
+    ada = await api.channel("ada")
+    path = f"/streams/{(await start_stream(api, ada))['stream_id']}/chat"
+    body = {"user_id": ada["user_id"], "message": "hello"}
+    api.hub.answer = ChatPosted(message_id=new_id(), timestamp=5)
+
+    async def post(body=body):
+        return await api.post(path, body, token=ada["token"], headers={"Idempotency-Key": "k1"})
+
+    await post()
+    killed = await asyncio.create_subprocess_exec(sys.executable, "-c", _CLAIMS_AND_DIES, api.dsn)
+    assert await killed.wait() == -signal.SIGKILL
+    busy = await post()
+    assert_problem(busy, 409, "in_progress")
+    assert busy.headers["Retry-After"] == "2"
+    await api.sql("update idempotency_keys set created_at = created_at - interval '11 seconds'")
+    assert_problem(await post({**body, "message": "another"}), 409, "idempotency_key_reused")
+    answers = await asyncio.gather(*(post() for _ in range(4)))
+    assert {answer.status for answer in answers} <= {201, 409}
+    assert [answer.status for answer in answers].count(201) >= 1
+    assert (await post()).status == 201
+    assert [post.nonce for _, post in api.hub.posts] == ["k1", "k1"], "done once more, and the edge knows the key"
 
 
 async def test_concurrent_requests_with_one_key_have_one_effect(api):

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from appliance.contracts import subjects
-from appliance.contracts.moments import Moment, MomentKind
+from appliance.contracts.moments import Moment, MomentKind, MomentRequest
 
 EDGE = "lyon"
 LIVE = "update broadcasts set status = 'live', edge_id = %s where stream_id = %s"
@@ -30,6 +30,9 @@ async def test_a_marker_is_set_by_the_edge_that_writes_the_stream(api, stream):
     answered(api, "goal")
     answer = await api.post(path, {"text": "goal"}, token=token)
     assert (answer.status, answer.body) == (201, {"marker_id": "m1", "at_ms": 1234, "text": "goal"})
+    await api.post(path, {"text": "goal"}, token=token, headers={"Idempotency-Key": "k1"})
+    nonces = [msgspec.json.decode(asked, type=MomentRequest).nonce for _, asked in api.hub.asked]
+    assert (nonces[0], nonces[1].partition(":")[2]) == ("", "k1")
 
 
 async def test_refusals(api, stream):

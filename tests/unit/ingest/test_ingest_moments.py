@@ -57,6 +57,15 @@ def test_a_successor_goes_on_with_what_is_known() -> None:
     assert first.moment_id != second.moment_id
 
 
+def test_a_marker_that_is_tried_again_is_set_once() -> None:
+    shelf = Shelf()
+    first = book(shelf).mark(ONE, "goal", "u:k1")
+    assert book(shelf).mark(ONE, "goal", "u:k1") == first, "a successor knows it too"
+    for text, nonce in (("another", "u:k1"), ("goal", "u:k2"), ("goal", ""), ("goal", "")):
+        assert book(shelf).mark(ONE, text, nonce).moment_id != first.moment_id
+    assert [text for _, text in shelf.moments()] == ["goal", "another", "goal", "goal", "goal"]
+
+
 def test_the_oldest_are_forgotten() -> None:
     shelf = Shelf()
     moments = book(shelf)
