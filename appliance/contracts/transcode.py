@@ -79,6 +79,7 @@ class WorkerRecord(msgspec.Struct, frozen=True, kw_only=True):
     load: float
     pid: int = 0  # on its machine, and when that process began, in clock ticks since boot
     started: int = 0
+    pids: int = 0  # the PID namespace in which that is its id
     draining: bool = False  # takes nothing more
     jobs: dict[str, JobLoad] = {}  # by broadcast
 

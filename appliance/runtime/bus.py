@@ -2,8 +2,9 @@
 
 What a role may rely on: core messages are at most once (and are lost while disconnected), appends are
 durable when they return, a tail misses nothing. Traps of the client library that this module hides:
-`flush()` is no barrier, the default number of reconnects is finite, publishes while disconnected vanish,
-a full stream and an absent one raise the same class.
+`flush()` is no barrier, the default number of reconnects is finite and an infinite one holds for the first
+connection too, all come at the same pace, publishes while disconnected vanish, a full stream and an absent one
+raise the same class.
 """
 
 import asyncio
@@ -35,6 +36,7 @@ from appliance.runtime.streams import BucketSpec, StreamSpec
 
 # ruff: noqa: SLF001 - the library offers no other way to ask whether a subscription is closed, nor to write in pieces
 _ERRORS = counter("nearcast_bus_errors_total", "Errors that the bus connection reported.", ["kind"])
+_AGAIN_S, _AGAIN_MOST_S = 0.05, 0.25  # between two tries to come back: media waits for it
 _WRONG_LAST_SEQUENCE = (10071, 10070)
 _STREAM_FULL = (10077, 10122)
 _NOT_FOUND = (10059, 10014)
@@ -93,13 +95,14 @@ class Subscription:
 
 
 class Bus:
-    """See the module's docstring. Built by `connect`."""
+    """See the module's docstring. Built by `connect`. `returning`: how long to wait for each try to come back."""
 
     def __init__(self, client: Client, name: str) -> None:
         self.client = client
         self.name = name
         self._log = get_logger("bus").bind(bus=name)
         self._reconnected: list[Callable[[], None]] = []
+        self.returning = Backoff(_AGAIN_S, _AGAIN_MOST_S)
         self._up = asyncio.Event()  # set at each return of the connection
         self._up.set()
 
@@ -125,8 +128,9 @@ class Bus:
             endpoint.url,
             name=self.name,
             allow_reconnect=True,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=0.1,  # type: ignore[arg-type] # seconds; the library only sleeps it
+            max_reconnect_attempts=1,
+            reconnect_time_wait=self.returning.next_delay(),  # type: ignore[arg-type] # seconds, which it sleeps
+            reconnect_to_server_handler=self._next_try,
             connect_timeout=2,
             ping_interval=5,
             max_outstanding_pings=2,
@@ -137,6 +141,12 @@ class Bus:
             reconnected_cb=self._on_reconnected,
             **options,
         )
+        self.client.options["max_reconnect_attempts"] = -1
+        self.returning.reset()
+
+    def _next_try(self, servers: list[Any], info: dict[str, Any]) -> tuple[None, float]:  # noqa: ARG002 - as called
+        """The next server in turn, and how long to wait ahead of it."""
+        return None, self.returning.next_delay()
 
     @property
     def connected(self) -> bool:
@@ -351,6 +361,7 @@ class Bus:
 
     async def _on_reconnected(self) -> None:
         self._up.set()
+        self.returning.reset()
         self._log.info("bus_reconnected")
         for callback in list(self._reconnected):
             callback()

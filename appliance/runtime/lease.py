@@ -7,6 +7,7 @@ have seen that it is stopped, and gone on for it. It writes nothing until it has
 
 import asyncio
 import contextlib
+import functools
 import os
 import random
 from collections.abc import Callable
@@ -22,27 +23,54 @@ STOPPED_S = 0.3  # a process that is stopped for so long has lost its leases
 DOUBT_S = 0.2  # well below: no holder that others gave up can miss that it stood still
 _PULSE_S = 0.05
 _FORGET_S = 10.0
+_FIRST = 0xEFFFFFFC  # the PID namespace that a machine begins with (PROC_PID_INIT_INO, linux/proc_ns.h)
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """Who holds a lease: the machine, the process and when that process began."""
+    """Who holds a lease: the machine, the process and when that process began.
+
+    `pid` counts in the PID namespace `pids` of that machine: a container has one of its own. 0: it is not known.
+    """
 
     machine: str
     pid: int
     started: int
     worker: str
+    pids: int = 0
+
+    @property
+    def label(self) -> str:
+        """What no other process of the machine is called."""
+        return f"{self.worker}-{self.pid}" if self.pids in (0, _FIRST) else f"{self.worker}-{self.pids}-{self.pid}"
 
 
 def this_holder(worker: str) -> Holder:
     """The holder that this process is."""
-    return Holder(_machine(), os.getpid(), _started(os.getpid()), worker)
+    return Holder(_machine(), os.getpid(), _started(os.getpid()), worker, _pids())
 
 
 def is_dead(holder: Holder) -> bool:
-    """Whether the holder is a process of this machine that no longer lives (never a guess about others)."""
-    return holder.machine == _machine() and _started(holder.pid) != holder.started
+    """Whether the holder is a process that is seen from here and no longer lives (never a guess about others)."""
+    return _is_seen(holder) and _started(holder.pid) != holder.started
 
 
+def _is_seen(holder: Holder) -> bool:
+    """Whether its process id means the same process here: it does not in another container of the same machine."""
+    return holder.machine == _machine() and holder.pids == _pids() != 0
+
+
+@functools.cache
+def _pids() -> int:
+    """The PID namespace of this process; 0 where /proc shows the processes of another one, or none."""
+    try:
+        if Path("/proc/self").readlink().name != str(os.getpid()):
+            return 0
+        return Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:
+        return 0
+
+
+@functools.cache
 def _machine() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
@@ -80,7 +108,7 @@ class _Stopped(NamedTuple):
 class Watch:
     """Which holders cannot go on: dead, or stopped by a signal or a debugger and not just for a moment.
 
-    Only a process of this machine can be seen. `now` in monotonic seconds.
+    Only a process of this machine and PID namespace can be seen. `now` in monotonic seconds.
     """
 
     def __init__(self) -> None:
@@ -88,7 +116,7 @@ class Watch:
 
     def is_gone(self, holder: Holder, now: float) -> bool:
         """Whether another may go on for it. One that is stopped has to be looked at again to be sure."""
-        if holder.machine != _machine():
+        if not _is_seen(holder):
             return False
         if is_dead(holder):
             return True
@@ -104,7 +132,7 @@ class Watch:
 
     def is_suspect(self, holder: Holder) -> bool:
         """Whether it was stopped when it was looked at last."""
-        return (holder.pid, holder.started) in self._stopped and holder.machine == _machine()
+        return (holder.pid, holder.started) in self._stopped and _is_seen(holder)
 
 
 class Lease:

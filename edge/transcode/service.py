@@ -68,8 +68,8 @@ class TranscodeService:
         self._folder = folder
         self._appender = Appender(local, tick_s=0.0)
         self._holder = this_holder(f"transcode-{worker}")
-        self._name = f"{self._holder.machine}.{self._holder.worker}-{self._holder.pid}"
-        self._key = worker_key(self._holder.machine, f"{self._holder.worker}-{self._holder.pid}")
+        self._name = f"{self._holder.machine}.{self._holder.label}"
+        self._key = worker_key(self._holder.machine, self._holder.label)
         self._governor = Governor(settings, usable_cores(), self._name)
         self._site = Site(self._name, self._holder.machine, settings.lease_ttl_s)
         self._live = Replica(local, LIVE_BUCKET, self._on_change)
@@ -270,6 +270,7 @@ class TranscodeService:
             load=round(self._governor.load, 3),
             pid=self._holder.pid,
             started=self._holder.started,
+            pids=self._holder.pids,
             draining=self._draining,
             jobs=self._governor.job_loads(),
         )

@@ -116,7 +116,7 @@ class Site:
 
 
 def _process(worker: WorkerRecord) -> Holder:
-    return Holder(worker.machine, worker.pid, worker.started, "")
+    return Holder(worker.machine, worker.pid, worker.started, "", worker.pids)
 
 
 def _asked(heard: tuple[DemandRecord, float] | None) -> set[tuple[str, str]]:

@@ -7,6 +7,7 @@ import nats.errors
 import pytest
 
 from appliance.contracts.errors import ConflictError, UnavailableError, WrongSequenceError
+from appliance.runtime.backoff import Backoff
 from appliance.runtime.bus import Bus, BusMessage
 from appliance.runtime.streams import BucketSpec, StreamSpec
 
@@ -103,6 +104,37 @@ async def test_a_request_while_the_server_is_away_ends_in_time(bus: Bus, server)
     async with asyncio.timeout(2):
         with pytest.raises(UnavailableError):
             await bus.request("ask", b"", timeout_s=0.1)
+
+
+async def test_who_never_gets_an_answer_is_told_so(server) -> None:
+    server.kill()
+    async with asyncio.timeout(5):
+        with pytest.raises(UnavailableError):
+            await Bus.connect(server.endpoint, name="early", deadline_s=0.2)
+
+
+class Noted(Backoff):
+    """Says how long it let wait."""
+
+    def __init__(self) -> None:
+        super().__init__(0.02, 0.05)
+        self.delays: list[float] = []
+
+    def next_delay(self) -> float:
+        self.delays.append(super().next_delay())
+        return self.delays[-1]
+
+
+async def test_the_tries_to_come_back_spread_out_and_never_end(bus: Bus, server) -> None:
+    bus.returning = noted = Noted()
+    server.kill()
+    async with asyncio.timeout(10):
+        while len(noted.delays) < 10:
+            await asyncio.sleep(0.01)
+        await server.start()
+        while not bus.connected:
+            await asyncio.sleep(0.01)
+    assert len(set(noted.delays)) == len(noted.delays), "no two the same"
 
 
 async def test_subscription_survives_the_server(bus: Bus, connect, server) -> None:

@@ -30,7 +30,7 @@ def dead_holder() -> Holder:
     here = this_holder("gone")
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         pid = process.pid
-    return Holder(here.machine, pid, here.started, "gone")
+    return msgspec.structs.replace(here, pid=pid)
 
 
 async def test_one_holder(bucket) -> None:
@@ -55,7 +55,7 @@ async def test_living_holder_keeps_it_dead_one_does_not(bucket) -> None:
 
 async def test_number_of_a_dead_process_that_was_given_again(bucket) -> None:
     here = this_holder("same pid")
-    before = Holder(here.machine, here.pid, here.started - 1, "same pid")
+    before = msgspec.structs.replace(here, started=here.started - 1)
     assert is_dead(before)
     assert await Lease.try_take(bucket, "b1", before) is not None
     assert await Lease.try_take(bucket, "b1", here) is not None
@@ -69,6 +69,41 @@ async def test_another_machine_is_never_guessed_dead(bucket) -> None:
     async with asyncio.timeout(4 * TTL_S):
         while await Lease.try_take(bucket, "b1", this_holder("here")) is None:
             await asyncio.sleep(0.05)
+
+
+_JUDGES = """
+import sys, msgspec
+from appliance.runtime.lease import Holder, Watch, is_dead, this_holder
+outside = msgspec.json.decode(sys.argv[1], type=Holder)
+judged = [is_dead(outside), Watch().is_gone(outside, 0.0), this_holder("in")]
+print(msgspec.json.encode(judged).decode(), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes PID namespaces")
+@pytest.mark.parametrize("proc", [["--mount-proc"], []], ids=["its own /proc", "the /proc of others"])
+def test_processes_of_two_containers_do_not_judge_each_other(proc: list[str]) -> None:
+    here = this_holder("out")
+    judge = [sys.executable, "-c", _JUDGES, msgspec.json.encode(here).decode()]
+    command = ["unshare", "--pid", "--fork", *proc, *judge]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        dead, gone, inside = msgspec.json.decode(process.stdout.readline(), type=tuple[bool, bool, Holder])
+        assert (dead, gone) == (False, False)
+        assert (inside.machine, inside.pid, bool(inside.pids)) == (here.machine, 1, bool(proc))
+        assert inside.pids != here.pids
+        assert not is_dead(inside)
+        process.communicate("")
+    assert not is_dead(inside), "a process id of elsewhere says nothing, not even when there is none like it here"
+    assert not Watch().is_gone(inside, 0.0)
+
+
+def test_workers_of_two_containers_have_two_names() -> None:
+    here = this_holder("one")
+    assert here.pids, "this test's own namespace is seen"
+    contained = [msgspec.structs.replace(here, pid=1, pids=number) for number in (7, 8)]
+    assert len({one.label for one in (here, *contained)}) == 3
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
@@ -85,7 +120,7 @@ def test_a_process_that_is_stopped_is_gone_after_a_moment() -> None:
     here, watch = this_holder("frozen"), Watch()
     with subprocess.Popen(["sleep", "60"]) as process:
         fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        holder = Holder(here.machine, process.pid, int(fields[19]), "frozen")
+        holder = msgspec.structs.replace(here, pid=process.pid, started=int(fields[19]))
         assert not watch.is_gone(holder, 0.0)
         assert not watch.is_suspect(holder)
         stop(process)

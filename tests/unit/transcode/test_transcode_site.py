@@ -12,7 +12,7 @@ from edge.transcode.machine import usable_cores
 from edge.transcode.site import Site
 
 ALIVE = msgspec.json.encode(this_holder("t"))
-DEAD = msgspec.json.encode(Holder(this_holder("t").machine, 1, 1, "t"))
+DEAD = msgspec.json.encode(msgspec.structs.replace(this_holder("t"), pid=1, started=1))
 ELSEWHERE = msgspec.json.encode(Holder("other", 1, 1, "t"))
 
 
@@ -57,10 +57,15 @@ def test_workers_of_the_same_machine_share_its_room(site: Site) -> None:
 def test_a_dead_worker_takes_nothing() -> None:
     here = this_holder("t")
     site = Site("m.me", here.machine, 2.0)
-    site.heard(*worker("b", 1.0, here.machine, pid=here.pid, started=here.started), 0.0)
+    alive = {"pid": here.pid, "started": here.started, "pids": here.pids}
+    site.heard(*worker("b", 1.0, here.machine, **alive), 0.0)
     assert site.neighbours(0.1) == [1.0]
-    site.heard(*worker("b", 1.0, here.machine, pid=here.pid, started=here.started - 1), 0.2)
+    dead = {**alive, "started": here.started - 1}
+    site.heard(*worker("b", 1.0, here.machine, **dead), 0.2)
     assert site.neighbours(0.3) == [], "its number was given to another process"
+    contained = {**dead, "pids": here.pids + 1}
+    site.heard(*worker("b", 1.0, here.machine, **contained), 0.4)
+    assert site.neighbours(0.5) == [1.0], "a process of another container is not judged by its number here"
 
 
 def test_what_a_worker_tells_of_a_broadcast_it_has_lost_does_not_count(site: Site) -> None:
