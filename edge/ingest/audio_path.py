@@ -1,6 +1,12 @@
-"""The audio rendition: the first audio track through timeline and cutter into the log."""
+"""The audio rendition: the first audio track through timeline and cutter into the log.
+
+Where no sound came there is silence: a player that runs out of sound stops, and one that is given a hole skips the
+pictures there. A hole is filled when the sound behind it comes; while pictures go on without sound the silence
+follows them.
+"""
 
 from collections import deque
+from itertools import pairwise
 from typing import NamedTuple
 
 from appliance.contracts.media import AUDIO, VIDEO_TIMESCALE
@@ -14,8 +20,12 @@ from edge.media.ladder import target_duration
 from edge.media.segmenter import Chunk, Segmenter
 from edge.media.timeline import Timed
 from edge.protocols.flv.names import AAC
+from edge.protocols.fmp4 import Sample
 
 _MAX_WAITING = 4096
+_MOST_SILENCE_S = 10  # in one hole
+_STOPPED = 2 * VIDEO_TIMESCALE  # so much of the pictures without sound, and it has stopped
+_BEHIND = VIDEO_TIMESCALE  # silence keeps so far behind where the sound would be, which may yet come
 
 
 class _Waiting(NamedTuple):
@@ -45,6 +55,8 @@ class AudioPath:
         self.output.bandwidth = shared.hints.audio_bit_rate
         self._shared = shared
         self._video = video
+        self._heard = False  # since the last picture
+        self._heard_at = self._heard_due = 0  # where pictures (90 kHz) and sound were then
         self._joins = shared.join is not None and point is not None
         self._waiting: deque[_Waiting] = deque()  # for the segment in which a new configuration serves
         self._from_msn: int | None = None
@@ -61,18 +73,57 @@ class AudioPath:
         if source is not self.source and source != self.source:
             self.configure(source)
         shared = self._shared
+        clock = shared.timeline.audio_clock
+        due = clock.due if clock is not None else None
+        self._heard = True
         timed = shared.timeline.audio(
             stamp, frame.data, now_us=now_us, leads=self._video is None, nano=frame.nano, samples=frame.samples
         )
         if timed is None:
             return []
         shared.health.audio(timed.sample.dts, self.output.timescale, len(frame.data), now_us)
-        if self._from_msn is not None:
-            self._waiting.append(_Waiting(timed, now_us))
-            if len(self._waiting) > _MAX_WAITING:
-                self._waiting.popleft()
+        if due is not None and timed.sample.dts > due and not timed.discontinuity:
+            out = [one for silent in self._silence(due, timed.sample.dts) for one in self._take(silent, now_us)]
+            return out + self._take(timed, now_us)
+        return self._take(timed, now_us)
+
+    def _take(self, timed: Timed, now_us: int) -> list[Append]:
+        """A frame with its time, unless it has to wait for its configuration."""
+        if self._from_msn is None:
+            return self._push(timed, now_us)
+        self._waiting.append(_Waiting(timed, now_us))
+        if len(self._waiting) > _MAX_WAITING:
+            self._waiting.popleft()
+        return []
+
+    def _silence(self, begin: int, end: int) -> list[Timed]:
+        """Frames of silence in a hole of the sound."""
+        source, rate = self.source, self.output.timescale
+        if source is None or not source.silence or end - begin > _MOST_SILENCE_S * rate:
             return []
-        return self._push(timed, now_us)
+        count = round((end - begin) * source.sample_rate / (rate * source.frame_samples))
+        edges = [begin + (end - begin) * index // max(1, count) for index in range(count + 1)]
+        return [
+            Timed(Sample(dts, following - dts, 0, True, source.silence), False)
+            for dts, following in pairwise(edges)
+        ]
+
+    def _follow_pictures(self, dts: int, now_us: int) -> list[Append]:
+        """Silence while the sound has stopped and pictures go on."""
+        source, clock, scale = self.source, self._shared.timeline.audio_clock, self.output.timescale
+        if clock is None or clock.due is None:
+            return []
+        if self._heard:
+            self._heard, self._heard_at, self._heard_due = False, dts, clock.due
+        if dts - self._heard_at < _STOPPED or source is None or not source.silence or self._from_msn is not None:
+            return []
+        until = self._heard_due + (dts - self._heard_at - _BEHIND) * scale // VIDEO_TIMESCALE
+        count = (until - clock.due) * source.sample_rate // (scale * source.frame_samples)
+        if not 0 < count * source.frame_samples <= _MOST_SILENCE_S * source.sample_rate:
+            return []
+        return [
+            one for sample in clock.fill(count, source.silence) for one in self._push(Timed(sample, False), now_us)
+        ]
 
     def configure(self, source: AudioSource) -> None:
         """Takes a configuration into use, from the segment that starts next."""
@@ -128,6 +179,7 @@ class AudioPath:
         while self._waiting and self._from_msn is None:
             waiting = self._waiting.popleft()
             out += self._push(waiting.timed, now_us)
+        out += self._follow_pictures(dts, now_us)
         chunks = self.cutter.advance(dts, ends_part=ends_part)
         return out + self._appends(chunks, now_us) if chunks else out
 

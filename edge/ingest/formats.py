@@ -56,6 +56,7 @@ class AudioSource(msgspec.Struct, frozen=True):
     sample_rate: int
     channels: int
     frame_samples: int  # of a usual frame
+    silence: bytes = b""  # a usual frame of it; empty where none is known
 
     def track(self, timescale: int) -> AudioTrack:
         """What the initialisation segment is made of."""

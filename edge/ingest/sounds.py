@@ -42,7 +42,13 @@ class AacSound:
         if data:  # some encoders send an empty one first
             config = aac.parse_config(data)
             self.source = AudioSource(
-                AAC, bytes(data), config.rfc6381(), config.sample_rate, config.channels, config.frame_samples
+                AAC,
+                bytes(data),
+                config.rfc6381(),
+                config.sample_rate,
+                config.channels,
+                config.frame_samples,
+                config.silence(),
             )
 
     def frame(self, data: bytes) -> AudioFrame | None:
@@ -73,7 +79,10 @@ class OpusSound:
         return AudioFrame(data, samples)
 
     def _use(self, config: opus.OpusConfig) -> None:
-        self.source = AudioSource(OPUS, config.encode(), config.rfc6381(), opus.RATE, config.channels, self._USUAL)
+        silence = opus.silence(config.channels) if config.channels <= 2 else b""
+        self.source = AudioSource(
+            OPUS, config.encode(), config.rfc6381(), opus.RATE, config.channels, self._USUAL, silence
+        )
 
 
 class FlacSound:

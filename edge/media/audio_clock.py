@@ -34,6 +34,24 @@ class AudioClock:
         self._away = 0
         self._dropping = False
 
+    @property
+    def due(self) -> int | None:
+        """Where the next frame begins; None before the first."""
+        return self._due if self._anchor is not None else None
+
+    def fill(self, frames: int, data: Payload) -> list[Sample]:
+        """Frames that did not come, all of them `data`. Those that come for their time after all are left out."""
+        out = []
+        for _ in range(frames if self._anchor is not None else 0):
+            dts = self._due
+            self._step(self._frame_samples)
+            out.append(Sample(dts, self._due - dts, 0, True, data))
+        return out
+
+    def _step(self, samples: int) -> None:
+        self._samples += samples
+        self._due = (self._anchor or 0) + self._samples * self._timescale // self._rate  # exact, however many
+
     def push(self, time: int, data: Payload, samples: int = 0) -> Sample | None:
         """The frame with its exact time; None when it is left out. `samples` 0: as many as usual."""
         if self._anchor is None:
@@ -46,9 +64,8 @@ class AudioClock:
                 self.dropped += 1
                 return None
             dts = self._due
-        self._samples += samples or self._frame_samples
-        self._due = due = self._anchor + self._samples * self._timescale // self._rate  # exact, however many
-        return Sample(dts, due - dts, 0, True, data)
+        self._step(samples or self._frame_samples)
+        return Sample(dts, self._due - dts, 0, True, data)
 
     def _watch(self, deviation: int) -> None:
         if abs(deviation) <= self._near:

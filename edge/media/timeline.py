@@ -12,6 +12,7 @@ BASE_OFFSET = VIDEO_TIMESCALE  # decode times begin near 1 s, so that no early f
 TICKS_PER_MS = VIDEO_TIMESCALE // 1000
 _MAX_CTS_MS = 10_000
 _ANCHORS = 8
+_NEAR_MS = 1_000  # so close tracks of one publisher are
 
 
 def nano_ticks(nano: int) -> int:
@@ -200,6 +201,9 @@ class Timeline:
         if verdict is Verdict.GOOD:
             track.guard.accept(stamp_ms)
             return stamp_ms * TICKS_PER_MS + offset
+        if self._catches_up(track, other, stamp_ms):
+            track.guard.accept(stamp_ms)
+            return stamp_ms * TICKS_PER_MS + offset
         expected = track.guard.expected_ms() * TICKS_PER_MS + offset
         if self._follows(track, other, stamp_ms, expected):
             return stamp_ms * TICKS_PER_MS + (track.offset or 0)
@@ -232,6 +236,14 @@ class Timeline:
     @staticmethod
     def _now_of(track: _Track) -> int:
         return (track.guard.last_ms or 0) * TICKS_PER_MS + (track.offset or 0)
+
+    @staticmethod
+    def _catches_up(track: _Track, other: _Track, stamp_ms: int) -> bool:
+        """Nothing came of this track for a while, and now it is where the other one, which went on, is."""
+        last_ms, there_ms = track.guard.last_ms, other.guard.last_ms
+        if last_ms is None or there_ms is None or other.offset != track.offset:
+            return False
+        return stamp_ms > last_ms and abs(stamp_ms - there_ms) <= _NEAR_MS
 
     @staticmethod
     def _follows(track: _Track, other: _Track, stamp_ms: int, expected: int) -> bool:

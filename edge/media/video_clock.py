@@ -96,6 +96,10 @@ class VideoClock:
             self._index += missed
             self._average += (rest * _SCALE - self._average) // _AVERAGING
             self._irregular = max(0, self._irregular + (_IRREGULAR_COST if missed else -1))
+        elif deviation > MAX_DURATION:
+            # A hole of no whole number of frames: those behind it would be shown in it, out of step with the sound.
+            self._anchor, self._index, self._average = time, 0, 0
+            self._irregular += _IRREGULAR_COST
         else:
             self.snapped += 1
             self._irregular += _IRREGULAR_COST

@@ -7,8 +7,15 @@ from edge.protocols.codecs.bits import BitReader, CodecError
 _RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 _CHANNELS = (2, 1, 2, 3, 4, 5, 6, 8)
 _EXPLICIT_RATE = 15
-_SBR, _PS = 5, 29
+_LC, _SBR, _PS = 2, 5, 29
 _GENERAL_AUDIO = frozenset({1, 2, 3, 4, 6, 7, 17, 19, 20, 21, 22, 23})
+# Elements of each channelConfiguration: single channel, pair, low frequency effects.
+_ELEMENTS = {1: "S", 2: "P", 3: "SP", 4: "SPS", 5: "SPP", 6: "SPPL", 7: "SPPPL"}
+_INFO = "0" * 11  # ics_info of a long window without bands
+_STREAM = "0" * 8 + "000"  # global_gain; neither pulses nor noise shaping nor gain control
+_CHANNEL = "0" * 8 + _INFO + "000"
+_SILENT = {"S": ("000", _CHANNEL), "P": ("001", "1" + _INFO + "00" + 2 * _STREAM), "L": ("011", _CHANNEL)}
+_END = "111"
 
 
 class AacConfig(msgspec.Struct, frozen=True):
@@ -19,6 +26,23 @@ class AacConfig(msgspec.Struct, frozen=True):
     channels: int
     frame_samples: int = 1024
     extension: int = 0  # 5 SBR, 29 SBR with parametric stereo, 0 none signalled
+    layout: int = 0  # channelConfiguration; 0: the frames say it themselves
+
+    def silence(self) -> bytes:
+        """A frame of silence; empty where none is known: no AAC-LC inside, or an unusual layout.
+
+        Elements of no scale factor band: raw_data_block, ISO/IEC 14496-3, 4.4.2.1 and 4.4.2.7.
+        """
+        elements = _ELEMENTS.get(self.layout, "") if self.object_type == _LC else ""
+        if not elements:
+            return b""
+        bits = ""
+        for index, element in enumerate(elements):
+            kind, content = _SILENT[element]
+            bits += f"{kind}{elements[:index].count(element):04b}{content}"
+        bits += _END
+        bits += "0" * (-len(bits) % 8)
+        return int(bits, 2).to_bytes(len(bits) // 8, "big")
 
     def rfc6381(self) -> str:
         """The codecs parameter, such as mp4a.40.2 (RFC 6381, 3.3)."""
@@ -38,7 +62,7 @@ def parse_config(data: bytes) -> AacConfig:
         object_type = _object_type(reader)
     short_frames = object_type in _GENERAL_AUDIO and reader.left > 0 and reader.flag()
     channels = _CHANNELS[layout] if layout < len(_CHANNELS) else 2
-    return AacConfig(object_type, rate, channels, 960 if short_frames else 1024, extension)
+    return AacConfig(object_type, rate, channels, 960 if short_frames else 1024, extension, layout)
 
 
 def build_config(sample_rate: int, channels: int, object_type: int = 2) -> bytes:

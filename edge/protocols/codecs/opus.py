@@ -37,6 +37,11 @@ class OpusConfig(msgspec.Struct, frozen=True):
         return "opus"
 
 
+def silence(channels: int) -> bytes:
+    """20 ms of silence of one or two channels."""
+    return bytes([0xF8 | (4 if channels == 2 else 0), 0xFF, 0xFE])
+
+
 def parse_config(data: bytes) -> OpusConfig:
     """Reads an identification header. CodecError when it is not one."""
     if len(data) < 19 or data[:8] != _MAGIC or data[8] >> 4:

@@ -20,10 +20,11 @@ from appliance.contracts.media import AUDIO, SOURCE, VIDEO_TIMESCALE, ChunkFlag
 from edge.ingest.packager import Packager, PackagerConfig
 from edge.ingest.rendition import Append
 from edge.media.timeline import Timeline
-from edge.protocols.codecs import avc
+from edge.protocols.codecs import aac, avc
 from edge.protocols.flv import TagKind, audio_tag, video_tag
 from edge.protocols.fmp4 import Sample, read_fragments
 
+SILENCE = aac.parse_config(AAC_CONFIG).silence()
 T0 = 1_700_000_000_000_000
 
 
@@ -45,8 +46,13 @@ def samples(appends: list[Append], name: str) -> list[Sample]:
     ]
 
 
+def sent(appends: list[Append], name: str) -> list[Sample]:
+    """Without the silence that stands for sound that did not come."""
+    return [sample for sample in samples(appends, name) if bytes(sample.data) != SILENCE]
+
+
 def numbers(appends: list[Append], name: str) -> list[int]:
-    found = samples(appends, name)
+    found = sent(appends, name)
     return [int.from_bytes(bytes(s.data[-44:-40] if name == SOURCE else s.data[:4]), "big") for s in found]
 
 
@@ -206,7 +212,7 @@ def test_audio_clock_that_drifts(ppm: int) -> None:
     heard = numbers(out, AUDIO)
     assert heard == sorted(set(heard))
     assert len(heard) >= 2800 - 8
-    for sample, number in zip(samples(out, AUDIO), heard, strict=True):
+    for sample, number in zip(sent(out, AUDIO), heard, strict=True):
         at = number * 1024 * 1_000_000 / (48_000 * (1_000_000 + ppm))
         assert abs(sample.pts / 48_000 - 1 - at) < 0.085
 
@@ -259,6 +265,42 @@ def test_audio_first_by_seconds() -> None:
     out = run(packager, bodies)
     assert numbers(out, SOURCE) == list(range(180))
     assert packager.problems == {}
+
+
+def contiguous(found: list[Sample]) -> bool:
+    return all(one.end == other.dts for one, other in itertools.pairwise(found))
+
+
+def test_where_no_sound_came_there_is_silence() -> None:
+    """As a file that is sent again and again has, whose sound is shorter than its pictures."""
+    bodies = [one for one in broadcast(12) if one.is_video or not 4_000 <= one.stamp < 7_000]
+    packager = Packager(PackagerConfig())
+    out = run(packager, bodies)
+    heard = samples(out, AUDIO)
+    assert contiguous(heard)
+    assert all(1_000 <= sample.duration <= 1_060 for sample in heard)
+    assert 138 <= sum(bytes(sample.data) == SILENCE for sample in heard) <= 142
+    assert numbers(out, AUDIO) == [*range(188), *range(329, 562)]
+
+
+def test_silence_follows_the_pictures_while_the_sound_has_stopped() -> None:
+    bodies = [one for one in broadcast(40) if one.is_video or not 4_000 <= one.stamp < 30_000]
+    packager = Packager(PackagerConfig())
+    began = next(index for index, one in enumerate(bodies) if one.stamp >= 29_900)
+    out = run(packager, bodies[:began], finish=False)
+    ends = {name: samples(out, name)[-1].end / rate for name, rate in ((SOURCE, VIDEO_TIMESCALE), (AUDIO, 48_000))}
+    assert 0 < ends[SOURCE] - ends[AUDIO] < 2.5, "a player has something to play"
+    for body in bodies[began:]:
+        take = packager.video if body.is_video else packager.audio
+        out += take(body.stamp, body.body, now_us=T0 + body.stamp * 1000)
+    out += packager.finish(now_us=T0 + 60_000_000)
+    heard = samples(out, AUDIO)
+    assert contiguous(heard)
+    assert numbers(out, AUDIO) == [*range(188), *range(1_407, 1_875)], "all that came is heard, in its time"
+    spoken = next(one for one in heard if bytes(one.data)[:4] == (1_500).to_bytes(4, "big"))
+    assert abs(spoken.dts / 48_000 - 1 - 1_500 * 1024 / 48_000) < 0.03
+    msns = {append.header.msn for append in out if append.rendition == AUDIO}
+    assert msns == {append.header.msn for append in out if append.rendition == SOURCE}
 
 
 def test_video_that_comes_too_late_is_said() -> None:

@@ -127,6 +127,27 @@ def test_jump_is_a_new_section_without_a_hole(jump: int) -> None:
     assert max(b - a for a, b in itertools.pairwise(sounds)) < 48_000
 
 
+@pytest.mark.parametrize("stops", ["pictures", "sound"])
+def test_a_track_that_was_away_comes_back_where_the_other_is(stops: str) -> None:
+    timeline = Timeline(frame_rate=(30, 1))
+    timeline.set_audio(48_000)
+    pictures, sounds = {}, {}
+    for index in range(600):
+        stamp, away = 1_000_000 + index * 1000 // 30, 100 <= index < 350
+        if not (away and stops == "pictures"):
+            for item in timeline.video(stamp, 0, index % 60 == 0, b"", now_us=0):
+                assert not item.discontinuity
+                pictures[index] = item.sample.dts / 90_000
+        if not (away and stops == "sound"):
+            sound = timeline.audio(stamp, b"", now_us=0, samples=1600)
+            assert sound is not None
+            sounds[index] = sound.sample.dts / 48_000
+    assert timeline.sections == 1
+    assert all(abs(at - 1 - index / 30) < 0.01 for index, at in pictures.items())
+    late = {index: at - 1 - index / 30 for index, at in sounds.items() if not 350 <= index < 353}
+    assert all(abs(by) < 0.01 for by in late.values())
+
+
 def test_wall_clock_has_one_anchor() -> None:
     timeline = Timeline(frame_rate=(30, 1))
     timeline.video(500, 0, True, b"", now_us=5_000_000)

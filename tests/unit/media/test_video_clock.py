@@ -55,3 +55,15 @@ def test_a_grid_that_was_left_needs_a_longer_proof():
         assert not clock.is_constant
         clock.push(time + (index + 1) * 3_600, 0, False, b"x")
     assert clock.is_constant
+
+
+def test_behind_a_hole_beside_the_grid_frames_are_where_their_stamps_are():
+    """As a file that is sent again and again has, whose sound is longer than its pictures."""
+    clock = VideoClock((30, 1))
+    times = stamps(30, 1, 60)
+    times += [times[-1] + 3_013 * 90 + time for time in stamps(30, 1, 60)]
+    found = [sample for time in times for sample in clock.push(90_000 + time, 0, False, b"x")]
+    assert len(found) == len(times)
+    assert all(abs(sample.dts - 90_000 - time) <= 180 for sample, time in zip(found, times, strict=True))
+    assert [sample.duration for sample in found] == [3_000] * 120
+    assert clock.is_constant

@@ -1,5 +1,6 @@
 """Opus (RFC 7587): one packet, one frame."""
 
+from edge.protocols.codecs.opus import silence
 from edge.protocols.webrtc.depayload.base import Frame
 from edge.protocols.webrtc.rtp import RtpPacket
 
@@ -17,4 +18,4 @@ class OpusDepayloader:
 
 def silence_like(packet: bytes) -> bytes:
     """20 ms of silence with as many channels as `packet` has."""
-    return bytes([0xF8 | packet[0] & 0x04, 0xFF, 0xFE])
+    return silence(2 if packet[0] & 0x04 else 1)
