@@ -55,6 +55,7 @@ class AudioPath:
         self.output.bandwidth = shared.hints.audio_bit_rate
         self._shared = shared
         self._video = video
+        self._mute = False  # the publisher has sent no sound yet, though the broadcast has a rendition of it
         self._heard = False  # since the last picture
         self._heard_at = self._heard_due = 0  # where pictures (90 kHz) and sound were then
         self._joins = shared.join is not None and point is not None
@@ -109,21 +110,41 @@ class AudioPath:
         ]
 
     def _follow_pictures(self, dts: int, now_us: int) -> list[Append]:
-        """Silence while the sound has stopped and pictures go on."""
+        """Silence while there is no sound and pictures go on."""
         source, clock, scale = self.source, self._shared.timeline.audio_clock, self.output.timescale
         if clock is None or clock.due is None:
             return []
         if self._heard:
-            self._heard, self._heard_at, self._heard_due = False, dts, clock.due
-        if dts - self._heard_at < _STOPPED or source is None or not source.silence or self._from_msn is not None:
+            self._heard = False
+            self._heard_at, self._heard_due = dts, clock.due
+        until = dts * scale // VIDEO_TIMESCALE
+        if not self._mute:
+            if dts - self._heard_at < _STOPPED:
+                return []
+            until = self._heard_due + (dts - self._heard_at - _BEHIND) * scale // VIDEO_TIMESCALE
+        if source is None or not source.silence or self._from_msn is not None:
             return []
-        until = self._heard_due + (dts - self._heard_at - _BEHIND) * scale // VIDEO_TIMESCALE
         count = (until - clock.due) * source.sample_rate // (scale * source.frame_samples)
-        if not 0 < count * source.frame_samples <= _MOST_SILENCE_S * source.sample_rate:
-            return []
-        return [
-            one for sample in clock.fill(count, source.silence) for one in self._push(Timed(sample, False), now_us)
-        ]
+        most = _MOST_SILENCE_S * source.sample_rate // source.frame_samples
+        silent = clock.fill(min(count, most), source.silence)
+        return [one for sample in silent for one in self._push(Timed(sample, False), now_us)]
+
+    def be_silent(self, source: AudioSource) -> None:
+        """Follows the pictures in silence, of a form that the rendition has, until `end_silence`."""
+        self.configure(source)
+        self._mute, self.raw_samples = True, 0
+
+    def end_silence(self) -> bool:
+        """Sound comes. False: it did so before."""
+        if not self._mute:
+            return False
+        self._mute = False
+        self._use_raw()
+        return True
+
+    def _use_raw(self) -> None:
+        source = self.source
+        self.raw_samples = source.frame_samples if source is not None and source.entry == AAC else 0
 
     def configure(self, source: AudioSource) -> None:
         """Takes a configuration into use, from the segment that starts next."""
@@ -141,7 +162,7 @@ class AudioPath:
             self.output.timescale, source.sample_rate, source.frame_samples, start=self._joins_at()
         )
         self.source = source
-        self.raw_samples = source.frame_samples if source.entry == AAC else 0
+        self._use_raw()
 
     def _joins_at(self) -> int | None:
         """Where the log's sound ends, when this publisher goes on exactly there."""
@@ -169,6 +190,9 @@ class AudioPath:
             point = self._shared.resume[AUDIO]
             boundary = boundary._replace(pts=min(boundary.pts, point.end_dts * VIDEO_TIMESCALE // point.timescale))
         self.cutter.boundary(boundary)
+        clock = self._shared.timeline.audio_clock
+        if self._mute and clock is not None:
+            clock.begin(-(-boundary.pts * self.output.timescale // VIDEO_TIMESCALE))
         if self._from_msn is None or boundary.msn < self._from_msn:
             return
         self._from_msn, self._from_pts = None, boundary.pts

@@ -7,15 +7,17 @@ RUNNING  tags go through timeline, segmenter and cutters into log messages, one 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from appliance.contracts.media import Init, Problem
+from appliance.contracts.media import AUDIO, Init, Problem
 from edge.ingest import problems
 from edge.ingest.audio_path import AudioPath
 from edge.ingest.contributed_path import ContributedPath
+from edge.ingest.formats import AudioSource
 from edge.ingest.hints import Hints
 from edge.ingest.inputs import AudioFrame, AudioInput, CodecError, VideoInput
 from edge.ingest.names import track_name
 from edge.ingest.rendition import Append, RenditionOutput, ResumePoint
 from edge.ingest.shared import Join, PackagerConfig, Shared
+from edge.ingest.sounds import silent_source
 from edge.ingest.video_path import VideoPath
 from edge.media.health import Health
 from edge.media.timeline import TICKS_PER_MS, Timeline
@@ -262,7 +264,10 @@ class Packager:
             return []
         now_us = queue[0].now_us
         out = self._set_up_video(seen, now_us)
-        out += self._set_up_audio(seen.audios[self._audio_track], now_us) if self.has_audio else []
+        if self.has_audio:
+            out += self._set_up_audio(seen.audios[self._audio_track].source, now_us)
+        elif self.has_video:
+            out += self._set_up_silence(now_us)
         for tag in queue:
             run = self._run_video if tag.is_video else self._run_audio
             out += run(tag.stamp, tag.body, tag.now_us)
@@ -307,17 +312,28 @@ class Packager:
         self.contributed.append(name)
         return self._shared.close_left_open(path.output, now_us)
 
-    def _set_up_audio(self, seen: AudioInput, now_us: int) -> list[Append]:
-        if seen.source is None:
+    def _set_up_audio(self, source: AudioSource | None, now_us: int, *, silent: bool = False) -> list[Append]:
+        if source is None:
             return []
-        path = AudioPath(
-            self._shared, seen.source, self._source.segmenter if self._source is not None else None, now_us
-        )
+        path = AudioPath(self._shared, source, self._source.segmenter if self._source is not None else None, now_us)
         self._audio = path
         if self._source is not None:
             self._source.followers.append(path)
-        path.configure(seen.source)
+        if silent:
+            path.be_silent(source)
+        else:
+            path.configure(source)
         return path.opening
+
+    def _set_up_silence(self, now_us: int) -> list[Append]:
+        """An earlier session had sound and this one has none: who plays would wait for it."""
+        point, inits = self._shared.resume.get(AUDIO), self._shared.inits.get(AUDIO, ())
+        init = next((one for one in inits if point is not None and one.init == point.header.init), None)
+        source = silent_source(init.data) if init is not None else None
+        if source is None:
+            return []
+        self.has_audio = True
+        return self._set_up_audio(source, now_us, silent=True)
 
     # --- running
 
@@ -403,6 +419,8 @@ class Packager:
             return []
         if path is None:
             return self._late_audio(one, tag, frame, stamp, now_us)
+        if frame is not None and path.end_silence():
+            self._sound_came()
         if source is not path.source and source != path.source:
             path.configure(source)
         return path.frame(source, frame, stamp, now_us) if frame is not None else []
@@ -412,10 +430,13 @@ class Packager:
     ) -> list[Append]:
         """The first sound of a publisher that seemed to have none."""
         self.has_audio, self.unusable, self._audio_track = True, False, tag.track
-        for code in ("no_audio", "audio_codec"):
-            self.problems.pop(code, None)
-        self._shared.revision += 1
-        out = [*self._set_up_audio(one, now_us)]
+        self._sound_came()
+        out = [*self._set_up_audio(one.source, now_us)]
         if self._audio is not None and frame is not None:
             out += self._audio.frame(one.source, frame, stamp, now_us)
         return out
+
+    def _sound_came(self) -> None:
+        for code in ("no_audio", "audio_codec"):
+            self.problems.pop(code, None)
+        self._shared.revision += 1

@@ -7,9 +7,11 @@ from typing import Protocol
 
 import msgspec
 
+from appliance.contracts.errors import BadInputError
 from edge.ingest.formats import AudioSource
 from edge.protocols.codecs import aac, ac3, flac, mp3, opus
 from edge.protocols.flv.names import AAC, AC3, EAC3, FLAC, MP3, OPUS
+from edge.protocols.fmp4 import read_init
 
 
 class AudioFrame(msgspec.Struct, frozen=True, gc=False):
@@ -158,3 +160,15 @@ SOUNDS: dict[str, type[Sound]] = {
     AAC: AacSound, OPUS: OpusSound, FLAC: FlacSound, AC3: DolbySound, EAC3: DolbySound,
     MP3: Mp3Sound,
 }  # fmt: skip
+
+
+def silent_source(init: bytes) -> AudioSource | None:
+    """What an initialisation segment tells of, if a frame of silence is known for it."""
+    try:
+        track = read_init(init)
+        sound = SOUNDS[track.entry]() if track.entry in SOUNDS else None
+        if sound is not None:
+            sound.configure(track.config)
+    except BadInputError:
+        return None
+    return sound.source if sound is not None and sound.source is not None and sound.source.silence else None

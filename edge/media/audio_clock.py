@@ -39,6 +39,11 @@ class AudioClock:
         """Where the next frame begins; None before the first."""
         return self._due if self._anchor is not None else None
 
+    def begin(self, at: int) -> None:
+        """The first frame begins at `at`, whatever its stamp says. For one whose sound did not come yet."""
+        if self._anchor is None:
+            self._anchor = self._due = at
+
     def fill(self, frames: int, data: Payload) -> list[Sample]:
         """Frames that did not come, all of them `data`. Those that come for their time after all are left out."""
         out = []

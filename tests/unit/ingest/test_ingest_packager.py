@@ -166,6 +166,30 @@ def test_resume_goes_on_behind_a_gap(clean: bool) -> None:
     assert frames(of(after, SOURCE)) == list(range(120))
 
 
+@pytest.mark.parametrize("sound_from_ms", [None, 2_500])
+def test_a_publisher_that_returns_without_sound_is_silent(sound_from_ms: int | None) -> None:
+    first = Packager(PackagerConfig())
+    before = run(first, broadcast(5))
+    inits = {name: output.inits for name, output in first.renditions.items()}
+    second = Packager(PackagerConfig(), epoch=2, resume=points(before, first), inits=inits, target_duration_s=4)
+    bodies = [video_config(), *media(7, audio=False)]
+    if sound_from_ms is not None:
+        bodies = [video_config(), *(one for one in media(7) if one.is_video or one.stamp >= sound_from_ms)]
+        bodies.insert(next(at for at, one in enumerate(bodies) if one.stamp >= sound_from_ms), audio_config())
+    after = run(second, bodies, start_us=T0 + 12_000_000)
+    assert second.has_audio
+    assert ("no_audio" in second.problems) == (sound_from_ms is None)
+    msns = {name: {one.header.msn for one in of(after, name) if one.data} for name in (SOURCE, AUDIO)}
+    assert msns[SOURCE] == msns[AUDIO]
+    assert {one.header.init for one in of(after, AUDIO)} == {0}
+    for one, two in itertools.pairwise(of(before + after, AUDIO)):
+        assert abs(two.header.dts - one.header.dts - one.header.duration) <= 2_400
+    heard = [sample for one in of(after, AUDIO) for part in read_fragments(one.data) for sample in part.samples]
+    spoken = [int.from_bytes(bytes(one.data)[:4], "big") for one in heard if len(one.data) == 4]
+    assert spoken == sorted(set(spoken))
+    assert len(spoken) == (0 if sound_from_ms is None else 210)
+
+
 def test_resume_with_another_configuration() -> None:
     first = Packager(PackagerConfig())
     before = run(first, broadcast(4))
