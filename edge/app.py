@@ -1,6 +1,7 @@
 """Composition of the edge's roles: the only module that names concrete adapters."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from appliance.contracts.subjects import DIRECTORY_BUCKET, LIVE_BUCKET
@@ -20,8 +21,8 @@ PAGES = Path(__file__).parent / "web" / "dist"
 _WHEP_SOCKET = "whep.sock"
 
 
-async def _replica(bus: Bus, bucket: str) -> Replica:
-    replica = Replica(bus, bucket)
+async def _replica(bus: Bus, bucket: str, kinds: Sequence[str] = ()) -> Replica:
+    replica = Replica(bus, bucket, kinds=kinds)
     await replica.start()
     return replica
 
@@ -44,7 +45,7 @@ async def _ingest(context: RoleContext) -> Service:
         fed=fed,
         appender=appender,
         directory=await _replica(fed, DIRECTORY_BUCKET),
-        live=await _replica(local, LIVE_BUCKET),
+        live=await _replica(local, LIVE_BUCKET, ("broadcast", "rendition", "moments", "session")),
         tasks=Tasks(context.fail),
         tls=_server_tls(context.settings.tls),
         whip_socket=_whip_socket(context) if context.worker == 0 else None,  # there is one port for media

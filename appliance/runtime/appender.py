@@ -75,6 +75,7 @@ class Appender:
     def __init__(self, bus: Bus, *, tick_s: float = TICK_S) -> None:
         """`tick_s`: between two ticks, at least; 0: an append leaves with the loop's next turn."""
         self._bus = bus
+        self._loop = asyncio.get_running_loop()  # to ask for it each time is a system call
         self._tick_s = tick_s
         self._lanes: dict[str, _Lane] = {}
         self._busy: dict[str, _Lane] = {}  # those with something to send or to look at, by subject
@@ -118,7 +119,7 @@ class Appender:
         if at < self._due_at:
             alarm.cancel()
             self._due_at = at
-            self._alarm = asyncio.get_running_loop().call_at(at, _end, slept)
+            self._alarm = self._loop.call_at(at, _end, slept)
 
     def append(
         self,
@@ -135,7 +136,7 @@ class Appender:
         with WrongSequenceError when somebody else has written. Never blocks: the caller watches
         `pending_bytes`.
         """
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         future: asyncio.Future[int] = loop.create_future()
         lane = self._lanes.get(subject)
         if lane is None:
@@ -174,7 +175,7 @@ class Appender:
         _APPENDED.flush()
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         while True:
             now = loop.time()
             due = now + _IDLE_S
@@ -193,7 +194,7 @@ class Appender:
             await self._sleep_until(soonest if self._is_hurried else max(due, soonest))
 
     async def _sleep_until(self, due: float) -> None:
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         self._slept = loop.create_future()
         self._due_at = due
         self._alarm = loop.call_at(due, _end, self._slept)
@@ -225,7 +226,7 @@ class Appender:
         if not self._bus.connected:  # the library would take it and throw it away at the reconnect
             return
         self._doubt_after_a_return()
-        if lane.in_doubt or asyncio.get_running_loop().time() < lane.rests_until:  # a later tick looks
+        if lane.in_doubt or self._loop.time() < lane.rests_until:  # a later tick looks
             return
         item = lane.queue[0]
         expect = item.expect_last if item.expect_last is not None else lane.last
@@ -234,7 +235,7 @@ class Appender:
         lane.token = self._count
         lane.flying = True
         lane.tries += 1
-        lane.sent_at = asyncio.get_running_loop().time()
+        lane.sent_at = self._loop.time()
         self._tokens[str(lane.token)] = lane
         headers = append_headers(item.message_id, item.headers, expect)
         try:
@@ -247,7 +248,7 @@ class Appender:
         if lane is None:
             return
         if status_of(message):  # 503: no stream listens yet; the tick sends it again
-            lane.sent_at = asyncio.get_running_loop().time() - _RESEND_S + 0.1
+            lane.sent_at = self._loop.time() - _RESEND_S + 0.1
             return
         try:
             sequence = acknowledged_sequence(message.data)
@@ -255,7 +256,7 @@ class Appender:
             await self._on_wrong_sequence(lane, error)
         except UnavailableError as error:
             self._log.warning("append_refused", subject=lane.subject, error=error.detail)
-            lane.sent_at = asyncio.get_running_loop().time() - _RESEND_S + 0.2
+            lane.sent_at = self._loop.time() - _RESEND_S + 0.2
         else:
             await self._finish(lane, sequence)
 
@@ -307,7 +308,7 @@ class Appender:
         losses = max(item.losses for item in lost)
         if losses:  # a server that cannot write to its disk acknowledges everything and keeps nothing
             rest_s = min(_LOST_AGAIN_S, _LOST_TWICE_S * 2**losses) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
-            lane.rests_until = asyncio.get_running_loop().time() + rest_s
+            lane.rests_until = self._loop.time() + rest_s
         for item in lost:
             lane.kept.pop()
             item.expect_last = None
@@ -351,7 +352,7 @@ class Appender:
         if self._returns == self._bus.reconnects:
             return
         self._returns = self._bus.reconnects
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         for lane in self._lanes.values():
             lane.sent_at = lane.rests_until = 0.0
             if lane.kept and now - lane.kept[-1].at > _DOUBT_S:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from appliance.contracts.errors import UnavailableError
 from appliance.contracts.subjects import kept
@@ -14,7 +14,11 @@ _LOOK_S = 0.2
 
 
 class Replica:
-    """The bucket as it was a moment ago. `on_change(key, value or None)` runs after each change."""
+    """The bucket as it was a moment ago. `on_change(key, value or None)` runs after each change.
+
+    With `kinds` only of keys that begin with one of these words and a dot: what is written about others, the server
+    need not send.
+    """
 
     def __init__(
         self,
@@ -22,12 +26,15 @@ class Replica:
         bucket: str,
         on_change: Callable[[str, bytes | None], None] | None = None,
         *,
+        kinds: Sequence[str] = (),
         domain: str = "",
     ) -> None:
+        """`kinds` for a bucket of this server only."""
         self._bus = bus
         self._domain = domain
         self._stream = f"KV_{bucket}"
         self._prefix = kept(bucket, "")
+        self._parts = [f"{self._prefix}{kind}.>" for kind in kinds]
         self._on_change = on_change
         self._values: dict[str, bytes] = {}
         self._complete = asyncio.Event()
@@ -40,21 +47,27 @@ class Replica:
             async with asyncio.timeout(deadline_s):
                 self._target = await self._last()
                 self._tasks.start(self._follow(), f"replica-{self._stream}")
-                if self._target:
+                if self._target and not (self._parts and await self._has_nothing()):
                     await self._completed()
         except TimeoutError:
             raise UnavailableError(f"no copy of {self._stream}") from None
 
     async def _completed(self) -> None:
-        """Waits for the last message, or until there is none any more: values may have a time to live."""
+        """Waits for the last message, or until there is none of ours any more: values may have a time to live."""
         waiting = asyncio.ensure_future(self._complete.wait())
         try:
             while not (await asyncio.wait({waiting}, timeout=_LOOK_S))[0]:
                 with contextlib.suppress(UnavailableError):
-                    if await self._bus.is_empty(self._stream, domain=self._domain):
+                    if await self._has_nothing():
                         return
         finally:
             waiting.cancel()
+
+    async def _has_nothing(self) -> bool:
+        for subject in self._parts:
+            if await self._bus.next_message(self._stream, subject, 1) is not None:
+                return False
+        return bool(self._parts) or await self._bus.is_empty(self._stream, domain=self._domain)
 
     async def _last(self) -> int:
         while True:
@@ -64,7 +77,7 @@ class Replica:
                 await asyncio.sleep(0.1)
 
     async def _follow(self) -> None:
-        async for message in self._bus.tail(self._stream, [f"{self._prefix}>"], domain=self._domain):
+        async for message in self._bus.tail(self._stream, self._parts or [f"{self._prefix}>"], domain=self._domain):
             if message.anew:  # what we hold may no longer be true
                 self._forget()
             self._apply(message)

@@ -83,7 +83,7 @@ class ChatService:
         self.feed = Feed(fed, rooms, config, self.tally, on_failure)
         self._index = index
         self._directory = Replica(fed, DIRECTORY_BUCKET, self._directory_changed)
-        self._live = Replica(local, LIVE_BUCKET, index.live_changed)
+        self._live = Replica(local, LIVE_BUCKET, index.live_changed, kinds=("broadcast",))
         self.server = ChatServer(
             config=config,
             socket_path=socket_path,

@@ -58,13 +58,13 @@ class IngestService:
     ) -> None:
         """`appender` of `local`; `directory` and `live` are started replicas of their buckets.
 
-        With `tls` the RTMPS port is opened too; with `whip_socket` WebRTC publishers are taken, whose requests
-        come over it. ConfigError when a setting makes no sense.
+        With `tls` the RTMPS port is opened too; with `whip_socket` WebRTC publishers are taken, whose requests come
+        over it. ConfigError when a setting makes no sense.
         """
         self.port = 0
+        self._loop = asyncio.get_running_loop()
         self._settings = settings
-        self._local = local
-        self._fed = fed
+        self._local, self._fed = local, fed
         self._appender = appender
         self._tls = tls
         self._tasks = tasks
@@ -97,11 +97,11 @@ class IngestService:
             rival=self._rival,
         )
         self._readers = ReaderWatch(settings, local, live, self.gate)
-        self._whip: WhipServer | None = None
         self._subscriptions: list[Subscription] = []
+        self._whip: WhipServer | None = None
         if whip_socket is not None:
-            access = Access(directory, self._records)
-            self._whip = WhipServer(WhipConfig.of(settings), self.gate, access, whip_socket, tasks)
+            config, access = WhipConfig.of(settings), Access(directory, self._records)
+            self._whip = WhipServer(config, self.gate, access, whip_socket, tasks)
         self._log = get_logger("ingest")
 
     async def start(self) -> None:
@@ -161,7 +161,7 @@ class IngestService:
         _flush_tallies()
 
     def _work(self) -> float:
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         due = math.inf
         for session in self.gate.sessions:
             if session.ready_at <= now:

@@ -52,7 +52,7 @@ class RecorderService:
         """`every_s`: how often what is finished is written, all of it at once."""
         self._every_s = every_s
         self._local = local
-        self._live = Replica(local, LIVE_BUCKET, self._live_changed)
+        self._live = Replica(local, LIVE_BUCKET, self._live_changed, kinds=("broadcast",))
         # A segment must be readable for a window's length after it has left the playlist (6.2.2).
         self._spool = Spool(folder, 2 * settings.window_s, settings.most_bytes, settings.spare_bytes)
         self._assemblers: dict[Place, SegmentAssembler] = {}

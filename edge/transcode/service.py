@@ -72,7 +72,7 @@ class TranscodeService:
         self._key = worker_key(self._holder.machine, self._holder.label)
         self._governor = Governor(settings, usable_cores(), self._name)
         self._site = Site(self._name, self._holder.machine, settings.lease_ttl_s)
-        self._live = Replica(local, LIVE_BUCKET, self._on_change)
+        self._live = Replica(local, LIVE_BUCKET, self._on_change, kinds=("broadcast", "rendition", "rungs"))
         self._leases = Replica(local, LEASE_BUCKET, self._on_lease)
         self._openings = Openings(self._live, self._site, self._governor, self._name, pictures=pictures.makes_any)
         self._jobs: dict[str, Job] = {}

@@ -48,7 +48,7 @@ class WhepService:
         self._tasks = Tasks(on_failure)
         self._site = LiveSite()
         self._relays: dict[str, Relay] = {}
-        self._live = Replica(local, LIVE_BUCKET, self._site.live_changed)
+        self._live = Replica(local, LIVE_BUCKET, self._site.live_changed, kinds=("broadcast", "rendition", "rungs"))
         self._grants = Grants(lambda kind: metrics.DROPPED.labels(kind).inc())
         self._directory = Replica(fed, DIRECTORY_BUCKET, self._directory_changed)
         self._demand = DemandTeller(local, f"whep-{new_id()}", self._watchers, near=True)

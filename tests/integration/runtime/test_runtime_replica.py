@@ -81,3 +81,33 @@ async def test_bucket_made_anew_replaces_what_was_known(bus: Bus) -> None:
     await live.put("new", b"2")
     await until(lambda: replica.items("") == [("new", b"2")])
     await replica.close()
+
+
+async def test_replica_of_some_kinds_hears_of_no_others(bus: Bus) -> None:
+    await bus.ensure_bucket(BucketSpec("live"))
+    live = bus.bucket("live")
+    await live.put("broadcast.a", b"1")
+    await live.put("session.a", b"1")
+    await live.put("sessions.a", b"1")
+    await live.put("health.a", b"1")
+    changes: list[tuple[str, bytes | None]] = []
+    replica = Replica(bus, "live", lambda key, value: changes.append((key, value)), kinds=("broadcast", "session"))
+    await replica.start()
+    assert changes == [("broadcast.a", b"1"), ("session.a", b"1")]
+    await live.put("health.a", b"2")
+    await live.delete("session.a")
+    await until(lambda: replica.get("session.a") is None)
+    assert changes[2:] == [("session.a", None)]
+    await replica.close()
+
+
+async def test_replica_of_kinds_that_nobody_wrote_is_complete(bus: Bus) -> None:
+    await bus.ensure_bucket(BucketSpec("live"))
+    await bus.bucket("live").put("health.a", b"1")
+    replica = Replica(bus, "live", kinds=("broadcast", "rendition"))
+    async with asyncio.timeout(3):
+        await replica.start()
+    await bus.bucket("live").put("rendition.a.b", b"2")
+    await until(lambda: replica.get("rendition.a.b") == b"2")
+    assert replica.items("") == [("rendition.a.b", b"2")]
+    await replica.close()
