@@ -56,6 +56,7 @@ class AudioPath:
         self._shared = shared
         self._video = video
         self._mute = False  # the publisher has sent no sound yet, though the broadcast has a rendition of it
+        self._begins: Boundary | None = None  # the first one
         self._heard = False  # since the last picture
         self._heard_at = self._heard_due = 0  # where pictures (90 kHz) and sound were then
         self._joins = shared.join is not None and point is not None
@@ -112,11 +113,18 @@ class AudioPath:
     def _follow_pictures(self, dts: int, now_us: int) -> list[Append]:
         """Silence while there is no sound and pictures go on."""
         source, clock, scale = self.source, self._shared.timeline.audio_clock, self.output.timescale
-        if clock is None or clock.due is None:
+        if clock is None or self._begins is None:
             return []
-        if self._heard:
+        due = clock.due
+        if due is None:
+            if not self._mute and dts - self._begins.dts < _STOPPED:
+                return []
+            due = -(-self._begins.pts * scale // VIDEO_TIMESCALE)
+            clock.begin(due)
+            self._heard_at, self._heard_due = self._begins.dts, due
+        elif self._heard:
             self._heard = False
-            self._heard_at, self._heard_due = dts, clock.due
+            self._heard_at, self._heard_due = dts, due
         until = dts * scale // VIDEO_TIMESCALE
         if not self._mute:
             if dts - self._heard_at < _STOPPED:
@@ -124,9 +132,9 @@ class AudioPath:
             until = self._heard_due + (dts - self._heard_at - _BEHIND) * scale // VIDEO_TIMESCALE
         if source is None or not source.silence or self._from_msn is not None:
             return []
-        count = (until - clock.due) * source.sample_rate // (scale * source.frame_samples)
+        count = (until - due) * source.sample_rate // (scale * source.frame_samples)
         most = _MOST_SILENCE_S * source.sample_rate // source.frame_samples
-        silent = clock.fill(min(count, most), source.silence)
+        silent = clock.fill(max(0, min(count, most)), source.silence)
         return [one for sample in silent for one in self._push(Timed(sample, False), now_us)]
 
     def be_silent(self, source: AudioSource) -> None:
@@ -190,9 +198,7 @@ class AudioPath:
             point = self._shared.resume[AUDIO]
             boundary = boundary._replace(pts=min(boundary.pts, point.end_dts * VIDEO_TIMESCALE // point.timescale))
         self.cutter.boundary(boundary)
-        clock = self._shared.timeline.audio_clock
-        if self._mute and clock is not None:
-            clock.begin(-(-boundary.pts * self.output.timescale // VIDEO_TIMESCALE))
+        self._begins = self._begins or boundary
         if self._from_msn is None or boundary.msn < self._from_msn:
             return
         self._from_msn, self._from_pts = None, boundary.pts

@@ -283,6 +283,19 @@ def test_where_no_sound_came_there_is_silence() -> None:
     assert numbers(out, AUDIO) == [*range(188), *range(329, 562)]
 
 
+def test_sound_that_is_announced_and_does_not_come_is_silence_from_the_beginning() -> None:
+    bodies = [one for one in broadcast(10) if one.is_video or one.stamp < 1 or one.stamp >= 6_000]
+    bodies = [one for one in bodies if one.is_video or one.body[1] == 0 or one.stamp]
+    packager = Packager(PackagerConfig())
+    out = run(packager, bodies)
+    heard, shown = samples(out, AUDIO), samples(out, SOURCE)
+    assert contiguous(heard)
+    assert abs(heard[0].pts / 48_000 - shown[0].pts / VIDEO_TIMESCALE) < 0.001
+    assert numbers(out, AUDIO)[-1] == 468
+    msns = {append.header.msn for append in out if append.rendition == AUDIO}
+    assert msns == {append.header.msn for append in out if append.rendition == SOURCE}
+
+
 def test_silence_follows_the_pictures_while_the_sound_has_stopped() -> None:
     bodies = [one for one in broadcast(40) if one.is_video or not 4_000 <= one.stamp < 30_000]
     packager = Packager(PackagerConfig())
