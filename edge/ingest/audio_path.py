@@ -77,12 +77,12 @@ class AudioPath:
         shared = self._shared
         clock = shared.timeline.audio_clock
         due = clock.due if clock is not None else None
-        self._heard = True
         timed = shared.timeline.audio(
             stamp, frame.data, now_us=now_us, leads=self._video is None, nano=frame.nano, samples=frame.samples
         )
         if timed is None:
             return []
+        self._heard = True
         shared.health.audio(timed.sample.dts, self.output.timescale, len(frame.data), now_us)
         if due is not None and timed.sample.dts > due and not timed.discontinuity:
             out = [one for silent in self._silence(due, timed.sample.dts) for one in self._take(silent, now_us)]

@@ -33,6 +33,8 @@ class AudioClock:
         self._due = 0  # where the next frame begins
         self._away = 0
         self._dropping = False
+        self._left_out = 0  # ticks in a row
+        self._shift = 0  # added to stamps
 
     @property
     def due(self) -> int | None:
@@ -63,11 +65,17 @@ class AudioClock:
             near = self._start is not None and abs(time - self._start) * 100 <= self._timescale
             self._due = self._anchor = self._start if near and self._start is not None else time
         dts = self._due
+        time += self._shift
         if self._away or self._dropping or not -self._near <= time - dts <= self._near:
             self._watch(time - dts)
             if self._dropping:
                 self.dropped += 1
-                return None
+                self._left_out += (samples or self._frame_samples) * self._timescale // self._rate
+                if self._left_out <= self._timescale:
+                    return None
+                self._shift += dts - time  # the encoder's clock stood still meanwhile
+                self._dropping, self._away = False, 0
+            self._left_out = 0
             dts = self._due
         self._step(samples or self._frame_samples)
         return Sample(dts, self._due - dts, 0, True, data)

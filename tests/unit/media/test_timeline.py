@@ -194,6 +194,22 @@ def test_audio_hole_and_surplus() -> None:
     assert abs(times[-1] - 48_000 - 399 * 1024) < 0.07 * 48_000
 
 
+def test_sound_whose_stamps_did_not_count_a_pause_is_heard_again() -> None:
+    timeline = Timeline()
+    timeline.set_audio(48_000)
+    clock = timeline.audio_clock
+    assert clock is not None
+    times = []
+    for index in range(400):
+        if index == 100:
+            times += [sample.dts for sample in clock.fill(300, b"")]
+        item = timeline.audio(index * 1024 // 48, b"", now_us=0)
+        if item is not None:
+            times.append(item.sample.dts)
+    assert times == [48_000 + 1024 * index for index in range(len(times))]
+    assert len(times) == 700 - 46, "a second is left out until it is clear that the others would be, too"
+
+
 def test_audio_with_another_rate_keeps_the_timescale() -> None:
     timeline = Timeline()
     timeline.set_audio(48_000, 44_100)

@@ -52,3 +52,32 @@ def test_a_frame_out_of_order_stands_where_it_belongs() -> None:
     picture = SourceClock(90_000)
     picture.place(9000, 5.0, None)
     assert abs(picture.place(6000, 5.1, None) - (5.0 - 1 / 30)) < 1e-9
+
+
+def packets(clock: SourceClock, numbers: range, arrivals: list[float]) -> list[float]:
+    """Of 20 ms each."""
+    return [clock.place(number * 960, at, clock) for number, at in zip(numbers, arrivals, strict=True)]
+
+
+def test_a_pause_that_the_sender_did_not_count_is_made_up_for_once_that_is_sure() -> None:
+    sound = SourceClock(48_000)
+    packets(sound, range(100), [10 + 0.02 * number for number in range(100)])
+    placed = packets(sound, range(100, 300), [20 + 0.02 * number for number in range(200)])
+    assert placed[0] == 12.0
+    assert abs(placed[-1] - (20 + 0.02 * 199)) < 0.001
+
+
+def test_a_pause_that_the_sender_counted_changes_nothing() -> None:
+    sound = SourceClock(48_000)
+    packets(sound, range(100), [10 + 0.02 * number for number in range(100)])
+    placed = packets(sound, range(500, 700), [20 + 0.02 * number for number in range(200)])
+    assert abs(placed[-1] - (20 + 0.02 * 199)) < 0.001
+    assert abs(placed[0] - 20) < 0.001
+
+
+def test_what_an_outage_held_back_and_then_came_at_once_stays_in_its_place() -> None:
+    sound = SourceClock(48_000)
+    packets(sound, range(100), [10 + 0.02 * number for number in range(100)])
+    arrivals = [max(15.0 + 0.001 * number, 12 + 0.02 * number) for number in range(400)]
+    placed = packets(sound, range(100, 500), arrivals)
+    assert abs(placed[-1] - (12 + 0.02 * 399)) < 0.001
