@@ -4,6 +4,7 @@ from edge.protocols.fmp4 import Payload, Sample
 
 DRIFT_S = 0.060
 JUMP_S = 0.200
+STOOD_S = 2  # left out in a row, and the encoder's clock has stood still
 _DRIFT_FRAMES, _JUMP_FRAMES = 10, 3
 
 
@@ -11,7 +12,7 @@ class AudioClock:
     """Counts samples.
 
     Resynchronises when the stamps stay more than 60 ms away: forward by a hole, backward by leaving frames
-    out. Times are ticks of `timescale`, by custom the sample rate.
+    out, for two seconds at most. Times are ticks of `timescale`, by custom the sample rate.
     """
 
     def __init__(
@@ -67,13 +68,15 @@ class AudioClock:
         dts = self._due
         time += self._shift
         if self._away or self._dropping or not -self._near <= time - dts <= self._near:
+            if self._shift and abs(time - self._shift - dts) <= self._near:
+                time, self._shift = time - self._shift, 0  # it says the right time again
             self._watch(time - dts)
             if self._dropping:
                 self.dropped += 1
                 self._left_out += (samples or self._frame_samples) * self._timescale // self._rate
-                if self._left_out <= self._timescale:
+                if self._left_out <= STOOD_S * self._timescale:
                     return None
-                self._shift += dts - time  # the encoder's clock stood still meanwhile
+                self._shift += dts - time
                 self._dropping, self._away = False, 0
             self._left_out = 0
             dts = self._due
