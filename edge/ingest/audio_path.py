@@ -56,7 +56,7 @@ class AudioPath:
         self._shared = shared
         self._video = video
         self._mute = False  # the publisher has sent no sound yet, though the broadcast has a rendition of it
-        self._begins: Boundary | None = None  # the first one
+        self._begins: Boundary | None = None  # the first one of this configuration
         self._heard = False  # since the last picture
         self._heard_at = self._heard_due = 0  # where pictures (90 kHz) and sound were then
         self._joins = shared.join is not None and point is not None
@@ -169,7 +169,7 @@ class AudioPath:
         self._shared.timeline.set_audio(
             self.output.timescale, source.sample_rate, source.frame_samples, start=self._joins_at()
         )
-        self.source = source
+        self.source, self._begins = source, None
         self._use_raw()
 
     def _joins_at(self) -> int | None:
