@@ -9,6 +9,7 @@ from edge.protocols.fmp4 import AudioTrack, VideoTrack, fragment, init_segment
 
 _HEADROOM = 1.25
 _GROWTH = 1.2
+_MOST_INITS = 64  # of a rendition that changes to and fro
 _LAST_OF_SEGMENT, _DISCONTINUITY = int(ChunkFlag.LAST_OF_SEGMENT), int(ChunkFlag.DISCONTINUITY)
 _CLOSING = ChunkFlag.LAST_OF_PART | ChunkFlag.LAST_OF_SEGMENT
 
@@ -89,9 +90,13 @@ class RenditionOutput:
         video: VideoFormat | None = None,
         audio: AudioFormat | None = None,
     ) -> None:
-        """From segment `msn` on, samples are of this track. The same bytes as before are the same init."""
+        """From segment `msn` on, samples are of this track. The same bytes as last are the same init.
+
+        A form that comes back after another one is announced again, for the last one tells players what is shown.
+        """
         data = init_segment(track)
-        number = next((init.init for init in self.inits if init.data == data), None)
+        known = self.inits if len(self.inits) >= _MOST_INITS else self.inits[-1:]
+        number = next((init.init for init in reversed(known) if init.data == data), None)
         if number is None:
             number = len(self.inits)
             self.inits.append(Init(init=number, data=data, video=video, audio=audio))

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterable
 
 import pytest
-from flv_source import OTHER_RECORD, Body, audio_config, broadcast, media, video_config
+from flv_source import AVC_RECORD, OTHER_RECORD, Body, audio_config, broadcast, media, video_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -202,6 +202,22 @@ def test_resume_with_another_configuration() -> None:
     assert real.header.init == 1
     gap = next(append for append in of(after, SOURCE) if append.header.flags & ChunkFlag.GAP)
     assert gap.header.init == 0
+
+
+def test_the_last_initialisation_segment_is_the_one_in_use_when_a_form_comes_back() -> None:
+    there = list(broadcast(4))
+    again = [
+        body._replace(stamp=body.stamp + 4_000 * index)
+        for index, record in enumerate((AVC_RECORD, OTHER_RECORD, AVC_RECORD))
+        for body in (video_config(record), *there[2 if index else 1 :])
+    ]
+    packager = Packager(PackagerConfig())
+    out = run(packager, again)
+    inits = packager.renditions[SOURCE].inits
+    assert [init.init for init in inits] == [0, 1, 2]
+    assert inits[0].data == inits[2].data != inits[1].data
+    assert [init for init, _ in itertools.groupby(one.header.init for one in of(out, SOURCE))] == [0, 1, 2]
+    assert of(out, SOURCE)[-1].header.dsn == 2
 
 
 @settings(max_examples=30, deadline=None)
