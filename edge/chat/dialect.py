@@ -4,22 +4,23 @@ import abc
 from collections.abc import Sequence
 from functools import cached_property
 
-from edge.chat.frames import entries_documents, gap_frame, packed_frames, text_frames
-from edge.chat.positions import Position
+from edge.chat.frames import Says, entries_documents, gap_frame, packed_frames, text_frames
 from edge.chat.ring import Entry
 
 
 class Batch:
-    """Entries that are said together; what several dialects make of them is made once."""
+    """Entries that are said together; what several dialects make of them is made once. `says`: a position as
+    clients are told it."""
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
+    def __init__(self, entries: Sequence[Entry], says: Says = str) -> None:
         self.entries = entries
+        self._says = says
         self.shared: dict[object, bytes] = {}  # for dialects that differ in their framing only
 
     @cached_property
     def documents(self) -> list[bytes]:
         """The entries as JSON documents, a run of messages as one."""
-        return entries_documents(self.entries)
+        return entries_documents(self.entries, self._says)
 
 
 class Dialect(abc.ABC):
@@ -30,8 +31,8 @@ class Dialect(abc.ABC):
         """The entries; nothing where there is nothing to say."""
 
     @abc.abstractmethod
-    def gap(self, after: Position, before: Position) -> bytes:
-        """Says that what is behind `after` and not behind `before` could not be kept."""
+    def gap(self, after: str, before: str) -> bytes:
+        """Says that what is behind position `after` and not behind `before` could not be kept."""
 
 
 class Frames(Dialect):
@@ -44,7 +45,7 @@ class Frames(Dialect):
         """See Dialect."""
         return self._frames(batch.documents)
 
-    def gap(self, after: Position, before: Position) -> bytes:
+    def gap(self, after: str, before: str) -> bytes:
         """See Dialect."""
         return gap_frame(after, before)
 

@@ -4,7 +4,7 @@ Records keep what holds, not each step: of a mode that was set twice in between 
 an event's own id is not kept, its stand-in has one that is the same on every gateway.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -27,6 +27,7 @@ _RESTRICTING = {
     Restriction.MUTE: EventKind.MUTE,
 }
 _PURGING = (Restriction.BAN, Restriction.TIMEOUT)
+_TAKING = (EventKind.BAN, EventKind.TIMEOUT)
 _TERM_KINDS = frozenset(str(kind) for kind in TermKind)
 _MOMENT_MS = 1000  # a timeout that ended before it was heard of
 
@@ -94,6 +95,29 @@ def happened_in_room(before: RoomRecord, after: RoomRecord) -> Iterator[RoomEven
     if after.pin_by != before.pin_by:
         pinned = EventKind.UNPIN if after.pin is None else EventKind.PIN
         yield _event(room, pinned, after.pin_by, message=after.pin, **_about(after))
+
+
+def taken_away(record: RoomRecord, members: Iterable[MemberRecord], since_ms: int) -> Iterator[RoomEvent]:
+    """The events that took messages away at or after `since_ms`, at whichever edge."""
+    deleted = {one: at_ms for one, at_ms in record.deleted.items() if at_ms < since_ms}
+    cleared_ms = record.cleared_ms if record.cleared_ms < since_ms else 0
+    before = msgspec.structs.replace(record, deleted=deleted, cleared_ms=cleared_ms)
+    yield from happened_in_room(before, record)
+    for member in members:
+        if member.purged_ms >= since_ms:
+            purged = msgspec.structs.replace(member, purged_ms=0)
+            yield from (one for one in happened_to_member(purged, member) if one.event in _TAKING)
+
+
+def known_as(event: RoomEvent) -> Iterator[str]:
+    """The ids by which an event of this edge would be told if it were another's."""
+    if event.event is EventKind.DELETE:
+        yield uuid7(event.timestamp, digest_of(event.room, event.message_id))
+    elif event.event is EventKind.CLEAR:
+        yield uuid7(event.timestamp, digest_of(event.room, EventKind.CLEAR))
+    elif event.event in _TAKING:
+        yield event.event_id
+        yield uuid7(event.timestamp, digest_of(event.room, event.target_id))
 
 
 def _about(record: RoomRecord) -> dict[str, str]:

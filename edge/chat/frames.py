@@ -1,7 +1,7 @@
 """What a gateway says to its clients, as whole WebSocket frames."""
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -18,12 +18,15 @@ PACK_FROM = 512  # bytes: two messages become half as long, a single one hardly 
 encode = msgspec.json.encode
 
 
-def messages_json(position: Position, messages: Iterable[bytes]) -> bytes:
+Says = Callable[[Position], str]  # a position as clients are told it
+
+
+def messages_json(position: str, messages: Iterable[bytes]) -> bytes:
     """A "messages" document; each message is JSON already, `position` that of the last."""
-    return b'{"type":"messages","position":"%b","messages":[%b]}' % (str(position).encode(), b",".join(messages))
+    return b'{"type":"messages","position":"%b","messages":[%b]}' % (position.encode(), b",".join(messages))
 
 
-def entries_documents(entries: Sequence[Entry]) -> list[bytes]:
+def entries_documents(entries: Sequence[Entry], says: Says) -> list[bytes]:
     """Entries as JSON documents, in order: a run of messages is one, an event is one by itself."""
     documents: list[bytes] = []
     run: list[bytes] = []
@@ -33,11 +36,11 @@ def entries_documents(entries: Sequence[Entry]) -> list[bytes]:
             position = entry.position
             continue
         if run:
-            documents.append(messages_json(position, run))
+            documents.append(messages_json(says(position), run))
             run = []
         documents.append(entry.data)
     if run:
-        documents.append(messages_json(position, run))
+        documents.append(messages_json(says(position), run))
     return documents
 
 
@@ -61,17 +64,17 @@ def _packed(document: bytes) -> bytes:
     return text_frame(document)
 
 
-def entries_frames(entries: Sequence[Entry]) -> bytes:
+def entries_frames(entries: Sequence[Entry], says: Says) -> bytes:
     """Entries as plain frames, in order."""
-    return text_frames(entries_documents(entries))
+    return text_frames(entries_documents(entries, says))
 
 
-def gap_frame(after: Position, before: Position) -> bytes:
-    """Says that what is behind `after` and not behind `before` could not be kept."""
-    return text_frame(encode({"type": "gap", "after": str(after), "before": str(before)}))
+def gap_frame(after: str, before: str) -> bytes:
+    """Says that what is behind position `after` and not behind `before` could not be kept."""
+    return text_frame(encode({"type": "gap", "after": after, "before": before}))
 
 
-def hello_frame(stream_id: str, channel: str, position: Position, user: object, modes: object) -> bytes:
+def hello_frame(stream_id: str, channel: str, position: str, user: object, modes: object) -> bytes:
     """The first frame. What follows it is everything behind `position`."""
     return text_frame(
         encode(
@@ -79,7 +82,7 @@ def hello_frame(stream_id: str, channel: str, position: Position, user: object, 
                 "type": "hello",
                 "stream_id": stream_id,
                 "channel": channel,
-                "position": str(position),
+                "position": position,
                 "user": user,
                 "modes": modes,
                 "ping_interval": PING_INTERVAL_S,
@@ -89,7 +92,7 @@ def hello_frame(stream_id: str, channel: str, position: Position, user: object, 
 
 
 @functools.lru_cache(256)
-def anonymous_hello(stream_id: str, channel: str, position: Position, modes: Modes) -> bytes:
+def anonymous_hello(stream_id: str, channel: str, position: str, modes: Modes) -> bytes:
     """The same for all who come to a room at the same time without a token."""
     return hello_frame(stream_id, channel, position, None, modes)
 

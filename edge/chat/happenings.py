@@ -16,6 +16,7 @@ _PRIVATE = frozenset(
     (EventKind.MUTE, EventKind.UNMUTE, EventKind.TERM, EventKind.HELD, EventKind.APPROVE, EventKind.DENY)
 )
 HIDING = frozenset((EventKind.DELETE, EventKind.TIMEOUT, EventKind.BAN, EventKind.CLEAR))
+GREETED = frozenset((EventKind.MODE, EventKind.ROLE))  # what a hello tells: who comes back need not hear it
 
 
 def is_private(event: RoomEvent) -> bool:

@@ -33,6 +33,14 @@ _said = msgspec.json.Decoder(Said)
 _message = msgspec.json.Decoder(ChatMessage)
 
 
+def timestamp_of(data: bytes) -> int:
+    """When a message, as JSON, was said; 0 when it is none."""
+    try:
+        return _said.decode(data).timestamp
+    except msgspec.DecodeError:
+        return 0
+
+
 def entries_of(message: LogMessage) -> list[Entry]:
     """The chat messages of one log entry. msgspec.DecodeError when it is not an array."""
     found = _raws.decode(message.data)

@@ -16,8 +16,10 @@ from appliance.contracts.errors import (
 )
 from appliance.runtime.clock import now_ms
 from edge.chat.answers import document, raw_document
+from edge.chat.frames import Says
 from edge.chat.index import Place
-from edge.chat.positions import Position
+from edge.chat.journal import timestamp_of
+from edge.chat.positions import Mark, Position
 from edge.chat.ranks import Author, author_of
 from edge.chat.ring import Entry
 from edge.chat.room import Room
@@ -102,30 +104,36 @@ class Requests:
 
     async def history(self, place: Place, query: Query) -> bytes:
         """Up to `limit` messages: those behind `after`, or else the last ones ahead of `before`."""
-        room = self._server.rooms.get(place.room_id)
-        if query.after is not None:
-            entries = (await self._behind(room, query.after, query.before, query.limit)).entries
-            return raw_document(_page(entries, query.after))
-        entries = await self._ahead(room, query.before, query.limit)
-        return raw_document(_page(entries, query.before or room.ring.last))
+        rooms = self._server.rooms
+        room = rooms.get(place.room_id)
+        before = query.before.position if query.before is not None and rooms.is_here(query.before) else None
+        if query.after is not None and rooms.is_here(query.after):
+            after = query.after.position
+            return self._page((await self._behind(room, after, before, query.limit)).entries, after)
+        entries = await self._ahead(room, before, query.limit)
+        return self._page(_newer(entries, query.after), before or room.ring.last)
 
     async def poll(self, place: Place, query: Query) -> bytes:
         """Messages behind `since`, as soon as there are any; without `since` the last ones, at once.
 
         As at a WebSocket a gap stands for what cannot be had any more; it is told at once.
         """
-        room = self._server.rooms.get(place.room_id)
-        since = query.since
-        if since is None:
-            return raw_document(_page(await self._ahead(room, None, query.limit), room.ring.last))
+        rooms = self._server.rooms
+        room = rooms.get(place.room_id)
+        if query.since is None or not rooms.is_here(query.since):
+            return self._page(_newer(await self._ahead(room, None, query.limit), query.since), room.ring.last)
+        since = query.since.position
         if not await self._server.feed.has(since.seq):
             gap = Gap(since, room.ring.opening(room.ring.end))
-            return raw_document(_page([], room.ring.last, gap))
+            return self._page([], room.ring.last, gap)
         found = await self._behind(room, since, None, query.limit)
         if not found.entries and found.gap is None:
             await self._something_new(room)
             found = await self._behind(room, since, None, query.limit)
-        return raw_document(_page(found.entries, since, found.gap))
+        return self._page(found.entries, since, found.gap)
+
+    def _page(self, entries: list[Entry], position: Position, gap: Gap | None = None) -> bytes:
+        return raw_document(_page(entries, position, gap, self._server.rooms.says))
 
     async def _something_new(self, room: Room) -> None:
         config = self._server.config
@@ -186,15 +194,20 @@ class Requests:
         return found[-wanted:]
 
 
-def _page(entries: list[Entry], position: Position, gap: Gap | None = None) -> bytes:
+def _newer(entries: list[Entry], mark: Mark | None) -> list[Entry]:
+    """Those said since a client was told everything, at another edge."""
+    return entries if mark is None else [one for one in entries if timestamp_of(one.data) >= mark.at_s * 1000]
+
+
+def _page(entries: list[Entry], position: Position, gap: Gap | None, says: Says) -> bytes:
     """`position` follows the newest message, `before` asks for what is older than the oldest."""
     newest = entries[-1].position if entries else position
     oldest = entries[0].position if entries else position
     return b'{"messages":[%b],"position":"%b","before":"%b"%b}' % (
         b",".join(entry.data for entry in entries),
-        str(newest).encode(),
-        str(oldest).encode(),
+        says(newest).encode(),
+        says(oldest).encode(),
         b""
         if gap is None
-        else b',"gap":{"after":"%b","before":"%b"}' % (str(gap.after).encode(), str(gap.before).encode()),
+        else b',"gap":{"after":"%b","before":"%b"}' % (says(gap.after).encode(), says(gap.before).encode()),
     )

@@ -6,10 +6,11 @@ from typing import NamedTuple, Protocol
 from appliance.runtime.fanout import FanOut
 from edge.chat.audience import Audience, Reader
 from edge.chat.dialect import Batch, Dialect
-from edge.chat.frames import entries_frames
+from edge.chat.frames import Says, entries_frames
 from edge.chat.metrics import FAN_OUT, Tally
 from edge.chat.positions import Position
 from edge.chat.ring import Entry, Ring
+from edge.chat.told import Told
 
 SLICE = 1024  # readers served in one turn of the loop: about ten milliseconds
 CATCH_UP_BYTES = 48 * 1024
@@ -42,9 +43,19 @@ class Room:
     """
 
     def __init__(
-        self, room_id: str, ring: Ring, timer: Timer, tally: Tally, fan_out: FanOut, window_s: float = 0.02
+        self,
+        room_id: str,
+        ring: Ring,
+        timer: Timer,
+        tally: Tally,
+        fan_out: FanOut,
+        window_s: float = 0.02,
+        says: Says = str,
     ) -> None:
         self.room_id = room_id
+        self.told = Told()
+        self.gone: dict[tuple[int, bool], bytes] = {}  # what was taken away, as those who come back are told it
+        self._says = says
         self.ring = ring
         self.readers = 0
         self._sent = ring.end  # entries below it were given to somebody, or there was nobody
@@ -58,7 +69,7 @@ class Room:
         self._ahead: set[Reader] = set()  # need nothing before the next turn, and are not level
         self._scheduled = False
         self._began = 0.0  # the last turn
-        self._rendered = Rendered(ring)
+        self._rendered = Rendered(ring, says)
         self._waiters: dict[object, Callable[[], None]] = {}
         self._recent: Recent | None = None  # what the last one that came was told
 
@@ -100,6 +111,7 @@ class Room:
     def _forget(self) -> None:
         self._rendered.forget()
         self._recent = None
+        self.gone.clear()
 
     # -- turns
 
@@ -159,7 +171,8 @@ class Room:
         gap = b""
         if audience.sent < self.ring.first:
             self._tally.events["gap"] += 1
-            gap = audience.dialect.gap(audience.position, self.ring.opening(self.ring.first))
+            opening = self.ring.opening(self.ring.first)
+            gap = audience.dialect.gap(self._says(audience.position), self._says(opening))
         frame = self._rendered.since(audience.sent, audience.dialect)
         return gap + frame if gap else frame
 
@@ -183,7 +196,7 @@ class Room:
     def recent(self, stop: int, limit: int) -> "Recent":
         """At most `limit` messages ahead of entry `stop`, for one who comes."""
         if self._recent is None or (self._recent.stop, self._recent.limit) != (stop, limit):
-            self._recent = _recent(self.ring, stop, limit)
+            self._recent = _recent(self.ring, stop, limit, self._says)
         return self._recent
 
     def _seat(self, reader: Reader) -> Audience:
@@ -262,10 +275,10 @@ class Room:
         gap = b""
         if start > reader.cursor:
             self._tally.events["gap"] += 1
-            gap = reader.dialect.gap(reader.after, ring.opening(start))
+            gap = reader.dialect.gap(self._says(reader.after), self._says(ring.opening(start)))
         stop = ring.run_end(start, goal, CATCH_UP_BYTES)
         reader.cursor, reader.after = stop, ring.position_before(stop)
-        return gap + reader.render(Batch(ring.entries(start, stop)))
+        return gap + reader.render(Batch(ring.entries(start, stop), self._says))
 
     # -- those who wait for one answer
 
@@ -280,27 +293,32 @@ class Room:
 
 
 class Recent(NamedTuple):
-    """The messages from behind `after` to ahead of entry `stop`, at most `limit` of them."""
+    """The messages from behind `after` to ahead of entry `stop`, at most `limit` of them: `said` is their number,
+    `first` the oldest as JSON."""
 
     stop: int
     limit: int
     after: Position
     frames: bytes
+    said: int
+    first: bytes
 
 
-def _recent(ring: Ring, stop: int, limit: int) -> Recent:
+def _recent(ring: Ring, stop: int, limit: int, says: Says) -> Recent:
     start = max(ring.newest(stop, limit), ring.newest_bytes(stop, CATCH_UP_BYTES))
-    frames = entries_frames([entry for entry in ring.entries(start, stop) if not entry.event])
-    return Recent(stop, limit, ring.position_before(start), frames)
+    found = [entry for entry in ring.entries(start, stop) if not entry.event]
+    first = found[0].data if found else b""
+    return Recent(stop, limit, ring.position_before(start), entries_frames(found, says), len(found), first)
 
 
 class Rendered:
     """What was made of a ring's newest entries, until there are newer ones or some are gone."""
 
-    __slots__ = ("_batches", "_end", "_frames", "_ring")
+    __slots__ = ("_batches", "_end", "_frames", "_ring", "_says")
 
-    def __init__(self, ring: Ring) -> None:
+    def __init__(self, ring: Ring, says: Says) -> None:
         self._ring = ring
+        self._says = says
         self._end = ring.end
         self._batches: dict[int, Batch] = {}
         self._frames: dict[tuple[int, Dialect], bytes] = {}
@@ -319,7 +337,7 @@ class Rendered:
         if frame is None:
             batch = self._batches.get(start)
             if batch is None:
-                batch = self._batches[start] = Batch(self._ring.entries(start, self._end))
+                batch = self._batches[start] = Batch(self._ring.entries(start, self._end), self._says)
             frame = self._frames[start, dialect] = dialect.render(batch)
         return frame
 

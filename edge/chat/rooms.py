@@ -12,14 +12,16 @@ from appliance.contracts.errors import NearcastError, UnavailableError
 from appliance.contracts.moderation import EventKind, RoomEvent
 from appliance.contracts.subjects import chat, is_room_event, outbox, room_event, room_events, room_of
 from appliance.runtime.bus import LogMessage
+from appliance.runtime.clock import now_ms
 from appliance.runtime.fanout import FanOut
 from appliance.runtime.logs import get_logger
 from appliance.runtime.tasks import Tasks
 from edge.chat.config import ChatConfig
-from edge.chat.happenings import HIDING, is_echo
+from edge.chat.frames import text_frames
+from edge.chat.happenings import GREETED, HIDING, is_echo
 from edge.chat.journal import Journal, events_of
 from edge.chat.metrics import Tally
-from edge.chat.positions import Position
+from edge.chat.positions import Mark, Position
 from edge.chat.ring import Entry, Ring
 from edge.chat.room import Room, Timer
 
@@ -28,6 +30,9 @@ _START_S = 30.0
 _AGAIN_S = 0.2
 _AHEAD_S = 2.0
 _ROOM_BYTES = 2048  # of a room in which nobody has spoken
+_BEFORE_MIN = 60  # a link that was cut for longer: what was done meanwhile is seen when the page is loaded anew
+_GONE = 500  # events of those that took messages away
+_MINUTES = 32  # in which those who come back were last there
 
 
 class Log(Protocol):
@@ -91,7 +96,8 @@ class Rooms:
         """The room, made where it is not in memory."""
         room = self._rooms.get(room_id)
         if room is None:
-            room = Room(room_id, Ring(self.floor), self._timer, self._tally, self._fan_out, self._config.window_s)
+            ring, window_s = Ring(self.floor), self._config.window_s
+            room = Room(room_id, ring, self._timer, self._tally, self._fan_out, window_s, self.says)
             self._rooms[room_id] = room
         return room
 
@@ -132,10 +138,14 @@ class Rooms:
         found = [self._named(event) for event in events]
         if any(event.event in HIDING for event in found):
             self.hide(room_id)
-        for event in found if room.in_use else ():
+        for event in found:
             for entry in self.journal.shown(0, 0, event):
-                room.event(entry.data)
-            self._on_event(event)
+                if event.event not in GREETED:
+                    room.told.add(room.ring.last, entry.data)
+                if room.in_use:
+                    room.event(entry.data)
+            if room.in_use:
+                self._on_event(event)
 
     def _named(self, event: RoomEvent) -> RoomEvent:
         """With the author of a message that was deleted, while it is in memory."""
@@ -143,6 +153,38 @@ class Rooms:
         return (
             event if said is None else msgspec.structs.replace(event, target_id=said.user_id, target=said.username)
         )
+
+    def says(self, position: Position) -> str:
+        """A position as clients are told it, who have been told everything until now."""
+        return str(Mark(position, now_ms() // 1000, self._config.edge_id))
+
+    def is_here(self, mark: Mark) -> bool:
+        """Whether it is a position in this edge's log."""
+        return mark.edge in ("", self._config.edge_id)
+
+    def missed(self, room: Room, since: Mark, upto: Position) -> bytes:
+        """Frames of what one missed who was there until `since` and that is not in this edge's log, as far as it
+        stands behind `upto` at most.
+
+        Where this gateway was not there, or another edge's log is meant, that is what took messages away: from a
+        while before, since a link may have been cut then. Some of it may come again.
+        """
+        if not since.at_s:
+            return b""
+        is_here = self.is_here(since)
+        told = room.told.since(since, upto) if is_here else None
+        if told is not None:
+            return text_frames(told) if told else b""
+        minute = since.at_s // 60 - _BEFORE_MIN
+        found = room.gone.get((minute, is_here))
+        if found is None:
+            events = self.journal.states.taken_away(room.room_id, minute * 60_000, _GONE, elsewhere=is_here)
+            shown = [entry.data for event in events for entry in self.journal.shown(0, 0, event)]
+            found = text_frames(shown) if shown else b""
+            if len(room.gone) >= _MINUTES:
+                room.gone.clear()
+            room.gone[minute, is_here] = found
+        return found
 
     def hide(self, room_id: str) -> None:
         """Takes what is gone out of the room's ring, and out of what quotes it."""

@@ -7,7 +7,7 @@ import urllib.parse
 
 from appliance.contracts.errors import BadInputError, NotFoundError
 from edge.chat.index import Index, Place
-from edge.chat.positions import Position
+from edge.chat.positions import Mark
 
 _MAX_LIMIT = 100
 
@@ -63,9 +63,9 @@ class Query:
     """Parameters of a request; a missing one is None or its default."""
 
     token: str = ""
-    since: Position | None = None
-    before: Position | None = None
-    after: Position | None = None
+    since: Mark | None = None
+    before: Mark | None = None
+    after: Mark | None = None
     limit: int = 50
 
 
@@ -80,7 +80,7 @@ def parse_query(query: str) -> Query:
         values = dict(urllib.parse.parse_qsl(query, errors="strict", max_num_fields=20))
     except (ValueError, UnicodeDecodeError) as error:
         raise BadInputError("malformed query") from error
-    positions = {name: Position.parse(values[name]) for name in ("since", "before", "after") if values.get(name)}
+    positions = {name: Mark.parse(values[name]) for name in ("since", "before", "after") if values.get(name)}
     limit = values.get("limit", "50")
     if not (limit.isascii() and limit.isdigit()) or len(limit) > 9 or int(limit) < 1:
         raise BadInputError("limit must be a positive number")

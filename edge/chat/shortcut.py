@@ -6,7 +6,7 @@ differ in the key of their opening handshake only.
 
 from typing import NamedTuple
 
-from edge.chat.positions import Position
+from edge.chat.positions import Mark
 from edge.chat.routes import Route
 from edge.protocols.http.request import HeadMemo
 from edge.protocols.websocket.handshake import Agreement
@@ -17,7 +17,7 @@ class Shortcut(NamedTuple):
 
     agreement: Agreement
     route: Route
-    since: Position | None
+    since: Mark | None
 
 
 def known(memo: HeadMemo, head: bytes) -> tuple[Shortcut, str] | None:

@@ -37,10 +37,11 @@ from appliance.contracts.room_state import (
     merge_room,
     modes_of,
 )
-from edge.chat.elsewhere import copy_of, happened_in_room, happened_to_member
+from edge.chat.elsewhere import copy_of, happened_in_room, happened_to_member, known_as, taken_away
 from edge.chat.metrics import Tally
 
 T = TypeVar("T")
+_OWN = 1000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,16 +60,17 @@ class RoomState:
     """One room. `record` and `members` are what is known; the rest is derived.
 
     `held`: the messages that wait for a moderator, at whichever edge they were said, and `decided` what became of
-    the newest others; both by message id.
+    the newest others; both by message id. `own`: the newest of this edge's events that took messages away.
     """
 
-    __slots__ = ("decided", "held", "members", "modes", "purged_ms", "record", "version")
+    __slots__ = ("decided", "held", "members", "modes", "own", "purged_ms", "record", "version")
 
     def __init__(self, room_id: str) -> None:
         self.record = RoomRecord(channel_id=room_id)
         self.members: dict[str, MemberRecord] = {}
         self.held: OrderedDict[str, RoomEvent] = OrderedDict()
         self.decided: OrderedDict[str, RoomEvent] = OrderedDict()
+        self.own: OrderedDict[str, None] = OrderedDict()
         self.modes = Modes()
         self.purged_ms = 0  # of the users the latest
         self.version = 0  # goes up when terms may have changed
@@ -151,6 +153,10 @@ class RoomStates:
     def apply(self, event: RoomEvent) -> None:
         """An event of this edge's log, or one about a held message from any edge. The same may come again."""
         state = self.of(event.room)
+        for name in known_as(event):
+            state.own[name] = None
+            if len(state.own) > _OWN:
+                state.own.popitem(last=False)
         if event.event in OF_MEMBERS:
             mine = self._member(state, event.target_id)
             apply_to_member(mine, event)
@@ -287,6 +293,15 @@ class RoomStates:
         """Whether any message of the room may be gone."""
         state = self._rooms.get(room_id)
         return state is not None and bool(state.record.deleted or state.record.cleared_ms or state.purged_ms)
+
+    def taken_away(self, room_id: str, since_ms: int, most: int, *, elsewhere: bool) -> list[RoomEvent]:
+        """The newest events that took messages away since then, in order; `elsewhere`: not this edge's."""
+        state = self._rooms.get(room_id)
+        if state is None:
+            return []
+        found = taken_away(state.record, state.members.values(), since_ms)
+        events = [one for one in found if not (elsewhere and one.event_id in state.own)]
+        return sorted(events, key=lambda one: (one.timestamp, one.event_id))[-most:]
 
     def held_of(self, room_id: str, user_id: str) -> int:
         """How many messages of a user wait for a moderator."""

@@ -10,13 +10,14 @@ from appliance.contracts.errors import BadInputError, NearcastError, Unauthentic
 from appliance.runtime.clock import now_ms
 from edge.chat.connection import Connection
 from edge.chat.crowd import Entry
-from edge.chat.frames import ack_frame, anonymous_hello, error_frame, hello_frame
+from edge.chat.frames import ack_frame, anonymous_hello, error_frame, gap_frame, hello_frame
 from edge.chat.index import Place
+from edge.chat.journal import timestamp_of
 from edge.chat.login import Login
-from edge.chat.positions import Position
+from edge.chat.positions import Mark, Position
 from edge.chat.ranks import Author, author_of
 from edge.chat.resume import Resumed, missed_in_ring, resume
-from edge.chat.room import Room
+from edge.chat.room import Recent, Room
 from edge.chat.rules import Accepted
 from edge.protocols.websocket.deflate import Deflate
 from edge.protocols.websocket.frames import text_frame
@@ -72,26 +73,44 @@ class Subscriber(Connection):
 
     # -- joining
 
-    def begin(self, token: str, since: Position | None) -> None:
+    def begin(self, token: str, since: Mark | None) -> None:
         """Says hello and joins the room; closes with 4001 when there is a token and it is not valid."""
         if token and self._author(token) is None:
             return
-        room = self._server.rooms.get(self._place.room_id)
-        if since is None:
-            self._join_now(room)
+        server = self._server
+        room = server.rooms.get(self._place.room_id)
+        if since is None or not server.rooms.is_here(since):
+            self._join_now(room, since)
             return
-        self.write(self._hello(since))
-        missed = missed_in_ring(self._server.feed, room, since)
-        if missed is None:
-            self._joining = self._server.tasks.start(self._join_after(since), "chat-resume")
+        self.write(self._hello(str(since)))
+        cursor = missed_in_ring(server.feed, room, since.position)
+        upto = room.ring.last if cursor is None else room.ring.position_before(cursor)
+        missed = server.rooms.missed(room, since, upto)
+        if missed:
+            self.write(missed)
+        if cursor is None:
+            self._joining = server.tasks.start(self._join_after(since.position), "chat-resume")
         elif not self.ending:
-            self._join(room, missed)
+            self._join(room, cursor)
 
-    def _join_now(self, room: Room) -> None:
+    def _join_now(self, room: Room, since: Mark | None) -> None:
+        """`since`: where it was at another edge. It gets the last messages as everybody who comes, and what it may
+        have on its screen that is gone."""
+        server = self._server
         stop = room.level(self)
-        recent = room.recent(stop, self._server.config.history)
-        self.write(self._hello(recent.after) + recent.frames)
+        recent = room.recent(stop, server.config.history)
+        hello = self._hello(server.rooms.says(recent.after))
+        if since is not None:
+            hello += server.rooms.missed(room, since, room.ring.last) + self._gap(recent, since)
+        self.write(hello + recent.frames)
         self._join(room, stop)
+
+    def _gap(self, recent: Recent, since: Mark) -> bytes:
+        """Nothing where the last messages reach back to the time when the client was told everything."""
+        if recent.said < recent.limit or timestamp_of(recent.first) < since.at_s * 1000:
+            return b""
+        self._server.tally.events["gap"] += 1
+        return gap_frame(str(since), self._server.rooms.says(recent.after.next))
 
     def _join(self, room: Room, cursor: int) -> None:
         self._room = room
@@ -105,7 +124,7 @@ class Subscriber(Connection):
         if not self.ending:
             self._join(found.room, found.cursor)
         if self._greets and not self.ending:
-            self.write(self._hello(self._had()))
+            self.write(self._hello(server.rooms.says(self._had())))
 
     async def _send_missed(self, data: bytes) -> None:
         """Writes and waits until the socket has taken it."""
@@ -114,7 +133,7 @@ class Subscriber(Connection):
             self._drained.clear()
             await self._drained.wait()
 
-    def _hello(self, position: Position) -> bytes:
+    def _hello(self, position: str) -> bytes:
         place = self._place
         record = self._author(self._token) if self._token else None
         modes = self._server.rules.states.modes(place.room_id)
@@ -182,7 +201,7 @@ class Subscriber(Connection):
         if self._author(token) is None:
             return
         if self._joining is None:
-            self.write(self._hello(self._had()))
+            self.write(self._hello(self._server.rooms.says(self._had())))
         else:
             self._greets = True
 

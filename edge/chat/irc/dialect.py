@@ -10,7 +10,6 @@ from edge.chat.dialect import Batch, Dialect
 from edge.chat.frames import packed_frames, text_frames
 from edge.chat.irc.lines import Happened, Spot, event_lines, message_line, notice
 from edge.chat.metrics import Tally
-from edge.chat.positions import Position
 from edge.chat.ring import Entry
 
 _message = msgspec.json.Decoder(ChatMessage)
@@ -59,7 +58,7 @@ class IrcDialect(Dialect):
         """The lines themselves. What stands in the log and is none of ours is left out, and counted."""
         return b"".join(self._line(entry) for entry in batch.entries)
 
-    def gap(self, after: Position, before: Position) -> bytes:  # noqa: ARG002 - lines have no positions
+    def gap(self, after: str, before: str) -> bytes:  # noqa: ARG002 - lines have no positions
         """See Dialect."""
         text = "Messages were left out: this connection is too slow for all of them."
         return self.framing.frame(notice(self.spot, text))

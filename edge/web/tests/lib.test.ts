@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { backoffMs } from "../src/lib/backoff";
 import { hueOf, series } from "../src/lib/hash";
+import { RecentIds } from "../src/lib/recent";
 import { routeOf } from "../src/lib/router";
 
 describe("backoff", () => {
@@ -11,6 +12,20 @@ describe("backoff", () => {
   });
   it("never waits less than half", () => {
     expect(backoffMs(3, options, () => 0)).toBe(2000);
+  });
+});
+
+describe("recent ids", () => {
+  it("are taken once, until newer ones have pushed them out", () => {
+    const ids = new RecentIds(2);
+    expect(["a", "a", "b", "a", "c", "a"].map((id) => ids.add(id))).toEqual([
+      true,
+      false,
+      true,
+      false,
+      true,
+      true,
+    ]);
   });
 });
 

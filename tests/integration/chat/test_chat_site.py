@@ -321,8 +321,8 @@ def test_a_poll_tells_a_gap_at_once(tmp_path):
             async with http.get(gateway.http("/poll?since=2-0")) as answer:
                 page = await answer.json()
             assert [one["n"] for one in page["messages"]] == [6, 7, 8, 9]
-            assert page["gap"]["after"] == "2-0"
-            assert page["position"] == "10-0"
+            assert page["gap"]["after"].startswith("2-0-")
+            assert page["position"].startswith("10-0-")
             async with http.get(gateway.http("/poll?since=8-0")) as answer:
                 page = await answer.json()
             assert [one["n"] for one in page["messages"]] == [8, 9]
@@ -330,8 +330,8 @@ def test_a_poll_tells_a_gap_at_once(tmp_path):
             async with http.get(gateway.http("/poll?since=5000-0")) as answer:
                 page = await answer.json()
             assert page["messages"] == []
-            assert page["gap"]["after"] == "5000-0"
-            assert page["position"] == "10-0"
+            assert page["gap"]["after"].startswith("5000-0-")
+            assert page["position"].startswith("10-0-")
 
     on_site(tmp_path, scenario)
 

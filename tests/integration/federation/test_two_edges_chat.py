@@ -1,6 +1,8 @@
 """What is said to a whole room at one edge is heard at the other, and its moderators have one queue."""
 
 import asyncio
+import contextlib
+import time
 
 from two_edges_room import event, on_both
 
@@ -33,6 +35,74 @@ async def has_closed_links(room, alice, watcher):
         await ack(alice, text, text)
     while (await event(watcher, "mode"))["modes"].get("links") != "block":
         pass
+
+
+async def heard_again(room, edge, since, count):
+    """What somebody is told who comes back to where others say something that is heard."""
+    client = await room.client(edge, since=since)
+    async with asyncio.timeout(5):
+        while len(told_of(client)) < count:
+            await client.frame()
+    with contextlib.suppress(TimeoutError):
+        await client.frame(0.2)
+    await client.socket.close()
+    return client
+
+
+def told_of(client):
+    """Deletions and announcements, each with the message or the text it is about."""
+    return [
+        (one["event"], one.get("message_id") or one.get("text"))
+        for one in client.other
+        if one.get("event") in ("delete", "announce")
+    ]
+
+
+def test_who_comes_back_is_told_what_was_done_at_the_other_edge(tmp_path, dsn):
+    async def scenario(room):
+        here, there = room.here, room.there
+        alice, watcher = await room.client(here, "alice"), await room.client(there)
+        bob, local = await room.client(there, "bob"), await room.client(here, "bob")
+        spoken = [(await ack(bob, text, text))["message_id"] for text in ("rude", "worse", "fine")]
+        await ack(local, "said at lyon", "l")
+        await ack(alice, "/mod mona", "m")
+        await watcher.until_seen(3)
+        await event(watcher, "role")
+        await asyncio.sleep(1.05 - time.time() % 1)  # a position tells whole seconds
+        gone, witness = await room.client(there), await room.client(there)
+        await gone.until_seen(3)
+        since = gone.position
+        await gone.socket.close()
+        await ack(alice, f"/delete {spoken[0]}", "d")
+        await ack(alice, "/announce be nice", "a")
+        await event(witness, "announce")
+        mona = await room.client(there, "mona")
+        await ack(mona, f"/delete {spoken[1]}", "d")
+        wanted = [("announce", "be nice"), ("delete", spoken[0]), ("delete", spoken[1])]
+        back = await heard_again(room, there, since, 3)
+        assert sorted(told_of(back)) == sorted(wanted), "the same gateway: each once"
+        # one that was not there knows what was taken away, and does not repeat what stands in its own log
+        first, there.gateway = there.gateway, await there.start_gateway()
+        back = await heard_again(room, there, since, 2)
+        assert sorted(told_of(back)) == sorted(wanted[1:])
+        assert back.seen == []
+        # at the other edge the position means nothing, and is not taken for one of its own
+        moved = await heard_again(room, here, since, 2)
+        assert sorted(told_of(moved)) == sorted(wanted[1:])
+        assert moved.seen == ["said at lyon"]
+        assert [one["type"] for one in moved.other].count("gap") == 0
+        async with room.session.get(here.gateway.http(f"/poll?since={since}")) as answer:
+            page = await answer.json()
+        assert page["position"].endswith("-lyon")
+        async with room.session.get(here.gateway.http(f"?after={since}&before={page['position']}")) as answer:
+            assert answer.status == 200
+        await ack(local, "/me is still here", "l2")
+        again = await room.client(here, since=moved.position)
+        await again.until_seen(1)
+        assert again.seen == ["/me is still here"]
+        await first.close()
+
+    on_both(tmp_path, dsn, scenario)
 
 
 def test_a_room_at_two_edges_is_one_room(tmp_path, dsn):

@@ -84,7 +84,7 @@ def test_a_link_is_cut_and_mended(tmp_path, dsn):
         await event(watcher, "role")
         mona = await room.client(there, "mona")
         await here.link.cut()
-        for text in ("/ban bob rude", "/timeout carol 600", "/ban dave", "/unban dave", "/slow 30"):
+        for text in ("/ban bob rude", "/timeout carol 600", "/ban dave", "/unban dave", "/slow 30", "/announce hm"):
             await alice.say(text, text)
             await alice.until("ack", 2)
         assert await is_banned(room, here, "bob")
@@ -99,16 +99,17 @@ def test_a_link_is_cut_and_mended(tmp_path, dsn):
         assert await is_banned(room, here, "bob"), "a gateway that is started again knows it from the outbox"
         with room.timed("mended"):
             await here.link.mend()
-            await until_told(watcher, ("ban", "bob"), ("timeout", "carol"), ("unban", "dave"))
+            wanted = ("ban", "bob"), ("timeout", "carol"), ("unban", "dave"), ("announce", "alice")
+            await until_told(watcher, *wanted)
         await event(alice, "mode", 10)  # one's own, then the other edge's, which is later
         assert (await event(alice, "mode", 10))["modes"] == {"slow": 10}
         assert await is_banned(room, there, "bob")
         await owner.say("/clear", "end")
         for client in (alice, watcher):
             await until_told(client, ("clear", None))
-        once = [("ban", "bob"), ("clear", None), ("timeout", "carol"), ("unban", "dave")]
+        once = [("announce", "alice"), ("ban", "bob"), ("clear", None), ("timeout", "carol"), ("unban", "dave")]
         assert sorted(one for one in told(watcher)[2:] if one[1] != "dave" or one[0] == "unban") == once
-        kinds = ["role", "ban", "timeout", "ban", "unban", "mode", "mode", "term", "clear"]
+        kinds = ["role", "ban", "timeout", "ban", "unban", "mode", "mode", "term", "clear", "announce"]
         assert sorted(one[0] for one in told(alice)) == sorted(kinds)
         assert sorted(await room.audited(len(kinds))) == sorted(kinds)
         await first.close()

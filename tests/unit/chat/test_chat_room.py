@@ -14,7 +14,7 @@ from appliance.runtime.uring import open_fan_out
 from edge.chat import room as room_module
 from edge.chat.dialect import PACKED, PLAIN
 from edge.chat.metrics import Tally
-from edge.chat.positions import Position
+from edge.chat.positions import Mark, Position
 from edge.chat.ring import Entry, Ring
 from edge.chat.room import Room
 
@@ -48,13 +48,16 @@ def numbers(reader):
 
 def test_positions():
     assert str(Position(123, 0)) == "123-0"
-    assert Position.parse("123-45") == Position(123, 45)
+    assert Mark.parse("123-45") == (Position(123, 45), 0, "")
+    assert Mark.parse("123-45-17-edge-1") == (Position(123, 45), 17, "edge-1")
+    assert str(Mark.parse("123-45-17-edge-1")) == "123-45-17-edge-1"
     assert Position(2, 0) > Position(1, 99)
     assert Position(4, 7) < Position.before_entry(5) < Position(5, 0)
     assert (Position(4, 7).next, Position.before_entry(5).next) == (Position(4, 8), Position(5, 0))
-    for wrong in ("", "1", "-1-0", "1-x", "01-0", "1-0 ", "\u0661-0", "9" * 40 + "-0"):
+    for wrong in ("", "1", "-1-0", "1-x", "01-0", "1-0 ", "\u0661-0", "9" * 40 + "-0", "1-0-", "1-0-5", "1-0-5-",
+                  "1-0-x-e", "1-0-5-a b", "1-0-5-" + "e" * 65):  # fmt: skip
         with pytest.raises(BadInputError):
-            Position.parse(wrong)
+            Mark.parse(wrong)
 
 
 def test_the_ring_is_bounded():

@@ -29,7 +29,7 @@ from edge.chat.journal import Journal
 from edge.chat.limits import Budget, SharedLimit, UserLimit
 from edge.chat.log import ChatLog
 from edge.chat.metrics import Tally
-from edge.chat.positions import Position
+from edge.chat.positions import Mark, Position
 from edge.chat.ranks import Author
 from edge.chat.resume import resume
 from edge.chat.rooms import Feed, Rooms
@@ -202,8 +202,8 @@ def test_routes():
 def test_queries():
     assert parse_query("").limit == 50
     query = parse_query("since=5-1&token=a%20b&limit=1000&other=1&after=&before=7-0")
-    assert (query.since, query.token, query.limit) == (Position(5, 1), "a b", 100)
-    assert (query.before, query.after) == (Position(7, 0), None)
+    assert (query.since, query.token, query.limit) == (Mark(Position(5, 1)), "a b", 100)
+    assert (query.before, query.after) == (Mark(Position(7, 0)), None)
     for wrong in ("since=x", "limit=0", "limit=-1", "limit=x", "token=%ff", "&".join("a=1" for _ in range(30))):
         with pytest.raises(BadInputError):
             parse_query(wrong)
@@ -331,7 +331,8 @@ class Gateway:
 
     @property
     def gaps(self):
-        return [frame for frame in self.sent if frame["type"] == "gap"]
+        found = [frame for frame in self.sent if frame["type"] == "gap"]
+        return [(str(Mark.parse(one["after"]).position), str(Mark.parse(one["before"]).position)) for one in found]
 
 
 def filled(count, every=3, first=1):
@@ -368,7 +369,7 @@ async def test_a_trimmed_log_is_a_gap():
     gateway = Gateway(filled(30, first=101), replay=5)
     await gateway.feed.start()
     assert len(await gateway.resume(Position(50, 0))) == 40
-    assert gateway.gaps == [{"type": "gap", "after": "50-0", "before": "101-0"}]
+    assert gateway.gaps == [("50-0", "101-0")]
     await gateway.feed.close()
 
 
@@ -379,7 +380,7 @@ async def test_a_log_that_cannot_be_read_is_a_gap():
     log.away = True
     texts = await gateway.resume(Position(3, 0))
     assert texts == expected(30, Position(25, 9))
-    assert gateway.gaps == [{"type": "gap", "after": "3-0", "before": "26-0"}]
+    assert gateway.gaps == [("3-0", "26-0")]
     await gateway.feed.close()
 
 
@@ -395,7 +396,7 @@ async def test_a_position_that_is_not_there_yet(monkeypatch):
     assert await resuming == [102]
     monkeypatch.setattr("edge.chat.rooms._AHEAD_S", 0.01)
     assert await gateway.resume(Position(999, 0)) == []
-    assert gateway.gaps[0]["after"] == "999-0"
+    assert gateway.gaps[0][0] == "999-0"
     await gateway.feed.close()
 
 

@@ -1,4 +1,5 @@
 import { signal } from "@preact/signals";
+import { RecentIds } from "../lib/recent";
 import { readSecret, writeSecret } from "../lib/session";
 import { readSetting, writeSetting } from "../lib/storage";
 import { newViewId } from "../quality/view_id";
@@ -59,6 +60,7 @@ export class ChatRoom {
   private readonly link: ChatConnection;
   private readonly ticker: ReturnType<typeof setInterval>;
   private readonly authors = new Set<string>();
+  private readonly events = new RecentIds();
   private resend: ReturnType<typeof setTimeout> | undefined;
   private reading: ReturnType<typeof setTimeout> | undefined;
   private readonly online = () => this.link.hurry();
@@ -242,7 +244,9 @@ export class ChatRoom {
     else this.problem.value = sentence;
   }
 
+  /** Who comes back may be told again what was done at another edge. */
   private happened(event: ChatEvent): void {
+    if (event.eventId !== "" && !this.events.add(event.eventId)) return;
     this.desk.happened(event);
     this.wait.value = waitUnder(this.desk.modes.value, this.wait.value);
     this.hide(event);
