@@ -76,8 +76,11 @@ class ChannelRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StreamRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A stream, at `stream.<stream_id>`: lets an edge map a stream to its channel's room."""
+    """A stream, at `stream.<stream_id>`: lets an edge map a stream to its channel's room, and tell there how a
+    broadcast fares that another edge has."""
 
     stream_id: str
     channel_id: str
     channel: str
+    state: str = ""  # created, live, interrupted, ended
+    state_ms: int = 0  # since when, Unix milliseconds

@@ -102,7 +102,13 @@ async def _streams(connection: Connection, after: str, ids: Sequence[str] | None
             row.id,
             subjects.stream_key(row.id),
             msgspec.json.encode(
-                directory.StreamRecord(stream_id=row.id, channel_id=row.channel_id, channel=row.channel)
+                directory.StreamRecord(
+                    stream_id=row.id,
+                    channel_id=row.channel_id,
+                    channel=row.channel,
+                    state=row.status,
+                    state_ms=row.status_ms,
+                )
             ),
         )
         for row in await store.streams(connection, after, ids, limit)

@@ -60,6 +60,8 @@ class StreamRow:
     id: str
     channel_id: str
     channel: str
+    status: str
+    status_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,8 @@ async def channels(connection: Connection, after: str, ids: Sequence[str] | None
 async def streams(connection: Connection, after: str, ids: Sequence[str] | None, limit: int) -> list[StreamRow]:
     async with connection.cursor(row_factory=class_row(StreamRow)) as cursor:
         await cursor.execute(
-            "select b.stream_id as id, b.channel_id, c.name as channel"
+            "select b.stream_id as id, b.channel_id, c.name as channel, b.status,"
+            " coalesce((extract(epoch from nullif(b.status_at, '-infinity')) * 1000)::bigint, 0) as status_ms"
             " from broadcasts b join channels c using (channel_id) where b.stream_id > %(after)s::uuid"
             " and (%(ids)s::uuid[] is null or b.stream_id = any (%(ids)s::uuid[]))"
             " and coalesce(b.ended_at, 'infinity') > now() - interval '7 days'"

@@ -7,7 +7,6 @@ import msgspec
 
 from appliance.contracts.chat import PING_INTERVAL_S
 from appliance.contracts.errors import NearcastError
-from appliance.contracts.media import Broadcast
 from appliance.contracts.moderation import Modes
 from edge.chat.positions import Position
 from edge.chat.ring import Entry
@@ -117,8 +116,6 @@ def error_frame(error: NearcastError, nonce: str) -> bytes:
     return text_frame(encode(body))
 
 
-def stream_event(broadcast: Broadcast) -> bytes:
+def stream_event(stream_id: str, state: str) -> bytes:
     """The JSON of the event that tells a room how its channel's broadcast fares."""
-    return encode(
-        {"type": "event", "event": "stream", "state": broadcast.state, "stream_id": broadcast.broadcast_id}
-    )
+    return encode({"type": "event", "event": "stream", "state": state, "stream_id": stream_id})

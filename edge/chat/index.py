@@ -9,10 +9,13 @@ import msgspec
 from appliance.contracts.directory import ChannelRecord, StreamRecord, TokenRecord, secret_hash
 from appliance.contracts.errors import UnauthenticatedError
 from appliance.contracts.media import Broadcast, BroadcastState
+from appliance.contracts.moderation import ANNOUNCED_MS
 from appliance.contracts.subjects import token_key
+from appliance.runtime.clock import now_ms
 from edge.chat.metrics import Tally
 
 T = TypeVar("T")
+_TOLD = frozenset((BroadcastState.LIVE, BroadcastState.INTERRUPTED, BroadcastState.ENDED))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -28,10 +31,10 @@ class Place:
 class Index:
     """Fed by `directory_changed` and `live_changed`, a Replica's on_change each; lookups scan nothing.
 
-    `on_state(channel_id, broadcast)` runs when a broadcast changes its state.
+    `on_state(channel_id, stream_id, state)` runs when a broadcast changes its state, of this edge or of another.
     """
 
-    def __init__(self, tally: Tally, on_state: Callable[[str, Broadcast], None]) -> None:
+    def __init__(self, tally: Tally, on_state: Callable[[str, str, str], None]) -> None:
         self._tally = tally
         self._on_state = on_state
         self._channels: dict[str, ChannelRecord] = {}
@@ -54,7 +57,7 @@ class Index:
         if kind == "channel":
             self._channel_changed(name, self._read(value, ChannelRecord))
         elif kind == "stream":
-            _put(self._streams, name, self._read(value, StreamRecord))
+            self._stream_changed(name, self._read(value, StreamRecord))
         elif kind == "token":
             self._token_changed(key, self._read(value, TokenRecord))
 
@@ -65,6 +68,15 @@ class Index:
         _put(self._channels, channel_id, record)
         if record is not None:
             self._names[record.channel] = channel_id
+
+    def _stream_changed(self, stream_id: str, record: StreamRecord | None) -> None:
+        old = self._streams.get(stream_id)
+        _put(self._streams, stream_id, record)
+        if record is None or record.state not in _TOLD or stream_id in self._broadcasts:
+            return
+        is_new = old is None or old.state != record.state
+        if is_new and record.state_ms > now_ms() - ANNOUNCED_MS:
+            self._on_state(record.channel_id, stream_id, record.state)
 
     def _token_changed(self, key: str, record: TokenRecord | None) -> None:
         _put(self._tokens, key, record)
@@ -86,7 +98,7 @@ class Index:
             self._by_channel.setdefault(record.channel_id, set()).add(broadcast_id)
             self._by_name.setdefault(record.channel, set()).add(broadcast_id)
             if old is None or old.state is not record.state:
-                self._on_state(record.channel_id, record)
+                self._on_state(record.channel_id, broadcast_id, record.state)
 
     def _unlist(self, old: Broadcast) -> None:
         for table, key in ((self._by_channel, old.channel_id), (self._by_name, old.channel)):

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from appliance.contracts.media import Broadcast
 from appliance.runtime.handoff import HandoffReceiver
 from appliance.runtime.sockets import Sockets
 from appliance.runtime.tasks import Tasks
@@ -195,11 +194,11 @@ class ChatServer:
         """The same room with the stream it has now."""
         return self.index.by_name(place.channel) or place
 
-    def state_changed(self, channel_id: str, broadcast: Broadcast) -> None:
+    def state_changed(self, channel_id: str, stream_id: str, state: str) -> None:
         """Tells the room of a channel how its broadcast fares."""
         room = self.rooms.known(channel_id)
         if room is not None and room.in_use:
-            room.event(stream_event(broadcast))
+            room.event(stream_event(stream_id, state))
 
     # -- time
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import msgspec
 
 from appliance.contracts.chat import ChatPost, ChatPosted, ErrorCode
-from appliance.contracts.media import Broadcast
 from appliance.contracts.moderation import (
     FollowRecord,
     ModerationAnswer,
@@ -141,8 +140,8 @@ class ChatService:
         self._crossing.directory_changed(key, value)
         self.server.newcomers.directory_changed()
 
-    def _state_changed(self, channel_id: str, broadcast: Broadcast) -> None:
-        self.server.state_changed(channel_id, broadcast)
+    def _state_changed(self, channel_id: str, stream_id: str, state: str) -> None:
+        self.server.state_changed(channel_id, stream_id, state)
 
     async def start(self) -> None:
         """Returns when connections are taken, with directory, live state and recent messages known.

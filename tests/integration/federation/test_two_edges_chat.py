@@ -6,6 +6,10 @@ import time
 
 from two_edges_room import event, on_both
 
+from appliance.contracts.events import BroadcastEvent, BroadcastEventKind
+from appliance.runtime.clock import now_ms
+from appliance.runtime.ids import new_id
+
 HELD = "visit http://casino.example now"
 
 
@@ -105,6 +109,18 @@ def test_who_comes_back_is_told_what_was_done_at_the_other_edge(tmp_path, dsn):
     on_both(tmp_path, dsn, scenario)
 
 
+async def started(room):
+    channel = await room.api("GET", "channels/alice")
+    return BroadcastEvent(
+        event_id=new_id(),
+        kind=BroadcastEventKind.STARTED,
+        broadcast_id=new_id(),
+        channel_id=channel["channel_id"],
+        edge_id=room.here.edge_id,
+        at_ms=now_ms(),
+    )
+
+
 def test_a_room_at_two_edges_is_one_room(tmp_path, dsn):
     async def scenario(room):
         await room.api("POST", "channels", {"name": "carol"})
@@ -122,6 +138,10 @@ def test_a_room_at_two_edges_is_one_room(tmp_path, dsn):
         with room.timed("follow"):
             await room.api("PUT", "users/me/follows/alice", token=room.tokens["bob"])
             assert (await event(watcher, "follow"))["username"] == "bob"
+        with room.timed("stream"):
+            await room.here.tell(await started(room))
+            on_air = await event(watcher, "stream")
+        assert on_air["state"] == "live"
         await has_closed_links(room, alice, watcher)
         bob, mona = await room.client(room.here, "bob"), await room.client(room.there, "mona")
         # held where bob is, approved where mona is, said where bob is

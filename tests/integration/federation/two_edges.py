@@ -11,6 +11,10 @@ import shutil
 import signal
 from collections.abc import AsyncIterator
 
+import msgspec
+
+from appliance.contracts import subjects
+from appliance.contracts.events import BROADCAST, BroadcastEvent
 from appliance.engines.nats import NatsEngine
 from appliance.runtime.bus import Bus, Endpoint
 from appliance.runtime.settings import BusSettings, NodeSettings, PortSettings, Settings
@@ -102,6 +106,11 @@ class Edge:
         self._agent = AgentService(self._fed, self.edge_id, self._failures.append)
         await self._agent.start()
         self.gateway = await self.start_gateway()
+
+    async def tell(self, event: BroadcastEvent) -> None:
+        """What the ingest of this edge would put into the outbox."""
+        subject = subjects.event(self.edge_id, BROADCAST)
+        await self._fed.append(subject, msgspec.json.encode(event), message_id=event.event_id, deadline_s=5)
 
     async def start_gateway(self) -> Gateway:
         self._gateways += 1

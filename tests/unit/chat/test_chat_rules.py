@@ -20,7 +20,9 @@ from appliance.contracts.errors import (
     UnavailableError,
 )
 from appliance.contracts.media import Broadcast, BroadcastState
+from appliance.contracts.moderation import ANNOUNCED_MS
 from appliance.contracts.subjects import broadcast_key, channel_key, chat, stream_key, token_key
+from appliance.runtime.clock import now_ms
 from appliance.runtime.fanout import EachFanOut
 from edge.chat.answers import preflight, problem
 from edge.chat.config import ChatConfig
@@ -121,7 +123,7 @@ def broadcast(number=1, state=BroadcastState.LIVE, channel_id="c1"):
 
 def make_index():
     states, tally = [], Tally()
-    index = Index(tally, lambda channel_id, one: states.append((channel_id, one.broadcast_id, one.state.value)))
+    index = Index(tally, lambda *changed: states.append(changed))
     put(
         index.directory_changed,
         channel_key("c1"),
@@ -169,6 +171,24 @@ def test_a_broadcast_of_a_channel_the_directory_lacks():
     index, _, _ = make_index()
     put(index.live_changed, broadcast_key("b2"), broadcast(2, channel_id="c9"))
     assert index.by_stream("b2") == Place("c9", "alice", "u-alice", "b2")
+
+
+def test_how_a_broadcast_of_another_edge_fares_is_told_once_and_not_too_late():
+    index, states, _ = make_index()
+    put(index.live_changed, broadcast_key("b1"), broadcast())
+
+    def changed(stream_id, state, ago_ms=0):
+        record = StreamRecord(
+            stream_id=stream_id, channel_id="c1", channel="alice", state=state, state_ms=now_ms() - ago_ms
+        )
+        put(index.directory_changed, stream_key(stream_id), record)
+
+    changed("b1", "live")  # our own, which the live bucket has told
+    for state in ("created", "live", "live", "interrupted", "ended"):
+        changed("b2", state)
+    changed("b3", "live", ago_ms=ANNOUNCED_MS + 1000)
+    told = [("c1", "b1", "live"), ("c1", "b2", "live"), ("c1", "b2", "interrupted"), ("c1", "b2", "ended")]
+    assert states == told
 
 
 def test_tokens():
