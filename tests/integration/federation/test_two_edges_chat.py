@@ -150,6 +150,7 @@ def test_a_room_at_two_edges_is_one_room(tmp_path, dsn):
             held = await mona.until("event")
             assert (held["event"], held["message"]["message"]) == ("held", HELD)
         await until_queue(room, room.there, [HELD])
+        second = await room.here.start_gateway()  # of the same edge: both hear of the approval
         with room.timed("approve"):
             await ack(mona, f"/approve {held['message_id']}", "h2")
             await bob.until_seen(2)
@@ -169,6 +170,7 @@ def test_a_room_at_two_edges_is_one_room(tmp_path, dsn):
         late = await room.client(room.here)
         await late.until("messages")
         assert late.seen == ["read the rules", HELD], "said once"
+        await second.close()
         with room.timed("raid"):
             await alice.say("/raid carol", "r")
             gone, came = await event(watcher, "raid"), await event(guest, "raid")
