@@ -1,5 +1,7 @@
 """The chunk layer (RTMP 1.0, 5.3): messages out of a byte stream and back into it."""
 
+import struct
+
 import msgspec
 
 from appliance.contracts.errors import BadInputError
@@ -14,6 +16,7 @@ SET_CHUNK_SIZE, ABORT = 1, 2
 _EXTENDED = 0xFFFFFF
 _HEADER_SIZE = (11, 7, 3, 0)
 _MODULUS = 1 << 32
+_STAMP_AND_LENGTH = struct.Struct(">II")  # of a header with both: basic header and stamp, length and kind
 
 
 class ChunkError(BadInputError):
@@ -34,9 +37,10 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 class _ChunkStream:
     """What later chunks of the same chunk stream leave out."""
 
-    __slots__ = ("delta", "extended", "kind", "length", "partial", "stream_id", "timestamp")
+    __slots__ = ("delta", "extended", "goes_on", "kind", "length", "partial", "stream_id", "timestamp")
 
-    def __init__(self) -> None:
+    def __init__(self, chunk_stream_id: int = 0) -> None:
+        self.goes_on = 0xC0 | chunk_stream_id if chunk_stream_id < 64 else -1  # format 3 in one byte
         self.timestamp = 0
         self.delta = 0
         self.length = 0
@@ -76,6 +80,10 @@ class ChunkReader:
         at, end = 0, len(data)
         while at < end:
             if not self._in_body:
+                after = self._whole(data, at, end, messages)
+                if after:
+                    at = after
+                    continue
                 body = self._header(data, at, end)
                 if not body:
                     self._rest = data[at:]
@@ -83,6 +91,53 @@ class ChunkReader:
                 at = body
             at = self._body(data, at, end, messages)
         return messages
+
+    def _whole(self, data: bytes, at: int, end: int, messages: list[Message]) -> int:
+        """Takes a message of one chunk that says its length and is all there, as those of sound are.
+
+        Or whole chunks that go on with a message, but for its last. Where it ends; 0: it is none of both.
+        """
+        head = data[at]
+        stream = self._streams.get(head & 0x3F)
+        if stream is None or at + 12 > end:
+            return 0
+        if stream.partial is not None:
+            return self._whole_chunks(stream, data, at, end) if head == stream.goes_on else 0
+        form = head >> 6
+        if form > 1:
+            return 0
+        first, second = _STAMP_AND_LENGTH.unpack_from(data, at)
+        field, length, kind = int(first) & _EXTENDED, int(second) >> 8, int(second) & 0xFF
+        body = at + 12 - 4 * form
+        after = body + length
+        if field == _EXTENDED or kind <= ABORT or length > self._chunk_size or after > end:
+            return 0
+        if form:
+            stream.delta, stream.timestamp = field, (stream.timestamp + field) % _MODULUS
+        else:
+            stream.delta, stream.timestamp = 0, field
+            stream.stream_id = int.from_bytes(data[at + 8 : at + 12], "little")
+        stream.length, stream.kind, stream.extended = length, kind, None
+        self._stream = stream
+        messages.append(Message(kind, stream.stream_id, stream.timestamp, data[body:after]))
+        return after
+
+    def _whole_chunks(self, stream: _ChunkStream, data: bytes, at: int, end: int) -> int:
+        """The same of the second case."""
+        partial, size = stream.partial, self._chunk_size
+        if partial is None or stream.extended is not None:
+            return 0
+        count = min((stream.length - len(partial) - 1) // size, (end - at) // (size + 1))
+        head, view, begun = stream.goes_on, memoryview(data), at
+        if self._partial_bytes + count * size > MAX_REASSEMBLY:
+            return 0
+        while count > 0 and data[at] == head:
+            partial += view[at + 1 : at + 1 + size]
+            at += 1 + size
+            count -= 1
+        self._partial_bytes += at - begun - (at - begun) // (size + 1)
+        self._stream = stream
+        return at if at > begun else 0
 
     def _header(self, data: bytes, at: int, end: int) -> int:
         """Reads a chunk's headers at an offset. Where its body begins; 0: more bytes are needed."""
@@ -116,7 +171,7 @@ class ChunkReader:
             raise ChunkError("too many chunk streams")
         if form:  # without a length (2 and 3) the message counts as empty
             self.quirks.append("chunk_stream_begins_with_delta" if form == 1 else "chunk_stream_without_length")
-        stream = self._streams[chunk_stream_id] = _ChunkStream()
+        stream = self._streams[chunk_stream_id] = _ChunkStream(chunk_stream_id)
         return stream
 
     def _begin(

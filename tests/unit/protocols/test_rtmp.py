@@ -267,6 +267,44 @@ def test_chunks_round_trip(items: list[tuple[int, int, bytes]]) -> None:
     assert [(message.timestamp, message.payload) for message in read] == [item[1:] for item in items]
 
 
+def _outcome(pieces_of_it: list[bytes]) -> tuple[list[Message], list[str], int] | str:
+    reader, messages = ChunkReader(), list[Message]()
+    try:
+        for piece in pieces_of_it:
+            messages += reader.feed(piece)
+    except ChunkError as error:
+        return error.detail
+    return messages, reader.quirks, reader.missing
+
+
+_CHUNKS = st.lists(
+    st.tuples(
+        st.integers(0, 3),
+        st.sampled_from([0, 1, 2, 4, 6]),
+        st.sampled_from([0, 10, 0xFFFFFE, 0xFFFFFF]),
+        st.sampled_from([0, 1, 127, 128, 129, 257, 700]),
+        st.sampled_from([0, 1, 2, 8, 9, 20]),
+        st.sampled_from([0, 1, 128, 128, 128, 200]),
+    ),
+    max_size=12,
+)
+
+
+@given(_CHUNKS, st.integers(1, 1000))
+def test_what_is_all_there_is_read_as_what_comes_byte_by_byte(
+    chunks: list[tuple[int, int, int, int, int, int]], cut: int
+) -> None:
+    data = b""
+    for form, csid, field, length, kind, body in chunks:
+        header = field.to_bytes(3, "big") + length.to_bytes(3, "big") + bytes([kind]) + b"\1\0\0\0"
+        data += bytes([form << 6 | csid]) + header[: (11, 7, 3, 0)[form]] + b"\0\0\0\x20" * (field == 0xFFFFFF)
+        data += b"\0\0\0\x40" + bytes(body)
+    data += b"\x05\0\0\1\0\0\1\x09\1\0\0\0a"  # a message without a body is told with the next byte
+    slow = _outcome([data[at : at + 1] for at in range(len(data))])
+    assert _outcome([data]) == slow
+    assert _outcome([data[at : at + cut] for at in range(0, len(data), cut)]) == slow
+
+
 @pytest.mark.parametrize("basic", [b"\x00\x05", b"\x01\x05\x01"])
 def test_long_chunk_stream_ids(basic: bytes) -> None:
     (message,) = ChunkReader().feed(basic + b"\0\0\1\0\0\2\x09\1\0\0\0ab")
