@@ -121,6 +121,15 @@ async def started(room):
     )
 
 
+async def held_there_denied_here(room, alice):
+    dave = await room.client(room.there, "bob")
+    denied = await ack(dave, HELD + "!", "h3")
+    await until_queue(room, room.here, [HELD + "!"], "alice")
+    with room.timed("deny"):
+        await ack(alice, f"/deny {denied['message_id']}", "h4")
+        await until_queue(room, room.there, [])
+
+
 def test_a_room_at_two_edges_is_one_room(tmp_path, dsn):
     async def scenario(room):
         await room.api("POST", "channels", {"name": "carol"})
@@ -157,13 +166,7 @@ def test_a_room_at_two_edges_is_one_room(tmp_path, dsn):
         assert bob.seen[-1] == HELD
         await until_queue(room, room.here, [], "alice")
         await until_queue(room, room.there, [])
-        # held there, denied here
-        dave = await room.client(room.there, "bob")
-        denied = await ack(dave, HELD + "!", "h3")
-        await until_queue(room, room.here, [HELD + "!"], "alice")
-        with room.timed("deny"):
-            await ack(alice, f"/deny {denied['message_id']}", "h4")
-            await until_queue(room, room.there, [])
+        await held_there_denied_here(room, alice)
         again = await room.here.start_gateway()
         first, room.here.gateway = room.here.gateway, again
         await until_queue(room, room.here, [], "alice")
