@@ -9,6 +9,7 @@ import Hls, {
 import { Calm } from "./calm";
 import { clockOf, positionOf } from "./dated";
 import type { Engine, EngineEvents, EngineStats, Measured } from "./engine";
+import { loaderOf, PictureFirst } from "./picture_first";
 import type { Closeness } from "./preferences";
 import { AUTO, type Level } from "./quality";
 import { CATCH_UP_RATE, type HlsWishes, hlsSettings, MAX_EXCESS_S, targetLatencyS } from "./settings";
@@ -39,7 +40,8 @@ export class HlsEngine implements Engine {
   ) {
     this.partTargetS = wishes.partTargetS;
     this.closeness = wishes.closeness;
-    this.hls = new Hls(hlsSettings(wishes));
+    const pictureFirst = new PictureFirst();
+    this.hls = new Hls({ ...hlsSettings(wishes), fLoader: loaderOf(pictureFirst) });
     this.hls.on(Events.MANIFEST_PARSED, (_, data) => events.ready(data.levels.map(describe)));
     this.hls.on(Events.LEVEL_SWITCHED, (_, data) => events.levelChanged(data.level));
     this.hls.once(Events.LEVEL_LOADED, () => this.pull());
@@ -49,6 +51,7 @@ export class HlsEngine implements Engine {
     });
     this.hls.on(Events.INIT_PTS_FOUND, (_, data) => {
       this.offset = data.initPTS / data.timescale;
+      pictureFirst.begin(data.frag.cc);
     });
     this.hls.on(Events.ERROR, (_, data) => this.failed(data));
     this.hls.attachMedia(video);
