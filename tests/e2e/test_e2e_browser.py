@@ -13,6 +13,8 @@ from tests.e2e.test_e2e_standby import standby_url
 from tests.media_tools.clips import ClipMaker
 from tests.media_tools.publisher import Publisher
 
+POSITION = "() => document.querySelector('video').currentTime"
+
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.browser,
@@ -109,6 +111,30 @@ async def test_publisher_returns_while_watching(node: Node, clips: ClipMaker, br
         assert await watcher.page.evaluate("() => window.stayed"), "the page was loaded anew"
     assert not watcher.errors
     assert back < 4
+
+
+@pytest.mark.slow  # one who returns as they were is among the quick ones
+async def test_publisher_returns_in_another_format_while_watching(
+    node: Node, clips: ClipMaker, browser: Browser
+) -> None:
+    channel = await asyncio.to_thread(node.channel, "other-format")
+    with Publisher(clips.clip(60), channel.publish_url) as first:
+        await until_live(node, channel)
+        watcher = await watch(browser, node, channel)
+        await watcher.plays()
+        await asyncio.sleep(3)
+        await watcher.page.evaluate("() => { window.stayed = true; }")
+        first.kill()
+    await asyncio.sleep(2)
+    with Publisher(clips.clip(40, b_frames=2), channel.publish_url):
+        await asyncio.sleep(8)
+        before = await watcher.page.evaluate(POSITION)
+        await asyncio.sleep(8)
+        played = await watcher.page.evaluate(POSITION) - before
+        print(f"played {played:.1f} of 8 s after the publisher was back")
+        assert await watcher.page.evaluate("() => window.stayed"), "the page was loaded anew"
+    assert not watcher.errors
+    assert 7.0 < played < 9.0
 
 
 async def test_page_of_an_offline_channel_begins_to_play(node: Node, clips: ClipMaker, browser: Browser) -> None:
