@@ -132,8 +132,9 @@ class Saboteur:
         """The worker that follows gets hardly any memory: it does with it, or makes place for another one."""
         others = {worker.pid for worker in await self._workers()} - {pid}
         for other in others:
-            status = Path(f"/proc/{other}/statm").read_text(encoding="ascii")
-            _limit_memory(other, int(status.split()[0]) * resource.getpagesize() + _STARTS_THREADS)
+            with contextlib.suppress(FileNotFoundError):  # its record lives on for a moment
+                status = Path(f"/proc/{other}/statm").read_text(encoding="ascii")
+                _limit_memory(other, int(status.split()[0]) * resource.getpagesize() + _STARTS_THREADS)
         _send(pid, signal.SIGKILL)
         await asyncio.sleep(_SHORT_OF_MEMORY_S)
         for other in others:
