@@ -8,9 +8,9 @@ import pytest
 from playwright.async_api import Browser, Page
 
 from tests.e2e.e2e_node import Channel, Node
-from tests.e2e.e2e_pages import AT_THE_EDGE, BUILT, CHROMIUM, PLAYS, until_live, watch
+from tests.e2e.e2e_pages import AT_THE_EDGE, BUILT, CHROMIUM, PLAYS, Watcher, until_live, watch
 from tests.e2e.test_e2e_standby import standby_url
-from tests.media_tools.clips import ClipMaker
+from tests.media_tools.clips import Clip, ClipMaker
 from tests.media_tools.publisher import Publisher
 
 POSITION = "() => document.querySelector('video').currentTime"
@@ -86,16 +86,24 @@ async def test_standby_takes_over_while_watching(node: Node, clips: ClipMaker, b
     assert 0.9 < played < 1.1
 
 
-async def test_publisher_returns_while_watching(node: Node, clips: ClipMaker, browser: Browser) -> None:
-    clip = clips.clip(60)
-    channel = await asyncio.to_thread(node.channel, "returns")
-    with Publisher(clip, channel.publish_url) as first:
+async def killed_while_watching(
+    node: Node, channel: Channel, clip: Clip, browser: Browser, seconds: float
+) -> Watcher:
+    """A page that has played for so long when the publisher dies; `window.stayed` until it is loaded anew."""
+    with Publisher(clip, channel.publish_url) as publisher:
         await until_live(node, channel)
         watcher = await watch(browser, node, channel)
         await watcher.plays()
-        await asyncio.sleep(5)
+        await asyncio.sleep(seconds)
         await watcher.page.evaluate("() => { window.stayed = true; }")
-        first.kill()
+        publisher.kill()
+    return watcher
+
+
+async def test_publisher_returns_while_watching(node: Node, clips: ClipMaker, browser: Browser) -> None:
+    clip = clips.clip(60)
+    channel = await asyncio.to_thread(node.channel, "returns")
+    watcher = await killed_while_watching(node, channel, clip, browser, 5)
     await asyncio.sleep(4)
     with Publisher(clip, channel.publish_url, skip_s=10) as second:
         while (await asyncio.to_thread(node.broadcast, channel) or {}).get("state") != "live":
@@ -118,13 +126,7 @@ async def test_publisher_returns_in_another_format_while_watching(
     node: Node, clips: ClipMaker, browser: Browser
 ) -> None:
     channel = await asyncio.to_thread(node.channel, "other-format")
-    with Publisher(clips.clip(60), channel.publish_url) as first:
-        await until_live(node, channel)
-        watcher = await watch(browser, node, channel)
-        await watcher.plays()
-        await asyncio.sleep(3)
-        await watcher.page.evaluate("() => { window.stayed = true; }")
-        first.kill()
+    watcher = await killed_while_watching(node, channel, clips.clip(60), browser, 3)
     await asyncio.sleep(2)
     with Publisher(clips.clip(40, b_frames=2), channel.publish_url):
         await asyncio.sleep(8)
