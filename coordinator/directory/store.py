@@ -10,6 +10,7 @@ from datetime import datetime
 
 from psycopg.rows import class_row
 
+from appliance.contracts.moderation import ANNOUNCED_MS, HELD_MS
 from coordinator.db import Connection
 
 FIRST = "00000000-0000-0000-0000-000000000000"
@@ -233,13 +234,13 @@ async def happenings(connection: Connection, after: str, ids: Sequence[str] | No
             " from moderation_events e where event_id > %(after)s::uuid"
             " and (%(ids)s::uuid[] is null or event_id = any (%(ids)s::uuid[]))"
             " and event in ('announce', 'raid', 'held', 'approve', 'deny')"
-            " and happened_at > now() - interval '1 day'"
-            " and (event not in ('announce', 'raid') or happened_at > now() - interval '10 minutes')"
+            " and happened_at > now() - make_interval(secs => %(held_s)s)"
+            " and (event not in ('announce', 'raid') or happened_at > now() - make_interval(secs => %(told_s)s))"
             " and (event <> 'held' or not exists (select from moderation_events d"
             "  where d.channel_id = e.channel_id and d.message_id = e.message_id"
             "  and d.event in ('approve', 'deny')))"
             " order by event_id limit %(limit)s",
-            {"after": after, "ids": ids, "limit": limit},
+            {"after": after, "ids": ids, "limit": limit, "held_s": HELD_MS / 1000, "told_s": ANNOUNCED_MS / 1000},
         )
         return await cursor.fetchall()
 
