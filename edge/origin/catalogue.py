@@ -83,14 +83,12 @@ class Catalogue:
         self._live: dict[str, str] = {}
         self._followed: dict[str, _Followed] = {}
         self._closing = Tasks(on_failure)
-        self.revision = 0  # grows with every change of the live bucket
 
     # -- records
 
     def live_changed(self, key: str, value: bytes | None) -> None:
         """A key of the live bucket was written or deleted."""
         kind, _, rest = key.partition(".")
-        self.revision += 1
         try:
             if kind == "broadcast":
                 self._broadcast_changed(rest, None if value is None else _read(value, Broadcast))

@@ -35,11 +35,6 @@ class SegmentAssembler:
         self._last = (-1, -1, -1)
         self._open: FinishedSegment | None = None
 
-    @property
-    def open_bytes(self) -> int:
-        """Bytes of the segment in progress."""
-        return self._open.size if self._open is not None else 0
-
     def accept(self, header: ChunkHeader, data: bytes) -> list[FinishedSegment]:
         """The segments that are finished by this chunk: at most one that was cut off, and its own."""
         key = (header.msn, header.part, header.chunk)

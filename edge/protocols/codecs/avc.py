@@ -166,25 +166,6 @@ def join_avcc(nals: Iterable[bytes | memoryview]) -> bytes:
     return b"".join(pieces)
 
 
-def annexb_to_avcc(data: bytes | memoryview) -> bytes:
-    """A byte stream access unit with 4 byte length prefixes instead of start codes."""
-    return join_avcc(split_annexb(data))
-
-
-def avcc_to_annexb(data: bytes | memoryview, length_size: int = 4) -> bytes:
-    """A length-prefixed access unit with start codes instead. CodecError when it is cut off."""
-    pieces: list[bytes | memoryview] = []
-    for nal in iter_nals(data, length_size):
-        pieces.append(b"\0\0\0\1")
-        pieces.append(nal)
-    return b"".join(pieces)
-
-
-def has_idr(data: bytes | memoryview, length_size: int = 4) -> bool:
-    """Whether a length-prefixed access unit holds an IDR slice. CodecError when it is cut off."""
-    return any(nal[0] & 0x1F == NAL_IDR for nal in iter_nals(data, length_size))
-
-
 def has_recovery_point(nals: Iterable[bytes | memoryview]) -> bool:
     """Whether an SEI among `nals` says that decoding can begin here exactly (ITU-T H.264, D.1.8)."""
     return any(nal[0] & 0x1F == NAL_SEI and _says_recovery(bytes(nal[1:64])) for nal in nals if len(nal) > 3)

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterable
 
-from edge.protocols.hls.tags import MICRO, date, quoted, seconds
+from edge.protocols.hls.tags import date, quoted, seconds
 
 PLAIN_VERSION = 6  # EXT-X-MAP in a playlist that is not I-frames only
 SKIP_VERSION = 9  # EXT-X-SKIP
@@ -242,8 +242,3 @@ def skipping_date_ranges(update: MediaPlaylist, removed: tuple[str, ...]) -> Med
     return dataclasses.replace(
         update, version=SKIP_DATE_RANGES_VERSION, date_ranges=kept, removed_date_ranges=removed
     )
-
-
-def target_rounds(duration_us: int) -> int:
-    """A duration rounded as EXT-X-TARGETDURATION compares it (4.4.3.1)."""
-    return (duration_us + MICRO // 2) // MICRO

@@ -40,7 +40,7 @@ def test_hevc_aspect_and_colour() -> None:
 def test_hevc_random_access() -> None:
     stream = encoded.video("hvc1", 10)
     for unit in stream.units:
-        framed = avc.annexb_to_avcc(unit.data)
+        framed = avc.join_avcc(avc.split_annexb(unit.data))
         assert hevc.has_random_access(framed) == unit.key
     with pytest.raises(CodecError):
         hevc.config_from_nals(avc.split_annexb(stream.units[1].data))

@@ -35,7 +35,7 @@ def video_config(codec: str, stream: encoded.Stream) -> bytes:
 
 def stored(codec: str, data: bytes) -> bytes:
     if codec in ("avc1", "hvc1"):
-        return avc.annexb_to_avcc(data)
+        return avc.join_avcc(avc.split_annexb(data))
     return bytes(av1.stored(data)) if codec == "av01" else data
 
 

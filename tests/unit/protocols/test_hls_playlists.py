@@ -7,6 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from edge.media.segmenter import Segmenter, SegmenterConfig
+from edge.protocols.fmp4 import Sample
 from edge.protocols.hls import media_parser, multivariant
 from edge.protocols.hls.errors import PlaylistError
 from edge.protocols.hls.media import (
@@ -20,7 +22,6 @@ from edge.protocols.hls.media import (
     length_us,
     merge,
     render,
-    target_rounds,
 )
 from edge.protocols.hls.multivariant import AudioRendition, MultivariantPlaylist, Variant
 
@@ -97,8 +98,23 @@ def pl_version():
 
 
 def seg_round_td():
-    assert target_rounds(2_499_999) == 2
-    assert target_rounds(2_500_000) == 3
+    """However far key frames are apart, and where pictures were left out before the end of a segment."""
+    target_s, step = 4, 3_000
+    for left_out in range(0, 60, 3):
+        config = SegmenterConfig(
+            timescale=90_000,
+            part_target=31_500,
+            segment_target=180_000,
+            max_segment=target_s * 90_000,
+            contiguous=True,
+        )
+        segmenter, lengths = Segmenter(config), dict[int, int]()
+        for index in range(600):
+            if not 80 < index <= 80 + left_out:
+                for chunk in segmenter.push(Sample(index * step, step, 0, index == 0, b"x"), pdt_us=0):
+                    lengths[chunk.msn] = lengths.get(chunk.msn, 0) + chunk.duration
+        assert len(lengths) > 4
+        assert max((length + 45_000) // 90_000 for length in lengths.values()) == target_s
 
 
 def pdt_present():
