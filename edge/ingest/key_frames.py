@@ -3,6 +3,7 @@
 from appliance.contracts.media import VIDEO_TIMESCALE
 from edge.ingest import problems
 from edge.ingest.shared import Shared
+from edge.media.health import PAUSE
 from edge.media.ladder import MAX_TARGET_DURATION_S, announced_duration, target_duration
 from edge.media.segmenter import Segmenter
 from edge.protocols.fmp4 import Sample
@@ -15,7 +16,8 @@ _ROUNDING_S = 0.4  # EXTINF is rounded before it is compared with the target dur
 class KeyFrames:
     """With `repair` the target duration is announced at once, twice the segment target: key frames as far
     apart as that are places to cut. Where they are further apart a segment ends without one, and from then on
-    segments are cut by time and another rendition has to be watched.
+    segments are cut by time and another rendition has to be watched. Not where pictures were missing in between:
+    then the encoder makes enough key frames, and one segment is cut by time.
     """
 
     def __init__(self, shared: Shared, segmenter: Segmenter) -> None:
@@ -23,6 +25,8 @@ class KeyFrames:
         self._segmenter = segmenter
         self._first_dts: int | None = None
         self._last_dts = 0
+        self._end_dts = 0  # of the sample before
+        self._paused = 0  # ticks without pictures since the last key frame
         self._longest_s = 0.0
         self._tolerated = 1 if shared.join is not None else 0  # a session that joins begins without a key frame
         if shared.config.cut_by_time:
@@ -32,16 +36,20 @@ class KeyFrames:
     def watch(self, sample: Sample) -> None:
         """Each sample, before it is pushed."""
         if self._first_dts is None:
-            self._first_dts = self._last_dts = sample.dts
-        gap_s = (sample.dts - self._last_dts) / VIDEO_TIMESCALE
+            self._first_dts = self._last_dts = self._end_dts = sample.dts
+        if sample.dts - self._end_dts > PAUSE:
+            self._paused += sample.dts - self._end_dts
+        gap_s = (sample.dts - self._last_dts - self._paused) / VIDEO_TIMESCALE
         self._longest_s = max(self._longest_s, gap_s)
         if self._shared.target_duration_s is None:
             self._announce(sample, gap_s, (sample.dts - self._first_dts) / VIDEO_TIMESCALE)
         if self._segmenter.forced_cuts > self._tolerated and not self._shared.needs_repair:
             self._tolerated = self._segmenter.forced_cuts
-            self._cut_without_key()
+            if not self._paused or gap_s * VIDEO_TIMESCALE > self._segmenter.config.max_segment:
+                self._cut_without_key()
+        self._end_dts = sample.end
         if sample.key:
-            self._last_dts = sample.dts
+            self._last_dts, self._paused = sample.dts, 0
 
     def _announce(self, sample: Sample, gap_s: float, elapsed_s: float) -> None:
         """Where nobody repairs, the first GOP is waited for: segments must be as long as it is."""

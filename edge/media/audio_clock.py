@@ -97,6 +97,7 @@ class AudioClock:
             self._due += deviation
             self.resyncs += 1
             self._away = 0
+            self._dropping = False
         elif not self._dropping:
             self._dropping = True
             self.resyncs += 1

@@ -10,6 +10,7 @@ from appliance.contracts.media import VIDEO_TIMESCALE
 from edge.media.health_rules import Steady
 
 STALL_US = 500_000
+PAUSE = 3 * VIDEO_TIMESCALE // 2  # without pictures: more than between those of the slowest sources
 _US = 1_000_000
 _SECOND = VIDEO_TIMESCALE
 _REPORT_US = 1_000_000
@@ -146,6 +147,8 @@ class Health:
             self._restart()
         elif arrival_us != self._video_arrival:
             self._measure_jitter()
+        if PAUSE < step < _JUMP and self._key_dts >= 0:
+            self._key_dts += step  # key frames are as far apart as the pictures between them last
         self._dts, self._video_arrival = dts, arrival_us
         delay = arrival_us - dts * 100 // 9
         if self._least_delay is None or delay < self._least_delay:
@@ -267,8 +270,10 @@ def _variation(closed: Sequence[tuple[int, int]], gops: list[int]) -> float:
     """Largest deviation of a stretch from the mean, relative to it.
 
     Stretches are as long as a GOP, two seconds at least: a key frame is larger than others under any rate control.
+    Seconds in which pictures were missing say nothing about it.
     """
-    sizes = [size for size, _ in closed]
+    most = max((frames for _, frames in closed), default=0)
+    sizes = [size for size, frames in closed if 2 * frames >= most]
     length = min(max(2, -(-max(gops, default=0) // _SECOND)), _WINDOW // 2)
     mean = sum(sizes) / len(sizes) if sizes else 0.0
     if len(sizes) < 2 * length or not mean:

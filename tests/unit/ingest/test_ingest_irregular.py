@@ -118,6 +118,23 @@ def test_usual_key_frames_need_no_repair(keys: set[int]) -> None:
             assert append.header.flags & ChunkFlag.INDEPENDENT
 
 
+def test_pictures_that_were_missing_for_a_while_do_not_make_key_frames_rare() -> None:
+    """As when a phone's camera stops, or a device is plugged in again: the GOP goes on behind it."""
+    bodies = [one for one in broadcast(20) if not (one.is_video and 5_200 <= one.stamp < 8_200)]
+    packager = Packager(PackagerConfig())
+    out = run(packager, bodies)
+    assert packager.problems == {}
+    assert packager.source_playable
+    assert max(lengths(out).values()) <= 4.41
+
+
+def test_key_frames_that_are_rare_are_so_in_spite_of_a_pause() -> None:
+    bodies = [one for one in with_keys(20, {0}) if not (one.is_video and 2_000 <= one.stamp < 5_000)]
+    packager = Packager(PackagerConfig())
+    run(packager, bodies)
+    assert packager.needs_repair
+
+
 def test_without_repair_a_long_gop_is_waited_for() -> None:
     packager = Packager(PackagerConfig(repair=False))
     out = run(packager, with_keys(12, {0, 120, 240}))
@@ -281,6 +298,19 @@ def test_where_no_sound_came_there_is_silence() -> None:
     assert all(1_000 <= sample.duration <= 1_060 for sample in heard)
     assert 138 <= sum(bytes(sample.data) == SILENCE for sample in heard) <= 142
     assert numbers(out, AUDIO) == [*range(188), *range(329, 562)]
+
+
+def test_silence_stands_for_sound_that_was_stamped_by_a_clock_that_stood() -> None:
+    """Its frames are left out, and then the stamps are right again."""
+    stood = [
+        one._replace(stamp=5_000) if not one.is_video and one.stamp // 1_000 == 5 else one for one in broadcast(10)
+    ]
+    out = run(Packager(PackagerConfig()), stood)
+    heard = samples(out, AUDIO)
+    assert contiguous(heard)
+    assert 30 <= sum(bytes(sample.data) == SILENCE for sample in heard) <= 45
+    spoken = next(one for one in heard if bytes(one.data)[:4] == (400).to_bytes(4, "big"))
+    assert abs(spoken.dts / 48_000 - 1 - 400 * 1024 / 48_000) < 0.03
 
 
 def test_sound_that_is_announced_and_does_not_come_is_silence_from_the_beginning() -> None:

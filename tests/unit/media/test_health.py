@@ -81,6 +81,18 @@ def test_advice_appears_after_five_seconds_and_goes_ten_after_it_held() -> None:
     assert encoder.advice() == []
 
 
+def test_a_pause_without_pictures_makes_no_key_frame_late() -> None:
+    encoder = Encoder()
+    encoder.send(9)
+    encoder.dts += 5 * 90_000
+    encoder.now += 5_000_000
+    encoder.send(12)
+    told = {one.code for report in encoder.seen for one in report.advice}
+    assert told == {"upload_stalls", "audio_holes"}
+    assert encoder.last.video is not None
+    assert encoder.last.video.gop_longest_s == pytest.approx(2.0, abs=0.1)
+
+
 def test_uneven_key_frames() -> None:
     encoder = Encoder()
     for gop in (60, 25, 60, 40, 60, 31, 60):
