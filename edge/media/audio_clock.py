@@ -12,7 +12,9 @@ class AudioClock:
     """Counts samples.
 
     Resynchronises when the stamps stay more than 60 ms away: forward by a hole, backward by leaving frames
-    out, for two seconds at most. Times are ticks of `timescale`, by custom the sample rate.
+    out, for two seconds at most. Stamps that stood for so long are not asked while they stand.
+
+    Times are ticks of `timescale`, by custom the sample rate.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class AudioClock:
         self._dropping = False
         self._left_out = 0  # ticks in a row
         self._shift = 0  # added to stamps
+        self._stamp = self._stood = 0  # the last stamp, and for how many ticks of sound it was the same
 
     @property
     def due(self) -> int | None:
@@ -47,6 +50,11 @@ class AudioClock:
         if self._anchor is None:
             self._anchor = self._due = at
 
+    def go_on(self, at: int) -> None:
+        """Stamps mean other times from the next frame on, which is at `at`, or where it is due if that is later."""
+        self._hold_back(max(0, at - self._due))
+        self._dropping, self._away, self._left_out, self._shift = False, 0, 0, 0
+
     def fill(self, frames: int, data: Payload) -> list[Sample]:
         """Frames that did not come, all of them `data`. Those that come for their time after all are left out."""
         out = []
@@ -55,6 +63,12 @@ class AudioClock:
             self._step(self._frame_samples)
             out.append(Sample(dts, self._due - dts, 0, True, data))
         return out
+
+    def _hold_back(self, ticks: int) -> None:
+        """A hole before the next frame."""
+        if self._anchor is not None:
+            self._anchor += ticks
+            self._due += ticks
 
     def _step(self, samples: int) -> None:
         self._samples += samples
@@ -66,6 +80,8 @@ class AudioClock:
             near = self._start is not None and abs(time - self._start) * 100 <= self._timescale
             self._due = self._anchor = self._start if near and self._start is not None else time
         dts = self._due
+        if self._shift or self._dropping:
+            self._watch_standing(time, samples)
         time += self._shift
         if self._away or self._dropping or not -self._near <= time - dts <= self._near:
             if self._shift and abs(time - self._shift - dts) <= self._near:
@@ -76,12 +92,26 @@ class AudioClock:
                 self._left_out += (samples or self._frame_samples) * self._timescale // self._rate
                 if self._left_out <= STOOD_S * self._timescale:
                     return None
-                self._shift += dts - time
+                if self._has_stood:  # what was left out had its time
+                    self._hold_back(self._left_out)
+                self._shift += self._due - time
                 self._dropping, self._away = False, 0
             self._left_out = 0
             dts = self._due
         self._step(samples or self._frame_samples)
         return Sample(dts, self._due - dts, 0, True, data)
+
+    def _watch_standing(self, stamp: int, samples: int) -> None:
+        step = (samples or self._frame_samples) * self._timescale // self._rate
+        self._stood = self._stood + step if stamp == self._stamp else 0
+        self._stamp = stamp
+        if self._shift and self._has_stood:
+            self._shift += step
+
+    @property
+    def _has_stood(self) -> bool:
+        """For about as long as frames are left out; counting begins some frames later."""
+        return 4 * self._stood >= 3 * STOOD_S * self._timescale
 
     def _watch(self, deviation: int) -> None:
         if abs(deviation) <= self._near:
@@ -92,9 +122,8 @@ class AudioClock:
         patience = _JUMP_FRAMES if abs(deviation) > JUMP_S * self._timescale else _DRIFT_FRAMES
         if self._away < patience:
             return
-        if deviation > 0 and self._anchor is not None:
-            self._anchor += deviation
-            self._due += deviation
+        if deviation > 0:
+            self._hold_back(deviation)
             self.resyncs += 1
             self._away = 0
             self._dropping = False

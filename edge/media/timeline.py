@@ -13,6 +13,7 @@ TICKS_PER_MS = VIDEO_TIMESCALE // 1000
 _MAX_CTS_MS = 10_000
 _ANCHORS = 8
 _NEAR_MS = 1_000  # so close tracks of one publisher are
+_APART = VIDEO_TIMESCALE // 10  # sound that is further from where it is due does not go on there
 
 
 def nano_ticks(nano: int) -> int:
@@ -132,6 +133,8 @@ class Timeline:
         time = self._media_time(self._audio, stamp)
         if nano:
             time += nano_ticks(nano)
+        if self._audio.offset != self._video.offset and self._video.offset is not None:
+            time = self._along_with_pictures(self.audio_clock, time)
         sample = self.audio_clock.push(time * self._audio_rate // VIDEO_TIMESCALE, data, samples)
         if sample is None:
             return None
@@ -195,6 +198,22 @@ class Timeline:
             return stamp_ms * TICKS_PER_MS + offset
         return self._judged_time(track, stamp_ms, offset)
 
+    def _along_with_pictures(self, clock: AudioClock, time: int) -> int:
+        """The media time of a frame of sound, by the pictures' mapping if it shows that both jumped together.
+
+        They may have jumped back so little that for the sound it was drift.
+        """
+        if clock.due is None:
+            return time
+        due = clock.due * VIDEO_TIMESCALE // self._audio_rate
+        ours, theirs = self._audio.offset or 0, self._video.offset or 0
+        other = time + theirs - ours
+        if abs(time - due) <= _APART or 2 * abs(other - due) > abs(time - due):
+            return time
+        self._audio.offset = theirs
+        clock.go_on(other * self._audio_rate // VIDEO_TIMESCALE)
+        return other
+
     def _judged_time(self, track: _Track, stamp_ms: int, offset: int) -> int:
         other = self._audio if track is self._video else self._video
         verdict = track.guard.judge(stamp_ms)
@@ -250,7 +269,8 @@ class Timeline:
         """The other track has jumped already and this stamp fits its mapping: go along."""
         if other.offset is None or other.offset == track.offset:
             return False
-        if abs(stamp_ms * TICKS_PER_MS + other.offset - expected) > VIDEO_TIMESCALE:
+        away = abs(stamp_ms * TICKS_PER_MS + other.offset - expected)
+        if away > min(VIDEO_TIMESCALE, abs(stamp_ms * TICKS_PER_MS + (track.offset or 0) - expected)):
             return False
         track.offset = other.offset
         track.guard.accept(stamp_ms)

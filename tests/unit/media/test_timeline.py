@@ -211,6 +211,51 @@ def test_sound_whose_stamps_did_not_count_a_pause_is_heard_again() -> None:
     assert len(times) == 900 - 93, "two seconds are left out until it is clear that the others would be, too"
 
 
+def test_sound_whose_stamps_stand_for_ever_keeps_step_with_its_arrival() -> None:
+    timeline = Timeline()
+    timeline.set_audio(48_000)
+    times = {}
+    for index in range(1000):
+        item = timeline.audio(index * 1024 // 48 if index < 100 else 2112, b"", now_us=0)
+        if item is not None:
+            times[index] = item.sample.dts
+    left_out = [index for index in range(1000) if index not in times]
+    assert len(left_out) < 100
+    assert left_out == list(range(left_out[0], left_out[-1] + 1))
+    late = [times[index] - 48_000 - 1024 * index for index in range(left_out[-1] + 1, 1000)]
+    assert max(map(abs, late)) < 4800
+
+
+@pytest.mark.parametrize("jump", [-250, -500, -950])
+def test_sound_goes_along_when_pictures_jump_back_by_little(jump: int) -> None:
+    timeline = Timeline(frame_rate=(30, 1))
+    timeline.set_audio(48_000)
+    pictures, sounds = {}, {}
+    for index in range(600):
+        stamp = 1_000_000 + index * 1000 // 30 + index // 150 * jump
+        sound = timeline.audio(stamp, b"", now_us=0, samples=1600)
+        if sound is not None:
+            sounds[index] = sound.sample.dts / 48_000
+        for item in timeline.video(stamp, 0, index % 60 == 0, b"", now_us=0):
+            pictures[index] = item.sample.dts / 90_000
+    assert timeline.sections == 4
+    assert len(sounds) > 580
+    assert all(abs(at - 1 - index / 30) < 0.02 for index, at in pictures.items())
+    settled = {index: at for index, at in sounds.items() if index % 150 > 8}
+    assert all(abs(at - 1 - index / 30) < 0.02 for index, at in settled.items())
+
+
+def test_pictures_that_jump_back_again_and_again_keep_step_with_the_sound() -> None:
+    timeline = Timeline(frame_rate=(30, 1))
+    timeline.set_audio(48_000)
+    for index in range(600):
+        stamp = 1_000_000 + index * 1000 // 30
+        sound = timeline.audio(stamp, b"", now_us=0, samples=1600)
+        shown = timeline.video(stamp - index // 150 * 500, 0, index % 60 == 0, b"", now_us=0)
+        assert sound is not None
+        assert all(abs(item.sample.dts / 90_000 - sound.sample.dts / 48_000) < 0.02 for item in shown)
+
+
 def test_audio_with_another_rate_keeps_the_timescale() -> None:
     timeline = Timeline()
     timeline.set_audio(48_000, 44_100)
