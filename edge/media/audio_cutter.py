@@ -9,6 +9,7 @@ from edge.media.segmenter import Chunk, Segmenter, SegmenterConfig
 from edge.protocols.fmp4 import Sample
 
 HOLD_LIMIT_S = 1
+_MOST_HELD_S = 5
 _SHORTEST_PART = 85  # percent of the target: players may be told of no shorter one but a segment's last
 MAX_BOUNDARIES = 64
 
@@ -34,7 +35,10 @@ class _Held(NamedTuple):
 
 
 class AudioCutter:
-    """Audio of one broadcast. A frame waits until the video has passed it, at most HOLD_LIMIT_S of media.
+    """Audio of one broadcast. A frame waits until the video has passed it.
+
+    Not for ever: 5 s of media where the video comes that much later, as from an encoder that looks ahead, and
+    HOLD_LIMIT_S once the video has stopped.
 
     The first frame with pts >= a boundary's pts starts that msn; every part is independent. A part ends with the
     video's where the target allows it: who plays needs both, and two messages at once cost less than one twice.
@@ -74,6 +78,7 @@ class AudioCutter:
         self._boundaries: deque[Boundary] = deque()
         self._current: Boundary | None = None
         self._watermark = -1
+        self._newest = self._newest_then = 0  # dts of the newest frame, and when the video went on last
         self._grid_dts: int | None = None
 
     def boundary(self, boundary: Boundary) -> None:
@@ -87,7 +92,8 @@ class AudioCutter:
 
         `ends_part`: a part of the video ends with that frame.
         """
-        self._watermark = max(self._watermark, watermark)
+        if watermark > self._watermark:
+            self._watermark, self._newest_then = watermark, self._newest
         out = self._release()
         if ends_part:
             out += self.segmenter.close_part(-(-self.segmenter.config.part_target * _SHORTEST_PART // 100))
@@ -99,11 +105,17 @@ class AudioCutter:
             return self._push_on_grid(sample, pdt_us, discontinuity)
         held = self._held
         held.append(_Held(sample, pdt_us))
+        self._newest = sample.dts
         first = held[0].sample  # where others wait already, the first of them is ahead
         is_ahead = len(held) > 1 or sample.pts * VIDEO_TIMESCALE >= self._watermark * self._rate
-        if is_ahead and sample.dts - first.dts <= HOLD_LIMIT_S * self._rate:
+        if is_ahead and sample.dts - first.dts <= self._hold_limit():
             return []
         return self._release()
+
+    def _hold_limit(self) -> int:
+        """Ticks for which the video is waited for."""
+        comes = self._watermark < 0 or self._newest - self._newest_then <= HOLD_LIMIT_S * self._rate
+        return (_MOST_HELD_S if comes else HOLD_LIMIT_S) * self._rate
 
     def finish(self) -> list[Chunk]:
         """Releases everything and ends the segment, as the end of a publisher's session does."""
@@ -127,7 +139,7 @@ class AudioCutter:
     def _release(self, everything: bool = False) -> list[Chunk]:
         out: list[Chunk] = []
         waiting, run = self._held, list[_Held]()
-        passed, limit = self._watermark * self._rate, HOLD_LIMIT_S * self._rate
+        passed, limit = self._watermark * self._rate, self._hold_limit()
         while waiting:
             held = waiting[0]
             sample = held.sample

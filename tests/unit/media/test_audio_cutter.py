@@ -52,13 +52,30 @@ def test_a_part_ends_with_the_video_s_unless_it_would_be_too_short() -> None:
 def test_waits_for_the_video_but_not_for_ever() -> None:
     audio = cutter()
     audio.boundary(Boundary(0, 0))
-    chunks: list[Chunk] = []
+    chunks: list[Chunk] = audio.advance(0)
     for index in range(40):
         chunks += audio.push(frame(index), pdt_us=0)
     assert chunks == []
     for index in range(40, 80):
         chunks += audio.push(frame(index), pdt_us=0)
     assert sum(len(chunk.samples) for chunk in chunks) == 32
+
+
+def test_video_that_comes_seconds_later_is_waited_for() -> None:
+    audio = cutter()
+    chunks: list[Chunk] = []
+    for index in range(600):
+        chunks += audio.push(frame(index), pdt_us=0)
+        shown = index * 1024 * 90_000 // 48_000 - 3 * 90_000
+        if shown >= 0:
+            if shown // 180_000 != (shown - 1920) // 180_000:
+                audio.boundary(Boundary(shown // 180_000, shown // 180_000 * 180_000))
+            chunks += audio.advance(shown)
+    starts: dict[int, int] = {}
+    for chunk in chunks:
+        starts.setdefault(chunk.msn, chunk.dts)
+    assert list(starts) == [0, 1, 2, 3, 4]
+    assert all(0 <= dts - msn * 96_000 < 1024 for msn, dts in starts.items())
 
 
 def test_audio_before_the_first_segment_is_left_out() -> None:
