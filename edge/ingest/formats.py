@@ -57,6 +57,7 @@ class AudioSource(msgspec.Struct, frozen=True):
     channels: int
     frame_samples: int  # of a usual frame
     silence: bytes = b""  # a usual frame of it; empty where none is known
+    heard: tuple[int, int] = (0, 0)  # sample rate and channels, where they are others than those coded
 
     def track(self, timescale: int) -> AudioTrack:
         """What the initialisation segment is made of."""
@@ -70,4 +71,5 @@ class AudioSource(msgspec.Struct, frozen=True):
 
     def described(self) -> AudioFormat:
         """What the rendition's record says."""
-        return AudioFormat(codec=self.codec, sample_rate=self.sample_rate, channels=self.channels)
+        rate, channels = self.heard if self.heard[0] else (self.sample_rate, self.channels)
+        return AudioFormat(codec=self.codec, sample_rate=rate, channels=channels)

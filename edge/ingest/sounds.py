@@ -51,6 +51,7 @@ class AacSound:
                 config.channels,
                 config.frame_samples,
                 config.silence(),
+                (config.heard_rate, config.heard_channels),
             )
 
     def frame(self, data: bytes) -> AudioFrame | None:

@@ -8,6 +8,7 @@ _RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 
 _CHANNELS = (2, 1, 2, 3, 4, 5, 6, 8)
 _EXPLICIT_RATE = 15
 _LC, _SBR, _PS = 2, 5, 29
+_SBR_FOLLOWS, _PS_FOLLOWS = 0x2B7, 0x548  # behind a configuration that older decoders understand
 _GENERAL_AUDIO = frozenset({1, 2, 3, 4, 6, 7, 17, 19, 20, 21, 22, 23})
 # Elements of each channelConfiguration: single channel, pair, low frequency effects.
 _ELEMENTS = {1: "S", 2: "P", 3: "SP", 4: "SPS", 5: "SPP", 6: "SPPL", 7: "SPPPL"}
@@ -19,7 +20,10 @@ _END = "111"
 
 
 class AacConfig(msgspec.Struct, frozen=True):
-    """`sample_rate` is the core coder's, the one frames count in: `frame_samples` of it per frame."""
+    """`sample_rate` is the core coder's, the one frames count in: `frame_samples` of it per frame.
+
+    What is heard may be more: `heard_rate`, and stereo where `is_parametric`.
+    """
 
     object_type: int  # of the core coder; 2 is AAC-LC
     sample_rate: int
@@ -27,6 +31,13 @@ class AacConfig(msgspec.Struct, frozen=True):
     frame_samples: int = 1024
     extension: int = 0  # 5 SBR, 29 SBR with parametric stereo, 0 none signalled
     layout: int = 0  # channelConfiguration; 0: the frames say it themselves
+    heard_rate: int = 0
+    is_parametric: bool = False
+
+    @property
+    def heard_channels(self) -> int:
+        """Channels that a decoder gives."""
+        return 2 if self.is_parametric else self.channels
 
     def silence(self) -> bytes:
         """A frame of silence; empty where none is known: no AAC-LC inside, or an unusual layout.
@@ -55,14 +66,37 @@ def parse_config(data: bytes) -> AacConfig:
     object_type = _object_type(reader)
     rate = _rate(reader)
     layout = reader.bits(4)
-    extension = 0
+    extension, heard_rate = 0, rate
     if object_type in (_SBR, _PS):
         extension = object_type
-        _rate(reader)
+        heard_rate = _rate(reader)
         object_type = _object_type(reader)
     short_frames = object_type in _GENERAL_AUDIO and reader.left > 0 and reader.flag()
+    is_parametric = extension == _PS
+    if object_type == _LC and not extension and layout:
+        heard_rate, is_parametric = _extended(reader, rate)
     channels = _CHANNELS[layout] if layout < len(_CHANNELS) else 2
-    return AacConfig(object_type, rate, channels, 960 if short_frames else 1024, extension, layout)
+    return AacConfig(
+        object_type,
+        rate,
+        channels,
+        960 if short_frames else 1024,
+        extension,
+        layout,
+        heard_rate,
+        is_parametric and layout == 1,
+    )
+
+
+def _extended(reader: BitReader, rate: int) -> tuple[int, bool]:
+    """The rate heard and whether stereo is parametric, of what follows GASpecificConfig's first flag."""
+    if reader.left < 2 or reader.flag():  # dependsOnCoreCoder
+        return rate, False
+    reader.flag()
+    if reader.left < 17 or reader.bits(11) != _SBR_FOLLOWS or _object_type(reader) != _SBR or not reader.flag():
+        return rate, False
+    heard_rate = _rate(reader)
+    return heard_rate, reader.left >= 12 and reader.bits(11) == _PS_FOLLOWS and reader.flag()
 
 
 def build_config(sample_rate: int, channels: int, object_type: int = 2) -> bytes:

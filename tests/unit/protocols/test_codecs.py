@@ -100,6 +100,23 @@ def test_he_aac_counts_in_core_samples() -> None:
     assert config.rfc6381() == "mp4a.40.5"
 
 
+@pytest.mark.parametrize(
+    ("told", "config", "heard"),
+    [
+        ("nothing of the extension", "1310", (24_000, 2)),
+        ("hierarchical", "2b118800", (48_000, 2)),
+        ("behind what older decoders read", "131056e598", (48_000, 2)),
+        ("hierarchical, parametric stereo", "eb098800", (48_000, 2)),
+        ("parametric stereo behind", "130856e59d4880", (48_000, 2)),
+        ("mono", "130856e598", (48_000, 1)),
+    ],
+)
+def test_what_is_heard_of_he_aac(told: str, config: str, heard: tuple[int, int]) -> None:
+    found = aac.parse_config(bytes.fromhex(config))
+    assert (found.heard_rate, found.heard_channels) == heard, told
+    assert (found.object_type, found.sample_rate) == (2, 24_000)
+
+
 @pytest.mark.parametrize("data", [b"", b"\0", b"\xff\xff\xff\xff\xff\xff\xff"])
 def test_aac_refused(data: bytes) -> None:
     with pytest.raises(CodecError):
