@@ -1,4 +1,4 @@
-"""What metadata and codec configurations say about a source. Metadata lies, so nothing depends on it."""
+"""What metadata and codec configurations say about a source. Metadata lies, so nothing lasting depends on it."""
 
 from collections.abc import Mapping
 
@@ -12,12 +12,16 @@ _MAX_TRACKS = 32
 
 
 class Hints(msgspec.Struct, frozen=True):
-    """Rates in bit/s with head room for peaks, 0 unknown. `tracks` has those of further video tracks."""
+    """Rates in bit/s with head room for peaks, 0 unknown. `tracks` has those of further video tracks.
+
+    `pictures`: they are promised.
+    """
 
     rate: tuple[int, int] = (0, 1)
     video_bit_rate: int = 0
     audio_bit_rate: int = 0
     encoder: str = ""
+    pictures: bool = False
     tracks: Mapping[int, "Hints"] = {}
 
     @classmethod
@@ -30,6 +34,7 @@ class Hints(msgspec.Struct, frozen=True):
             video_bit_rate=int(_number(values, "videodatarate") * 1250),
             audio_bit_rate=int(_number(values, "audiodatarate") * 1250),
             encoder=encoder[:120] if isinstance(encoder, str) else "",
+            pictures=values.get("videocodecid") is not None and _number(values, "width") > 0,
             tracks=_tracks(tracks) if isinstance(tracks, dict) else {},
         )
 

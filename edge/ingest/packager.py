@@ -1,6 +1,7 @@
 """One publisher session as a pure machine: FLV tags in, messages for the part log out. No clock, no I/O.
 
-PROBING  until picture and sound are known and pictures come, or 2 s of media passed; tags are kept
+PROBING  until picture and sound are known and pictures come, or 2 s of media passed, 8 s where metadata
+         promises pictures of which there is nothing yet; tags are kept
 RUNNING  tags go through timeline, segmenter and cutters into log messages, one path per rendition
 """
 
@@ -28,6 +29,7 @@ from edge.protocols.flv.names import VP8
 __all__ = ["Join", "Packager", "PackagerConfig"]
 
 PROBE_MS = 2_000
+_PROMISED_MS = 8_000  # a camera may take so long to start; a broadcast that began as sound stays so
 _PROBE_BYTES = 16 << 20
 _MAX_TRACKS = 8
 _SOUND_STOPPED = 90_000  # so far behind the pictures, in their ticks, sound is not waited for
@@ -230,7 +232,9 @@ class Packager:
             waited_ms = 0
         inputs = self._inputs
         known = inputs.first_video() is not None and inputs.first_audio() is not None
-        if (known and inputs.has_frame) or waited_ms >= PROBE_MS or self._queue_bytes > _PROBE_BYTES:
+        waits = self.hints.pictures and not inputs.videos
+        most_ms = _PROMISED_MS if waits else PROBE_MS
+        if (known and inputs.has_frame) or waited_ms >= most_ms or self._queue_bytes > _PROBE_BYTES:
             return self._decide()
         return []
 

@@ -355,6 +355,24 @@ def test_video_that_comes_too_late_is_said() -> None:
     assert len(numbers(out, AUDIO)) == 141
 
 
+def test_pictures_that_metadata_promises_are_waited_for() -> None:
+    packager = Packager(PackagerConfig())
+    packager.metadata({"videocodecid": 7.0, "width": 640.0, "audiocodecid": 10.0})
+    bodies = [audio_config(), *media(5, video=False)]
+    bodies += [video_config()._replace(stamp=5000), *media(6, start_ms=5000)]
+    out = run(packager, bodies)
+    assert packager.problems == {}
+    assert numbers(out, SOURCE) == list(range(180))
+
+
+def test_promised_pictures_that_do_not_come_are_not_waited_for_ever() -> None:
+    packager = Packager(PackagerConfig())
+    packager.metadata({"videocodecid": 7.0, "width": 640.0})
+    out = run(packager, [audio_config(), *media(9, video=False)], finish=False)
+    assert "no_video" in packager.problems
+    assert samples(out, AUDIO)
+
+
 def test_audio_only_changes_its_configuration() -> None:
     packager = Packager(PackagerConfig())
     mono = Body(False, 4000, b"\xaf\0" + bytes.fromhex("1188"))
