@@ -118,7 +118,13 @@ class AudioCutter:
         return (_MOST_HELD_S if comes else HOLD_LIMIT_S) * self._rate
 
     def finish(self) -> list[Chunk]:
-        """Releases everything and ends the segment, as the end of a publisher's session does."""
+        """Releases everything and ends the segment, as the end of a publisher's session does.
+
+        Sound that lies far ahead of the last picture is left out: it would make the segment too long.
+        """
+        last = self._watermark * self._rate // VIDEO_TIMESCALE + HOLD_LIMIT_S * self._rate
+        while self._held and self._watermark >= 0 and self._held[-1].sample.dts > last:
+            self._held.pop()
         out = self._release(everything=True)
         out += self.segmenter.finish()
         self._boundaries.clear()

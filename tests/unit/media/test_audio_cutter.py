@@ -76,6 +76,9 @@ def test_video_that_comes_seconds_later_is_waited_for() -> None:
         starts.setdefault(chunk.msn, chunk.dts)
     assert list(starts) == [0, 1, 2, 3, 4]
     assert all(0 <= dts - msn * 96_000 < 1024 for msn, dts in starts.items())
+    chunks += audio.finish()
+    last = sum(chunk.duration for chunk in chunks if chunk.msn == 4)
+    assert last <= 3 * 48_000 + 1024, "sound without pictures makes no segment longer"
 
 
 def test_audio_before_the_first_segment_is_left_out() -> None:
