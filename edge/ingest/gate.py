@@ -121,7 +121,8 @@ class IngestGate:
             return
         slot = key.channel_id, STANDBY if key.standby else PRIMARY
         prior = self._sessions.get(slot)
-        if prior is not None and not prior.done.is_set():
+        # One that is ending has stopped by itself, and its connection may be the one that publishes again.
+        if prior is not None and not prior.done.is_set() and not prior.is_ending:
             if not self._may_take_over(slot):
                 text = "Two encoders fight for this channel. Stop one and wait a minute."
                 self._refuse(publisher, Refusal("takeovers", text, *where))

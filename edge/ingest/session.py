@@ -97,6 +97,11 @@ class PublisherSession:
         return self._writer is not None
 
     @property
+    def is_ending(self) -> bool:
+        """Whether its publisher has gone or must go: its last media is on the way to the log."""
+        return self._ending is not None
+
+    @property
     def broadcast(self) -> Broadcast | None:
         """What it writes, while it does."""
         return self._writer.broadcast if self._writer is not None else None

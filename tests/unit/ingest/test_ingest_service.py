@@ -211,6 +211,26 @@ async def test_take_over_and_its_limit(site: Site) -> None:
     assert len(site.log.broadcasts()) == 1
 
 
+async def test_publishing_again_at_once_on_the_same_connection(site: Site) -> None:
+    """As encoders do whose settings are changed: it takes nothing over from itself."""
+    service = await site.ingest(takeovers_per_minute=0)
+    client = await site.client(service)
+    client.send(broadcast(3))
+    await until(lambda: site.state() is BroadcastState.LIVE)
+    encoder = client.encoder
+    client.writer.write(
+        encoder.command("FCUnpublish", 6, None, KEY)
+        + encoder.command("deleteStream", 7, None, 1)
+        + encoder.command("createStream", 8, None)
+        + encoder.publish(KEY)
+    )
+    client.send(broadcast(3))
+    await until(lambda: site.log.broadcasts()[0].epoch == 2)
+    await until(lambda: site.state() is BroadcastState.LIVE)
+    (session,) = service.gate.sessions
+    assert not session.publisher.closed
+
+
 async def test_take_over_from_another_process(site: Site) -> None:
     """The other process ends its session first: nothing of it comes between, nothing of it is lost."""
     first, second = await site.ingest(), await site.ingest()
