@@ -69,4 +69,5 @@ class HealthReport(msgspec.Struct, frozen=True, kw_only=True):
     stalls: int = 0  # pauses of arrival of more than half a second in the last minute
     stalls_total: int = 0
     longest_stall_ms: int = 0  # in the last minute
+    behind_ms: int = 0  # so much later than at the best moment of the last two minutes media arrives
     advice: list[Advice] = []

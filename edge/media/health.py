@@ -191,6 +191,7 @@ class Health:
             stalls=len(stalls),
             stalls_total=self._stalls_total,
             longest_stall_ms=max(stalls, default=0) // 1000,
+            behind_ms=_behind(self._delays) // 1000,
         )
         return msgspec.structs.replace(report, advice=self._steady.shown(report, now_us))
 
@@ -280,6 +281,11 @@ def _variation(closed: Sequence[tuple[int, int]], gops: list[int]) -> float:
         return 0.0
     stretches = [sum(sizes[at : at + length]) / length for at in range(len(sizes) - length + 1)]
     return max(abs(stretch - mean) for stretch in stretches) / mean
+
+
+def _behind(delays: Sequence[tuple[int, int]]) -> int:
+    """Microseconds that what arrived last is later than the earliest: a line that carries too little fills up."""
+    return delays[-1][1] - min(delay for _, delay in delays) if delays else 0
 
 
 def _drift(delays: Sequence[tuple[int, int]]) -> int | None:

@@ -12,6 +12,7 @@ _SLOW = 0.9  # of the expected frame rate
 _MOST_RATE = 61.0
 _MOST_SIDES = 4096, 2304  # longer and shorter: what decoders of phones and televisions end at
 _MOST_JITTER_MS = 150.0
+_MOST_BEHIND_MS = 1_500
 _DRIFT_PPM = range(300, 5000)  # beyond it, it is no clock but a line that fills up
 _RATE = 48_000
 _STALL_SHARE = 0.7  # of the bit rate: what an upload that stalls is advised to carry
@@ -184,6 +185,13 @@ def _of_delivery(report: HealthReport) -> Iterator[Advice]:
             code="upload_stalls",
             severity=Severity.WARNING,
             text=f"The upload stopped {times} in the last minute, for up to {longest:.1f} s.",
+            setting=f"Bitrate: set {_lower(report)} Kbps; use a cable instead of Wi-Fi",
+        )
+    elif report.behind_ms > _MOST_BEHIND_MS:
+        yield Advice(
+            code="upload_slow",
+            severity=Severity.WARNING,
+            text=f"The upload does not keep up: it is {report.behind_ms / 1000:.1f} s behind.",
             setting=f"Bitrate: set {_lower(report)} Kbps; use a cable instead of Wi-Fi",
         )
     elif report.jitter_ms > _MOST_JITTER_MS:

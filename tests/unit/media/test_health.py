@@ -158,6 +158,18 @@ def test_upload_that_stops() -> None:
     assert encoder.last.stalls_total == 1
 
 
+def test_upload_that_carries_too_little() -> None:
+    encoder = Encoder()
+    encoder.send(20)
+    encoder.send(12, ppm=-300_000)
+    assert encoder.advice() == ["upload_slow"]
+    assert 4_000 < encoder.last.behind_ms < 5_200
+    encoder.now -= 5_143_000  # it has caught up
+    encoder.send(30)
+    assert encoder.last.behind_ms < 300
+    assert "upload_slow" not in encoder.advice()
+
+
 def test_media_time_may_begin_at_nothing() -> None:
     encoder = Encoder()
     encoder.dts = 0
