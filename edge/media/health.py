@@ -89,6 +89,7 @@ class Health:
         self._audio_pts = _NEVER
         self._holes: deque[int] = deque(maxlen=_MAX_HOLES)  # arrival of the sound behind each
         self._key_dts = -1
+        self._paused = False  # since the last key frame
         self._gops: deque[int] = deque(maxlen=_GOPS)
         self._first_cts: int | None = None
         self._reordered = False
@@ -149,6 +150,7 @@ class Health:
             self._measure_jitter()
         if PAUSE < step < _JUMP and self._key_dts >= 0:
             self._key_dts += step  # key frames are as far apart as the pictures between them last
+            self._paused = True
         self._dts, self._video_arrival = dts, arrival_us
         delay = arrival_us - dts * 100 // 9
         if self._least_delay is None or delay < self._least_delay:
@@ -157,9 +159,9 @@ class Health:
             self._reordered = self._first_cts is not None
             self._first_cts = cts if self._first_cts is None else self._first_cts
         if key:
-            if self._key_dts >= 0:
+            if self._key_dts >= 0 and not self._paused:
                 self._gops.append(dts - self._key_dts)
-            self._key_dts = dts
+            self._key_dts, self._paused = dts, False
         if self._seconds.feed(dts, size, _SECOND):
             self._second_closed(dts)
 

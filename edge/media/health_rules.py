@@ -13,6 +13,7 @@ _MOST_RATE = 61.0
 _MOST_SIDES = 4096, 2304  # longer and shorter: what decoders of phones and televisions end at
 _MOST_JITTER_MS = 150.0
 _MOST_BEHIND_MS = 1_500
+_LATE_MS = 300  # behind by so much, an encoder leaves pictures out because of its line
 _DRIFT_PPM = range(300, 5000)  # beyond it, it is no clock but a line that fills up
 _RATE = 48_000
 _STALL_SHARE = 0.7  # of the bit rate: what an upload that stalls is advised to carry
@@ -28,7 +29,7 @@ def judge(report: HealthReport) -> list[Advice]:
     """Everything that holds of these figures now, most severe first."""
     found = [*_of_delivery(report)]
     if report.video is not None:
-        found += _of_video(report.video)
+        found += [*_of_video(report.video), *_frame_rate(report, report.video)]
     if report.audio is not None:
         found += _of_audio(report.audio)
     return sorted(found, key=lambda one: _ORDER[one.severity])
@@ -38,7 +39,7 @@ _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTICE: 2}
 
 
 def _of_video(video: VideoHealth) -> Iterator[Advice]:
-    for rule in (_profile, _damage, _size, _scan, _frame_rate, _key_frames, _bit_rate, _b_frames):
+    for rule in (_profile, _damage, _size, _scan, _key_frames, _bit_rate, _b_frames):
         yield from rule(video)
 
 
@@ -90,14 +91,18 @@ def _scan(video: VideoHealth) -> Iterator[Advice]:
         )
 
 
-def _frame_rate(video: VideoHealth) -> Iterator[Advice]:
+def _frame_rate(report: HealthReport, video: VideoHealth) -> Iterator[Advice]:
     if 0 < video.frame_rate < _SLOW * video.expected_frame_rate:
+        why = "the encoder does not keep up."
+        setting = "Encoder Preset: set a faster one, or lower Output (Scaled) Resolution"
+        if report.behind_ms > _LATE_MS:
+            why = "the upload is too slow, so that the encoder leaves some out."
+            setting = f"Bitrate: set {_lower(report)} Kbps; use a cable instead of Wi-Fi"
         yield Advice(
             code="frame_rate",
             severity=Severity.WARNING,
-            text=f"{video.frame_rate:.0f} of {video.expected_frame_rate:.0f} pictures a second arrive: "
-            "the encoder does not keep up.",
-            setting="Encoder Preset: set a faster one, or lower Output (Scaled) Resolution",
+            text=f"{video.frame_rate:.0f} of {video.expected_frame_rate:.0f} pictures a second arrive: {why}",
+            setting=setting,
         )
     if video.frame_rate > _MOST_RATE:
         yield Advice(

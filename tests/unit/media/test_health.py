@@ -86,6 +86,7 @@ def test_a_pause_without_pictures_makes_no_key_frame_late() -> None:
     encoder.send(9)
     encoder.dts += 5 * 90_000
     encoder.now += 5_000_000
+    encoder.frame = 0  # and comes back with a key frame
     encoder.send(12)
     told = {one.code for report in encoder.seen for one in report.advice}
     assert told == {"upload_stalls", "audio_holes"}
@@ -110,6 +111,18 @@ def test_dropped_frames() -> None:
     assert "frame_rate" in encoder.advice()
     assert encoder.last.video is not None
     assert encoder.last.video.frame_rate == pytest.approx(15)
+
+
+def test_pictures_left_out_because_of_the_line() -> None:
+    """As OBS leaves them out when what it could not send yet lasts for more than half a second."""
+    encoder = Encoder()
+    encoder.send(10)
+    encoder.now += 450_000
+    encoder.send(12, every=2)
+    (advice,) = encoder.last.advice
+    assert advice.code == "frame_rate"
+    assert "upload" in advice.text
+    assert "Bitrate" in advice.setting
 
 
 def test_frame_rate_without_an_announced_one_is_judged_by_its_best() -> None:
