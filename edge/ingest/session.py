@@ -77,7 +77,7 @@ class PublisherSession:
         self._ending: tuple[str, bool] | None = None
         self._failure: Exception | None = None
         self._writer: BroadcastWriter | None = None
-        self._health = Health()
+        self._health = Health(keys_asked_for=publisher.kind == "whip")
         self._reports = HealthFeed(self._health)
         self._rest = Rest()
         self.head = Head()  # what configures the frames that will come

@@ -74,7 +74,8 @@ class _Seconds:
 class Health:
     """One publisher session. Feed every access unit and audio frame; ask for a report whenever you like."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keys_asked_for: bool = False) -> None:
+        """`keys_asked_for`: the encoder makes key frames when it is asked for one, not at a distance of its own."""
         self._video: VideoHealth | None = None
         self._audio: AudioHealth | None = None
         self._seconds = _Seconds()
@@ -89,6 +90,7 @@ class Health:
         self._audio_pts = _NEVER
         self._holes: deque[int] = deque(maxlen=_MAX_HOLES)  # arrival of the sound behind each
         self._key_dts = -1
+        self._keys_asked_for = keys_asked_for
         self._paused = False  # since the last key frame
         self._gops: deque[int] = deque(maxlen=_GOPS)
         self._first_cts: int | None = None
@@ -256,7 +258,7 @@ class Health:
             bit_rate_variation=round(_variation(self._seconds.closed, gops), 3),
             gop_s=round(gops[-1] / _SECOND, 3) if gops else 0.0,
             gop_longest_s=round(max([going_on, *gops]) / _SECOND, 3),
-            gop_regular=len(gops) < 3 or max(gops) <= _REGULAR * min(gops),
+            gop_regular=self._keys_asked_for or len(gops) < 3 or max(gops) <= _REGULAR * min(gops),
             b_frames=self._reordered,
             damaged=self._damaged + len(self._unreadable),
         )

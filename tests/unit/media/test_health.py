@@ -104,6 +104,18 @@ def test_uneven_key_frames() -> None:
     assert encoder.advice() == ["keyframe_irregular"]
 
 
+def test_key_frames_that_were_asked_for_are_not_uneven() -> None:
+    encoder = Encoder()
+    encoder.health = Health(keys_asked_for=True)
+    encoder.health.set_video("avc1.64001f", 1280, 720, (FPS, 1))
+    for gop in (60, 25, 60, 40, 60, 31, 60):
+        encoder.gop = gop
+        encoder.frame = 0
+        encoder.send(gop / FPS)
+    encoder.send(3)
+    assert encoder.advice() == []
+
+
 def test_dropped_frames() -> None:
     encoder = Encoder()
     encoder.send(10)
