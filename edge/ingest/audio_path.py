@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from appliance.contracts.media import AUDIO, VIDEO_TIMESCALE
 from edge.ingest.formats import AudioSource
-from edge.ingest.holes import follow_holes
+from edge.ingest.holes import SMALL, follow_holes
 from edge.ingest.inputs import AudioFrame
 from edge.ingest.rendition import Append
 from edge.ingest.shared import Shared
@@ -60,6 +60,7 @@ class AudioPath:
         self._heard = False  # since the last picture
         self._heard_at = self._heard_due = 0  # where pictures (90 kHz) and sound were then
         self._joins = shared.join is not None and point is not None
+        self._goes_on = point is not None  # perhaps where the log ends: no gap was written behind it
         self._waiting: deque[_Waiting] = deque()  # for the segment in which a new configuration serves
         self._from_msn: int | None = None
         self._from_pts = 0  # 90 kHz: what came in the new configuration before cannot be decoded with the old
@@ -83,6 +84,8 @@ class AudioPath:
         if timed is None:
             return []
         self._heard = True
+        if due is None:
+            due = self._goes_on_from(timed.sample.dts)
         shared.health.audio(timed.sample.dts, self.output.timescale, len(frame.data), now_us)
         if due is not None and timed.sample.dts > due and not timed.discontinuity:
             out = [one for silent in self._silence(due, timed.sample.dts) for one in self._take(silent, now_us)]
@@ -172,6 +175,13 @@ class AudioPath:
         self.source, self._begins = source, None
         self._use_raw()
 
+    def _goes_on_from(self, dts: int) -> int | None:
+        """Where the log's sound ends, if that is so close before the first frame that no gap lies between."""
+        point = self._shared.resume.get(AUDIO)
+        if point is None or not self._goes_on or self._joins:
+            return None
+        return point.end_dts if 0 < (dts - point.end_dts) * VIDEO_TIMESCALE < SMALL * point.timescale else None
+
     def _joins_at(self) -> int | None:
         """Where the log's sound ends, when this publisher goes on exactly there."""
         point = self._shared.resume.get(AUDIO)
@@ -197,6 +207,10 @@ class AudioPath:
             self._joins = False
             point = self._shared.resume[AUDIO]
             boundary = boundary._replace(pts=min(boundary.pts, point.end_dts * VIDEO_TIMESCALE // point.timescale))
+        elif self._begins is None:
+            end = self._goes_on_from(boundary.pts * self.output.timescale // VIDEO_TIMESCALE)
+            if end is not None:  # silence up to the first frame belongs to the first segment
+                boundary = boundary._replace(pts=end * VIDEO_TIMESCALE // self.output.timescale)
         self.cutter.boundary(boundary)
         self._begins = self._begins or boundary
         if self._from_msn is None or boundary.msn < self._from_msn:
@@ -216,6 +230,7 @@ class AudioPath:
     def fill_hole(self, holes: list[Chunk], until: int, now_us: int) -> list[Append]:
         """GAP segments as the source's."""
         point = self._shared.resume.get(AUDIO)
+        self._goes_on = False
         if point is None:
             return []
         return follow_holes(holes, until, point, self.cutter.segmenter, self.output, now_us)

@@ -5,6 +5,7 @@ from edge.ingest.rendition import Append, RenditionOutput, ResumePoint
 from edge.media.segmenter import Chunk, Segmenter
 
 MIN_HOLE_US = 100_000
+SMALL = VIDEO_TIMESCALE * MIN_HOLE_US // 1_000_000  # ticks: what is shorter has no segment of its own
 
 
 def follow_holes(

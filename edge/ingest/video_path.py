@@ -5,7 +5,7 @@ from typing import Protocol
 from appliance.contracts.media import SOURCE, VIDEO_TIMESCALE
 from edge.ingest import problems
 from edge.ingest.formats import VideoSource
-from edge.ingest.holes import MIN_HOLE_US
+from edge.ingest.holes import MIN_HOLE_US, SMALL
 from edge.ingest.inputs import AccessUnit
 from edge.ingest.key_frames import KeyFrames
 from edge.ingest.rendition import Append
@@ -103,11 +103,13 @@ class VideoPath:
     def _push(self, timed: Timed, now_us: int) -> list[Append]:
         shared, segmenter, sample = self._shared, self.segmenter, timed.sample
         out: list[Append] = []
+        lead = 0
         if not self._started:
             if not sample.key:
                 return []
             self._started = True
             out += self._fill_hole(sample, now_us)
+            lead = 0 if out else self._small_hole(sample)
         if timed.discontinuity:
             shared.problem(problems.jump())
         discontinuity = sample.key and (timed.discontinuity or shared.discontinuity)
@@ -117,7 +119,9 @@ class VideoPath:
         shared.health.video(sample.dts, sample.key, len(sample.data), now_us, sample.cts)
         before = segmenter.msn
         pts = sample.pts
-        chunks = segmenter.push(sample, pdt_us=shared.timeline.pdt_us(pts), discontinuity=discontinuity)
+        if lead:  # it is decoded where the log ends, and shown when it is due
+            sample = sample._replace(dts=sample.dts - lead, cts=sample.cts + lead, duration=sample.duration + lead)
+        chunks = segmenter.push(sample, pdt_us=shared.timeline.pdt_us(pts - lead), discontinuity=discontinuity)
         msn = segmenter.msn
         if msn is not None and msn != before:
             boundary = Boundary(msn, pts, discontinuity, sample.dts, not sample.key)
@@ -129,6 +133,12 @@ class VideoPath:
         for follower in self.followers:
             out += follower.advance(sample.dts, now_us, ends_part=ends_part)
         return out
+
+    def _small_hole(self, first: Sample) -> int:
+        """Ticks between the broadcast's last session and its first picture, if they are too few for a gap."""
+        point = self._shared.resume.get(SOURCE)
+        hole = first.dts - point.end_dts if point is not None else 0
+        return hole if 0 < hole < SMALL else 0
 
     def _fill_hole(self, first: Sample, now_us: int) -> list[Append]:
         """GAP segments for the time since the broadcast's last session, the same in all renditions."""

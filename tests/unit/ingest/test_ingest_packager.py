@@ -166,6 +166,31 @@ def test_resume_goes_on_behind_a_gap(clean: bool) -> None:
     assert frames(of(after, SOURCE)) == list(range(120))
 
 
+@pytest.mark.parametrize("after_ms", [0, 15, 60])
+def test_a_publisher_that_takes_over_at_once_leaves_no_hole(after_ms: int) -> None:
+    first = Packager(PackagerConfig())
+    before = run(first, broadcast(5.02))
+    ends_us = max(point.end_pdt_us for point in points(before, first).values())
+    inits = {name: output.inits for name, output in first.renditions.items()}
+    second = Packager(PackagerConfig(), epoch=2, resume=points(before, first), inits=inits, target_duration_s=4)
+    after = run(second, broadcast(4), start_us=ends_us + after_ms * 1000)
+    for name in (SOURCE, AUDIO):
+        samples = [s for one in of(before + after, name) for part in read_fragments(one.data) for s in part.samples]
+        assert all(abs(one.end - two.dts) <= 1 for one, two in itertools.pairwise(samples))
+        headers = [one.header for one in of(before + after, name)]
+        scale = first.renditions[name].timescale
+        for one, two in itertools.pairwise(headers):
+            assert abs(one.dts + one.duration - two.dts) <= 1
+            assert abs(one.pdt_us + one.duration * 1_000_000 // scale - two.pdt_us) < 25_000
+        assert not any(header.flags & ChunkFlag.GAP for header in headers)
+    starts = [
+        next(one.header.dts / first.renditions[name].timescale for one in of(after, name) if one.data)
+        for name in (SOURCE, AUDIO)
+    ]
+    assert abs(starts[0] - starts[1]) < 0.05
+    assert frames(of(after, SOURCE)) == list(range(120))
+
+
 @pytest.mark.parametrize("sound_from_ms", [None, 2_500])
 def test_a_publisher_that_returns_without_sound_is_silent(sound_from_ms: int | None) -> None:
     first = Packager(PackagerConfig())
