@@ -21,7 +21,6 @@ class Headers:
     chunked: bool = False
     gzip: bool = False
     close: bool = False
-    keep_alive: bool = False
     upgrade: bool = False
 
     def get(self, name: str) -> str:
@@ -58,7 +57,6 @@ def parse_headers(block: bytes) -> Headers:
         chunked="transfer-encoding" in fields,
         gzip=_accepts_gzip(fields.get("accept-encoding", "")),
         close="close" in connection,
-        keep_alive="keep-alive" in connection,
         upgrade="upgrade" in connection and "upgrade" in fields,
     )
 

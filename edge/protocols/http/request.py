@@ -43,8 +43,11 @@ class RequestHead:
 
     @property
     def keep_alive(self) -> bool:
-        """Whether the connection goes on after the answer (RFC 9112, 9.3)."""
-        return not self.headers.close and (self.minor == 1 or self.headers.keep_alive)
+        """Whether the connection goes on after the answer (RFC 9112, 9.3).
+
+        With HTTP/1.0 it does not: who asks for that would have to be told, and else waits for the end.
+        """
+        return self.minor == 1 and not self.headers.close
 
 
 def split_target(target: str) -> tuple[str, str]:
@@ -139,7 +142,6 @@ def _with_key(request: RequestHead, key: str, raw: bytes) -> RequestHead:
         said.chunked,
         said.gzip,
         said.close,
-        said.keep_alive,
         said.upgrade,
     )
     return RequestHead(request.method, request.path, request.query, request.minor, headers, raw, request.note)
