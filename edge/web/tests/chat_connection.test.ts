@@ -179,6 +179,31 @@ describe("a chat connection", () => {
     expect(bench.state?.name).toBe("waiting");
   });
 
+  it("leaves a line on which nothing answers a message", () => {
+    bench.link.start(null);
+    bench.socket.hear(hello("5"));
+    bench.link.say("x", "n1");
+    bench.pass(5000);
+    bench.link.say("y", "n2");
+    bench.pass(1999);
+    expect(bench.state?.name).toBe("open");
+    bench.pass(1);
+    expect(bench.state?.name).toBe("waiting");
+    bench.pass(500);
+    expect(bench.socket.url).toContain("since=5");
+  });
+
+  it("stays on a line on which something is heard", () => {
+    bench.link.start(null);
+    bench.socket.hear(hello("5"));
+    bench.link.say("x", "n1");
+    bench.pass(6000);
+    bench.socket.hear(messages("1-7", "a"));
+    bench.pass(600_000);
+    expect(bench.state?.name).toBe("open");
+    expect(bench.sockets.length).toBe(1);
+  });
+
   it("ignores frames it does not know, and sockets it has left", () => {
     bench.link.start(null);
     const old = bench.socket;

@@ -33,6 +33,11 @@ const USUAL = { firstMs: 500, limitMs: 15_000 };
 const SLOW = { firstMs: 10_000, limitMs: 60_000 };
 /** No hello within this time: the connection is not going to work, milliseconds. */
 const HELLO_MS = 10_000;
+/**
+ * The edge answers a message within five seconds, if only to say that it could not keep it. A line on which nothing
+ * at all came for longer than that is dead, although nobody told the browser so, milliseconds.
+ */
+const DEAD_MS = 7000;
 
 /** One chat subscription that comes back by itself and resumes where it was. */
 export class ChatConnection {
@@ -42,6 +47,8 @@ export class ChatConnection {
   private attempt = 0;
   private greetedBefore = false;
   private cancel: () => void = () => {};
+  private stopDoubting: () => void = () => {};
+  private doubting = false;
 
   constructor(private readonly options: ConnectionOptions) {}
 
@@ -56,10 +63,12 @@ export class ChatConnection {
     this.start(token);
   }
 
-  /** Whether the frame went out. */
+  /** Whether the frame went out. One after which nothing is heard any more opens another connection. */
   say(text: string, nonce: string, replyTo = ""): boolean {
     const frame = { type: "message", message: text, nonce };
-    return this.sendFrame(replyTo === "" ? frame : { ...frame, reply_to: replyTo });
+    const sent = this.sendFrame(replyTo === "" ? frame : { ...frame, reply_to: replyTo });
+    if (sent) this.doubt();
+    return sent;
   }
 
   /** Comes back now instead of at the end of the wait. */
@@ -95,7 +104,18 @@ export class ChatConnection {
     if (this.token !== null) this.sendFrame({ type: "auth", token: this.token });
   }
 
+  private doubt(): void {
+    if (this.doubting) return;
+    this.doubting = true;
+    const stop = this.options.later(() => this.lost(1006), DEAD_MS);
+    this.stopDoubting = () => {
+      stop();
+      this.doubting = false;
+    };
+  }
+
   private received(data: unknown): void {
+    this.stopDoubting();
     const frame = readFrame(data);
     if (frame === null) return;
     if (frame.type === "hello") this.greeted(frame.position);
@@ -132,6 +152,7 @@ export class ChatConnection {
   }
 
   private drop(): void {
+    this.stopDoubting();
     const socket = this.socket;
     if (socket === null) return;
     this.socket = null;

@@ -155,6 +155,8 @@ export class ChatRoom {
 
   private stateChanged(state: ConnectionState): void {
     this.connection.value = state;
+    // what waits for an answer from a line that is gone has a new one to wait for
+    if (state.name === "open") this.outbox.value = resent(this.outbox.value, Date.now());
     if (state.name !== "closed") return;
     this.outbox.value = allFailed(this.outbox.value, "The connection was lost before the chat answered.");
     if (state.tokenRefused) {
