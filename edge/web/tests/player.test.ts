@@ -17,6 +17,9 @@ describe("latency", () => {
     expect(latencyOf({ ...known, advancing: false })).toBeCloseTo(2.2);
     expect(latencyOf({ ...known, advancing: false, syncPosition: 110 })).toBeCloseTo(12.2);
   });
+  it("grows as well while the server is away, and nothing says what is live", () => {
+    expect(latencyOf({ ...known, measured: 31.3, advancing: false })).toBe(31.3);
+  });
   it("is unknown without a live position", () => {
     expect(latencyOf({ ...known, measured: null, syncPosition: null })).toBeNull();
   });

@@ -4,7 +4,7 @@
 export const LATE_S = 2.8;
 
 export interface LatencyInput {
-  /** What hls.js measured at the last time update, seconds; null when it knows nothing. */
+  /** What the engine measures, seconds; null when it knows nothing. */
   readonly measured: number | null;
   /** Where the player should be, on the media's time line, seconds; null while unknown. */
   readonly syncPosition: number | null;
@@ -15,11 +15,15 @@ export interface LatencyInput {
   readonly advancing: boolean;
 }
 
-/** Latency, seconds. A picture that stands still falls behind although nothing measures it. */
+/**
+ * Latency, seconds. A picture that stands still falls behind although nothing may measure it; where it should be
+ * stands still as well while no playlist comes.
+ */
 export function latencyOf(input: LatencyInput): number | null {
-  if (input.advancing && input.measured !== null && input.measured > 0) return input.measured;
+  const measured = input.measured ?? 0;
+  if (input.advancing && measured > 0) return measured;
   if (input.syncPosition === null) return null;
-  return Math.max(0, input.syncPosition + input.target - input.position);
+  return Math.max(0, measured, input.syncPosition + input.target - input.position);
 }
 
 export type BehindEvent = "paused" | "sought_back" | "went_live" | "tick";
