@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { embedCode, pageAddress, readEmbed } from "../src/lib/embed_address";
 import { clockOf, positionOf } from "../src/player/dated";
+import { Journal } from "../src/player/journal";
+import { Motion } from "../src/player/motion";
 import { readStart } from "../src/player/start_at";
 import { readStoryboard, tileAt } from "../src/player/storyboard";
 import { NO_FACTS, readFacts } from "../src/player/whep_facts";
@@ -16,6 +18,20 @@ describe("a start", () => {
     for (const odd of [null, "", "90", "soon", "-", "-1e9", "2026-99-99T00:00"]) {
       expect(readStart(odd), String(odd)).toBeNull();
     }
+  });
+});
+
+describe("a picture", () => {
+  it("moves while its viewer has paused it, and no more once it was played to the end of its broadcast", () => {
+    const video = Object.assign(new EventTarget(), { paused: true, ended: false });
+    const { signal } = new AbortController();
+    const motion = new Motion(video as HTMLVideoElement, new Journal(), () => {}, signal);
+    motion.shown.value = true;
+    motion.tick(0);
+    expect(motion.moving.value).toBe(true);
+    video.ended = true;
+    motion.tick(250);
+    expect(motion.moving.value).toBe(false);
   });
 });
 

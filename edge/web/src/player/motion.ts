@@ -37,7 +37,8 @@ export class Motion {
   }
 
   tick(nowMs: number): void {
-    const resting = this.video.paused && this.shown.value;
+    // browsers pause at the end of a broadcast by themselves
+    const resting = this.video.paused && !this.video.ended && this.shown.value;
     this.moving.value = this.shown.value && (resting || this.advancing(nowMs));
   }
 
