@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { embedCode, pageAddress, readEmbed } from "../src/lib/embed_address";
 import { clockOf, positionOf } from "../src/player/dated";
 import { Journal } from "../src/player/journal";
@@ -21,11 +21,54 @@ describe("a start", () => {
   });
 });
 
-describe("a picture", () => {
-  it("moves while its viewer has paused it, and no more once it was played to the end of its broadcast", () => {
-    const video = Object.assign(new EventTarget(), { paused: true, ended: false });
+/** As much of a video element as a motion looks at. */
+class FakeVideo extends EventTarget {
+  paused = false;
+  ended = false;
+  seeking = false;
+  readyState = 4;
+  videoWidth = 640;
+  currentTime = 0;
+  srcObject: object | null = null;
+  totalVideoFrames = 0;
+
+  getVideoPlaybackQuality() {
+    return { totalVideoFrames: this.totalVideoFrames };
+  }
+
+  motion(): Motion {
     const { signal } = new AbortController();
-    const motion = new Motion(video as HTMLVideoElement, new Journal(), () => {}, signal);
+    return new Motion(this as unknown as HTMLVideoElement, new Journal(), () => {}, signal);
+  }
+}
+
+describe("a picture", () => {
+  afterEach(() => {
+    vi.useRealTimers();
+    vi.unstubAllGlobals();
+  });
+  it("stands still when no frame of a WebRTC stream comes, although its clock runs on", () => {
+    class FakeStream {}
+    vi.useFakeTimers();
+    vi.stubGlobal("MediaStream", FakeStream);
+    vi.stubGlobal("HTMLMediaElement", { HAVE_CURRENT_DATA: 2 });
+    const video = new FakeVideo();
+    video.srcObject = new FakeStream();
+    const motion = video.motion();
+    const movesAfter = (frames: number) => {
+      vi.advanceTimersByTime(1000);
+      video.currentTime += 1;
+      video.totalVideoFrames += frames;
+      video.dispatchEvent(new Event("timeupdate"));
+      motion.tick(Date.now());
+      return motion.moving.value;
+    };
+    expect([30, 30, 0, 0, 30].map(movesAfter)).toEqual([true, true, false, false, true]);
+  });
+  it("moves while its viewer has paused it, and no more once it was played to the end of its broadcast", () => {
+    const video = new FakeVideo();
+    video.paused = true;
+    const motion = video.motion();
     motion.shown.value = true;
     motion.tick(0);
     expect(motion.moving.value).toBe(true);

@@ -10,7 +10,7 @@ export class Motion {
   readonly moving = signal(false);
   /** A frame of this broadcast has been shown. */
   readonly shown = signal(false);
-  private position = 0;
+  private place = 0;
   private movedAt = Number.NEGATIVE_INFINITY;
 
   constructor(
@@ -43,8 +43,9 @@ export class Motion {
   }
 
   private look(): void {
-    if (this.video.currentTime === this.position) return;
-    this.position = this.video.currentTime;
+    const place = placeOf(this.video);
+    if (place === this.place) return;
+    this.place = place;
     if (this.video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA || this.video.seeking) return;
     this.movedAt = Date.now();
     this.journal.showed(this.movedAt);
@@ -56,4 +57,10 @@ export class Motion {
   private waiting(): void {
     if (this.shown.value && !this.video.seeking && !this.video.paused) this.journal.stallBegan(Date.now());
   }
+}
+
+/** What changes while the picture moves: the clock of a WebRTC stream runs on without pictures. */
+function placeOf(video: HTMLVideoElement): number {
+  const counts = video.srcObject instanceof MediaStream && video.videoWidth > 0;
+  return counts ? video.getVideoPlaybackQuality().totalVideoFrames : video.currentTime;
 }
