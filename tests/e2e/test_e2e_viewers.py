@@ -196,6 +196,26 @@ async def test_a_shared_cache_keeps_one_object_and_lets_in_only_who_may(
 
 
 @pytest.mark.slow
+async def test_a_shared_cache_lets_everything_else_pass(node: Node, cache: str) -> None:
+    channel = await asyncio.to_thread(node.channel, "passed")
+    name = channel.name
+    async with aiohttp.ClientSession() as session:
+        for path, kept in (
+            (f"/{name}", False),
+            (f"/embed/{name}", False),
+            (f"/live/{name}/grant", False),
+            ("/live/events", False),
+            (f"/live/{name}/status.json", True),
+        ):
+            async with session.get(cache + path) as answer:
+                assert answer.status in (200, 401), path
+                assert ("X-Cache" in answer.headers) == kept, path  # of what goes through it
+        for _ in range(2):
+            async with session.ws_connect(f"{cache}/chat/{name}/subscribe") as socket:
+                assert (await socket.receive_json(timeout=10))["type"] == "hello"
+
+
+@pytest.mark.slow
 async def test_with_the_wan_cut_a_grant_is_renewed_and_revoked_once_it_is_back(
     victim: Node, clips: ClipMaker
 ) -> None:
