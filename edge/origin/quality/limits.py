@@ -6,7 +6,8 @@ _ADDRESSES = 20_000
 _BURST_S = 20.0  # of the rate, at once after a silence
 _LATE_S = 0.4  # a turn of the loop that comes so late says that the process has too much to do
 _LEAST = 1 / 64
-_RECOVERY = 1.25
+_RECOVERY = 1.25  # of the share, each second
+_LONGEST_S = 60.0
 
 
 class AddressLimit:
@@ -54,6 +55,7 @@ class Shedding:
             self.share = max(_LEAST, self.share / 2)
 
     def _turn(self, now: float) -> None:
-        rate = self._came / max(1.0, min(now - self._turned, 60.0))
+        passed = min(now - self._turned, _LONGEST_S)
+        rate = self._came / max(1.0, passed)
         self._came, self._turned = 0, now
-        self.share = max(_LEAST, min(1.0, self.share * _RECOVERY, self._per_s / max(rate, 1.0)))
+        self.share = max(_LEAST, min(1.0, self.share * _RECOVERY**passed, self._per_s / max(rate, 1.0)))

@@ -123,6 +123,14 @@ def test_shedding_keeps_a_share_that_recovers():
     assert shedding.share == 1.0
 
 
+def test_few_reports_are_taken_again_as_soon_as_many():
+    shedding = Shedding(100)
+    shedding.keeps(1, 10.0)
+    shedding.late(1.0)
+    assert not shedding.keeps(0xFFFF, 10.5)
+    assert shedding.keeps(0xFFFF, 20.5)
+
+
 class Outbox:
     def __init__(self):
         self.batches = []
