@@ -126,11 +126,17 @@ class RenditionFeed:
         elif kind == "p":
             found = self._part(number)
         elif kind in "sk" and window is not None:
-            segment = window.segment(number)
-            found = self._segment(segment, picture=kind == "k") if segment is not None else None
+            found = self._whole(window, number, picture=kind == "k")
         if isinstance(found, Response):
             self._media[file] = found
         return found
+
+    def _whole(self, window: RenditionWindow, msn: int, *, picture: bool) -> Response | Kept | None:
+        segment = window.segment(msn)
+        if segment is not None:
+            return self._segment(segment, picture=picture)
+        gap = None if picture else window.gap(msn)
+        return None if gap is None else self._filler(window, gap)
 
     def _segment(self, segment: StoredSegment, *, picture: bool) -> Response | Kept | None:
         """A segment, or the fragment that shows its first picture."""
@@ -140,6 +146,14 @@ class RenditionFeed:
             return Kept(segment.place, picture) if segment.place is not None else None
         body = (key_fragment(segment.parts[0].chunks[0], segment.ticks),) if picture else segment.body()
         return self.media_response("segment", body)
+
+    def _filler(self, window: RenditionWindow, gap: StoredSegment) -> Response:
+        """For players that do not know EXT-X-GAP and ask all the same: by a refusal VLC ends, and GStreamer asks
+        for ever. It is the last key frame before the gap, or the first sound of that segment, once.
+        """
+        before = window.key_before(gap)
+        body = () if before is None else (key_fragment(before[0], gap.ticks, before[1]),)
+        return self.media_response("part", body)
 
     def _part(self, serial: int) -> Response | int | None:
         window, feed = self.store.window, self._feed

@@ -91,6 +91,26 @@ class RenditionWindow:
         segment = self._by_msn.get(msn)
         return segment if segment is not None and segment.has_media else None
 
+    def gap(self, msn: int) -> StoredSegment | None:
+        """A segment that is listed, or was not long ago, without media. Of what was released the spool tells."""
+        segment = self._by_msn.get(msn)
+        if segment is None or not segment.complete or segment.released or segment.has_media:
+            return None
+        return segment
+
+    def key_before(self, gap: StoredSegment) -> tuple[bytes, int] | None:
+        """What begins with the last key frame before a gap, and how many ticks later the gap begins."""
+        later, following = 0, gap
+        while not following.discontinuity:
+            segment = self._by_msn.get(following.msn - 1)
+            if segment is None or segment.released or segment.init != gap.init:
+                return None
+            later += segment.ticks
+            if segment.key_size():
+                return segment.parts[0].chunks[0], later
+            following = segment
+        return None
+
     def discontinuity_sequence(self, msn: int) -> int:
         """EXT-X-DISCONTINUITY-SEQUENCE of a playlist that begins with segment `msn`."""
         return self._discontinuities.before(msn)

@@ -18,8 +18,10 @@ def key_frame_end(data: bytes | memoryview) -> int:
     return moof_size + 8 + len(sample.data) if sample.key else 0
 
 
-def key_fragment(data: bytes | memoryview, ticks: int) -> bytes:
-    """A fragment of the first sample alone, which lasts `ticks`: as long as the whole segment.
+def key_fragment(data: bytes | memoryview, ticks: int, later: int = 0) -> bytes:
+    """A fragment of the first sample alone, which lasts `ticks`: as long as the whole segment, say.
+
+    It is shown `later` by so many ticks.
 
     `data` need not go further than `key_frame_end` says. FragmentError when it is not the beginning of a segment or
     that does not begin with a sync sample.
@@ -28,4 +30,4 @@ def key_fragment(data: bytes | memoryview, ticks: int) -> bytes:
     if not found.samples[0].key:
         raise FragmentError("the segment does not begin with a sync sample")
     sample = found.samples[0]._replace(duration=ticks)
-    return fragment(found.track_id, found.sequence, found.base_dts, [sample])
+    return fragment(found.track_id, found.sequence, found.base_dts + later, [sample])

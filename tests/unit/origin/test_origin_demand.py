@@ -8,6 +8,7 @@ from appliance.contracts.media import ChunkFlag
 from appliance.contracts.subjects import rungs_key
 from appliance.contracts.transcode import RungMode, RungsRecord, RungState
 from edge.origin.demand import LATELY_S, RenditionDemand
+from edge.protocols.fmp4 import Sample, fragment, read_fragments
 from edge.protocols.hls import media_parser, multivariant
 
 RUNG = f"/media/{BROADCAST}/720p"
@@ -102,6 +103,30 @@ def without_media(chunks):
     """The same as gaps."""
     flags = {header: (header.flags | ChunkFlag.GAP) & ~ChunkFlag.INDEPENDENT for header, _ in chunks}
     return [(msgspec.structs.replace(header, flags=flags[header]), b"") for header, _ in chunks]
+
+
+async def test_players_that_do_not_know_gaps_see_the_last_key_frame_meanwhile(make_origin):
+    origin = await make_origin()
+    origin.go_live()
+    source = Chunks()
+    first = source.segment()
+    key = fragment(1, 1, 100, [Sample(100, 20, 5, True, b"picture"), Sample(120, 20, 0, False, b"another")])
+    origin.add("source", [(first[0][0], key), *first[1:], *source.gap(), *source.gap(1500), *source.next_part()])
+    client = await origin.client()
+    shown = []
+    for msn in (1, 2):
+        answer = await client.get(f"/media/{BROADCAST}/source/s{msn}.m4s")
+        assert (answer.status, answer.headers["content-type"]) == (200, "video/mp4")
+        [found] = read_fragments(answer.body)
+        [sample] = found.samples
+        shown.append((found.base_dts, sample.duration, sample.key, bytes(sample.data)))
+    assert shown == [(2100, 2000, True, b"picture"), (4100, 1500, True, b"picture")]
+    assert (await client.get(f"/media/{BROADCAST}/source/s3.m4s")).status == 404, "not finished"
+
+
+async def test_a_gap_without_a_key_frame_before_it_is_empty(with_rung):
+    answer = await (await with_rung.client()).get(f"{RUNG}/s1.m4s")
+    assert (answer.status, answer.body) == (200, b"")
 
 
 async def test_parts_of_a_paused_rung_are_gaps_and_nobody_waits_for_more_of_them(make_origin):
