@@ -58,9 +58,11 @@ def _difference(full: MediaText, update: MediaText) -> str:
         difference = _segment_difference(one, other, map_uri)
         if difference:
             return f"segment {one.msn}: {difference}"
-    for name in ("hints", "reports"):
-        if [tag.values for tag in getattr(full, name)] != [tag.values for tag in getattr(update, name)]:
-            return f"other {name}"
+    if [tag.values for tag in full.hints] != [tag.values for tag in update.hints]:
+        return "other hints"
+    # how far the others are may have changed between two answers that say the same of their own
+    if [tag.values.get("URI") for tag in full.reports] != [tag.values.get("URI") for tag in update.reports]:
+        return "other reports"
     control = [text.control.values if text.control else None for text in (full, update)]
     if control[0] != control[1] or full.target_s != update.target_s:
         return "another EXT-X-SERVER-CONTROL or EXT-X-TARGETDURATION"
