@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { embedCode, pageAddress, readEmbed } from "../src/lib/embed_address";
 import { clockOf, positionOf } from "../src/player/dated";
 import { Journal } from "../src/player/journal";
@@ -43,6 +43,9 @@ class FakeVideo extends EventTarget {
 }
 
 describe("a picture", () => {
+  beforeEach(() => {
+    vi.stubGlobal("HTMLMediaElement", { HAVE_CURRENT_DATA: 2 });
+  });
   afterEach(() => {
     vi.useRealTimers();
     vi.unstubAllGlobals();
@@ -51,7 +54,6 @@ describe("a picture", () => {
     class FakeStream {}
     vi.useFakeTimers();
     vi.stubGlobal("MediaStream", FakeStream);
-    vi.stubGlobal("HTMLMediaElement", { HAVE_CURRENT_DATA: 2 });
     const video = new FakeVideo();
     video.srcObject = new FakeStream();
     const motion = video.motion();
@@ -72,6 +74,10 @@ describe("a picture", () => {
     motion.shown.value = true;
     motion.tick(0);
     expect(motion.moving.value).toBe(true);
+    video.readyState = 0;
+    motion.tick(100);
+    expect(motion.moving.value, "it is loaded anew").toBe(false);
+    video.readyState = 4;
     video.ended = true;
     motion.tick(250);
     expect(motion.moving.value).toBe(false);

@@ -347,7 +347,8 @@ export class LivePlayer {
     const measured = this.engine?.measured();
     if (measured === undefined || !this.shown.value) return;
     const position = this.video.currentTime;
-    const latency = latencyOf({ ...measured, position, advancing });
+    const loaded = this.video.readyState > HTMLMediaElement.HAVE_NOTHING;
+    const latency = loaded ? latencyOf({ ...measured, position, advancing }) : null;
     const lateness = latency === null ? null : latency - measured.target;
     this.latency.value = latency === null ? null : Math.round(latency * 10) / 10;
     this.stay(nextBehind(this.behind.value, "tick", lateness, this.video.paused));

@@ -36,17 +36,21 @@ export class Motion {
     return nowMs - this.movedAt < STILL_MS;
   }
 
+  /** Browsers pause by themselves at the end of a broadcast, and while a source is loaded anew. */
   tick(nowMs: number): void {
-    // browsers pause at the end of a broadcast by themselves
-    const resting = this.video.paused && !this.video.ended && this.shown.value;
+    const resting = this.shown.value && this.video.paused && this.hasPicture() && !this.video.ended;
     this.moving.value = this.shown.value && (resting || this.advancing(nowMs));
+  }
+
+  private hasPicture(): boolean {
+    return this.video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
   }
 
   private look(): void {
     const place = placeOf(this.video);
     if (place === this.place) return;
     this.place = place;
-    if (this.video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA || this.video.seeking) return;
+    if (!this.hasPicture() || this.video.seeking) return;
     this.movedAt = Date.now();
     this.journal.showed(this.movedAt);
     this.shown.value = true;
