@@ -16,7 +16,8 @@ from appliance.doctor.ports import holder_of
 from appliance.runtime.listening import open_listener
 from appliance.runtime.settings import Settings
 
-_LEAST_FREE = 2 << 30
+_LEAST_FREE = 1 << 30
+_FULL = 64 << 20
 _LEAST_FILES = 4096
 _OF_TLS = frozenset(("https", "rtmps", "ircs"))
 _OUTSIDE = frozenset(("http", "https", "rtmp", "rtmps", "irc", "ircs", "api"))
@@ -30,7 +31,9 @@ Check = Callable[[Settings], list[Finding]]
 
 def ports(settings: Settings) -> list[Finding]:
     """Whether the ports this node needs are free; names who holds a busy one."""
-    return [_port(settings.node.host, name, getattr(settings.ports, name)) for name in _used_ports(settings)]
+    found = [_port(settings.node.host, name, getattr(settings.ports, name)) for name in _used_ports(settings)]
+    media = ("webrtc", "webrtc_out") if settings.whep.enabled else ("webrtc",)
+    return found + [_media_port(settings.node.host, name, getattr(settings.ports, name)) for name in media]
 
 
 def _used_ports(settings: Settings) -> list[str]:
@@ -46,19 +49,38 @@ def _port(host: str, name: str, number: int) -> Finding:
     except OSError as error:
         if error.errno == errno.EADDRNOTAVAIL:
             return Finding(f"port {name}", f"this machine does not have {address}", "choose another node.host")
-        holder = holder_of(number)
-        who = f"held by {holder}" if holder else str(error.strerror)
-        return Finding(
-            f"port {name}", f"{number} is busy, {who}", "stop it, or choose other ports with --port-base N"
-        )
+        return _busy(name, number, "tcp", error)
     return Finding(f"port {name}", f"{number} is free")
 
 
+def _media_port(host: str, name: str, number: int) -> Finding:
+    """UDP, which WebRTC needs; without TCP it does. What is wrong with the address is told of the other ports."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, number, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.bind(address)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return _busy(name, number, "udp", error)
+    return Finding(f"port {name}", f"{number} of UDP is free")
+
+
+def _busy(name: str, number: int, protocol: str, error: OSError) -> Finding:
+    holder = holder_of(number, protocol)
+    who = f"held by {holder}" if holder else str(error.strerror)
+    of_udp = " of UDP" if protocol == "udp" else ""
+    return Finding(
+        f"port {name}", f"{number}{of_udp} is busy, {who}", "stop it, or choose other ports with --port-base N"
+    )
+
+
 def disk(settings: Settings) -> list[Finding]:
-    """Whether the data directory has room for the logs."""
+    """Whether the data directory has room for the logs: well below what the recorder leaves of a disk it fills,
+    as a node must start again on it."""
     free = free_bytes(settings.data_dir)
+    least = max(_FULL, min(_LEAST_FREE, settings.recorder.spare_bytes // 2))
     seen = f"{free / (1 << 30):.1f} GiB free for {settings.data_dir}"
-    return [Finding("disk", seen, "" if free >= _LEAST_FREE else "free at least 2 GiB or choose another --data")]
+    return [Finding("disk", seen, "" if free >= least else "free at least 2 GiB or choose another --data")]
 
 
 def free_bytes(folder: Path) -> int:

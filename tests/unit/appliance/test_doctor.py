@@ -6,6 +6,8 @@ import socket
 import threading
 from pathlib import Path
 
+import pytest
+
 from appliance.doctor import checks
 from appliance.doctor.history import chat_history
 from appliance.doctor.ports import holder_of
@@ -40,6 +42,39 @@ def test_the_port_is_tried_at_the_address_that_is_listened_on() -> None:
     assert [one.ok for one in port_findings("::", port)] == [True]
     assert [one.seen for one in port_findings("203.0.113.9", port)] == ["this machine does not have 203.0.113.9"]
     assert ["no address" in one.seen for one in port_findings("300.1.1.1", port)] == [True]
+
+
+def test_a_busy_port_of_webrtc_is_named_with_who_holds_it() -> None:
+    def found(port: int) -> list[tuple[bool, str]]:
+        ports = dataclasses.replace(Settings().ports, webrtc_out=port)
+        findings = checks.ports(dataclasses.replace(Settings(), ports=ports))
+        return [(one.ok, one.seen) for one in findings if one.check == "port webrtc_out"]
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        port = other.getsockname()[1]
+        [(good, seen)] = found(port)
+    assert not good
+    assert seen.startswith(f"{port} of UDP is busy")
+    assert f"pid {os.getpid()}" in seen
+    assert found(port) == [(True, f"{port} of UDP is free")]
+
+
+def test_a_node_starts_on_a_disk_that_its_recorder_has_filled(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def starts(free: int, spare: int) -> bool:
+        monkeypatch.setattr(checks, "free_bytes", lambda _folder: free)
+        recorder = dataclasses.replace(Settings().recorder, spare_bytes=spare)
+        node = dataclasses.replace(Settings().node, data_dir=str(tmp_path))
+        [finding] = checks.disk(dataclasses.replace(Settings(), recorder=recorder, node=node))
+        return finding.ok
+
+    spare = Settings().recorder.spare_bytes
+    assert starts(spare - (256 << 20), spare)
+    assert starts(400 << 20, 512 << 20)
+    assert not starts(spare // 4, spare)
+    assert not starts(1 << 20, 0)
 
 
 def test_where_the_chat_history_lies() -> None:
