@@ -159,10 +159,12 @@ def _say_welcome(data: Path, urls: dict[str, str], demo: bool) -> None:
 def _detached(data: Path, options: UpOptions) -> int:
     (data / "logs").mkdir(parents=True, exist_ok=True)
     argv = [sys.executable, "-m", "appliance", *(word for word in sys.argv[1:] if word != "--detach")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with (data / "logs" / "node.log").open("ab") as log:
         start = log.tell()
+        # It stays in this folder, from which the paths in its arguments may start.
         child = subprocess.Popen(
-            argv, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            argv, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
     until = time.monotonic() + _DETACH_S
     while time.monotonic() < until:
