@@ -54,12 +54,32 @@ class PostgresEngine:
         make_directory(self._home.parent)
         make_directory(self._sockets, self._account)
         if (self._home / "PG_VERSION").exists():
+            for lock in (self._home / "postmaster.pid", self._sockets / ".s.PGSQL.5432.lock"):
+                self._release(lock)
             return
         make_directory(self._home, self._account)
         options = ["-D", str(self._home), "-U", _SUPERUSER, "-A", "trust", "--no-instructions", "--data-checksums"]
         options += ["-E", "UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
         self._run("initdb", options, "")
         self._run("postgres", ["--single", "-D", str(self._home), "postgres"], f"CREATE DATABASE {_DATABASE};\n")
+
+    def _release(self, lock: Path) -> None:
+        """Lets a cluster start whose server was killed when its number is now another process's.
+
+        After a power cut, and always in a container, numbers come again in the same order, and PostgreSQL takes any
+        process of its user for its predecessor, except its own parent: that one is written into the lock. The rest
+        of it stays, by which PostgreSQL sees processes that its predecessor left behind.
+        """
+        try:
+            text = lock.read_text(encoding="utf-8")
+            holder, _, rest = text.partition("\n")
+            if Path(f"/proc/{int(holder)}/cwd").readlink() == self._home.resolve():
+                return
+        except (OSError, ValueError):  # there is none, nobody has the number, or it is not ours to judge
+            return
+        with lock.open("r+", encoding="utf-8") as file:
+            file.write(f"{os.getpid()}\n{rest}")
+            file.truncate()
 
     def _run(self, program: str, arguments: list[str], text: str) -> None:
         argv = self._confined([str(self._bin / program), *arguments])
