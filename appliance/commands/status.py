@@ -201,6 +201,7 @@ def logs(data: Path, role: str | None, lines: int, follow: bool) -> int:
 
 def _more(file: Path, position: int, named: bool) -> int:
     with file.open("rb") as opened:
+        position = min(position, opened.seek(0, os.SEEK_END))  # it began anew
         opened.seek(position)
         content = opened.read()
     end = content.rfind(b"\n") + 1

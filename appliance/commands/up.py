@@ -21,6 +21,7 @@ from appliance.runtime.logs import configure
 from appliance.runtime.settings import Settings
 from appliance.supervisor.bootstrap import prepare_edge, prepare_hub
 from appliance.supervisor.control import Control
+from appliance.supervisor.log_files import open_log
 from appliance.supervisor.metrics import MetricsServer
 from appliance.supervisor.plan import ROOT, Plan, control_socket, prepare
 from appliance.supervisor.status import endpoints
@@ -160,7 +161,7 @@ def _detached(data: Path, options: UpOptions) -> int:
     (data / "logs").mkdir(parents=True, exist_ok=True)
     argv = [sys.executable, "-m", "appliance", *(word for word in sys.argv[1:] if word != "--detach")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with (data / "logs" / "node.log").open("ab") as log:
+    with open_log(data / "logs" / "node.log") as log:
         start = log.tell()
         # It stays in this folder, from which the paths in its arguments may start.
         child = subprocess.Popen(

@@ -8,7 +8,6 @@ import socket
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO
 
 from appliance.engines.child import Child
 from appliance.runtime.backoff import Backoff
@@ -16,6 +15,7 @@ from appliance.runtime.listening import LISTEN
 from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import counter
 from appliance.runtime.role import READY_FD
+from appliance.supervisor.log_files import keep_short, open_log
 from appliance.supervisor.vitals import Vitals
 
 _RESTARTS = counter("nearcast_supervisor_restarts_total", "Children started again after they died.", ["role"])
@@ -102,7 +102,7 @@ class Process:
         if held:
             environment[LISTEN] = " ".join(f"{name}={number}" for name, number in held.items())
         try:
-            with _open_log(self._log_file) as log:
+            with open_log(self._log_file) as log:
                 self._process = await asyncio.create_subprocess_exec(
                     *self.child.argv,
                     stdin=asyncio.subprocess.DEVNULL,
@@ -168,6 +168,7 @@ class Process:
                 self._log.error(failure)
                 process.kill()
                 return
+            keep_short(self._log_file)
 
     async def ready(self) -> None:
         """Returns when the child is ready."""
@@ -198,7 +199,3 @@ class Process:
         else:
             self._ready.clear()
         self._changed()
-
-
-def _open_log(path: Path) -> IO[bytes]:
-    return path.open("ab")

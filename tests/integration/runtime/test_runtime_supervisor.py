@@ -14,6 +14,7 @@ import structlog.testing
 
 from appliance.contracts.errors import BadInputError, UnavailableError
 from appliance.engines.child import Child
+from appliance.supervisor import log_files
 from appliance.supervisor import process as supervised
 from appliance.supervisor.control import Control, Wish, ask
 from appliance.supervisor.status import NodeStatus, read_status
@@ -115,6 +116,21 @@ async def test_a_child_that_ran_well_is_started_again_at_once(data: Path, monkey
     await until(data, lambda status: status.roles[0].state == "ready")
     await supervisor.stop()
     assert _Noted.said == ["delay", "reset", "delay", "reset", "delay"]
+
+
+async def test_a_log_does_not_grow_without_bound(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It begins anew again and again, and what was written before is kept beside it."""
+    monkeypatch.setattr(supervised, "_WATCH_S", 0.02)
+    monkeypatch.setattr(log_files, "MOST_BYTES", 2_000)
+    lines = "import itertools; [print(n, flush=True) or time.sleep(0.0002) for n in itertools.count()]"
+    supervisor = Supervisor(data, {})
+    await supervisor.start_stage([child("chatty", f"{_READY}; {lines}")])
+    former = data / "logs" / "chatty.log.1"
+    async with asyncio.timeout(10):
+        while not former.exists() or former.read_bytes().startswith(b"0\n"):
+            await asyncio.sleep(0.01)
+    await supervisor.stop()
+    assert former.stat().st_size > 2_000
 
 
 class _Noted:
