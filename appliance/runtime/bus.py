@@ -105,6 +105,7 @@ class Bus:
         self.returning = Backoff(_AGAIN_S, _AGAIN_MOST_S)
         self._up = asyncio.Event()  # set at each return of the connection
         self._up.set()
+        self._left = False
 
     @classmethod
     async def connect(cls, endpoint: Endpoint, *, name: str, deadline_s: float = 30.0) -> "Bus":
@@ -162,6 +163,11 @@ class Bus:
     def closed(self) -> bool:
         """Whether this connection was closed for good."""
         return bool(self.client.is_closed)
+
+    @property
+    def left(self) -> bool:
+        """Whether it was closed because nobody here needs it any more."""
+        return self._left
 
     def add_reconnected(self, callback: Callable[[], None]) -> None:
         """`callback` runs after each return of the connection."""
@@ -337,13 +343,15 @@ class Bus:
 
     async def close(self) -> None:
         """Sends what is pending and closes."""
+        self._left = True
         self._up.set()  # who waits for the connection waits no longer
         if not self.client.is_closed:
             try:
                 async with asyncio.timeout(5.0):
                     await self.client.drain()
             except (TimeoutError, OSError, nats.errors.Error):
-                with contextlib.suppress(OSError, nats.errors.Error):  # the server is away: nothing to say to it
+                # The server is away: nothing to say to it. uvloop raises RuntimeError for a socket that was closed.
+                with contextlib.suppress(OSError, RuntimeError, nats.errors.Error):
                     await self.client.close()
 
     async def _on_error(self, error: Exception) -> None:

@@ -74,7 +74,7 @@ class Tail:
         self._log = get_logger("tail").bind(stream=stream)
 
     async def messages(self) -> AsyncIterator[LogMessage]:
-        """The messages. Ends only by being closed."""
+        """The messages. Ends only by being closed, or with the bus."""
         backoff = Backoff(0.02, 1.0)
         self._bus.add_reconnected(self._on_reconnected)
         try:
@@ -92,6 +92,8 @@ class Tail:
                 except (NearcastError, nats.errors.Error, OSError) as error:
                     _RESTARTS.labels("unavailable").inc()
                     self._log.debug("tail_waits", error=repr(error))
+                    if self._bus.left:
+                        return
                     if self._bus.closed:
                         raise
                 finally:
