@@ -33,7 +33,9 @@ from edge.origin.stored import Discontinuities, WindowRules
 from edge.origin.window import RenditionWindow
 from edge.protocols.hls import multivariant
 
-_CATCH_UP_S = 2.0  # a log that is never quiet counts as caught up after this
+_CATCH_UP_S = 2.0  # a log that is never quiet counts as caught up after this, when hardly anything is behind
+_HARDLY = 16  # messages
+_CATCH_UP_AT_MOST_S = 20.0
 _SETTLE_S = 1.0  # record and log travel apart: the last chunks may come after the end was announced
 _SETTLE_AT_MOST_S = 5.0
 _RENDITIONS_AT_MOST = 16
@@ -61,6 +63,7 @@ class BroadcastFeed:
         self._resting: frozenset[str] = frozenset()  # rungs that are gaps until they are asked for
         self.last_request = now
         self.caught_up = False
+        self._behind = 0
         self.ended = False
         self._rules = WindowRules(
             record.target_duration_s, record.part_target_s, config.window_s, config.min_segments, config.rewind_s
@@ -147,6 +150,7 @@ class BroadcastFeed:
     def take(self, subject: str, headers: Mapping[str, str], data: bytes, pending: int, now: float) -> None:
         """The next message of the log; `pending` messages were behind it."""
         self._last_chunk = now
+        self._behind = pending
         try:
             header = ChunkHeader.decode(headers.get(CHUNK_HEADER, ""))
         except BadInputError:
@@ -175,7 +179,8 @@ class BroadcastFeed:
 
     def tick(self, now: float) -> None:
         """Several times a second: whatever depends on time alone."""
-        if not self.caught_up and now - self._started >= _CATCH_UP_S:
+        reading_s = now - self._started
+        if reading_s >= (_CATCH_UP_S if self._behind <= _HARDLY else _CATCH_UP_AT_MOST_S):
             self._catch_up(now)
         if self._ending_at is not None and not self.ended:
             quiet = now - self._last_chunk >= _SETTLE_S and now - self._ending_at >= _SETTLE_S
