@@ -24,6 +24,7 @@ from appliance.supervisor.control import Control
 from appliance.supervisor.log_files import open_log
 from appliance.supervisor.metrics import MetricsServer
 from appliance.supervisor.plan import ROOT, Plan, control_socket, prepare
+from appliance.supervisor.predecessor import see_off
 from appliance.supervisor.status import endpoints
 from appliance.supervisor.supervisor import Supervisor
 
@@ -48,6 +49,7 @@ def up(data: Path, settings: Settings, options: UpOptions) -> int:
     if options.detach:
         return _detached(data, options)
     lock = NodeLock(data)
+    see_off(data, say)
     _refuse_if_broken(settings)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(data / "run" / "metrics")
     plan = prepare(settings)
