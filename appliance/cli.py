@@ -29,6 +29,10 @@ def main(argv: list[str]) -> int:
     except NearcastError as error:
         say(f"nearcast: {error.detail}")
         return FAILED
+    except OSError as error:  # a folder that is closed, read-only or full, or no folder at all
+        where = f"{error.filename}: " if error.filename is not None else ""
+        say(f"nearcast: {where}{error.strerror or error}")
+        return FAILED
     except KeyboardInterrupt:
         return FAILED
 

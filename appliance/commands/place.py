@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from appliance.contracts.errors import ConfigError, ConflictError
+from appliance.contracts.errors import ConfigError, ConflictError, UnavailableError
 from appliance.engines.files import make_directory
 from appliance.runtime.settings import Settings, load
 from appliance.supervisor.status import NodeStatus, read_status
@@ -19,12 +19,15 @@ def say(text: str) -> None:
 
 
 def data_directory(given: str | None) -> Path:
-    """The data directory: as given, or the default of this user."""
-    if given:
-        return Path(given).expanduser().absolute()
-    if os.geteuid() == 0:
-        return Path("/var/lib/nearcast")
-    return Path.home() / ".local" / "share" / "nearcast"
+    """The data directory: as given, or the default of this user. ConfigError when there is none."""
+    try:
+        if given:
+            return Path(given).expanduser().absolute()
+        if os.geteuid() == 0:
+            return Path("/var/lib/nearcast")
+        return Path.home() / ".local" / "share" / "nearcast"
+    except RuntimeError:
+        raise ConfigError("this user has no home directory: say where with --data DIR") from None
 
 
 def node_settings(data: Path, file: str | None = None) -> Settings:
@@ -56,10 +59,12 @@ class NodeLock:
 
 
 def live_status(data: Path) -> NodeStatus | None:
-    """The status document, if the node that wrote it still runs."""
+    """The status document, if the node that wrote it still runs. UnavailableError: not for this user."""
     path = data / "run" / "lock"
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except PermissionError as error:
+        raise UnavailableError(f"{path}: {error.strerror}; only who runs the node may ask") from error
     except OSError:
         return None
     try:
