@@ -12,6 +12,7 @@ LIVE_BUCKET = "live"  # LOCAL: broadcasts and renditions as the site sees them n
 LEASE_BUCKET = "lease"  # LOCAL: who transcodes what, who could and what is asked for, with a TTL
 PICTURES_BUCKET = "pictures"  # LOCAL: previews and storyboards of live broadcasts, with a TTL
 DIRECTORY_BUCKET = "directory"  # hub: keys, tokens, channels; each edge keeps a copy of the same name
+DIRECTORY_WHOLE = "whole"  # its key there once the centre has written all it knows: what is missing then is gone
 HUB_DOMAIN = "hub"
 CENTRE_CONSUMER = "centre"  # durable consumer by which the centre drains an outbox
 CHAT_SHARDS = 64

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from appliance.contracts.directory import FORGET_S
 from appliance.contracts.errors import NearcastError
+from appliance.contracts.subjects import DIRECTORY_WHOLE
 from appliance.runtime.backoff import Backoff
 from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import counter
@@ -124,7 +125,7 @@ class Directory:
         """Makes the bucket equal to the database. UnavailableError: one of them is away; try again.
 
         The bucket is read before the database, so that a key found there and missing here is really to
-        be removed. Announcements are served between pages.
+        be removed. Announcements are served between pages. Until all is there once, edges remove nothing.
         """
         await self._ensure()
         present = dict(await self._bucket.items())
@@ -141,6 +142,8 @@ class Directory:
                 after = records[-1].id
                 await self._publish_notices()
         await self._remove(present)
+        if DIRECTORY_WHOLE not in present:
+            await self._bucket.put(DIRECTORY_WHOLE, b"{}")
 
     async def _put(self, kind: Kind, record: Record) -> None:
         await self._bucket.put(record.key, record.data)

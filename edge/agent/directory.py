@@ -8,7 +8,7 @@ import asyncio
 
 from appliance.contracts.directory import FORGET_S
 from appliance.contracts.errors import UnavailableError
-from appliance.contracts.subjects import DIRECTORY_BUCKET, HUB_DOMAIN, happened_key
+from appliance.contracts.subjects import DIRECTORY_BUCKET, DIRECTORY_WHOLE, HUB_DOMAIN, happened_key
 from appliance.runtime.backoff import Backoff
 from appliance.runtime.bus import Bus
 from appliance.runtime.logs import get_logger
@@ -20,7 +20,10 @@ _FACTS = gauge("nearcast_agent_directory_facts", "Facts in the edge's copy of th
 
 
 class DirectoryCopy:
-    """Follows the hub's bucket and writes what changes into the bucket of the same name on the edge."""
+    """Follows the hub's bucket and writes what changes into the bucket of the same name on the edge.
+
+    Nothing is removed here while the centre fills a bucket that it lost: those who publish and chat stay.
+    """
 
     def __init__(self, fed: Bus) -> None:
         self._bucket = fed.bucket(DIRECTORY_BUCKET)
@@ -55,16 +58,21 @@ class DirectoryCopy:
     def _compare(self) -> None:
         """A server that was killed may have lost the last records written here: each is looked at again."""
         held: dict[str, bytes | None] = dict(self._centre.items(""))
+        held.pop(DIRECTORY_WHOLE, None)
         self._changed = held | self._changed
         self._wake.set()
 
     def _on_change(self, key: str, value: bytes | None) -> None:
-        self._changed[key] = value
+        if key != DIRECTORY_WHOLE:
+            self._changed[key] = value
         self._wake.set()
 
     async def _write(self) -> None:
+        is_whole = self._centre.get(DIRECTORY_WHOLE) is not None
         for key in list(self._changed):
             value = self._changed[key]
+            if value is None and not is_whole:
+                continue
             there = await self._bucket.get(key)
             if value is None and there is not None:
                 await self._bucket.delete(key, forget_s=FORGET_S if key.startswith(_EVENTS) else 0)

@@ -138,3 +138,28 @@ def test_the_centre_is_away_for_a_while(tmp_path, dsn):
         print({name: round(seconds, 3) for name, seconds in room.took.items()})
 
     on_both(tmp_path, dsn, scenario)
+
+
+def test_the_hub_comes_back_with_nothing(tmp_path, dsn):
+    """What the edges know stays as it is while the centre tells it anew."""
+
+    async def scenario(room):
+        alice = await room.client(room.here, "alice")
+        await alice.say("/ban bob rude", "1")
+        while not await is_banned(room, room.there, "bob"):
+            await asyncio.sleep(0.02)
+        before = [await edge.changes() for edge in (room.here, room.there)]
+        await room.made.lose_hub()
+        await room.made.start_centre()
+        carol = await room.api("POST", "users", {"username": "carol"})
+        room.tokens["carol"] = carol["token"]
+        async with asyncio.timeout(10):
+            for edge in (room.here, room.there):
+                while await is_banned(room, edge, "carol"):
+                    await asyncio.sleep(0.05)  # her token is on its way, behind all the rest
+        after = [await edge.changes() for edge in (room.here, room.there)]
+        anew = 2  # her token, and the key of grants that the coordinator made at its start
+        assert [end - start for start, end in zip(before, after, strict=True)] == [anew, anew]
+        assert await is_banned(room, room.there, "bob")
+
+    on_both(tmp_path, dsn, scenario)

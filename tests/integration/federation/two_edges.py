@@ -27,6 +27,7 @@ from edge.chat.config import ChatConfig
 from edge.chat.service import ChatService
 from tests.integration.chat.chat_site import Gateway, free_port
 
+_DIRECTORY_INFO = f"STREAM.INFO.KV_{subjects.DIRECTORY_BUCKET}"
 SHARED = ("operator.nk", "system.nk", "fed.nk", "scope.nk")
 
 
@@ -112,6 +113,10 @@ class Edge:
         subject = subjects.event(self.edge_id, BROADCAST)
         await self._fed.append(subject, msgspec.json.encode(event), message_id=event.event_id, deadline_s=5)
 
+    async def changes(self) -> int:
+        """How often something was written into this edge's copy of the directory, or removed from it."""
+        return await self._fed.last_sequence(f"KV_{subjects.DIRECTORY_BUCKET}")
+
     async def start_gateway(self) -> Gateway:
         self._gateways += 1
         bus = self.settings.bus
@@ -149,7 +154,8 @@ class Federation:
         self._hub = Endpoint(facts.hub_url, facts.hub_credentials)
         self._server = await started(self._engine, "nats-hub")
         bus = BusSettings(hub_url=facts.hub_url, hub_credentials=facts.hub_credentials)
-        await prepare_hub(dataclasses.replace(settings, bus=bus))
+        self._settings = dataclasses.replace(settings, bus=bus)
+        await prepare_hub(self._settings)
         for edge_id in ("lyon", "oslo"):
             (self._home / edge_id).mkdir()
             self.edges.append(Edge(edge_id, self._home / edge_id, ports.nats_leaf, self.failures))
@@ -181,6 +187,22 @@ class Federation:
         """The coordinator goes; its hub stays."""
         await self._centre.stop()
         await self._bus.close()
+
+    async def lose_hub(self) -> None:
+        """The hub is killed, loses its disk and comes back with nothing; returns when both edges follow it again.
+
+        The coordinator is to be started again.
+        """
+        await self.stop_centre()
+        await ended(self._server)
+        shutil.rmtree(self._home / "hub" / "hub" / "jetstream")
+        self._server = await started(self._engine, "nats-hub")
+        await prepare_hub(self._settings)
+        bus = await Bus.connect(self._hub, name="hub.look")
+        async with asyncio.timeout(20):
+            while (await bus.api(_DIRECTORY_INFO))["state"]["consumer_count"] < len(self.edges):
+                await asyncio.sleep(0.05)
+        await bus.close()
 
     async def close(self) -> None:
         await self.stop_centre()
