@@ -42,7 +42,9 @@ class NatsEngine:
         self._binary = _binary()
 
     def prepare(self) -> NatsFacts:
-        """Writes keys, credentials and configurations; existing keys are kept."""
+        """Writes keys, credentials and configurations; existing keys are kept. ConfigError."""
+        if any(letter in str(self._home) for letter in '"\\\n'):  # which the configuration would have to escape
+            raise ConfigError(f"{self._home}: the servers need a path without quotation marks and backslashes")
         keys = make_directory(self._home / "keys", self._account)
         make_directory(self._home / "hub", self._account)
         make_directory(self._home / "edge", self._account)

@@ -47,7 +47,8 @@ class PostgresEngine:
     @property
     def dsn(self) -> str:
         """How the coordinator connects."""
-        return f"host={self._sockets} dbname={_DATABASE} user={_SUPERUSER}"
+        folder = str(self._sockets).replace("\\", "\\\\").replace("'", "\\'")
+        return f"host='{folder}' dbname={_DATABASE} user={_SUPERUSER}"
 
     def prepare(self) -> None:
         """Makes the cluster when it is missing. UnavailableError with PostgreSQL's words when that fails."""

@@ -4,6 +4,7 @@ import asyncio
 import importlib.util
 import signal
 from pathlib import Path
+from urllib.parse import quote
 
 from appliance.contracts.errors import ConfigError
 from appliance.engines.child import Child, confined
@@ -21,7 +22,7 @@ class ValkeyEngine:
     @property
     def url(self) -> str:
         """How roles connect."""
-        return f"unix://{self._sockets / 'valkey.sock'}"
+        return f"unix://{quote(str(self._sockets / 'valkey.sock'))}"
 
     def prepare(self) -> None:
         """Makes the socket's folder."""

@@ -5,9 +5,16 @@ import signal
 from pathlib import Path
 
 import pytest
+import redis
+from psycopg.conninfo import conninfo_to_dict
 
+from appliance.contracts.errors import ConfigError
 from appliance.engines.child import confined
 from appliance.engines.files import Account, can_enter, make_directory, secret_file, write_private
+from appliance.engines.nats import NatsEngine
+from appliance.engines.postgres import PostgresEngine
+from appliance.engines.valkey import ValkeyEngine
+from appliance.runtime.settings import Settings
 
 STRANGER = Account(64_001, 64_001, "stranger")
 
@@ -68,3 +75,16 @@ def test_the_capability_is_given_only_where_the_way_is_closed(folder: Path) -> N
 def signal_of(name: str) -> signal.Signals:
 
     return signal.Signals[name]
+
+
+def test_a_path_with_spaces_and_quotes_is_what_clients_read(tmp_path: Path) -> None:
+    folder = tmp_path / "my 'live' streams 100%"
+    postgres = PostgresEngine(folder / "postgres", folder, None)
+    assert conninfo_to_dict(postgres.dsn)["host"] == str(folder)
+    client = redis.Redis.from_url(ValkeyEngine(folder, None).url)
+    assert client.connection_pool.connection_kwargs["path"] == str(folder / "valkey.sock")
+
+
+def test_a_path_that_the_servers_cannot_be_told_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="quotation marks"):
+        NatsEngine(Settings(), tmp_path / 'my "live" streams', None).prepare()
