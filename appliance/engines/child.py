@@ -14,7 +14,8 @@ class Child:
 
     `ready` is polled until true, and now and then from then on; without it the child tells by itself on the
     descriptor in NEARCAST_READY_FD. `watch` makes a question of the child's log file, which is asked every few
-    seconds from when it is ready: whether it is stuck for good, so that it must be started again. `stage`:
+    seconds from when it is ready: whether it is stuck for good, so that it must be started again. `restore`: makes
+    again what its clients need, whenever it was started again: it may have lost its disk. `stage`:
     stages start in order and stop in reverse. `essential`: the node is not ready without it. `listen`: sockets
     that are held for it by their names, host and port (appliance.runtime.listening), so that nobody is refused
     while it is started again. `alone`: two of it cannot run at the same time, so the old one ends before its
@@ -29,6 +30,7 @@ class Child:
     ready: Callable[[], Awaitable[bool]] | None = None
     ready_s: float = 30.0
     watch: Callable[[Path], Callable[[], bool]] | None = None
+    restore: Callable[[], Awaitable[None]] | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     stop_s: float = 10.0
     essential: bool = True

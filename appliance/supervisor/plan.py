@@ -18,6 +18,7 @@ from appliance.engines.nats import NatsEngine
 from appliance.engines.postgres import PostgresEngine
 from appliance.engines.valkey import ValkeyEngine
 from appliance.runtime.settings import Settings, TlsSettings, to_toml
+from appliance.supervisor.bootstrap import prepare_edge, prepare_hub
 
 _LONGEST_SOCKET = 90  # a unix socket's path holds 107 bytes, and names are added
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,7 +58,10 @@ def prepare(settings: Settings) -> Plan:
     )
     file = data / "run" / "node.toml"
     write_private(file, to_toml(full))
-    engines = [*nats.children(), postgres.child(), valkey.child()]
+    hub, edge = nats.children()
+    hub = dataclasses.replace(hub, restore=lambda: prepare_hub(full))
+    edge = dataclasses.replace(edge, restore=lambda: prepare_edge(full))
+    engines = [hub, edge, postgres.child(), valkey.child()]
     return Plan(full, file, engines, _roles(full, file))
 
 

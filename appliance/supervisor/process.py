@@ -8,6 +8,7 @@ import socket
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from appliance.engines.child import Child
 from appliance.runtime.backoff import Backoff
@@ -148,7 +149,8 @@ class Process:
                 self._log.error("not_ready_in_time", seconds=self.child.ready_s)
                 process.kill()
             elif not dead.done() and not self._stopping:
-                self._set(State.READY)
+                await self._restored(dead)
+                self._set_unless_stopping(State.READY)
                 await self._until_failing(process, dead, vitals)
             code = await dead
         finally:
@@ -156,6 +158,20 @@ class Process:
             dead.cancel()
         if not self._stopping:
             self._log.warning("died", code=code)
+
+    async def _restored(self, dead: "asyncio.Future[int]") -> None:
+        """What the child's clients need of it is there again, or could not be made, which is told."""
+        if self.child.restore is None or not self.restarts:
+            return
+        restoring = asyncio.ensure_future(self.child.restore())
+        waited: set[asyncio.Future[Any]] = {restoring, dead}
+        await asyncio.wait(waited, timeout=self.child.ready_s, return_when=asyncio.FIRST_COMPLETED)
+        if not restoring.done():
+            restoring.cancel()
+            await asyncio.wait({restoring})
+        error = None if restoring.cancelled() else restoring.exception()
+        if error is not None:
+            self._log.error("not_restored", error=str(error))
 
     async def _until_failing(
         self, process: asyncio.subprocess.Process, dead: "asyncio.Future[int]", vitals: Vitals
@@ -191,6 +207,10 @@ class Process:
                     process.kill()
                 await process.wait()
         self._set(State.STOPPED)
+
+    def _set_unless_stopping(self, state: State) -> None:
+        if not self._is_stopping():
+            self._set(state)
 
     def _set(self, state: State) -> None:
         self.state = state

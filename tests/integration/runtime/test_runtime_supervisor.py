@@ -118,6 +118,44 @@ async def test_a_child_that_ran_well_is_started_again_at_once(data: Path, monkey
     assert _Noted.said == ["delay", "reset", "delay", "reset", "delay"]
 
 
+async def test_what_clients_need_is_made_again_for_one_that_was_started_again(data: Path) -> None:
+    made: list[str] = []
+
+    async def restore() -> None:
+        made.append((await until(data, lambda _: True)).roles[0].state)
+        if len(made) == 2:
+            raise UnavailableError("it does not answer")
+
+    supervisor = Supervisor(data, {})
+    with structlog.testing.capture_logs() as logs:
+        await supervisor.start_stage([child("one", SLEEPER, restore=restore)])
+        assert made == []
+        for restarts in (1, 2):
+            os.kill(supervisor._processes[0].pid or 0, signal.SIGKILL)
+            await until(data, lambda status, least=restarts: status.roles[0].restarts == least)
+            await until(data, lambda status: status.roles[0].state == "ready")
+            assert made == ["starting"] * restarts
+    assert [entry["error"] for entry in logs if entry["event"] == "not_restored"] == ["it does not answer"]
+    await supervisor.stop()
+
+
+async def test_a_child_that_dies_while_it_is_restored_is_started_again(data: Path) -> None:
+    begun = asyncio.Event()
+
+    async def restore() -> None:
+        begun.set()
+        await asyncio.sleep(60)
+
+    supervisor = Supervisor(data, {})
+    await supervisor.start_stage([child("one", SLEEPER, restore=restore)])
+    for restarts in (1, 2):
+        begun.clear()
+        os.kill(supervisor._processes[0].pid or 0, signal.SIGKILL)
+        await until(data, lambda status, least=restarts: status.roles[0].restarts == least)
+        await asyncio.wait_for(begun.wait(), 5)
+    await supervisor.stop()
+
+
 async def test_a_log_does_not_grow_without_bound(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It begins anew again and again, and what was written before is kept beside it."""
     monkeypatch.setattr(supervised, "_WATCH_S", 0.02)
