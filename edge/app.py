@@ -1,13 +1,15 @@
 """Composition of the edge's roles: the only module that names concrete adapters."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from appliance.contracts.errors import UnavailableError
 from appliance.contracts.subjects import DIRECTORY_BUCKET, LIVE_BUCKET
 from appliance.runtime.appender import Appender
 from appliance.runtime.bus import Bus
 from appliance.runtime.handoff import HandoffSender
+from appliance.runtime.logs import get_logger
 from appliance.runtime.replica import Replica
 from appliance.runtime.role import Build, RoleContext, Service, run_role
 from appliance.runtime.settings import TlsSettings
@@ -21,8 +23,10 @@ PAGES = Path(__file__).parent / "web" / "dist"
 _WHEP_SOCKET = "whep.sock"
 
 
-async def _replica(bus: Bus, bucket: str, kinds: Sequence[str] = ()) -> Replica:
-    replica = Replica(bus, bucket, kinds=kinds)
+async def _replica(
+    bus: Bus, bucket: str, kinds: Sequence[str] = (), on_anew: Callable[[], None] | None = None
+) -> Replica:
+    replica = Replica(bus, bucket, kinds=kinds, on_anew=on_anew)
     await replica.start()
     return replica
 
@@ -36,6 +40,11 @@ async def _agent(context: RoleContext) -> Service:
 async def _ingest(context: RoleContext) -> Service:
     from edge.ingest.service import IngestService
 
+    def lost() -> None:
+        """A site that lost its disk knows nothing of who is on the air: encoders come back into new broadcasts."""
+        get_logger("ingest").error("live_records_lost")
+        context.fail(UnavailableError("the live records of this site are gone"))
+
     local, fed = await context.local(), await context.fed()
     appender = Appender(local)
     await appender.start()
@@ -45,7 +54,7 @@ async def _ingest(context: RoleContext) -> Service:
         fed=fed,
         appender=appender,
         directory=await _replica(fed, DIRECTORY_BUCKET),
-        live=await _replica(local, LIVE_BUCKET, ("broadcast", "rendition", "moments", "session")),
+        live=await _replica(local, LIVE_BUCKET, ("broadcast", "rendition", "moments", "session"), lost),
         tasks=Tasks(context.fail),
         tls=_server_tls(context.settings.tls),
         whip_socket=_whip_socket(context) if context.worker == 0 else None,  # there is one port for media

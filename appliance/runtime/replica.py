@@ -28,14 +28,16 @@ class Replica:
         *,
         kinds: Sequence[str] = (),
         domain: str = "",
+        on_anew: Callable[[], None] | None = None,
     ) -> None:
-        """`kinds` for a bucket of this server only."""
+        """`kinds` for a bucket of this server only. `on_anew`: the bucket was lost and made again."""
         self._bus = bus
         self._domain = domain
         self._stream = f"KV_{bucket}"
         self._prefix = kept(bucket, "")
         self._parts = [f"{self._prefix}{kind}.>" for kind in kinds]
         self._on_change = on_change
+        self._on_anew = on_anew
         self._values: dict[str, bytes] = {}
         self._complete = asyncio.Event()
         self._target = 0
@@ -80,6 +82,8 @@ class Replica:
         async for message in self._bus.tail(self._stream, self._parts or [f"{self._prefix}>"], domain=self._domain):
             if message.anew:  # what we hold may no longer be true
                 self._forget()
+                if self._on_anew is not None:
+                    self._on_anew()
             self._apply(message)
             if message.seq >= self._target or message.pending == 0:
                 self._complete.set()

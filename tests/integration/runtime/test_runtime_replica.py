@@ -74,12 +74,14 @@ async def test_bucket_made_anew_replaces_what_was_known(bus: Bus) -> None:
     live = bus.bucket("live")
     await live.put("old", b"1")
     await live.put("older", b"1")
-    replica = Replica(bus, "live")
+    told: list[str] = []
+    replica = Replica(bus, "live", on_anew=lambda: told.append("anew"))
     await replica.start()
     await bus.api("STREAM.DELETE.KV_live")
     await bus.ensure_bucket(BucketSpec("live"))
     await live.put("new", b"2")
     await until(lambda: replica.items("") == [("new", b"2")])
+    assert told == ["anew"]
     await replica.close()
 
 
