@@ -3,9 +3,10 @@
 Names of events are snake_case and stable. Stream keys, tokens and passwords are never passed as values.
 """
 
+import contextlib
 import logging
 import sys
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -27,13 +28,31 @@ def configure(*, role: str, form: str = "auto", level: str = "info") -> None:
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", Unfailing(sys.stderr))),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(role=role)
     logging.basicConfig(
         level=max(number, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
     )
+
+
+class Unfailing:
+    """A text file that leaves out what cannot be written: a full disk must not end who tells of it."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        """As of a file."""
+        with contextlib.suppress(OSError):
+            self._file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """As of a file."""
+        with contextlib.suppress(OSError):
+            self._file.flush()
 
 
 def console_renderer(*, colors: bool) -> structlog.dev.ConsoleRenderer:
