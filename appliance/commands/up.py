@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from appliance.supervisor.bootstrap import prepare_edge, prepare_hub
 from appliance.supervisor.control import Control
 from appliance.supervisor.log_files import open_log
 from appliance.supervisor.metrics import MetricsServer
-from appliance.supervisor.plan import ROOT, Plan, control_socket, prepare
+from appliance.supervisor.plan import ROOT, Plan, control_socket, metrics_directory, prepare
 from appliance.supervisor.predecessor import see_off
 from appliance.supervisor.status import endpoints
 from appliance.supervisor.supervisor import Supervisor
@@ -51,7 +52,8 @@ def up(data: Path, settings: Settings, options: UpOptions) -> int:
     lock = NodeLock(data)
     see_off(data, say)
     _refuse_if_broken(settings)
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(data / "run" / "metrics")
+    metrics = metrics_directory(data)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
     plan = prepare(settings)
     (data / "logs").mkdir(exist_ok=True)
     configure(
@@ -63,6 +65,7 @@ def up(data: Path, settings: Settings, options: UpOptions) -> int:
         say(f"not started: {error.detail}")
         return NOT_READY
     finally:
+        shutil.rmtree(metrics, ignore_errors=True)
         del lock
 
 
@@ -80,7 +83,7 @@ async def _run(data: Path, plan: Plan, options: UpOptions) -> int:
         loop.add_signal_handler(number, stopping.set)
     supervisor = Supervisor(data, endpoints(plan.settings), hung_s=plan.settings.node.hung_s)
     control = Control(control_socket(plan.settings), supervisor.restart)
-    metrics = MetricsServer(plan.settings.ports.metrics, data / "run" / "metrics")
+    metrics = MetricsServer(plan.settings.ports.metrics, metrics_directory(data))
     work = asyncio.ensure_future(_start(data, plan, supervisor, control, metrics, options))
     stop = asyncio.ensure_future(stopping.wait())
     try:

@@ -5,6 +5,7 @@ import dataclasses
 import datetime as dt
 import hashlib
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -21,6 +22,8 @@ from appliance.runtime.settings import Settings, TlsSettings, to_toml
 from appliance.supervisor.bootstrap import prepare_edge, prepare_hub
 
 _LONGEST_SOCKET = 90  # a unix socket's path holds 107 bytes, and names are added
+_MEMORY = Path("/dev/shm")  # noqa: S108 - the folder in it is ours
+_MEMORY_ROOM = 32 << 20
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -38,9 +41,10 @@ def prepare(settings: Settings) -> Plan:
     """Makes what the engines need, writes the roles' settings file and returns the processes to run."""
     data = settings.data_dir
     account = service_account()
-    for folder, mode in (("run", 0o711), ("logs", 0o755), ("keys", 0o700), ("run/metrics", 0o700)):
+    for folder, mode in (("run", 0o711), ("logs", 0o755), ("keys", 0o700)):
         make_directory(data / folder, mode=mode)
-    _forget_metrics(data)
+    for counts in metrics_directory(data).glob("*.db"):  # of the processes of another run
+        counts.unlink(missing_ok=True)
     sockets = socket_directory(data)
     nats = NatsEngine(settings, make_directory(data / "nats", account), account)
     postgres = PostgresEngine(data / "postgres", sockets / "postgres", account)
@@ -85,14 +89,25 @@ def socket_directory(data: Path) -> Path:
     near = data / "run"
     if len(os.fsencode(near)) <= _LONGEST_SOCKET - 24:
         return near
-    digest = hashlib.sha256(os.fsencode(data)).hexdigest()[:12]
-    return make_directory(Path(tempfile.gettempdir()) / f"nearcast-{os.getuid()}-{digest}", mode=0o711)
+    return make_directory(Path(tempfile.gettempdir()) / f"nearcast-{os.getuid()}-{_digest(data)}", mode=0o711)
 
 
-def _forget_metrics(data: Path) -> None:
-    for file in (data / "run" / "metrics").glob("*.db"):
-        with contextlib.suppress(OSError):
-            file.unlink()
+def _digest(data: Path) -> str:
+    return hashlib.sha256(os.fsencode(data)).hexdigest()[:12]
+
+
+def metrics_directory(data: Path) -> Path:
+    """Where processes keep their counts, mapped into memory: who adds one while the disk is full would be killed.
+
+    So it is in memory, and only where there is none below the data directory.
+    """
+    near = _MEMORY / f"nearcast-{os.geteuid()}-{_digest(data)}"
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage(_MEMORY).free >= _MEMORY_ROOM:
+            near.mkdir(mode=0o700, exist_ok=True)
+            if near.lstat().st_uid == os.geteuid() and not near.is_symlink():
+                return near
+    return make_directory(data / "run" / "metrics", mode=0o700)
 
 
 def _roles(settings: Settings, file: Path) -> list[Child]:
@@ -157,7 +172,7 @@ def python_child(name: str, argv: list[str], data: Path, *, stage: int, essentia
     environment = {
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
-        "PROMETHEUS_MULTIPROC_DIR": str(data / "run" / "metrics"),
+        "PROMETHEUS_MULTIPROC_DIR": str(metrics_directory(data)),
         "MALLOC_ARENA_MAX": "2",
     }
     return Child(
