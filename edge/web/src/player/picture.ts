@@ -118,7 +118,8 @@ const UNREACHABLE: Caption = {
 
 const INTERRUPTED: Caption = {
   title: "Waiting for the streamer",
-  detail: "Their connection dropped. The picture comes back by itself; there is nothing you need to do.",
+  detail:
+    "Nothing comes from them right now. The picture comes back by itself; there is nothing you need to do.",
 };
 
 const RECOVERING: Caption = {

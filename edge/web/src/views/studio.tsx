@@ -136,9 +136,7 @@ function Verdict(props: { readonly news: ChannelNews | null; readonly channel: s
         <span class="number">{formatViewers(status.viewers)}</span>
         {status.startedAt !== null && <Uptime since={status.startedAt} />}
       </p>
-      {status.state === "interrupted" && (
-        <p>Your encoder's connection dropped. The broadcast waits for it.</p>
-      )}
+      {status.state === "interrupted" && <p>Your encoder has stopped sending. The broadcast waits for it.</p>}
       <a class="button" href={`/${channel}`}>
         Open the watch page
       </a>
