@@ -15,6 +15,6 @@ print("goes on")
 def test_who_cannot_write_a_line_goes_on() -> None:
     with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
         done = subprocess.run(
-            [sys.executable, "-c", _LOGS], env=os.environ, stdout=subprocess.PIPE, stderr=full, check=False
+            [sys.executable, "-u", "-c", _LOGS], env=os.environ, stdout=subprocess.PIPE, stderr=full, check=False
         )
     assert (done.returncode, done.stdout) == (0, b"goes on\n")
