@@ -1,6 +1,7 @@
 """`./nearcast bench [NAME [--OPTION=VALUE ...] ...]`: runs the named measurements, or lists them."""
 
 import importlib
+import io
 import signal
 import sys
 from types import FrameType
@@ -26,6 +27,8 @@ def main(names: list[str]) -> int:
             print(f"{name:<12} {text}")
         return 0
     worst = 0
+    if isinstance(sys.stdout, io.TextIOWrapper):  # into a file too: what was found is not to be lost with the run
+        sys.stdout.reconfigure(line_buffering=True)
     for name, options in _with_options(names):
         if name not in BENCHES:
             print(f"unknown measurement {name}; there are: {', '.join(BENCHES)}", file=sys.stderr)
