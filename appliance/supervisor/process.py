@@ -169,7 +169,9 @@ class Process:
         if not restoring.done():
             restoring.cancel()
             await asyncio.wait({restoring})
-        error = None if restoring.cancelled() else restoring.exception()
+        if dead.done():
+            return
+        error = TimeoutError("not in time") if restoring.cancelled() else restoring.exception()
         if error is not None:
             self._log.error("not_restored", error=str(error))
 

@@ -97,7 +97,7 @@ def _frame_rate(report: HealthReport, video: VideoHealth) -> Iterator[Advice]:
         setting = "Encoder Preset: set a faster one, or lower Output (Scaled) Resolution"
         if report.behind_ms > _LATE_MS:
             why = "the upload is too slow, so that the encoder leaves some out."
-            setting = f"Bitrate: set {_lower(report)} Kbps; use a cable instead of Wi-Fi"
+            setting = _relief(report)
         yield Advice(
             code="frame_rate",
             severity=Severity.WARNING,
@@ -190,14 +190,14 @@ def _of_delivery(report: HealthReport) -> Iterator[Advice]:
             code="upload_stalls",
             severity=Severity.WARNING,
             text=f"The upload stopped {times} in the last minute, for up to {longest:.1f} s.",
-            setting=f"Bitrate: set {_lower(report)} Kbps; use a cable instead of Wi-Fi",
+            setting=_relief(report),
         )
     elif report.behind_ms > _MOST_BEHIND_MS:
         yield Advice(
             code="upload_slow",
             severity=Severity.WARNING,
             text=f"The upload does not keep up: it is {report.behind_ms / 1000:.1f} s behind.",
-            setting=f"Bitrate: set {_lower(report)} Kbps; use a cable instead of Wi-Fi",
+            setting=_relief(report),
         )
     elif report.jitter_ms > _MOST_JITTER_MS:
         yield Advice(
@@ -214,6 +214,11 @@ def _of_delivery(report: HealthReport) -> Iterator[Advice]:
             text=f"The encoder's clock runs {pace} by {abs(report.drift_ppm)} millionths.",
             setting="Use the computer's own clock: no capture device as the clock of the stream",
         )
+
+
+def _relief(report: HealthReport) -> str:
+    """What helps an upload that carries too little."""
+    return f"Bitrate: set {_lower(report)} Kbps; use a cable instead of Wi-Fi"
 
 
 def _lower(report: HealthReport) -> int:
