@@ -65,7 +65,9 @@ async def test_a_worker_survives_whatever_comes(bus: Bus) -> None:
     service = TranscodeService(SETTINGS, MediaSettings(), bus, 0)
     await service.start()
     chunks = list(stream(good, other))
-    await site.append("source", chunks)
+    await site.append("source", chunks[:1])
+    await site.announced("36p")  # it begins with the first segment: with the newest one where it finds many
+    await site.append("source", chunks[1:])
     last = chunks[-1].header.msn
     made = await site.read("36p", (last + 1) * GOP / 30)
     assert list(service._jobs) == [BROADCAST], "still at work, and not for the second time"

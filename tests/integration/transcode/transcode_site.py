@@ -76,6 +76,12 @@ class Site:
         assert entry is not None
         return msgspec.json.decode(entry.value, type=Rendition)
 
+    async def announced(self, name: str) -> None:
+        """Waits for the record of a rendition: whoever makes it knows where it begins."""
+        async with asyncio.timeout(15):
+            while await self.live.get(rendition_key(BROADCAST, name)) is None:
+                await asyncio.sleep(0.02)
+
     async def rungs(self, broadcast: str = BROADCAST) -> dict[str, tuple[str, str]]:
         """How each rung runs, and why not."""
         entry = await self.live.get(rungs_key(broadcast))
