@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import re
-import shutil
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
@@ -13,35 +11,16 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from tests.e2e.e2e_node import Channel, Node
-from tests.media_tools.clients import Running
+from tests.media_tools.clients import missing
 from tests.media_tools.clips import ClipMaker
+from tests.media_tools.player_programs import PROGRAMS, complaints, player
 from tests.media_tools.publisher import Publisher
 from tests.media_tools.web_players import ARGUMENTS, PLAYERS, page_url, serving
 
 PLAY_S = float(os.environ.get("NEARCAST_PLAY_S", "20"))
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(PLAY_S + 240)]
 
-_PROGRAMS = {
-    "ffmpeg": ["ffmpeg", "-nostdin", "-loglevel", "error", "-re", "-i", "{url}", "-f", "null", "-"],
-    "ffplay": ["ffplay", "-loglevel", "error", "-nostats", "-i", "{url}"],
-    "mpv": ["mpv", "--no-config", "--vo=null", "--ao=null", "--msg-level=all=error", "{url}"],
-    "vlc": ["vlc", "-I", "dummy", "--vout", "vdummy", "--aout", "adummy", "--quiet", "{url}"],
-    "gstreamer": ["gst-launch-1.0", "-q", "playbin3", "uri={url}", "video-sink=fakesink sync=true",
-                  "audio-sink=fakesink sync=true"],
-}  # fmt: skip
-_HARMLESS = re.compile(
-    r"VLC media player|No such service|dbus|XDG_RUNTIME_DIR|pulse|ALSA|vdpau|vaapi|cannot create instance"
-    # Two fragments of a rendition are read by two threads of VLC: it says so when it joins.
-    r"|Fragment sequence discontinuity|running as root|Estimating duration|qt interface|lua|globalhotkeys",
-    re.IGNORECASE,
-)
 _STALLED = {"bufferStalledError", "bufferNudgeOnStall"}  # counted as stalls
-_AS_ROOT = {"vlc": ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]}
-
-
-def complaints(said: str) -> list[str]:
-    """Lines that speak of something wrong."""
-    return [line for line in said.splitlines() if line.strip() and not _HARMLESS.search(line)]
 
 
 @pytest.fixture(scope="module")
@@ -104,16 +83,11 @@ async def test_players_in_a_browser(
     assert after[1] - before[1] <= 2, "a machine that is busy with tests may hold a player up"
 
 
-@pytest.mark.parametrize("program", _PROGRAMS)
+@pytest.mark.parametrize("program", PROGRAMS)
 async def test_programs(node: Node, channel: Channel, tmp_path: Path, program: str) -> None:
-    if shutil.which(_PROGRAMS[program][0]) is None:
+    if missing(PROGRAMS[program][0]):
         pytest.skip(f"{program} is not installed")
-    command = [part.format(url=node.hls(channel)) for part in _PROGRAMS[program]]
-    silent = {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy", "HOME": str(tmp_path)}
-    if program in _AS_ROOT and os.geteuid() == 0:
-        command = [*_AS_ROOT[program], *command]
-        tmp_path.chmod(0o777)
-    with Running(command, tmp_path / "said", silent) as running:
+    with player(program, node.hls(channel), tmp_path) as running:
         await asyncio.sleep(PLAY_S)
         assert not running.over, running.said
     assert complaints(running.said) == []

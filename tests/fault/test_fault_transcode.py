@@ -1,4 +1,4 @@
-"""Whatever happens to transcoders, every picture is in every rung once.
+"""Whatever happens to transcoders, every picture is in every rung once, and whoever watches a rung goes on.
 
 `NEARCAST_FAULTS` is how many faults come (10), `NEARCAST_SEED` which: it is printed, to have a run again.
 `NEARCAST_FAULT_KINDS` are the kinds, with commas (all).
@@ -13,11 +13,13 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.e2e.e2e_checks import VIDEO, assert_nothing_missing, assert_playlists_honest, assert_same_segments
 from tests.e2e.e2e_node import Node
+from tests.fault.audience import Audience
 from tests.fault.faults import Fault, Saboteur
 from tests.media_tools.clips import ClipMaker
 from tests.media_tools.frames import pictures
@@ -70,33 +72,49 @@ def gap_of(track: Track, begin: float, end: float) -> float:
     return max((b - a for a, b in itertools.pairwise(times) if begin < b <= end), default=0.0)
 
 
-async def test_random_faults(fresh_node: Callable[..., Node], clips: ClipMaker) -> None:
+async def test_random_faults(fresh_node: Callable[..., Node], clips: ClipMaker, tmp_path: Path) -> None:
     print(f"NEARCAST_SEED={SEED} NEARCAST_FAULTS={FAULTS}")
     chance = random.Random(SEED)
-    kinds = sequence_of(chance, FAULTS)
-    clip = clips.clip(FAULTS * _EACH_S + 25)
+    clip = clips.clip(FAULTS * _EACH_S + 35)
     node = fresh_node(NEARCAST__TRANSCODE__WORKERS="2")
     channel = node.channel("fault")
-    done: list[tuple[Fault, float]] = []
     with Publisher(clip, channel.publish_url) as publisher:
         async with HlsRecorder(node.hls(channel)) as recorder:
             await recorder.start()
             await recorder.wait_for(4, 30)
             due = lateness(recorder)
-            saboteur, bus = await Saboteur.connect(node, recorder.broadcast)
-            try:
-                for kind in kinds:
-                    await asyncio.sleep(chance.uniform(0.2, 2.2))
-                    fault = await saboteur.do(kind)
-                    done.append((fault, await recover(recorder, due)))
-                    if not publisher.running:
-                        break
-            finally:
-                await bus.close()
+            rungs = {name: recorder.tracks[name].url for name in RUNGS}
+            async with Audience(node.hls(channel), tmp_path, rungs) as audience:
+                done = await inflict(sequence_of(chance, FAULTS), chance, node, publisher, recorder, due)
+                fared = await audience.check()
             publisher.stop()
             await recorder.wait_over(_OVER_S)
     report(recorder, done)
+    print(f"  {fared}")
     assert len(done) > FAULTS // 2, "the clip was over too early"
+
+
+async def inflict(
+    kinds: list[str],
+    chance: random.Random,
+    node: Node,
+    publisher: Publisher,
+    recorder: HlsRecorder,
+    due: dict[str, float],
+) -> list[tuple[Fault, float]]:
+    """One fault after the other, and for each when all was level again. Ends with the clip, ahead of its end."""
+    done: list[tuple[Fault, float]] = []
+    saboteur, bus = await Saboteur.connect(node, recorder.broadcast)
+    try:
+        for kind in kinds:
+            await asyncio.sleep(chance.uniform(0.2, 2.2))
+            fault = await saboteur.do(kind)
+            done.append((fault, await recover(recorder, due)))
+            if not publisher.running:
+                break
+    finally:
+        await bus.close()
+    return done
 
 
 def report(recorder: HlsRecorder, done: list[tuple[Fault, float]]) -> None:

@@ -83,5 +83,8 @@ def serving() -> Iterator[str]:
 
 
 def page_url(base: str, player: str, url: str, **options: str) -> str:
-    """The page that plays `url`. Options: `hold`, PART-HOLD-BACK in seconds; `low` "0": no low latency."""
+    """The page that plays `url`. Options: `hold`, PART-HOLD-BACK in seconds; `low` "0": no low latency.
+
+    hls.js keeps to the rendition of `height`, when it is given.
+    """
     return f"{base}?{urllib.parse.urlencode({'player': player, 'url': url, **options})}"
