@@ -24,6 +24,7 @@ from appliance.runtime.tasks import Tasks
 from edge.origin.archive import Archive, Followed, News
 from edge.origin.channels import Channels
 from edge.origin.config import OriginConfig
+from edge.origin.crowding import Crowding
 from edge.origin.feed import BroadcastFeed
 from edge.origin.held import Deliver
 from edge.origin.metrics import FOLLOWED, STORED, Tally
@@ -62,9 +63,11 @@ class Catalogue:
         deliver: Deliver,
         clock: Callable[[], float],
         archive: Archive | None = None,
+        crowding: Crowding | None = None,
         on_failure: Callable[[BaseException], None] | None = None,
     ) -> None:
         self._config = config
+        self._crowding = crowding
         self._archive = archive
         self._log = log
         self._channels = channels
@@ -231,7 +234,7 @@ class Catalogue:
 
     def _follow(self, record: Broadcast) -> _Followed:
         now = self._clock()
-        feed = BroadcastFeed(record, self._config, self._store, self._tally, self._deliver, now)
+        feed = BroadcastFeed(record, self._config, self._store, self._tally, self._deliver, now, self._crowding)
         for rendition in self._renditions.get(record.broadcast_id, {}).values():
             feed.set_rendition(rendition, now)
         feed.set_rungs(self._rungs.get(record.broadcast_id), now)

@@ -22,6 +22,7 @@ from appliance.contracts.transcode import RungsRecord
 from edge.origin import playlists
 from edge.origin.archive import News
 from edge.origin.config import OriginConfig
+from edge.origin.crowding import Crowding
 from edge.origin.demand import RenditionDemand
 from edge.origin.held import Deliver, HeldRequests, Release, Waiter
 from edge.origin.metrics import Tally
@@ -53,8 +54,11 @@ class BroadcastFeed:
         tally: Tally,
         deliver: Deliver,
         now: float,
+        crowding: Crowding | None = None,
     ) -> None:
+        """`crowding` hears of the source's parts as they come."""
         self.record = record
+        self._crowding = crowding
         self._protected = False
         self.renditions: dict[str, RenditionFeed] = {}
         self.demand = RenditionDemand()
@@ -158,6 +162,8 @@ class BroadcastFeed:
             header = None
         rendition = self.rendition(subject.rpartition(".")[2])
         if header is not None and rendition is not None and rendition.store.accept(header, data, now):
+            if self._crowding is not None and self.caught_up and rendition.name in (SOURCE, AUDIO):
+                self._crowding.heard(header, self.record.part_target_s)
             self._changed(rendition, now)
         if pending == 0:
             self._catch_up(now)

@@ -17,7 +17,7 @@ VIEWERS = gauge("nearcast_origin_viewers", "Viewers of all broadcasts of the sit
 class Tally:
     """Counts of this process since it began; `flush` moves what is new to the metrics.
 
-    Event names: stalled_cut, idle_cut, head_timeout, over_connections, over_waiters, evicted_segment,
+    Event names: stalled_cut, idle_cut, head_timeout, over_connections, over_waiters, over_crowded, evicted_segment,
     bad_request, bad_chunk, bad_record, pending_dropped, late_part, log_gap, handed_off, handoff_refused,
     pictures_busy, pictures_away, spool_unreadable, handshake_failed, handshake_dropped, accept_paused,
     relay_failed, over_sessions, over_cells, over_summaries, beacon_again, beacon_shed, grants_busy, grants_away.

@@ -14,6 +14,7 @@ from edge.origin.archive import Archive
 from edge.origin.audience import Audience
 from edge.origin.bodies import BEACON_PATH
 from edge.origin.catalogue import Catalogue
+from edge.origin.crowding import Crowding
 from edge.origin.events import EventStream
 from edge.origin.feed import BroadcastFeed
 from edge.origin.grant_desk import GrantDesk
@@ -55,6 +56,7 @@ def _range_of(request: RequestHead) -> str:
 
 JSON = "application/json; charset=utf-8"
 _UNKNOWN_CHANNEL = error("multivariant", 404, "There is no such channel.")
+_CROWDED = error("multivariant", 503, "This server has as many viewers as it can take. Try again in a moment.")
 _NOT_LIVE = error("multivariant", 410, "This channel is not live now.")
 _UNKNOWN_BROADCAST = error("media", 404, "There is no such broadcast.")
 _OVER = error("media", 410, "This broadcast is over.")
@@ -135,6 +137,7 @@ class Routes:
         guard: Guard,
         desk: GrantDesk,
         archive: Archive | None = None,
+        crowding: Crowding | None = None,
         tally: Tally,
         clock: Callable[[], float],
         is_ready: Callable[[], bool],
@@ -154,6 +157,7 @@ class Routes:
         self._guard = guard
         self._desk = desk
         self._archive = archive
+        self._crowding = crowding or Crowding()
         self._tally = tally
         self._clock = clock
         self._is_ready = is_ready
@@ -444,6 +448,9 @@ class Routes:
             return _NOT_LIVE
         if feed.protected and (refusal := self._guard.refusal(channel, grant)) is not None:
             return refusal
+        if self._crowding.is_full:
+            self._tally.event("over_crowded")
+            return _CROWDED
         feed.expect_viewer(self._clock())
         response = feed.multivariant(face, gzip=gzip, now=self._clock())
         if response is None:

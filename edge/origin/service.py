@@ -18,6 +18,7 @@ from edge.origin.archive import Archive
 from edge.origin.catalogue import Catalogue
 from edge.origin.channels import Channels
 from edge.origin.config import OriginConfig
+from edge.origin.crowding import Crowding
 from edge.origin.delivery import deliverer
 from edge.origin.events import EventStream
 from edge.origin.grant_desk import GrantDesk
@@ -60,6 +61,7 @@ class OriginService:
         self._grants = Grants(self.tally.event)
         self._viewing = Viewing(config, self.tally, local=local, fed=fed, on_failure=on_failure)
         self._ticked = loop.time()
+        self._crowding = Crowding()
         self._archive = self._open_archive(config, on_failure)
         self.catalogue = Catalogue(
             config=config,
@@ -71,6 +73,7 @@ class OriginService:
             deliver=self._deliver,
             clock=loop.time,
             archive=self._archive,
+            crowding=self._crowding,
             on_failure=on_failure,
         )
         self._directory = Replica(fed, DIRECTORY_BUCKET, self._directory_changed)
@@ -109,6 +112,7 @@ class OriginService:
             guard=self._guard,
             desk=self._desk,
             archive=self._archive,
+            crowding=self._crowding,
             tally=self.tally,
             clock=asyncio.get_running_loop().time,
             is_ready=lambda: self._ready,
@@ -139,6 +143,7 @@ class OriginService:
         now = asyncio.get_running_loop().time()
         self._viewing.late(now - self._ticked - TICK_S)
         self._ticked = now
+        self._crowding.tick(now)
         self._events.tick(now)
         self._health.tick(now)
         self._guard.tick()

@@ -3,9 +3,10 @@
     ./nearcast bench viewers [--viewers=10000] [--broadcasts=50] [--seconds=60] [--workers=1] [--sound]
 
 A whole node that transcodes nothing takes the broadcasts in, each from an ffmpeg that copies one clip. The viewers
-are connections of one C program (viewers_load.c) that reload the playlist with a blocking request and then ask for
-the part. With `--sound` each viewer follows the sound as well, over a connection of its own. Everything runs on the
-same cores. Where that is too much, half as many viewers are tried, until no part is later than one part duration.
+are connections of one C program (viewers_load.c) that begin with the multivariant playlist, reload the playlist
+with a blocking request and then ask for the part. With `--sound` each viewer follows the sound as well, over a
+connection of its own. Everything runs on the same cores. Where that is too much, half as many viewers are tried,
+until no part is later than one part duration.
 """
 
 import argparse
@@ -50,17 +51,19 @@ class Seen:
 
     @property
     def holds(self) -> bool:
-        wrong = self.load["late"] or self.load["refused"] or self.load["skipped"]
+        wrong = any(self.load[what] for what in ("late", "refused", "skipped", "turned_away"))
         return self.load["parts"] > 0 and not wrong and self.speed >= STARVED
 
 
 class Viewers:
     """The C program, with `count` connections open."""
 
-    def __init__(self, program: Path, port: int, count: int, folders: list[str]) -> None:
+    def __init__(self, program: Path, port: int, count: int, watched: list[tuple[str, str]]) -> None:
+        """`watched`: folders of renditions, and the URLs of the multivariant playlists that name them."""
         argv = [str(program), str(port), str(count), str(PER_S)]
         self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self._say("\n".join(folders) + "\n\n")
+        lines = [f"{folder} {urllib.parse.urlsplit(url).path}\n" for folder, url in watched]
+        self._say("".join(lines) + "\n")
         self._hear()
 
     @property
@@ -166,12 +169,11 @@ def _search(options: argparse.Namespace, node: Ours, program: Path, clip: Path) 
 
 
 def _measure(options: argparse.Namespace, node: Ours, program: Path, publishers: Publishers, count: int) -> Seen:
-    url = urllib.parse.urlsplit(node.playlist(0))
-    found = [renditions(node.playlist(index), sound=options.sound) for index in range(options.broadcasts)]
-    folders = [folder for one in found for folder in one]
-    part_ms = 1000 * part_target_s(f"{url.scheme}://{url.netloc}{folders[0]}/index.m3u8")
+    places = [node.playlist(index) for index in range(options.broadcasts)]
+    watched = [(one, url) for url in places for one in renditions(url, sound=options.sound)]
+    part_ms = 1000 * part_target_s(urllib.parse.urljoin(places[0], f"{watched[0][0]}/index.m3u8"))
     connections = count * (2 if options.sound else 1)
-    with Viewers(program, url.port or 80, connections, folders) as viewers:
+    with Viewers(program, urllib.parse.urlsplit(places[0]).port or 80, connections, watched) as viewers:
         viewers.count(max(2.0, WINDOW_S - connections / PER_S), part_ms)  # until the window is full
         processes = {**node.pids(), "viewers": viewers.pid}
         memory = _memory(node)
@@ -224,7 +226,7 @@ def report(options: argparse.Namespace, seen: Seen) -> None:
     )
     print(
         f"  {load['late']:.0f} of {load['parts']:.0f} parts later than one lasts, {load['skipped']:.0f} left out, "
-        f"{load['refused']:.0f} requests refused"
+        f"{load['refused']:.0f} requests refused, {load['turned_away']:.0f} viewers turned away"
     )
     busy = sorted(seen.cpu.items(), key=lambda item: -item[1])
     print("  cores: " + ", ".join(f"{name} {cores:.2f}" for name, cores in busy if cores >= 0.01))

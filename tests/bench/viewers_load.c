@@ -1,9 +1,10 @@
-/* Low-latency viewers, many in one process: each reloads a media playlist with a blocking request, asks for every
+/* Low-latency viewers, many in one process: each asks for the multivariant playlist once, then reloads a media playlist with a blocking request, asks for every
    part once, and begins anew, over one connection that it keeps.
 
    viewers_load PORT CONNECTIONS PER_S   opens so many connections, PER_S in a second
-   Standard input has the folder of a rendition on each line, such as /media/ID/source, and an empty line; the
-   connections are dealt out to them in turn. Says "on" when all are open, then obeys
+   Standard input has the folder of a rendition on each line, such as /media/ID/source, a space and the path of its
+   multivariant playlist, and then an empty line; the connections are dealt out to them in turn. Whose multivariant
+   playlist is refused is turned away, and does not come back. Says "on" when all are open, then obeys
      count SECONDS LATE_MS
    and says one line of JSON: what was asked for in that time, and how late parts were. Lateness is what has passed
    since the end of a part by the playlist's dates; spread what has passed since the first viewer was told of it.
@@ -36,7 +37,7 @@
                "Accept-Encoding: gzip\r\nAccept-Language: en\r\n\r\n"
 
 typedef struct {
-    char folder[200];
+    char folder[200], multivariant[200];
     uint64_t checksum;     /* of the playlist that was read last */
     int msn, parts;        /* the next part to ask for */
     int over;              /* nothing follows */
@@ -52,7 +53,7 @@ typedef struct {
     size_t left;           /* bytes of the part under way */
     long mine, wanted;     /* the part asked for; the newest it knows of */
     int msn, parts;        /* what it waits for next */
-    int in_part, in_body;
+    int in_part, in_body, joins;
 } Viewer;
 
 typedef struct { uint32_t bins[HISTOGRAM + 1]; uint64_t count, most; } Times;
@@ -60,7 +61,7 @@ typedef struct { uint32_t bins[HISTOGRAM + 1]; uint64_t count, most; } Times;
 static Rendition renditions[RENDITIONS];
 static Viewer *viewers[MOST];
 static Times lateness, spread;
-static uint64_t playlists, parts, bytes, refused, skipped, late, late_us;
+static uint64_t playlists, parts, bytes, refused, skipped, late, late_us, turned_away;
 static char buffer[1 << 18], text[1 << 18];
 static int ep, known;
 
@@ -151,6 +152,22 @@ static void ask_playlist(int fd, int blocking) {
     ask(fd, request, size);
 }
 
+static void ask_multivariant(int fd) {
+    char request[1024];
+    ask(fd, request, snprintf(request, sizeof request, "GET %s HTTP/1.1\r\n" FIELDS, viewers[fd]->of->multivariant));
+}
+
+static void multivariant_is_there(int fd, int status) {
+    Viewer *v = viewers[fd];
+    v->joins = 0;
+    if (status == 200) { ask_playlist(fd, 0); return; }
+    turned_away++;
+    close(fd);
+    free(v->held);
+    free(v);
+    viewers[fd] = 0;
+}
+
 static void go_on(int fd) {
     static char request[1024];
     Viewer *v = viewers[fd];
@@ -222,7 +239,8 @@ static void take(int fd, char *data, size_t size) {
         v->left = head + length - size;
     } else if (end && size >= head + length) {
         bytes += size;
-        if (v->in_part) { refused++; v->in_part = 0; go_on(fd); }
+        if (v->joins) { multivariant_is_there(fd, status); v = viewers[fd]; }
+        else if (v->in_part) { refused++; v->in_part = 0; go_on(fd); }
         else playlist_is_there(fd, status, data + head, length);
     } else {
         if (data != v->held) {
@@ -232,6 +250,7 @@ static void take(int fd, char *data, size_t size) {
         v->size = size;
         return;
     }
+    if (!v) return;
     if (data == v->held) { free(v->held); v->held = 0; v->size = 0; }
     if (v->in_part && v->in_body && !v->left) part_is_there(fd);
 }
@@ -271,7 +290,8 @@ static void join(int port, Rendition *of) {
     if (epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e)) fail("epoll_ctl");
     viewers[fd] = calloc(1, sizeof(Viewer));
     viewers[fd]->of = of;
-    ask_playlist(fd, 0);
+    viewers[fd]->joins = 1;
+    ask_multivariant(fd);
 }
 
 static void count(double seconds) {
@@ -281,10 +301,10 @@ static void count(double seconds) {
     uint64_t begin = clock_ns(CLOCK_MONOTONIC), end = begin + seconds * SECOND;
     while (clock_ns(CLOCK_MONOTONIC) < end) turn(50);
     printf("{\"seconds\": %.3f, \"playlists\": %llu, \"parts\": %llu, \"bytes\": %llu, \"refused\": %llu, "
-           "\"skipped\": %llu, \"late\": %llu, \"late_p50_ms\": %.1f, \"late_p99_ms\": %.1f, \"late_max_ms\": %.1f, "
+           "\"skipped\": %llu, \"turned_away\": %llu, \"late\": %llu, \"late_p50_ms\": %.1f, \"late_p99_ms\": %.1f, \"late_max_ms\": %.1f, "
            "\"spread_p50_ms\": %.1f, \"spread_p99_ms\": %.1f, \"spread_max_ms\": %.1f}\n",
            (clock_ns(CLOCK_MONOTONIC) - begin) / 1e9, (unsigned long long)playlists, (unsigned long long)parts,
-           (unsigned long long)bytes, (unsigned long long)refused, (unsigned long long)skipped, (unsigned long long)late,
+           (unsigned long long)bytes, (unsigned long long)refused, (unsigned long long)skipped, (unsigned long long)turned_away, (unsigned long long)late,
            percentile(&lateness, 0.5), percentile(&lateness, 0.99), lateness.most / 1e3, percentile(&spread, 0.5),
            percentile(&spread, 0.99), spread.most / 1e3);
     fflush(stdout);
@@ -300,6 +320,10 @@ int main(int argc, char **argv) {
         char *folder = renditions[known].folder;
         folder[strcspn(folder, "\n")] = 0;
         if (!*folder) break;
+        char *space = strchr(folder, ' ');
+        if (!space) { fprintf(stderr, "a folder without its multivariant playlist\n"); return 2; }
+        *space = 0;
+        strcpy(renditions[known].multivariant, space + 1);
         for (int i = 0; i < RING; i++) renditions[known].serial[i] = -1;
         known++;
     }

@@ -84,6 +84,7 @@ describe("the picture's state", () => {
     shown: false,
     recovering: false,
     unsupported: false,
+    full: false,
     admitted: { phase: "admitted", prefix: "" },
   };
   const withState = (state: string) => ({
@@ -109,6 +110,11 @@ describe("the picture's state", () => {
   it("offers something to do where the viewer can do something", () => {
     expect(pictureOf({ ...base, shown: true, recovering: true }).caption?.action).toBe("retry");
     expect(pictureOf(withState("interrupted")).caption?.action).toBeUndefined();
+  });
+  it("says that the server is full, until the picture moves", () => {
+    const full = pictureOf({ ...base, recovering: true, full: true });
+    expect(full).toMatchObject({ state: "reconnecting", caption: { title: "Full for the moment" } });
+    expect(pictureOf({ ...base, full: true, moving: true }).state).toBe("playing");
   });
   it("says why somebody may not watch, and offers to sign in where that helps", () => {
     const locked = (why: Refusal, detail = "") =>

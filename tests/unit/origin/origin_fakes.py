@@ -33,6 +33,7 @@ from edge.origin.audience import Audience
 from edge.origin.catalogue import Catalogue
 from edge.origin.channels import Channels
 from edge.origin.config import OriginConfig
+from edge.origin.crowding import Crowding
 from edge.origin.delivery import deliverer
 from edge.origin.events import EventStream
 from edge.origin.grant_desk import GrantDesk
@@ -310,7 +311,7 @@ class Origin:
             channels.directory_changed(key, value)
         self.store = PartStore(config.store_bytes, self.tally)
         self.skew = 0.0
-        clock, self.archive = loop.time, None
+        clock, self.archive, self.ready = loop.time, None, True
         if config.spool is not None:
             self.archive = Archive(
                 config.spool, tally=self.tally, deliver=self.deliver, most_bytes=config.archive_bytes
@@ -348,11 +349,11 @@ class Origin:
         self.guard = Guard(self.grants, self.catalogue, lambda: self.now_ms)
         self.centre = FakeCentre()
         self.desk = GrantDesk(self.centre, "edge1", self.tally, clock)
-        self.ready = True
+        self.crowding = Crowding()
         routes = Routes(
             catalogue=self.catalogue, pages=Pages(config.pages), events=self.events, health=self.health,
             thumbs=self.thumbs, archive=self.archive, audience=self.audience, beacons=beacons, guard=self.guard,
-            desk=self.desk, tally=self.tally, clock=clock,
+            desk=self.desk, crowding=self.crowding, tally=self.tally, clock=clock,
             is_ready=lambda: self.ready, handoffs=handoffs or {},
             challenges=Challenges(config.acme_dir),
         )  # fmt: skip

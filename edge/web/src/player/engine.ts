@@ -3,13 +3,15 @@ import type { Closeness } from "./preferences";
 import type { Level } from "./quality";
 import type { Trouble } from "./recovery";
 
+/** "refused": this way of playing is not to be had, another may be. "full": not one more viewer is taken now. */
+export type Setback = Trouble | "unsupported" | "refused" | "full";
+
 /** What an engine reports to its player. */
 export interface EngineEvents {
   /** The source is understood; playing may begin. */
   ready(levels: readonly Level[]): void;
   levelChanged(index: number): void;
-  /** "refused": this way of playing is not to be had, another may be. */
-  trouble(kind: Trouble | "unsupported" | "refused", detail: string): void;
+  trouble(kind: Setback, detail: string): void;
 }
 
 /** Facts for the stats overlay; null where the engine cannot know. */

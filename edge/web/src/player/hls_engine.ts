@@ -14,6 +14,9 @@ import type { Closeness } from "./preferences";
 import { AUTO, type Level } from "./quality";
 import { CATCH_UP_RATE, type HlsWishes, hlsSettings, MAX_EXCESS_S, targetLatencyS } from "./settings";
 
+/** HTTP status of a server that takes no further viewers for now. */
+const FULL = 503;
+
 /** Whether the browser has what hls.js needs for H.264 in Media Source. */
 export function canUseHls(): boolean {
   return Hls.isSupported();
@@ -164,6 +167,8 @@ export class HlsEngine implements Engine {
     const detail = `${data.details}: ${data.error.message}`;
     if (data.details === "manifestIncompatibleCodecsError") this.events.trouble("unsupported", detail);
     else if (!data.fatal) return;
+    else if (data.details === ErrorDetails.MANIFEST_LOAD_ERROR && data.response?.code === FULL)
+      this.events.trouble("full", detail);
     else if (data.type === ErrorTypes.MEDIA_ERROR) this.events.trouble("media", detail);
     else this.events.trouble("network", detail);
   }

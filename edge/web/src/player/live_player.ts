@@ -1,15 +1,24 @@
 import { batch, effect, signal, untracked } from "@preact/signals";
 import { canUseWhep, chooseEngine } from "./choose_engine";
-import type { Engine, EngineStats } from "./engine";
-import { Journal } from "./journal";
+import type { Engine, EngineStats, Setback } from "./engine";
+import { Journal, type TroubleKind } from "./journal";
 import { LATE_S, latencyOf, nextBehind } from "./latency";
 import { Motion } from "./motion";
 import { Preferences } from "./preferences";
 import { AUTO, type Level } from "./quality";
-import { Recovery, type Trouble } from "./recovery";
+import { Recovery } from "./recovery";
 import { Sound } from "./sound";
 import type { StartAt } from "./start_at";
 
+/** Under which name a setback is counted. */
+const NOTED: Readonly<Record<Setback, TroubleKind>> = {
+  network: "network",
+  media: "media",
+  halt: "stood_still",
+  unsupported: "unsupported",
+  refused: "network",
+  full: "network",
+};
 const TICK_MS = 250;
 /** A picture further from where it belongs than this is put there when its viewer chose a distance, seconds. */
 const ALIGN_S = 1;
@@ -51,6 +60,8 @@ export class LivePlayer {
   readonly paused = signal(false);
   readonly recovering = signal(false);
   readonly unsupported = signal(false);
+  /** The server takes no further viewers for now. */
+  readonly full = signal(false);
   readonly window = signal<SeekWindow | null>(null);
   readonly engineName = signal("");
 
@@ -262,7 +273,7 @@ export class LivePlayer {
     const events = {
       ready: (levels: readonly Level[]) => this.ready(levels),
       levelChanged: (index: number) => this.levelChanged(index),
-      trouble: (kind: Trouble | "unsupported" | "refused", detail: string) => this.trouble(kind, detail),
+      trouble: (kind: Setback, detail: string) => this.trouble(kind, detail),
     };
     const closeness = this.preferences.closeness.value;
     const { partTargetS, readdress } = source;
@@ -281,6 +292,7 @@ export class LivePlayer {
   private ready(levels: readonly Level[]): void {
     this.levels.value = levels;
     this.unsupported.value = false;
+    this.full.value = false;
     if (this.chosenLevel.value !== AUTO) this.engine?.chooseLevel(this.chosenLevel.value);
     if (!this.wantsPause) void this.sound.start();
   }
@@ -290,16 +302,17 @@ export class LivePlayer {
     this.level.value = index;
   }
 
-  private trouble(kind: Trouble | "unsupported" | "refused", detail: string): void {
-    const noted = kind === "halt" ? "stood_still" : kind === "refused" ? "network" : kind;
-    this.journal.trouble(noted, detail);
+  private trouble(kind: Setback, detail: string): void {
+    this.journal.trouble(NOTED[kind], detail);
     if (kind === "refused" || this.engine?.name === "whep") {
       this.whepRefused = true;
       this.reloadIn(0);
       return;
     }
     if (kind === "unsupported") this.unsupported.value = true;
-    const remedy = this.recovery.trouble(kind === "unsupported" ? "network" : kind, Date.now());
+    this.full.value = kind === "full";
+    const cause = kind === "unsupported" || kind === "full" ? "network" : kind;
+    const remedy = this.recovery.trouble(cause, Date.now());
     if (remedy.action === "recover_media") this.engine?.recoverMedia();
     else this.reloadIn(remedy.afterMs);
   }

@@ -35,6 +35,8 @@ export interface PictureInput {
   readonly recovering: boolean;
   /** The browser cannot play this. */
   readonly unsupported: boolean;
+  /** The server takes no further viewers for now. */
+  readonly full: boolean;
   readonly admitted: Admitted;
 }
 
@@ -52,6 +54,7 @@ export function pictureOf(input: PictureInput): Picture {
   if (news.status === null) return { state: "starting", caption: null };
   if (news.status.state === "offline") return { state: "offline", caption: offline(input.channel) };
   if (news.status.state === "interrupted") return { state: "reconnecting", caption: INTERRUPTED };
+  if (input.full) return { state: "reconnecting", caption: FULL };
   if (input.recovering) return { state: "reconnecting", caption: RECOVERING };
   if (news.status.state === "starting" || !input.shown) return { state: "starting", caption: STARTING };
   return { state: "buffering", caption: null };
@@ -120,6 +123,11 @@ const INTERRUPTED: Caption = {
   title: "Waiting for the streamer",
   detail:
     "Nothing comes from them right now. The picture comes back by itself; there is nothing you need to do.",
+};
+
+const FULL: Caption = {
+  title: "Full for the moment",
+  detail: "This server has as many viewers as it can take. We keep asking: the picture starts by itself.",
 };
 
 const RECOVERING: Caption = {

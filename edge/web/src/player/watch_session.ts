@@ -172,6 +172,7 @@ export class WatchSession {
       shown: player.shown.value,
       recovering: player.recovering.value,
       unsupported: player.unsupported.value,
+      full: player.full.value,
       admitted: this.admitted.value,
     });
   }
