@@ -58,6 +58,14 @@ class Engine(Protocol):
         """
         ...
 
+    @property
+    def on_card(self) -> bool:
+        """Whether it takes pictures of its rung's size that are on a graphics card, and leaves them there.
+
+        Every engine takes them: the others copy them to system memory first.
+        """
+        ...
+
     def encode(self, frame: VideoFrame, key: bool, sample_aspect: tuple[int, int]) -> list[Encoded]:
         """Takes a frame as it came from the decoder; `key` demands an IDR here.
 

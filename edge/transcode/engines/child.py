@@ -53,6 +53,7 @@ class ChildEngine:
     """One rung's encoder in a child process."""
 
     reorder_delay = 0
+    on_card = False
 
     def __init__(self, recipe: Recipe, form: RungFormat, program: str = "ffmpeg") -> None:
         """Returns when the encoder has shown its parameter sets. EngineError."""

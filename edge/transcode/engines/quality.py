@@ -40,6 +40,8 @@ def delay_of(form: RungFormat) -> int:
 class QualityX264:
     """One rung's encoder."""
 
+    on_card = False
+
     def __init__(self, form: RungFormat) -> None:
         """EngineError when this build or this format cannot be encoded."""
         self._form = form

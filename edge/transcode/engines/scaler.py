@@ -5,10 +5,20 @@ from fractions import Fraction
 from av.filter import Graph
 from av.filter.context import FilterContext
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 
 from edge.transcode.engines.base import TIME_BASE
 
 _SAME_SHAPE = Fraction(1, 50)  # of the width: less is not worth a border
+
+
+def in_memory(frame: VideoFrame) -> VideoFrame:
+    """The frame itself, or where it is on a graphics card a copy of it that is not. av.error.FFmpegError.
+
+    PyAV holds the interpreter's lock while it copies, about a millisecond: not a way for every picture.
+    """
+    inner = frame.sw_format
+    return frame if inner is None else VideoReformatter().reformat(frame, format=inner.name, threads=1)
 
 
 class Scaler:
@@ -29,7 +39,8 @@ class Scaler:
         self._sink: FilterContext | None = None
 
     def scale(self, frame: VideoFrame, sample_aspect: tuple[int, int] = (1, 1)) -> VideoFrame:
-        """A frame of the size and format of the rung, same pts."""
+        """A frame of the size and format of the rung, in system memory, same pts."""
+        frame = in_memory(frame)
         form = (frame.width, frame.height, frame.format.name, sample_aspect)
         if form != self._input or self._source is None or self._sink is None:
             self._source, self._sink = self._build(frame, sample_aspect)

@@ -26,6 +26,7 @@ class X264:
     """One rung's encoder."""
 
     reorder_delay = 0
+    on_card = False
 
     def __init__(self, form: RungFormat) -> None:
         """EngineError when this build or this format cannot be encoded."""
