@@ -5,7 +5,7 @@ where one was demanded: so no frame is lost or doubled without being noticed.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from av.video.frame import VideoFrame
@@ -23,6 +23,7 @@ class Picture(NamedTuple):
 
     `frame` is None for a rung that is not to encode it: paused. The others go on with its times.
     Frame rate, (0, 1) unknown, and sample aspect are the source's of now: they may change in mid-stream.
+    `scaled` where each rung has a frame of its own, of its size: those of the rungs that want any.
     """
 
     frame: VideoFrame | None
@@ -33,6 +34,17 @@ class Picture(NamedTuple):
     boundary: Boundary | None
     frame_rate: tuple[int, int] = (0, 1)
     sample_aspect: tuple[int, int] = (1, 1)
+    scaled: Mapping[str, VideoFrame] | None = None
+
+    def is_for(self, rung: str) -> bool:
+        """Whether this rung can be given the frame."""
+        return self.frame is not None and (self.scaled is None or rung in self.scaled)
+
+    def of(self, rung: str) -> "Picture":
+        """The picture with this rung's frame."""
+        if self.scaled is None:
+            return self
+        return self._replace(frame=self.scaled.get(rung), sample_aspect=(1, 1), scaled=None)
 
 
 class Owed(NamedTuple):
@@ -66,6 +78,11 @@ class RungEncoder:
         self.config = self._engine.config
         self._owed: deque[Owed] = deque()
         self._unanswered: set[int] = set()  # pts of frames whose access unit is to come, where they are reordered
+
+    @property
+    def on_card(self) -> bool:
+        """Whether the engine at work takes pictures on a card. From any thread."""
+        return self._engine.on_card
 
     @property
     def reorder_delay(self) -> int:

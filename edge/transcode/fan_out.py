@@ -5,7 +5,8 @@ they show: its parts are cut where they would be, and are GAP parts. So its play
 do, and players leave it with its first part; nothing is scaled or encoded for it.
 
 The largest rung that runs is scaled here, and those of half its size or less are scaled on from its picture: a
-quarter less work than scaling the source for each. For those in between it would cost sharpness.
+quarter less work than scaling the source for each. For those in between it would cost sharpness. Where the decoders
+scale, each rung has a picture of its own from them.
 """
 
 import av.error
@@ -13,6 +14,7 @@ import av.error
 from appliance.contracts.transcode import RungMode
 from edge.media.ladder import scales_on
 from edge.transcode.control import RungControl
+from edge.transcode.decoders.base import Wanted
 from edge.transcode.encoding import Picture
 from edge.transcode.engines.scaler import Scaler
 from edge.transcode.rung import Gap, RungWorker
@@ -32,6 +34,13 @@ class FanOut:
         modes = {lane.mode for lane in self._lanes} | {self._control.mode_of(lane.name) for lane in self._lanes}
         return modes == {RungMode.PAUSED}
 
+    def wanted(self, msn: int) -> list[Wanted]:
+        """Who is to be given pictures from this segment on, the smallest rung when nobody wants them."""
+        running = [lane for lane in self._lanes if lane.is_to_run(msn)]
+        if not running:
+            running = sorted(self._lanes, key=lambda lane: lane.size)[:1]
+        return [lane.wanted() for lane in running]
+
     def put(self, picture: Picture) -> None:
         """The next frame in order of presentation; `boundary` set on one that starts a segment.
 
@@ -39,9 +48,13 @@ class FanOut:
         """
         if picture.boundary is not None:
             for lane in self._lanes:
-                mode = RungMode.PAUSED if picture.frame is None else self._control.mode_of(lane.name)
+                mode = self._control.mode_of(lane.name) if picture.is_for(lane.name) else RungMode.PAUSED
                 lane.start(picture.boundary.msn, mode)
             self._shrinks = self._shrinking()
+        if picture.scaled is not None:
+            for lane in self._lanes:
+                lane.put(picture.of(lane.name))
+            return
         shrunk = picture
         if any(lane.is_shrunk and lane.wants(picture) for lane in self._lanes):
             shrunk = self._shrunk(picture)
@@ -93,6 +106,13 @@ class _Lane:
         self._control = control
         self._msn = 0
         self._index = 0  # of the frame in its segment
+
+    def is_to_run(self, msn: int) -> bool:
+        """Whether it runs in this segment, as far as is known before its first picture."""
+        return self._rung.began(msn) or self._control.mode_of(self.name) is not RungMode.PAUSED
+
+    def wanted(self) -> Wanted:
+        return Wanted(self.name, self.size, self._rung.on_card)
 
     def start(self, msn: int, mode: RungMode) -> None:
         # Of a segment that was begun with pictures the log has half already.

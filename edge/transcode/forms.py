@@ -20,12 +20,16 @@ class SourceError(BadInputError):
 
 
 class VideoForm(NamedTuple):
-    """A video decoder's name and extradata as FFmpeg has them, and what the picture is. Rates exact."""
+    """A video decoder's name and extradata as FFmpeg has them, and what the picture is. Rates exact.
+
+    `size` in samples as coded, (0, 0) unknown.
+    """
 
     decoder: str
     extradata: bytes
     frame_rate: tuple[int, int] = (0, 1)
     sample_aspect: tuple[int, int] = (1, 1)
+    size: tuple[int, int] = (0, 0)
 
 
 class AudioForm(NamedTuple):
@@ -45,7 +49,8 @@ def video_form(init: Init) -> VideoForm:
     if decoder is None or init.video is None:
         raise SourceError(f"no video decoder for {track.entry}")
     extradata = track.config if decoder in _VIDEO_WITH_CONFIG else b""
-    return VideoForm(decoder, extradata, init.video.frame_rate, init.video.sample_aspect)
+    size = init.video.width, init.video.height
+    return VideoForm(decoder, extradata, init.video.frame_rate, init.video.sample_aspect, size)
 
 
 def audio_form(init: Init) -> AudioForm:

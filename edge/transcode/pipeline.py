@@ -10,23 +10,19 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
-import av
-import av.error
-from av.packet import Packet
-from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
 from appliance.contracts.media import VIDEO_TIMESCALE, ChunkFlag, ChunkHeader
-from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import counter
 from edge.media.segmenter import unled
 from edge.protocols.fmp4 import Sample, read_fragments
 from edge.transcode.awaited import Awaited, Times
 from edge.transcode.chunks import Boundary, SourceChunk
 from edge.transcode.control import DECODE, RungControl, Usage
+from edge.transcode.decoders.base import Card, Decoded, video_packet
+from edge.transcode.decoders.decoding import Decoding
 from edge.transcode.encoding import Picture
 from edge.transcode.engines.base import TIME_BASE
 from edge.transcode.fan_out import FanOut
@@ -69,10 +65,12 @@ class Pipeline:
         control: RungControl | None = None,
         ended: Callable[[], None] | None = None,
         offer: Callable[[VideoFrame, tuple[int, int], int], None] | None = None,
+        card: Card | None = None,
     ) -> None:
         """`ended` is called from the decode thread once `control` has ended the work where segments meet.
 
         `offer` is shown each frame that starts a segment, its sample aspect and wall clock; it must not wait.
+        `card` decodes where an encoder takes pictures on it.
         """
         self._offer = offer
         self._rungs = rungs
@@ -84,7 +82,7 @@ class Pipeline:
         self._is_over = False
         self._queue: queue.SimpleQueue[SourceChunk | _Drain | _Stop] = queue.SimpleQueue()  # reader bounds it
         self._thread = threading.Thread(target=self._run, name="decode", daemon=True)
-        self._decoder: VideoCodecContext | None = None
+        self._decoding = Decoding(card)
         self._form: VideoForm | None = None
         self._needs_key = True  # nothing decodes before a key frame
         self._key_sequence = 0  # stream sequence of the chunk with the last key frame
@@ -94,7 +92,6 @@ class Pipeline:
         self._rest_reorder = 0  # of the segment that nothing is decoded of
         self._media_s = 0.0
         self._usage = Usage(0.0, 0.0)
-        self._log = get_logger("pipeline")
 
     def start(self) -> None:
         """Begins."""
@@ -207,9 +204,12 @@ class Pipeline:
     def _decode_all(
         self, samples: list[Sample], form: VideoForm, start: _Start | None, header: ChunkHeader
     ) -> None:
-        if form != self._form or self._decoder is None:
+        if form != self._form or not self._decoding.is_open:
             self._flush()
-            self._open(form)
+            self._form, self._needs_key = form, True
+            self._decoding.open(form, self._fan_out.wanted(header.msn))
+        elif start is not None:
+            self._decoding.want(self._fan_out.wanted(header.msn))
         if start is not None:
             self._starts.append(start)
         for sample in samples:
@@ -222,40 +222,18 @@ class Pipeline:
         if self._ended is not None:
             self._ended()
 
-    def _open(self, form: VideoForm) -> None:
-        decoder = av.CodecContext.create(form.decoder, "r")
-        if not isinstance(decoder, VideoCodecContext):
-            raise TypeError(f"{form.decoder} is not a video decoder")
-        if form.extradata:
-            decoder.extradata = form.extradata
-        decoder.thread_count = 1
-        self._decoder = decoder
-        self._form = form
-        self._needs_key = True
-
     def _sample(self, sample: Sample, first: Sample, header: ChunkHeader) -> None:
         if self._needs_key and not sample.key:
             return
         self._needs_key = False
         pdt_us = header.pdt_us + (sample.pts - first.pts) * _US // TIME_BASE.denominator
         self._awaited.add(sample.pts, Times(sample.duration, pdt_us, header.late_us))
-        packet = Packet(bytes(sample.data))
-        packet.pts, packet.dts, packet.time_base = sample.pts, sample.dts, TIME_BASE
-        self._decode(cast("Packet[VideoStream]", packet))  # generic only in its stubs
+        packet = video_packet(bytes(sample.data), sample.pts, sample.dts, key=sample.key)
+        for decoded in self._decoding.decode(packet):
+            self._frame(decoded)
 
-    def _decode(self, packet: "Packet[VideoStream] | None") -> None:
-        if self._decoder is None:
-            return
-        try:
-            frames = self._decoder.decode(packet)
-        except av.error.FFmpegError as error:
-            if packet is not None:
-                self._log.debug("not_decoded", error=type(error).__name__)
-            return
-        for frame in frames:
-            self._frame(frame)
-
-    def _frame(self, frame: VideoFrame) -> None:
+    def _frame(self, decoded: Decoded) -> None:
+        frame = decoded.frame
         times = self._awaited.take(frame)
         if times is None or frame.pts is None:
             return
@@ -267,12 +245,13 @@ class Pipeline:
             return
         _FRAMES.inc()
         form = self._form or VideoForm("", b"")
+        sample_aspect = form.sample_aspect if decoded.scaled is None else (1, 1)
         picture = Picture(
             frame, frame.pts, times.duration, times.pdt_us, times.late_us, boundary,
-            form.frame_rate, form.sample_aspect,
+            form.frame_rate, sample_aspect, decoded.scaled,
         )  # fmt: skip
         if boundary is not None and self._offer is not None:
-            self._offer(frame, form.sample_aspect, times.pdt_us)
+            self._offer(frame, sample_aspect, times.pdt_us)
         self._fan_out.put(picture)
 
     def _start_until(self, pts: int, *, everything: bool = False) -> Boundary | None:
@@ -295,7 +274,7 @@ class Pipeline:
 
     def _flush(self) -> None:
         """Every frame the decoder still holds; the next chunk opens it anew."""
-        self._decode(None)
-        self._decoder = None
+        for decoded in self._decoding.flush():
+            self._frame(decoded)
         self._awaited.end()
         self._control.damaged += self._awaited.take_damaged()

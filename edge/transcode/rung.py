@@ -99,6 +99,11 @@ class RungWorker:
         """The rung's AVCDecoderConfigurationRecord: the same for every worker with the same engine."""
         return self._encoder.config
 
+    @property
+    def on_card(self) -> bool:
+        """Whether its encoder of now takes pictures on a graphics card. From any thread."""
+        return self._encoder.on_card
+
     def began(self, msn: int) -> bool:
         """Whether the log had pictures of this segment, not all, when the rung started."""
         last = self._position.last

@@ -3,10 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import av
 import av.error
 from av.packet import Packet
-from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
 from appliance.contracts.errors import NearcastError
@@ -16,6 +14,7 @@ from appliance.runtime.backoff import Backoff
 from appliance.runtime.bus import Bus
 from appliance.runtime.logs import get_logger
 from edge.protocols.fmp4 import read_fragments
+from edge.transcode.decoders.software import software_context
 from edge.transcode.engines.base import TIME_BASE
 from edge.transcode.forms import VideoForm
 from edge.transcode.pictures.preview import UNDECODABLE, PictureRules, Pictures
@@ -85,12 +84,7 @@ def first_frame(form: VideoForm, data: bytes) -> VideoFrame | None:
     """The key frame that a chunk begins with; None when it cannot be decoded. Blocks for some milliseconds."""
     sample = read_fragments(data)[0].samples[0]
     try:
-        decoder = av.CodecContext.create(form.decoder, "r")
-        if not isinstance(decoder, VideoCodecContext):
-            return None
-        if form.extradata:
-            decoder.extradata = form.extradata
-        decoder.thread_count = 1
+        decoder = software_context(form)
         packet = Packet(bytes(sample.data))
         packet.pts, packet.dts, packet.time_base = sample.pts, sample.dts, TIME_BASE
         frames = [*decoder.decode(packet), *decoder.decode(None)]

@@ -42,11 +42,17 @@ class Encoded(NamedTuple):
 @cache
 @ordinary_afterwards()
 def picture_source(
-    codec: str, frames: int, gop: int, size: tuple[int, int] = (320, 180), *, start: int = 0
+    codec: str,
+    frames: int,
+    gop: int,
+    size: tuple[int, int] = (320, 180),
+    *,
+    start: int = 0,
+    pixels: str = "yuv420p",
 ) -> Encoded:
     """`frames` pictures at 30 a second, a key frame each `gop`; the first is at frame `start`."""
     encoder = av.CodecContext.create(codec, "w")
-    encoder.width, encoder.height, encoder.pix_fmt = size[0], size[1], "yuv420p"
+    encoder.width, encoder.height, encoder.pix_fmt = size[0], size[1], pixels
     encoder.time_base, encoder.framerate = Fraction(1, 90_000), Fraction(30)
     encoder.flags |= 1 << 22
     encoder.options = {**_FAST[codec], "g": str(gop), "keyint_min": str(gop)}
@@ -60,8 +66,29 @@ def picture_source(
         Sample((start + index) * FRAME, FRAME, 0, packet.is_keyframe, unit(packet))
         for index, packet in enumerate(packets)
     ]
-    form = VideoForm(codec, b"", (30, 1)) if codec == "libvpx" else _muxed_form(codec, size, gop)
+    form = VideoForm(codec, b"", (30, 1)) if codec == "libvpx" else _muxed_form(codec, size, gop, pixels)
     return Encoded(samples, form._replace(decoder="vp8") if codec == "libvpx" else form)
+
+
+@cache
+@ordinary_afterwards()
+def reordered_source(frames: int, gop: int, size: tuple[int, int] = (320, 180)) -> Encoded:
+    """H.264 with two B-frames between others, in closed GOPs: shown two frames after they are decoded at most."""
+    encoder = av.CodecContext.create("libx264", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = *size, "yuv420p"
+    encoder.time_base, encoder.framerate = Fraction(1, 90_000), Fraction(30)
+    encoder.flags |= 1 << 22
+    encoder.max_b_frames = 2
+    params = f"annexb=0:keyint={gop}:min-keyint={gop}:scenecut=0:b-adapt=0:b-pyramid=none:open-gop=0"
+    encoder.options = {"preset": "ultrafast", "x264-params": params}
+    packets = [p for i in range(frames) for p in encoder.encode(grey(size, level_of(i), i * FRAME))]
+    packets += encoder.encode(None)
+    delay = 2 * FRAME
+    samples = [
+        Sample(index * FRAME, FRAME, (packet.pts or 0) + delay - index * FRAME, packet.is_keyframe, bytes(packet))
+        for index, packet in enumerate(packets)
+    ]
+    return Encoded(samples, VideoForm("h264", bytes(encoder.extradata or b""), (30, 1), (1, 1), size))
 
 
 def level_of(index: int) -> int:
@@ -75,12 +102,12 @@ def _length_prefixed(packet: av.Packet) -> bytes:
     return b"".join(len(unit).to_bytes(4, "big") + unit for unit in units)
 
 
-def _muxed_form(codec: str, size: tuple[int, int], gop: int) -> VideoForm:
+def _muxed_form(codec: str, size: tuple[int, int], gop: int, pixels: str) -> VideoForm:
     """The form as FFmpeg's own muxer describes it."""
     file = io.BytesIO()
     with av.open(file, "w", format="mp4", options={"movflags": "empty_moov+default_base_moof"}) as container:
         stream = container.add_stream(codec, rate=30)
-        stream.width, stream.height, stream.pix_fmt = size[0], size[1], "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = size[0], size[1], pixels
         if codec == "libx265":
             stream.codec_context.codec_tag = "hvc1"
         stream.options = {**_FAST[codec], "g": str(gop), "keyint_min": str(gop)}

@@ -27,7 +27,7 @@ CARD = HardwareEncoder(
 
 def on_card(index: int, pool: object, size: tuple[int, int] = (160, 90)) -> VideoFrame:
     frame = VideoReformatter().reformat(grey(size, level_of(index), index * FRAME), format="nv21")
-    frame.opaque = pool
+    frame.opaque = (pool,)
     return frame
 
 

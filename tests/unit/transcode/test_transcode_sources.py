@@ -181,7 +181,7 @@ def test_the_form_of_an_own_initialisation_segment() -> None:
     data = init_segment(VideoTrack(config=source.form.extradata, width=320, height=180, sample_aspect=(4, 3)))
     described = VideoFormat(codec="avc1.42c00d", width=320, height=180, frame_rate=(25, 1), sample_aspect=(4, 3))
     form = video_form(Init(init=0, data=data, video=described))
-    assert form == VideoForm("h264", source.form.extradata, (25, 1), (4, 3))
+    assert form == VideoForm("h264", source.form.extradata, (25, 1), (4, 3), (320, 180))
 
 
 @pytest.mark.parametrize("data", [b"", b"stsd", b"stsd" + bytes(100), b"stsd" + bytes(12) + b"\0\0\0\x60avc1"])
