@@ -113,6 +113,7 @@ class TranscodeSettings:
     on_demand: str = _leaf("never", "never|idle", "idle: rungs nobody asked for in a minute rest.", choices=_REST)
     popular: int = _leaf(10, "viewers", "With so many, no rung of a broadcast rests.")
     engines: Texts = _leaf(("auto",), "names", "Encoders in order; auto: hardware that passes its test, then x264.")
+    zero_copy: bool = _leaf(True, "yes/no", "With nvenc the card decodes and scales too, if it passes the test.")
     preset: str = _leaf("superfast", "name", "x264 preset.")
     # ruff: noqa: RUF009 - _leaf makes an immutable field, which the rule cannot see for a tuple
     rungs: Texts = _leaf(_RUNGS[:-1], "names", "Rungs of a channel, below its source.", choices=_RUNGS)

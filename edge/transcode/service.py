@@ -22,7 +22,8 @@ from appliance.runtime.replica import Replica
 from appliance.runtime.settings import MediaSettings, TranscodeSettings
 from appliance.runtime.tasks import Tasks
 from edge.transcode.calibration import known_speeds, measure_speeds
-from edge.transcode.engines.probe import SelfTests, usable_engines
+from edge.transcode.decoders.nvdec import NVDEC
+from edge.transcode.engines.probe import SelfTests, passes_zero_copy, usable_engines
 from edge.transcode.engines.soundness import prove_sound
 from edge.transcode.governor import Governor
 from edge.transcode.job import SOURCES, Job
@@ -89,8 +90,10 @@ class TranscodeService:
 
         UnavailableError; ConfigError for an engine that there is not.
         """
-        engines = await asyncio.to_thread(usable_engines, self._settings.engines, SelfTests())
-        self._config = dataclasses.replace(self._config, engines=engines)
+        tests = SelfTests()
+        engines = await asyncio.to_thread(usable_engines, self._settings.engines, tests)
+        on_card = self._settings.zero_copy and await asyncio.to_thread(passes_zero_copy, engines, tests)
+        self._config = dataclasses.replace(self._config, engines=engines, card=NVDEC if on_card else None)
         await self._appender.start()
         await self._leases.start()
         await self._live.start()

@@ -12,6 +12,7 @@ from edge.media.ladder import RUNGS, Rung, SourceDescription, ladder_of
 from edge.media.segmenter import SegmenterConfig
 from edge.transcode.announcing import Announcer, Changes
 from edge.transcode.control import RungControl, Usage
+from edge.transcode.decoders.base import Card
 from edge.transcode.engines.base import RungFormat
 from edge.transcode.engines.catalogue import QUALITY, candidates
 from edge.transcode.engines.lineup import Lineup
@@ -26,13 +27,14 @@ from edge.transcode.writer import RenditionWriter
 
 @dataclass(frozen=True, slots=True)
 class JobConfig:
-    """How to transcode. Times in seconds."""
+    """How to transcode. Times in seconds. `card` decodes for encoders that take pictures on it."""
 
     preset: str
     segment_target_s: float
     idle_drain_s: float = 1.0
     engines: tuple[str, ...] = ("x264",)
     pictures: PictureRules = NO_PICTURES
+    card: Card | None = None
 
 
 def rungs_to_make(broadcast: Broadcast, source: Rendition | None) -> list[Rung]:
@@ -134,7 +136,9 @@ class VideoLane:
         shelf = self._local.bucket(PICTURES_BUCKET)
         pictures = Pictures(shelf, broadcast_id, self._config.pictures, self._writer.certain)
         pictures.start()
-        pipeline = Pipeline(workers, reader.taken, self._failed, self._control, has_ended, pictures.offer)
+        pipeline = Pipeline(
+            workers, reader.taken, self._failed, self._control, has_ended, pictures.offer, self._config.card
+        )
         pipeline.start()
         self._pipeline = pipeline
         reading = asyncio.ensure_future(

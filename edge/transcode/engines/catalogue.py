@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import av
 import av.codec.codec
@@ -75,9 +75,9 @@ def _nothing() -> str:
     return ""
 
 
-def _no_codec(name: str) -> str:
+def _no_codec(name: str, mode: Literal["r", "w"] = "w") -> str:
     try:
-        av.Codec(name, "w")
+        av.Codec(name, mode)
     except av.codec.codec.UnknownCodecError:
         return "not in this build of FFmpeg"
     return ""
@@ -120,3 +120,5 @@ ENGINES: dict[str, Entry] = {
     "x264-child": Entry(partial(ChildEngine, X264_CHILD), _no_program),
     "x264": Entry(X264, _nothing),
 }
+
+no_zero_copy = _all(ENGINES["nvenc"].obstacle, partial(_no_codec, "h264_cuvid", "r"))

@@ -1,7 +1,8 @@
 """Which engines work on this machine: each is tried in a child process, with a time limit.
 
 `python -m edge.transcode.engines.probe [NAME ...] [--json]` prints one line, or one JSON list, of what it found;
-without names it tries all. A crash, a hang or a refusal of a driver becomes a reason in words.
+without names it tries all, and with NVENC also whether pictures can stay on its card. A crash, a hang or a refusal
+of a driver becomes a reason in words.
 """
 
 import argparse
@@ -16,8 +17,8 @@ import msgspec
 
 from appliance.contracts.errors import ConfigError
 from appliance.runtime.logs import get_logger
-from edge.transcode.engines.catalogue import ENGINES
-from edge.transcode.engines.choice import SelfTest, choose, to_test, wanted
+from edge.transcode.engines.catalogue import ENGINES, no_zero_copy
+from edge.transcode.engines.choice import ON_CARD, ZERO_COPY, SelfTest, choose, to_test, wanted
 
 _LIMIT_S = 15.0
 _END_S = 2.0
@@ -49,9 +50,18 @@ def usable_engines(setting: Sequence[str], tests: SelfTests) -> tuple[str, ...]:
     return chosen
 
 
+def passes_zero_copy(engines: Sequence[str], tests: SelfTests) -> bool:
+    """Whether NVENC is among the engines and pictures can stay on its card. Blocks while that is tested."""
+    if ON_CARD not in engines:
+        return False
+    test = tests.of([ZERO_COPY])[ZERO_COPY]
+    get_logger("engines").info("zero_copy", usable=test.usable, reason=test.reason)
+    return test.usable
+
+
 def probe(name: str) -> SelfTest:
-    """The self-test of one engine in a child, or why none is needed to know that it cannot work. Blocks."""
-    obstacle = ENGINES[name].obstacle()
+    """The self-test of one engine, or of zero copy, in a child, or why it fails for certain. Blocks."""
+    obstacle = no_zero_copy() if name == ZERO_COPY else ENGINES[name].obstacle()
     if obstacle:
         return SelfTest(engine=name, usable=False, reason=obstacle)
     command = [sys.executable, "-m", "edge.transcode.engines.probe", _HERE, name]
@@ -93,6 +103,19 @@ def line_of(test: SelfTest) -> str:
     return f"{test.engine}: usable, {test.frames_per_s:.0f} frames/s of 720p"
 
 
+def _test_here(name: str) -> SelfTest:
+    from edge.transcode.decoders.selftest import zero_copy_test  # noqa: PLC0415 - only the child tests
+    from edge.transcode.engines.selftest import self_test  # noqa: PLC0415
+
+    return zero_copy_test() if name == ZERO_COPY else self_test(name)
+
+
+def _named(names: Sequence[str]) -> list[str]:
+    """What is tested; zero copy behind NVENC. ConfigError."""
+    engines = wanted(names) if names else tuple(ENGINES)
+    return [test for name in engines for test in ((name, ZERO_COPY) if name == ON_CARD else (name,))]
+
+
 def main(argv: list[str]) -> int:
     """0, or 2 for a name that there is not."""
     parser = argparse.ArgumentParser(prog="python -m edge.transcode.engines.probe")
@@ -101,12 +124,10 @@ def main(argv: list[str]) -> int:
     parser.add_argument(_HERE, dest="here", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     if arguments.here:
-        from edge.transcode.engines.selftest import self_test  # noqa: PLC0415 - only the child tests
-
-        sys.stdout.write(msgspec.json.encode(self_test(arguments.names[0])).decode() + "\n")
+        sys.stdout.write(msgspec.json.encode(_test_here(arguments.names[0])).decode() + "\n")
         return 0
     try:
-        tests = [probe(name) for name in (wanted(arguments.names) if arguments.names else ENGINES)]
+        tests = [probe(name) for name in _named(arguments.names)]
     except ConfigError as error:
         sys.stderr.write(f"{error.detail}\n")
         return 2

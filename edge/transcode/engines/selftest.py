@@ -14,15 +14,15 @@ from edge.transcode.engines.base import TIME_BASE, Encoded, Engine, EngineError,
 from edge.transcode.engines.catalogue import ENGINES
 from edge.transcode.engines.choice import SelfTest
 
-_FORM = RungFormat(1280, 720, 3_000_000, (30, 1), "superfast")
-_FRAMES, _KEYS, _MOST_LAG = 12, (0, 7), 2
-_DURATION = TIME_BASE.denominator // 30
+FORM = RungFormat(1280, 720, 3_000_000, (30, 1), "superfast")
+FRAMES, KEYS, MOST_LAG = 12, (0, 7), 2
+DURATION = TIME_BASE.denominator // 30
 
 
 def self_test(name: str) -> SelfTest:
     """Encodes a few pictures and looks at what comes. What is wrong is a value, as long as we live."""
     try:
-        engine = ENGINES[name].make(_FORM)
+        engine = ENGINES[name].make(FORM)
         try:
             return SelfTest(engine=name, usable=True, frames_per_s=round(_run(engine), 1))
         finally:
@@ -33,25 +33,26 @@ def self_test(name: str) -> SelfTest:
 
 def _run(engine: Engine) -> float:
     """Frames per second. EngineError when a promise is not kept."""
-    pictures = [_picture(index) for index in range(_FRAMES)]
+    pictures = [_picture(index) for index in range(FRAMES)]
     units: list[Encoded] = []
     began = time.perf_counter()
     for index, picture in enumerate(pictures):
-        units += engine.encode(picture, index in _KEYS, (1, 1))
-        if index + 1 - len(units) > _MOST_LAG:
-            raise EngineError(f"more than {_MOST_LAG} frames late")
-    units += engine.drain() if len(units) < _FRAMES else []
+        units += engine.encode(picture, index in KEYS, (1, 1))
+        if index + 1 - len(units) > MOST_LAG:
+            raise EngineError(f"more than {MOST_LAG} frames late")
+    units += engine.drain() if len(units) < FRAMES else []
     took_s = time.perf_counter() - began
-    if [unit.pts for unit in units] != [index * _DURATION for index in range(_FRAMES)]:
-        raise EngineError(f"{len(units)} access units for {_FRAMES} frames, or in another order")
+    look_at(FORM, engine.config, units)
+    return FRAMES / took_s
+
+
+def look_at(form: RungFormat, config: bytes, units: list[Encoded]) -> list[VideoFrame]:
+    """What the access units of `FRAMES` pictures `DURATION` apart show. EngineError where a promise is not kept."""
+    if [unit.pts for unit in units] != [index * DURATION for index in range(FRAMES)]:
+        raise EngineError(f"{len(units)} access units for {FRAMES} frames, or in another order")
     keys = tuple(index for index, unit in enumerate(units) if unit.key)
-    if keys != _KEYS:
-        raise EngineError(f"IDR at frames {keys}, not at {_KEYS}")
-    _look_at(engine.config, units)
-    return _FRAMES / took_s
-
-
-def _look_at(config: bytes, units: list[Encoded]) -> None:
+    if keys != KEYS:
+        raise EngineError(f"IDR at frames {keys}, not at {KEYS}")
     try:
         sets = avc.parse_config(config)
         size = sets.picture()
@@ -59,30 +60,31 @@ def _look_at(config: bytes, units: list[Encoded]) -> None:
         raise EngineError(f"parameter sets: {error.detail}") from error
     if not sets.pps:
         raise EngineError("no picture parameter set")
-    if (size.width, size.height) != (_FORM.width, _FORM.height):
-        raise EngineError(f"the picture is {size.width}x{size.height}, not {_FORM.width}x{_FORM.height}")
+    if (size.width, size.height) != (form.width, form.height):
+        raise EngineError(f"the picture is {size.width}x{size.height}, not {form.width}x{form.height}")
     shown = _decoded(config, units)
-    if shown != len(units):
-        raise EngineError(f"{shown} of {len(units)} frames can be decoded")
+    if len(shown) != len(units):
+        raise EngineError(f"{len(shown)} of {len(units)} frames can be decoded")
+    return shown
 
 
-def _decoded(config: bytes, units: list[Encoded]) -> int:
+def _decoded(config: bytes, units: list[Encoded]) -> list[VideoFrame]:
     decoder = av.CodecContext.create("h264", "r")
     if not isinstance(decoder, VideoCodecContext):
         raise EngineError("no decoder to look at the result")
     decoder.extradata, decoder.thread_count = config, 1
     try:
-        shown = sum(len(decoder.decode(Packet(unit.data))) for unit in units)
-        return shown + len(decoder.decode(None))
+        shown = [frame for unit in units for frame in decoder.decode(Packet(unit.data))]
+        return [*shown, *decoder.decode(None)]
     except av.error.FFmpegError as error:
         raise EngineError(f"the result cannot be decoded: {error}") from error
 
 
 def _picture(index: int) -> VideoFrame:
     """Stripes that move."""
-    frame = VideoFrame(_FORM.width, _FORM.height, "yuv420p")
+    frame = VideoFrame(FORM.width, FORM.height, "yuv420p")
     for number, plane in enumerate(frame.planes):
         stripe = bytes(16 + (at + 8 * index) * 3 % 200 for at in range(plane.line_size)) if number == 0 else b"\x80"
         plane.update(stripe * (plane.buffer_size // len(stripe)))
-    frame.pts, frame.time_base = index * _DURATION, TIME_BASE
+    frame.pts, frame.time_base = index * DURATION, TIME_BASE
     return frame
