@@ -8,12 +8,14 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import av.error
 from av.video.frame import VideoFrame
 
 from edge.transcode.chunks import Boundary
 from edge.transcode.engines.annexb import same_sets
 from edge.transcode.engines.base import Encoded, EngineError
 from edge.transcode.engines.lineup import Lineup
+from edge.transcode.engines.scaler import in_memory
 
 _MOST_OWED, _MOST_REORDERED = 16, 64  # frames; an engine that holds more is taken for broken
 
@@ -77,6 +79,7 @@ class RungEncoder:
         self._engine = lineup.open()
         self.config = self._engine.config
         self._owed: deque[Owed] = deque()
+        self._is_cut = False  # a picture was lost: the next one has to do without it
         self._unanswered: set[int] = set()  # pts of frames whose access unit is to come, where they are reordered
 
     @property
@@ -91,6 +94,11 @@ class RungEncoder:
 
     def encode(self, picture: Picture, key: bool) -> list[Done]:
         """Frames that are finished, in order: this one, earlier ones or none. EngineError: no engine is left."""
+        readable = self._readable(picture)
+        if readable is None:
+            self._is_cut = True
+            return [*self.drain(), Done(picture, None)]
+        picture, key, self._is_cut = readable, key or self._is_cut, False
         self._owed.append(Owed(picture, key))
         if self.reorder_delay:
             self._unanswered.add(picture.pts)
@@ -114,6 +122,16 @@ class RungEncoder:
     def close(self) -> None:
         """Ends the engine."""
         self._lineup.close()
+
+    def _readable(self, picture: Picture) -> Picture | None:
+        """The picture as the engine at work takes it; None for one on a card that no longer gives it out."""
+        if picture.frame is None or self.on_card:
+            return picture
+        try:
+            frame = in_memory(picture.frame)
+        except av.error.FFmpegError:
+            return None
+        return picture if frame is picture.frame else picture._replace(frame=frame)
 
     def _encode(self, picture: Picture, key: bool) -> list[Encoded]:
         if picture.frame is None:
@@ -148,11 +166,20 @@ class RungEncoder:
         self._unanswered.remove(unit.pts)
         return True
 
+    def _forget_unreadable(self, done: list[Done]) -> None:
+        """The first ones owed, as far as the engine that goes on cannot be given them."""
+        owed = [(one, self._readable(one.picture)) for one in self._owed]
+        last = max((index for index, (_, readable) in enumerate(owed, 1) if readable is None), default=0)
+        done.extend(Done(one.picture, None) for one, _ in owed[:last])
+        self._owed = deque(Owed(readable, one.key) for one, readable in owed[last:] if readable is not None)
+        self._is_cut = self._is_cut or (last > 0 and not self._owed)
+
     def _go_on(self, error: EngineError, done: list[Done]) -> None:
         """The next engine encodes what is owed, from an IDR on, if its parameter sets are those of before."""
         while True:
             self._engine = self._lineup.replace(error)
             self._unanswered.clear()
+            self._forget_unreadable(done)
             if not same_sets(self._engine.config, self.config):
                 self.config = self._engine.config
                 self._changed(self.config)

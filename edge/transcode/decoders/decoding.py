@@ -27,6 +27,7 @@ class Decoding:
         self._kept: list[VideoPacket] = []  # what the card was given since the last key frame
         self._needs_key = False  # that was too much: software begins with the next one
         self._obstacle = ""  # why the card is left at the next key frame
+        self._told: object = None
         self._log = get_logger("decoding")
 
     @property
@@ -46,10 +47,10 @@ class Decoding:
         why = obstacle(self._card, form, wanted) if self._card is not None else "there is no card"
         if self._card is not None and not why:
             self._decoder = self._bank = Bank(self._card, form, wanted)
-            self._log.info("decoding_on_card", card=self._card.name, codec=form.decoder, size=form.size)
+            self._tell(form, f"on {self._card.name}")
             return
         if self._card is not None:
-            self._log.info("decoding_in_software", codec=form.decoder, size=form.size, why=why)
+            self._tell(form, "in software", why)
         self._decoder = SoftwareDecoder(form)
 
     def want(self, wanted: Sequence[Wanted]) -> None:
@@ -69,7 +70,7 @@ class Decoding:
         if self._obstacle and packet.is_keyframe:
             form, why = self._form, self._obstacle
             before = self.flush()
-            self._log.info("decoding_in_software", codec=form.decoder, size=form.size, why=why)
+            self._tell(form, "in software", why)
             self._form, self._decoder = form, SoftwareDecoder(form)
         if self._bank is not None:
             self._keep(packet)
@@ -94,6 +95,13 @@ class Decoding:
             if packet is not None:
                 self._log.debug("not_decoded", error=type(error).__name__)
             return []
+
+    def _tell(self, form: VideoForm, where: str, why: str = "") -> None:
+        """Once for each change: decoders are opened anew behind each gap."""
+        told = (where, why, form.decoder, form.size)
+        if told != self._told:
+            self._told = told
+            self._log.info("decoding", where=where, why=why, codec=form.decoder, size=form.size)
 
     def _keep(self, packet: VideoPacket) -> None:
         if packet.is_keyframe:

@@ -4,6 +4,8 @@ Without a device context of ours a cuvid decoder gives pictures in system memory
 own call, without the interpreter's lock; PyAV's own copy would hold it.
 """
 
+from functools import cache
+
 import av
 from av.codec.hwaccel import HWAccel
 from av.video.codeccontext import VideoCodecContext
@@ -19,12 +21,20 @@ DECODERS = {
     "vp8": "vp8_cuvid",
 }
 _LOW_DELAY = 1 << 19  # without it four pictures are held back
+_ACCEL = HWAccel("cuda", allow_software_fallback=False, is_hw_owned=True)
+
+
+@cache
+def _device() -> av.CodecContext:
+    """Never opened or given back: the card's context lives while somebody has it, and takes long to make."""
+    return av.CodecContext.create(DECODERS["h264"], "r", hwaccel=_ACCEL)
 
 
 def _open(form: VideoForm, size: tuple[int, int], on_card: bool) -> VideoCodecContext:
     name = DECODERS[form.decoder]
-    accel = HWAccel("cuda", allow_software_fallback=False, is_hw_owned=True) if on_card else None
-    context = av.CodecContext.create(name, "r", hwaccel=accel)
+    if on_card:
+        _device()
+    context = av.CodecContext.create(name, "r", hwaccel=_ACCEL if on_card else None)
     if not isinstance(context, VideoCodecContext):
         raise TypeError(f"{name} is not a video decoder")
     if form.extradata:

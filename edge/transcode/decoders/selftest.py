@@ -5,6 +5,7 @@ Also what comes after a failure: pictures of the card for an encoder that takes 
 
 import time
 
+import av.error
 from av.video.frame import VideoFrame
 
 from edge.transcode.decoders.bank import Bank
@@ -13,6 +14,7 @@ from edge.transcode.decoders.nvdec import NVDEC
 from edge.transcode.engines.base import TIME_BASE, Encoded, EngineError
 from edge.transcode.engines.choice import ZERO_COPY, SelfTest
 from edge.transcode.engines.hardware import NVENC, HardwareEncoder, HardwareEngine
+from edge.transcode.engines.scaler import in_memory
 from edge.transcode.engines.selftest import DURATION, FORM, FRAMES, KEYS, MOST_LAG, look_at
 from edge.transcode.engines.x264 import X264
 from edge.transcode.forms import VideoForm
@@ -41,6 +43,8 @@ def zero_copy_test(card: Card = NVDEC, encoder: HardwareEncoder = NVENC) -> Self
             _into_memory(card, source, on_card=on_card)
     except (CardError, EngineError) as error:
         return SelfTest(engine=ZERO_COPY, usable=False, reason=error.detail)
+    except av.error.FFmpegError as error:
+        return SelfTest(engine=ZERO_COPY, usable=False, reason=f"pictures stay on the card: {error}")
     return SelfTest(engine=ZERO_COPY, usable=True, frames_per_s=round(frames_per_s, 1))
 
 
@@ -78,7 +82,7 @@ def _into_memory(card: Card, source: _Source, *, on_card: bool) -> None:
     units = [
         unit
         for index, picture in enumerate(decoded)
-        for unit in encoder.encode(picture.frame, index in KEYS, (1, 1))
+        for unit in encoder.encode(in_memory(picture.frame), index in KEYS, (1, 1))
     ]
     _compare(look_at(_FORMS[_SMALL], encoder.config, units))
 

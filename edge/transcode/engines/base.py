@@ -60,10 +60,7 @@ class Engine(Protocol):
 
     @property
     def on_card(self) -> bool:
-        """Whether it takes pictures of its rung's size that are on a graphics card, and leaves them there.
-
-        Every engine takes them: the others copy them to system memory first.
-        """
+        """Whether it takes pictures of its rung's size on a graphics card too; others have to be copied before."""
         ...
 
     def encode(self, frame: VideoFrame, key: bool, sample_aspect: tuple[int, int]) -> list[Encoded]:

@@ -39,8 +39,7 @@ class Scaler:
         self._sink: FilterContext | None = None
 
     def scale(self, frame: VideoFrame, sample_aspect: tuple[int, int] = (1, 1)) -> VideoFrame:
-        """A frame of the size and format of the rung, in system memory, same pts."""
-        frame = in_memory(frame)
+        """A frame of the size and format of the rung, same pts."""
         form = (frame.width, frame.height, frame.format.name, sample_aspect)
         if form != self._input or self._source is None or self._sink is None:
             self._source, self._sink = self._build(frame, sample_aspect)

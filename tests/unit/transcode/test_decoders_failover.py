@@ -4,6 +4,8 @@ import av.error
 import pytest
 from av.video.frame import VideoFrame
 
+from appliance.contracts.media import ChunkFlag
+from edge.transcode import encoding
 from edge.transcode.decoders.base import VideoPacket
 from edge.transcode.engines.base import Encoded, EngineError, RungFormat
 from edge.transcode.engines.hardware import HardwareEngine
@@ -12,6 +14,7 @@ from edge.transcode.engines.x264 import X264
 from tests.unit.transcode.encoded_sources import FRAME, chunks_of, picture_source
 from tests.unit.transcode.stand_in_card import ENCODER, LARGE, SMALL, Ladder, StandInCard, StandInSession, failing
 from tests.unit.transcode.test_decoders_card import GOP, source
+from tests.unit.transcode.test_transcode_sources import samples_of
 
 
 class Failing(StandInSession):
@@ -134,3 +137,27 @@ def test_without_an_encoder_on_the_card_decoding_goes_on_in_software() -> None:
     ladder.run(source(6 * GOP)).assert_whole(6 * GOP, range(0, 6 * GOP, GOP))
     assert all(formats[-1][0] == "yuv420p" for formats in ladder.seen.values())
     assert [one for one in card.opened() if one[1]] == [(90, True), (44, True)]
+
+
+def test_pictures_that_a_dead_card_does_not_give_out_are_gaps_and_the_broadcast_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def lost(frame: VideoFrame) -> VideoFrame:
+        if frame.format.name == "nv21":
+            raise failing(av.error.ExternalError)
+        return frame
+
+    monkeypatch.setattr(encoding, "in_memory", lost)
+    ladder = Ladder(StandInCard().card())
+    ladder.engines = {LARGE.name: dying(ladder.seen[LARGE.name])}
+    ladder.run(source(6 * GOP))
+    numbers = ladder.numbers()
+    missing = sorted({*range(6 * GOP)} - {*numbers})
+    assert missing == list(range(missing[0], missing[-1] + 1)), "one hole"
+    assert missing[0] <= 20 <= missing[-1]
+    gaps = sum(o.header.duration for o in ladder.outputs[LARGE.name] if o.header.flags & ChunkFlag.GAP)
+    assert gaps == len(missing) * FRAME
+    assert set(ladder.seen[LARGE.name]) == {("nv12", 90)}
+    samples = samples_of(ladder.outputs[LARGE.name])
+    assert next(one for one in samples if one.dts // FRAME > missing[-1]).key
+    assert ladder.numbers(SMALL) == list(range(6 * GOP))
