@@ -168,5 +168,25 @@ def test_rungs_that_all_rest_and_wake() -> None:
     ladder.run(source(6 * GOP), before=before)
     for rung in (LARGE, SMALL):
         assert ladder.numbers(rung) == [*range(GOP), *range(4 * GOP, 6 * GOP)]
-    assert sum(session.fed for session in card.sessions) < 2 * 6 * GOP - 3 * GOP
+    assert card.opened() == [(90, True), (44, True)] * 2
+    assert [session.fed for session in card.sessions] == [GOP + 1, 2 * GOP, 2 * GOP, 2 * GOP]
     assert seen(ladder) == CARD_ONLY
+
+
+def test_a_rung_that_is_to_come_back_where_there_is_no_key_frame_comes_back_behind_the_next_one() -> None:
+    """A key frame each second segment."""
+    made = picture_source("libx264", 6 * GOP, 2 * GOP)
+    ladder, applied = Ladder(StandInCard().card()), dict[int, RungMode]()
+
+    def before(chunk: SourceChunk) -> None:
+        ladder.control.wanted = {SMALL.name: RungMode.PAUSED if chunk.header.msn == 2 else RungMode.RUNNING}
+        applied[chunk.header.msn - (chunk.header.part == 0)] = ladder.control.applied.get(
+            SMALL.name, RungMode.RUNNING
+        )
+
+    ladder.run(chunks_of(made.samples, made.form, segments=range(0, 6 * GOP, GOP)), before=before)
+    assert ladder.numbers() == list(range(6 * GOP))
+    assert ladder.numbers(SMALL) == [*range(2 * GOP), *range(4 * GOP, 6 * GOP)]
+    assert [applied[msn] for msn in range(5)] == [
+        RungMode.RUNNING, RungMode.RUNNING, RungMode.PAUSED, RungMode.PAUSED, RungMode.RUNNING,
+    ]  # fmt: skip

@@ -11,7 +11,7 @@ from edge.transcode.engines.base import Encoded, EngineError, RungFormat
 from edge.transcode.engines.hardware import HardwareEngine
 from edge.transcode.engines.lineup import Candidate
 from edge.transcode.engines.x264 import X264
-from tests.unit.transcode.encoded_sources import FRAME, chunks_of, picture_source
+from tests.unit.transcode.encoded_sources import FRAME, chunks_of, gap_chunk, picture_source
 from tests.unit.transcode.stand_in_card import ENCODER, LARGE, SMALL, Ladder, StandInCard, StandInSession, failing
 from tests.unit.transcode.test_decoders_card import GOP, source
 from tests.unit.transcode.test_transcode_sources import samples_of
@@ -69,7 +69,18 @@ def test_a_card_without_the_format_of_the_source() -> None:
     ladder = Ladder(card.card()).run(chunks_of(made.samples, made.form, segments=[0, GOP]))
     ladder.assert_whole(2 * GOP, [0, GOP])
     assert len(card.sessions) == 2
-    assert not any(name.startswith("nv") for name, _ in ladder.seen[LARGE.name])
+    assert {name for name, _ in ladder.seen[LARGE.name]} == {"yuv420p"}, "software made all of them"
+
+
+def test_a_card_that_has_failed_is_not_tried_again() -> None:
+    """Not behind a gap either, where decoders are opened anew."""
+    card = StandInCard(Failing)
+    second = picture_source("libx264", GOP, GOP, start=4 * GOP)
+    chunks = [*source(), gap_chunk(3, 3 * GOP * FRAME, GOP * FRAME, 50)]
+    chunks += chunks_of(second.samples, second.form, segments=[0], first_msn=4, sequence=100)
+    ladder = Ladder(card.card()).run(chunks)
+    assert ladder.numbers() == [*range(3 * GOP), *range(4 * GOP, 5 * GOP)]
+    assert len(card.sessions) == 2
 
 
 def test_a_card_that_fails_late_in_a_gop_without_end() -> None:
