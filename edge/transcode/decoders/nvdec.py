@@ -7,6 +7,7 @@ own call, without the interpreter's lock; PyAV's own copy would hold it.
 from functools import cache
 
 import av
+from av.codec.context import Flags
 from av.codec.hwaccel import HWAccel
 from av.video.codeccontext import VideoCodecContext
 
@@ -20,7 +21,6 @@ DECODERS = {
     "vp9": "vp9_cuvid",
     "vp8": "vp8_cuvid",
 }
-_LOW_DELAY = 1 << 19  # without it four pictures are held back
 _ACCEL = HWAccel("cuda", allow_software_fallback=False, is_hw_owned=True)
 
 
@@ -40,7 +40,7 @@ def _open(form: VideoForm, size: tuple[int, int], on_card: bool) -> VideoCodecCo
     if form.extradata:
         context.extradata = form.extradata
     context.thread_count = 1
-    context.flags |= _LOW_DELAY
+    context.flags |= Flags.low_delay  # without it four pictures are held back
     context.options = {"resize": f"{size[0]}x{size[1]}"}
     context.open()
     return context
