@@ -16,29 +16,38 @@ from edge.transcode.engines.choice import ZERO_COPY, SelfTest
 from edge.transcode.engines.hardware import NVENC, HardwareEncoder, HardwareEngine
 from edge.transcode.engines.scaler import in_memory
 from edge.transcode.engines.selftest import DURATION, FORM, FRAMES, KEYS, MOST_LAG, look_at
-from edge.transcode.engines.x264 import X264
+from edge.transcode.engines.x264 import X264, open_x264
 from edge.transcode.forms import VideoForm
 
 _LARGE, _SMALL = "720p", "360p"
 _FORMS = {_LARGE: FORM, _SMALL: FORM._replace(width=640, height=360, bit_rate=800_000)}
+_NONE = {"tune": "zerolatency", "x264-params": "annexb=0:scenecut=0"}
+_B_FRAMES = {"bf": "2", "x264-params": "annexb=0:scenecut=0:b-adapt=0:rc-lookahead=4:sync-lookahead=0"}
 _DARK, _STEP, _TOLERANCE = 40, 15, 8  # levels of grey
 
 
 class _Source:
-    """Grey pictures, each lighter than the one before, as H.264."""
+    """Grey pictures, each lighter than the one before, as H.264, in the order that they are decoded in."""
 
-    def __init__(self) -> None:
-        engine = X264(FORM)
-        units = [unit for index in range(FRAMES) for unit in engine.encode(_grey(index), index == 0, (1, 1))]
-        self.packets = [video_packet(unit.data, unit.pts, unit.pts, key=unit.key) for unit in units]
-        self.form = VideoForm("h264", engine.config, FORM.frame_rate, (1, 1), (FORM.width, FORM.height))
+    def __init__(self, *, reordered: bool) -> None:
+        """`reordered`: with B-frames, as many encoders send them."""
+        context = open_x264(FORM, {"preset": FORM.preset, **(_B_FRAMES if reordered else _NONE)})
+        encoded = [packet for index in range(FRAMES) for packet in context.encode(_grey(index))]
+        encoded += context.encode(None)
+        self.packets = [
+            video_packet(bytes(packet), packet.pts or 0, packet.dts or 0, key=packet.is_keyframe)
+            for packet in encoded
+        ]
+        config = bytes(context.extradata or b"")
+        self.form = VideoForm("h264", config, FORM.frame_rate, (1, 1), (FORM.width, FORM.height))
 
 
 def zero_copy_test(card: Card = NVDEC, encoder: HardwareEncoder = NVENC) -> SelfTest:
     """Decodes, scales and encodes a few pictures. What is wrong is a value, as long as we live."""
     try:
-        source = _Source()
-        frames_per_s = _ladder(card, encoder, source)
+        source = _Source(reordered=False)
+        frames_per_s = _ladder(card, encoder, source, 2 * MOST_LAG)  # of a decoder and an encoder
+        _ladder(card, encoder, _Source(reordered=True), FRAMES)
         for on_card in (True, False):
             _into_memory(card, source, on_card=on_card)
     except (CardError, EngineError) as error:
@@ -48,7 +57,7 @@ def zero_copy_test(card: Card = NVDEC, encoder: HardwareEncoder = NVENC) -> Self
     return SelfTest(engine=ZERO_COPY, usable=True, frames_per_s=round(frames_per_s, 1))
 
 
-def _ladder(card: Card, encoder: HardwareEncoder, source: _Source) -> float:
+def _ladder(card: Card, encoder: HardwareEncoder, source: _Source, most_late: int) -> float:
     """Two rungs of one source. Source frames per second."""
     bank = _bank(card, source, dict.fromkeys(_FORMS, True))
     engines = {name: HardwareEngine(encoder, form) for name, form in _FORMS.items()}
@@ -56,8 +65,8 @@ def _ladder(card: Card, encoder: HardwareEncoder, source: _Source) -> float:
     began = time.perf_counter()
     for index, packet in enumerate(source.packets):
         _encode(bank.decode(packet), engines, units)
-        if index + 1 - min(len(made) for made in units.values()) > 2 * MOST_LAG:  # of a decoder and an encoder
-            raise EngineError(f"more than {2 * MOST_LAG} frames late")
+        if index + 1 - min(len(made) for made in units.values()) > most_late:
+            raise EngineError(f"more than {most_late} frames late")
     _encode(bank.decode(None), engines, units)
     for name, engine in engines.items():
         units[name] += engine.drain()

@@ -10,6 +10,7 @@ from edge.transcode.decoders.base import VideoPacket
 from edge.transcode.decoders.selftest import zero_copy_test
 from edge.transcode.engines import catalogue, probe
 from edge.transcode.engines.choice import ZERO_COPY, SelfTest
+from edge.transcode.forms import VideoForm
 from tests.unit.transcode.encoded_sources import grey
 from tests.unit.transcode.stand_in_card import ENCODER, StandInCard, StandInSession
 from tests.unit.transcode.test_decoders_failover import Refusing, Wrong
@@ -20,7 +21,7 @@ def test_a_card_that_keeps_every_promise() -> None:
     test = zero_copy_test(card.card(), ENCODER)
     assert (test.engine, test.usable, test.reason) == ("nvenc (zero copy)", True, "")
     assert test.frames_per_s > 0
-    assert card.opened() == [(720, True), (360, True), (360, True), (360, False)]
+    assert card.opened() == [(720, True), (360, True)] * 2 + [(360, True), (360, False)]
 
 
 class Lossy(StandInSession):
@@ -28,6 +29,22 @@ class Lossy(StandInSession):
 
     def decode(self, packet: "VideoPacket | None") -> list[VideoFrame]:
         return super().decode(packet)[: 0 if self.fed == 4 else None]
+
+
+class Unordered(StandInSession):
+    """Gives pictures as they are decoded, not as they are shown."""
+
+    def __init__(self, form: VideoForm, size: tuple[int, int], on_card: bool) -> None:
+        super().__init__(form, size, on_card)
+        self._times: list[int] = []
+
+    def decode(self, packet: "VideoPacket | None") -> list[VideoFrame]:
+        if packet is not None:
+            self._times.append(packet.pts or 0)
+        frames = super().decode(packet)
+        for frame in frames:
+            frame.pts = self._times.pop(0)
+        return frames
 
 
 class Dark(StandInSession):
@@ -61,6 +78,7 @@ class OnlyOnCard(StandInSession):
         (Lossy, "11 access units for 12 frames"),
         (Dark, "picture 0 shows 16 instead of 40"),
         (Late, "more than 4 frames late"),
+        (Unordered, "access units for 12 frames"),
         (OnlyOnCard, "pictures of the format nv21"),
     ],
 )
