@@ -120,9 +120,8 @@ class HardwareEngine:
             if self._context is None:
                 self._context, self._origin = self._created(origin.pixels), origin
             picture.pict_type = PictureType.I if key else PictureType.NONE
-            packets = self._context.encode(
-                picture
-            )  # opens it: on a card it takes on the memory of its first picture
+            # Its first picture opens it: on a card it takes on the memory of that.
+            packets = self._context.encode(picture)
         except av.error.FFmpegError as error:
             raise EngineError(f"{self._encoder.codec}: {error}") from error
         if not self._is_used:
