@@ -39,9 +39,11 @@ class Bitstream(Protocol):
 class AvcStream:
     """H.264 with length prefixes or start codes, parameter sets ahead or in band."""
 
-    _LEFT_OUT = frozenset({avc.NAL_SPS, avc.NAL_PPS, avc.NAL_FILLER})
-    _SLICES = frozenset({avc.NAL_SLICE, avc.NAL_IDR, 2})
-    _PICTURE, _UNUSUAL, _KEY = avc.kind_set(_SLICES), avc.kind_set(_LEFT_OUT), avc.kind_set({avc.NAL_IDR})
+    _LEFT_OUT: ClassVar[frozenset[int]] = frozenset({avc.NAL_SPS, avc.NAL_PPS, avc.NAL_FILLER})
+    _SLICES: ClassVar[frozenset[int]] = frozenset({avc.NAL_SLICE, avc.NAL_IDR, 2})
+    _PICTURE: ClassVar[int] = avc.kind_set(_SLICES)
+    _UNUSUAL: ClassVar[int] = avc.kind_set(_LEFT_OUT)
+    _KEY: ClassVar[int] = avc.kind_set({avc.NAL_IDR})
 
     def __init__(self) -> None:
         self.source: VideoSource | None = None
@@ -98,8 +100,8 @@ class AvcStream:
 class HevcStream:
     """H.265 with length prefixes or start codes, parameter sets ahead or in band."""
 
-    _SETS = frozenset({hevc.NAL_VPS, hevc.NAL_SPS, hevc.NAL_PPS})
-    _LEFT_OUT = _SETS | {hevc.NAL_FILLER}
+    _SETS: ClassVar[frozenset[int]] = frozenset({hevc.NAL_VPS, hevc.NAL_SPS, hevc.NAL_PPS})
+    _LEFT_OUT: ClassVar[frozenset[int]] = _SETS | {hevc.NAL_FILLER}
 
     def __init__(self) -> None:
         self.source: VideoSource | None = None

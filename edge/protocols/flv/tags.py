@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from appliance.contracts.errors import BadInputError
+from edge.protocols.flv.errors import FlvError
 from edge.protocols.flv.names import (
     AAC,
     AVC,
@@ -27,12 +27,6 @@ _ONE_TRACK, _MANY_TRACKS, _MANY_CODECS = 0, 1, 2
 _NANO_OFFSET = 0
 _HAS_COMPOSITION_TIME = frozenset({AVC, HEVC, "vvc1"})
 _LEGACY_WITH_TIME = frozenset({7, 12, 13, 14})
-
-
-class FlvError(BadInputError):
-    """A tag body too short for its header."""
-
-    code = "flv"
 
 
 class TagKind(enum.Enum):

@@ -4,7 +4,7 @@ import struct
 
 import msgspec
 
-from appliance.contracts.errors import BadInputError
+from edge.protocols.rtmp.errors import ChunkError
 
 MAX_MESSAGE = 10 * 1024 * 1024
 MAX_REASSEMBLY = 16 * 1024 * 1024
@@ -17,12 +17,6 @@ _EXTENDED = 0xFFFFFF
 _HEADER_SIZE = (11, 7, 3, 0)
 _MODULUS = 1 << 32
 _STAMP_AND_LENGTH = struct.Struct(">II")  # of a header with both: basic header and stamp, length and kind
-
-
-class ChunkError(BadInputError):
-    """The framing is lost or a limit exceeded: the connection cannot go on."""
-
-    code = "chunk"
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):

@@ -415,7 +415,7 @@ async def test_an_error_of_ours_ends_one_stream_only(site: Site, monkeypatch: py
     def broken(*_: object, **__: object) -> list[object]:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(session._writer.packager, "video", broken)
+    monkeypatch.setattr(session._writer, "handle", broken)
     clients[0].send(media(1, start_ms=3000))
     assert b"could not be handled" in await clients[0].read_all()
     await until(lambda: site.log.broadcasts()[0].state is BroadcastState.INTERRUPTED)

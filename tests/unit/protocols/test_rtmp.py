@@ -20,7 +20,8 @@ from edge.protocols.rtmp import (
     Unpublished,
     VideoData,
 )
-from edge.protocols.rtmp.chunks import MAX_CHUNK_STREAMS, ChunkError, ChunkReader, ChunkWriter, Message
+from edge.protocols.rtmp.chunks import MAX_CHUNK_STREAMS, ChunkReader, ChunkWriter, Message
+from edge.protocols.rtmp.errors import ChunkError
 from edge.protocols.rtmp.handshake import ServerHandshake, find_digest
 from edge.protocols.rtmp.names import publish_target
 
