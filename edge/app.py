@@ -38,6 +38,9 @@ async def _agent(context: RoleContext) -> Service:
 
 
 async def _ingest(context: RoleContext) -> Service:
+    from edge import compiled
+
+    get_logger("ingest").info("hot_modules", compiled=compiled.use())
     from edge.ingest.service import IngestService
 
     def lost() -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from appliance.doctor.compiled import hot_modules
 from appliance.doctor.findings import Finding
 from appliance.doctor.history import chat_history
 from appliance.doctor.ports import holder_of
@@ -141,5 +142,5 @@ def programs(_settings: Settings) -> list[Finding]:
     return [Finding("setpriv", "found" if there else "missing", "" if there else "install util-linux")]
 
 
-ALL: tuple[Check, ...] = (ports, disk, files, clock, programs, encoder, chat_history)
+ALL: tuple[Check, ...] = (ports, disk, files, clock, programs, encoder, hot_modules, chat_history)
 BEFORE_START: tuple[Check, ...] = (ports, disk, programs)

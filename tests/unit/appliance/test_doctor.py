@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from appliance.doctor import checks
+from appliance.doctor.compiled import hot_modules
 from appliance.doctor.history import chat_history
 from appliance.doctor.ports import holder_of
 from appliance.runtime.settings import Settings, with_port_base
@@ -129,3 +130,13 @@ def test_port_base_maps_in_the_documented_order() -> None:
         20_008,
         20_010,
     )
+
+
+def test_it_is_told_how_ingest_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEARCAST_COMPILED", str(tmp_path))
+    assert [(one.seen, one.ok) for one in hot_modules(Settings())] == [("compiled", True)]
+    monkeypatch.setenv("NEARCAST_COMPILED", str(tmp_path / "gone"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    [found] = hot_modules(Settings())
+    assert found.seen.startswith("interpreted, there is no C compiler")
+    assert found.ok
