@@ -177,8 +177,8 @@ class Packager:
             last, wait = source.segmenter.outlook()
             behind = last - audio.complete_at() if audio is not None else _SOUND_STOPPED
             if behind < _SOUND_STOPPED and wait:
-                step = source.segmenter.step
-                wait = min(wait, (max(0, -behind) // step + 1) * step)  # sound waits for the next picture
+                interval = source.segmenter.interval
+                wait = min(wait, (max(0, -behind) // interval + 1) * interval)  # sound waits for the next picture
             return last * 100 // 9, (last + wait) * 100 // 9
         if audio is None:
             return 0, 0

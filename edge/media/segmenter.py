@@ -129,6 +129,8 @@ class Segmenter:
         self._end_dts = 0
         self._end_pdt_us = 0
         self.step = 0  # duration of the last sample
+        self.interval = 0  # ticks from one sample to the next, longer where holes lie between them
+        self._apart = 0  # of the last two samples
         self._length = 0  # of the last whole segment
 
     @property
@@ -144,7 +146,7 @@ class Segmenter:
     def outlook(self, *, chunks: bool = True) -> tuple[int, int]:
         """Decode time of the last sample, and ticks to that which completes a part, or with `chunks` a chunk.
 
-        Provided that samples and segments go on as long as the last ones were. 0: that is not known.
+        Provided that samples and segments go on as the last ones did. 0: that is not known.
         """
         current, config, end, step = self._open, self.config, self._end_dts, self.step
         if current is None or not step:
@@ -161,7 +163,7 @@ class Segmenter:
         following = current.start_dts + self._length
         if self._length and following >= end:
             most = min(most, following)  # the sample that starts the next segment ends this one's part
-        return end - step, (max(0, most - end) // step + 1) * step
+        return end - step, (max(0, most - end) // self.interval + 1) * self.interval
 
     def set_max_segment(self, ticks: int) -> None:
         """The target duration is known (it is announced once, after the first GOP)."""
@@ -182,8 +184,10 @@ class Segmenter:
         if current is not None and msn is None and dts == self._end_dts and self._only_adds(current, sample, end):
             self._pending.append(sample)
             self._end_dts, self.step = end, step
+            self.interval = self._apart = step
             self._end_pdt_us = pdt_us + step * 1_000_000 // config.timescale
             return out
+        self._measure_interval(sample)
         starts = current is None or self._starts_segment(current, sample, msn, discontinuity)
         hole = _NO_HOLE
         if config.contiguous and dts > self._end_dts and current is not None and not discontinuity:
@@ -205,6 +209,12 @@ class Segmenter:
         elif self._pending_target and end + step - self._pending_dts > self._pending_target + step // 2:
             self._emit(current, _NONE, out)
         return out
+
+    def _measure_interval(self, sample: Sample) -> None:
+        """One hole may be a pause; two of them are a slow source, such as slides."""
+        hole = sample.dts - self._end_dts if self.step else 0
+        apart = self.step + hole if hole > 0 else sample.duration
+        self.interval, self._apart = max(sample.duration, min(apart, self._apart)), apart
 
     def push_all(self, samples: Sequence[Sample], *, pdt_us: int) -> list[Chunk]:
         """As `push` of each, where no segment can start (given boundaries only). `pdt_us` of the first."""
@@ -234,6 +244,8 @@ class Segmenter:
         else:
             index = len(samples)
         self._end_dts = end
+        if end != begun:
+            self.interval = self._apart = self.step
         self._end_pdt_us += (end - begun) * 1_000_000 // self.config.timescale
         return index
 

@@ -140,3 +140,20 @@ def test_who_cuts_again_what_was_cut_cuts_the_same() -> None:
     for key, group in parts.items():
         assert group[0].dts == others[key][0].dts
         assert sum(chunk.duration for chunk in group) == sum(chunk.duration for chunk in others[key])
+
+
+def test_the_outlook_of_slides_is_the_next_of_them() -> None:
+    """Two pictures a second: each is said to last a quarter of one, and the next comes after the hole."""
+    segmenter = Segmenter(BY_PART)
+    for index in range(8):
+        segmenter.push(Sample(index * 45_000, 22_500, 0, index % 4 == 0, b"x"), pdt_us=0)
+        if index > 1:
+            assert segmenter.outlook() == (index * 45_000, 45_000)
+
+
+def test_one_pause_makes_no_slow_source() -> None:
+    """Who waited for the next picture as long as for the last one would be late."""
+    segmenter = Segmenter(BY_PART)
+    for dts in (0, 3_000, 6_000, 45_000, 48_000):
+        segmenter.push(Sample(dts, FRAME, 0, dts == 0, b"x"), pdt_us=0)
+        assert segmenter.outlook()[1] <= PART
