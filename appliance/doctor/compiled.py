@@ -15,10 +15,12 @@ _SLOWER = "each encoder takes up to a quarter more processor time"
 def hot_modules(_settings: Settings) -> list[Finding]:
     """How ingest runs; nothing is wrong with either way."""
     folder = os.environ.get(_VARIABLE, "")
-    return [Finding("ingest modules", "compiled" if folder and Path(folder).is_dir() else _why_not())]
+    return [Finding("ingest modules", "compiled" if folder and Path(folder).is_dir() else _why_not(folder))]
 
 
-def _why_not() -> str:
+def _why_not(folder: str) -> str:
+    if Path(f"{folder}.failed").exists():
+        return f"interpreted, they could not be compiled, see {Path(folder).parent}/log: {_SLOWER}"
     if shutil.which("cc") is None:
         return f"interpreted, there is no C compiler: {_SLOWER}"
     if not Path(sysconfig.get_path("include"), "Python.h").exists():

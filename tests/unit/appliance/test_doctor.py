@@ -140,3 +140,5 @@ def test_it_is_told_how_ingest_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     [found] = hot_modules(Settings())
     assert found.seen.startswith("interpreted, there is no C compiler")
     assert found.ok
+    (tmp_path / "gone.failed").touch()
+    assert f"see {tmp_path}/log" in hot_modules(Settings())[0].seen
