@@ -17,7 +17,7 @@ from edge.transcode.control import RungControl
 from edge.transcode.decoders.base import Wanted
 from edge.transcode.encoding import Picture
 from edge.transcode.engines.scaler import Scaler
-from edge.transcode.rung import Gap, RungWorker
+from edge.transcode.rung import Gap, Missing, RungWorker
 
 
 class FanOut:
@@ -47,10 +47,7 @@ class FanOut:
         Without `frame` where nothing is decoded because no rung wants it.
         """
         if picture.boundary is not None:
-            for lane in self._lanes:
-                mode = self._control.mode_of(lane.name) if picture.is_for(lane.name) else RungMode.PAUSED
-                lane.start(picture.boundary.msn, mode)
-            self._shrinks = self._shrinking()
+            self._start(picture.boundary.msn, picture)
         if picture.scaled is not None:
             for lane in self._lanes:
                 lane.put(picture.of(lane.name))
@@ -60,6 +57,20 @@ class FanOut:
             shrunk = self._shrunk(picture)
         for lane in self._lanes:
             lane.put(shrunk if lane.is_shrunk else picture)
+
+    def missing(self, missing: Missing) -> None:
+        """A part that the source has no pictures for."""
+        if missing.boundary is not None:
+            self._start(missing.boundary.msn)
+        for lane in self._lanes:
+            lane.pass_on(missing)
+
+    def _start(self, msn: int, picture: Picture | None = None) -> None:
+        """A segment begins, with this picture. None: with none, for all alike."""
+        for lane in self._lanes:
+            runs = picture is None or picture.is_for(lane.name)
+            lane.start(msn, self._control.mode_of(lane.name) if runs else RungMode.PAUSED)
+        self._shrinks = self._shrinking()
 
     def _shrinking(self) -> Scaler | None:
         """To the largest picture that is wanted, when another one is made of it."""
@@ -86,7 +97,7 @@ class FanOut:
     def gap(self, gap: Gap) -> None:
         """A segment without media in the source."""
         for lane in self._lanes:
-            lane.gap(gap)
+            lane.pass_on(gap)
 
     def finish(self) -> None:
         """The open segment ends here: no frame follows for now."""
@@ -133,8 +144,8 @@ class _Lane:
         elif self._index % 2:
             self._rung.put(picture._replace(duration=2 * picture.duration))
 
-    def gap(self, gap: Gap) -> None:
-        self._rung.put(gap)
+    def pass_on(self, item: Missing | Gap) -> None:
+        self._rung.put(item)
 
     def finish(self) -> None:
         self._rung.finish()

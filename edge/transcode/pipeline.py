@@ -27,7 +27,7 @@ from edge.transcode.encoding import Picture
 from edge.transcode.engines.base import TIME_BASE
 from edge.transcode.fan_out import FanOut
 from edge.transcode.forms import VideoForm
-from edge.transcode.rung import Gap, RungWorker
+from edge.transcode.rung import Gap, Missing, RungWorker
 
 _FRAMES = counter("nearcast_transcode_frames_total", "Frames decoded.")
 _MAX_STARTS = 64  # segments, far more than a decoder holds pictures of
@@ -35,15 +35,11 @@ _US = 1_000_000
 
 
 class _Start(NamedTuple):
-    """Where a segment starts: its first frame's presentation time, 90 kHz ticks, and wall clock.
-
-    `reorder` is how much earlier that frame is decoded.
-    """
+    """Where a segment starts: its first frame's presentation time, 90 kHz ticks, and wall clock."""
 
     boundary: Boundary
     pts: int
     pdt_us: int
-    reorder: int
 
 
 class _Drain:
@@ -89,7 +85,8 @@ class Pipeline:
         self._awaited = Awaited()
         self._starts: deque[_Start] = deque(maxlen=_MAX_STARTS)  # segments of which no frame has come out yet
         self._rests = False  # no rung wants frames: nothing is decoded
-        self._rest_reorder = 0  # of the segment that nothing is decoded of
+        self._reorder = 0  # ticks by which the last segment's first frame is shown later than it is decoded
+        self._gone_until = 0  # the source has no pictures up to here: they were told as missing
         self._media_s = 0.0
         self._usage = Usage(0.0, 0.0)
 
@@ -134,8 +131,11 @@ class Pipeline:
         header = chunk.header
         if self._is_over:
             return
-        if header.flags & ChunkFlag.GAP:
+        if header.is_gap_segment:
             self._source_gap(chunk)
+            return
+        if header.flags & ChunkFlag.GAP:
+            self._source_missing(chunk)
             return
         if not chunk.data or not isinstance(chunk.form, VideoForm):
             return
@@ -150,6 +150,23 @@ class Pipeline:
         self._control.damaged += self._awaited.take_damaged()
         self._media_s += sum(sample.duration for sample in samples) / VIDEO_TIMESCALE
         self._usage = Usage(time.thread_time(), self._media_s)
+
+    def _source_missing(self, chunk: SourceChunk) -> None:
+        """A part without pictures. What comes behind it may refer to what the decoder has: that goes on.
+
+        What it holds back is too late when it comes out.
+        """
+        header, boundary = chunk.header, None
+        pts = header.dts + self._reorder
+        if not (header.part or header.chunk):
+            self._start_until(pts, everything=True)
+            self._key_sequence = chunk.sequence
+            boundary = Boundary(header.msn, chunk.sequence, bool(header.flags & ChunkFlag.DISCONTINUITY))
+            if self._control.ends and not self._is_over:
+                self._end_here()
+        if not self._is_over:
+            self._gone_until = pts + header.duration
+            self._fan_out.missing(Missing(boundary, pts, header.duration, header.pdt_us, header.late_us))
 
     def _source_gap(self, chunk: SourceChunk) -> None:
         header = chunk.header
@@ -167,10 +184,8 @@ class Pipeline:
         """The times of frames that nobody wants: in the order of decoding, each when it could be shown."""
         if self._is_over:
             return
-        if start is not None:
-            self._rest_reorder = start.reorder
         for sample in samples:
-            pts = sample.dts + self._rest_reorder
+            pts = sample.dts + self._reorder
             pdt_us = header.pdt_us + (pts - samples[0].pts) * _US // TIME_BASE.denominator
             boundary, start = start.boundary if start is not None else None, None
             self._fan_out.put(
@@ -187,8 +202,8 @@ class Pipeline:
         begins = chunk.sequence if samples[0].key or not before else before
         discontinuity = bool(header.flags & ChunkFlag.DISCONTINUITY)
         first = samples[0]
-        boundary = Boundary(header.msn, begins, discontinuity)
-        return _Start(boundary, first.pts, header.pdt_us, first.pts - first.dts)
+        self._reorder = first.pts - first.dts
+        return _Start(Boundary(header.msn, begins, discontinuity), first.pts, header.pdt_us)
 
     def _rest_or_wake(self, start: _Start, *, is_key: bool) -> None:
         """At each segment: decoding rests while no rung wants frames, and begins again with a key frame."""
@@ -235,7 +250,7 @@ class Pipeline:
     def _frame(self, decoded: Decoded) -> None:
         frame = decoded.frame
         times = self._awaited.take(frame)
-        if times is None or frame.pts is None:
+        if times is None or frame.pts is None or frame.pts < self._gone_until:
             return
         frame.time_base = TIME_BASE
         boundary = self._start_until(frame.pts)

@@ -39,6 +39,16 @@ class Gap(NamedTuple):
     pdt_us: int
 
 
+class Missing(NamedTuple):
+    """A part that the source has no pictures for. `boundary` when it starts a segment."""
+
+    boundary: Boundary | None
+    pts: int
+    duration: int
+    pdt_us: int
+    late_us: int
+
+
 class InitUse(NamedTuple):
     """Initialisation segment `init` serves from segment `from_msn` on, `before` decodes what is older."""
 
@@ -82,7 +92,7 @@ class RungWorker:
         self._emit = emit
         self._failed = failed
         self._change = change
-        self._queue: queue.Queue[Picture | Gap | _Finish | _Stop] = queue.Queue(_QUEUE)
+        self._queue: queue.Queue[Picture | Missing | Gap | _Finish | _Stop] = queue.Queue(_QUEUE)
         self._thread = threading.Thread(target=self._run, name=f"rung-{rung.name}", daemon=True)
         self._encoding = False
         self._last_pts = 0  # of the frame encoded last
@@ -118,7 +128,7 @@ class RungWorker:
         """Begins."""
         self._thread.start()
 
-    def put(self, item: Picture | Gap) -> None:
+    def put(self, item: Picture | Missing | Gap) -> None:
         """Hands over a frame; waits while the rung is behind."""
         self._hand_over(item)
 
@@ -126,7 +136,7 @@ class RungWorker:
         """The open segment ends here."""
         self._hand_over(_Finish())
 
-    def _hand_over(self, item: Picture | Gap | _Finish | _Stop) -> None:
+    def _hand_over(self, item: Picture | Missing | Gap | _Finish | _Stop) -> None:
         while self._working:
             try:
                 self._queue.put(item, timeout=0.2)
@@ -155,9 +165,11 @@ class RungWorker:
         finally:
             self.close()
 
-    def _handle(self, item: Picture | Gap | _Finish) -> None:
+    def _handle(self, item: Picture | Missing | Gap | _Finish) -> None:
         if isinstance(item, Picture):
             self._picture(item)
+        elif isinstance(item, Missing):
+            self._missing(item)
         elif isinstance(item, Gap):
             self._gap(item)
         elif self._segmenter is not None:
@@ -166,14 +178,8 @@ class RungWorker:
 
     def _picture(self, picture: Picture) -> None:
         boundary = picture.boundary
-        if boundary is not None:
-            if boundary.msn < self._position.first_msn:
-                return
-            self._index = 0
-            self._msn = boundary.msn
-        elif self._segmenter is None:
+        if not self._enters(boundary):
             return
-        self._begin(boundary)
         step, index = self._step(picture), self._index
         self._index += 1
         if index % step:
@@ -193,6 +199,26 @@ class RungWorker:
         self._last_pts = picture.pts
         for done in self._encoder.encode(picture, key):
             self._push(done)
+
+    def _enters(self, boundary: Boundary | None) -> bool:
+        """Whether what comes belongs to a segment that is still to be made."""
+        if boundary is not None:
+            if boundary.msn < self._position.first_msn:
+                return False
+            self._index = 0
+            self._msn = boundary.msn
+        elif self._segmenter is None:
+            return False
+        self._begin(boundary)
+        return True
+
+    def _missing(self, missing: Missing) -> None:
+        if not self._enters(missing.boundary):
+            return
+        self._drain()
+        boundary, pts, duration, pdt_us, late_us = missing
+        self._push(Done(Picture(None, pts, duration, pdt_us, late_us, boundary), None))
+        self._send(self._begin(boundary).close_part(0))  # a picture that follows is in a part of its own
 
     def _is_left_out(self, picture: Picture) -> bool:
         """The log has it, or it cannot be decoded with its segment. A GOP that is reordered is made as a whole."""
