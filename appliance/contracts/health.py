@@ -45,6 +45,8 @@ class VideoHealth(msgspec.Struct, frozen=True, kw_only=True):
     b_frames: bool = False
     interlaced: bool = False
     damaged: int = 0  # access units of the last minute that no whole picture comes from
+    late: int = 0  # access units of the last minute that came too long after their sound
+    missing_s: float = 0.0  # so long only sound has come
 
 
 class AudioHealth(msgspec.Struct, frozen=True, kw_only=True):

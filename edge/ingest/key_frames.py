@@ -3,7 +3,7 @@
 from appliance.contracts.media import VIDEO_TIMESCALE
 from edge.ingest import problems
 from edge.ingest.shared import Shared
-from edge.media.health import PAUSE
+from edge.media.absence import PAUSE
 from edge.media.ladder import MAX_TARGET_DURATION_S, announced_duration, target_duration
 from edge.media.segmenter import Segmenter
 from edge.protocols.fmp4 import Sample

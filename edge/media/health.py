@@ -7,10 +7,10 @@ import msgspec
 
 from appliance.contracts.health import AudioHealth, HealthReport, VideoHealth
 from appliance.contracts.media import VIDEO_TIMESCALE
+from edge.media.absence import PAUSE
 from edge.media.health_rules import Steady
 
 STALL_US = 500_000
-PAUSE = 3 * VIDEO_TIMESCALE // 2  # without pictures: more than between those of the slowest sources
 _US = 1_000_000
 _SECOND = VIDEO_TIMESCALE
 _REPORT_US = 1_000_000
@@ -27,6 +27,7 @@ _MAX_STALLS = 256
 _HOLES_A_SECOND = 7  # of sound: longer than the longest frames, of 0.12 s
 _MAX_HOLES = 256
 _MAX_UNREADABLE = 1024
+_MISSING_US = 2_000_000  # without pictures: more than between those of the slowest sources
 
 
 class _Seconds:
@@ -97,6 +98,7 @@ class Health:
         self._reordered = False
         self._damaged = 0
         self._unreadable: deque[int] = deque(maxlen=_MAX_UNREADABLE)  # arrivals
+        self._late: deque[int] = deque(maxlen=_MAX_UNREADABLE)
         self._jitter = 0.0  # microseconds
         self._peak = 0
         self._fastest = 0.0
@@ -140,6 +142,10 @@ class Health:
     def unreadable(self, arrival_us: int) -> None:
         """An access unit that is left out: where its parts begin and end cannot be told."""
         self._unreadable.append(arrival_us)
+
+    def late(self, arrival_us: int) -> None:
+        """An access unit that is left out: viewers were told that there is none for its time."""
+        self._late.append(arrival_us)
 
     def video(self, dts: int, key: bool, size: int, arrival_us: int, cts: int = 0) -> None:
         """An access unit. `dts` and `cts` in 90 kHz ticks, `size` in bytes, `arrival_us` Unix microseconds."""
@@ -244,15 +250,18 @@ class Health:
     def _measured_video(self, now_us: int) -> VideoHealth | None:
         if self._video is None:
             return None
-        while self._unreadable and now_us - self._unreadable[0] > _MINUTE_US:
-            self._unreadable.popleft()
+        for arrivals in (self._unreadable, self._late):
+            while arrivals and now_us - arrivals[0] > _MINUTE_US:
+                arrivals.popleft()
+        missing_us = self._arrival - self._video_arrival if self._video_arrival else 0
+        comes = missing_us < _MISSING_US
         gops = list(self._gops)
         going_on = self._dts - self._key_dts if self._key_dts >= 0 else 0
         return msgspec.structs.replace(
             self._video,
-            frame_rate=round(self._seconds.frame_rate(_RATE_WINDOW), 2),
+            frame_rate=round(self._seconds.frame_rate(_RATE_WINDOW), 2) if comes else 0.0,
             expected_frame_rate=round(self._video.expected_frame_rate or self._fastest, 2),
-            bit_rate_1s=self._seconds.rate(1),
+            bit_rate_1s=self._seconds.rate(1) if comes else 0,
             bit_rate_10s=self._seconds.rate(_WINDOW),
             bit_rate_peak=self._peak,
             bit_rate_variation=round(_variation(self._seconds.closed, gops), 3),
@@ -261,6 +270,8 @@ class Health:
             gop_regular=self._keys_asked_for or len(gops) < 3 or max(gops) <= _REGULAR * min(gops),
             b_frames=self._reordered,
             damaged=self._damaged + len(self._unreadable),
+            late=len(self._late),
+            missing_s=0.0 if comes else round(missing_us / _US, 1),
         )
 
     def _measured_audio(self, now_us: int) -> AudioHealth | None:

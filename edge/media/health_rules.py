@@ -39,8 +39,29 @@ _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTICE: 2}
 
 
 def _of_video(video: VideoHealth) -> Iterator[Advice]:
-    for rule in (_profile, _damage, _size, _scan, _key_frames, _bit_rate, _b_frames):
+    for rule in (_absence, _profile, _damage, _lateness, _size, _scan, _key_frames, _bit_rate, _b_frames):
         yield from rule(video)
+
+
+def _absence(video: VideoHealth) -> Iterator[Advice]:
+    if video.missing_s:
+        yield Advice(
+            code="no_pictures",
+            severity=Severity.ERROR,
+            text=f"No picture has come for {_length(video.missing_s)}: viewers only hear you.",
+            setting="Check that the camera is connected and chosen; on a phone bring the app to the front",
+        )
+
+
+def _lateness(video: VideoHealth) -> Iterator[Advice]:
+    if video.late:
+        pictures = "picture" if video.late == 1 else "pictures"
+        yield Advice(
+            code="pictures_late",
+            severity=Severity.WARNING,
+            text=f"{video.late} {pictures} of the last minute came long after the sound, too late to be shown.",
+            setting="Video Encoder: set another one, or a faster Encoder Preset",
+        )
 
 
 def _profile(video: VideoHealth) -> Iterator[Advice]:
@@ -225,6 +246,10 @@ def _lower(report: HealthReport) -> int:
     """kbit/s, whole hundreds."""
     rate = report.video.bit_rate_10s if report.video is not None else 0
     return round(min(max(_LEAST_BIT_RATE, rate * _STALL_SHARE), _BEST_BIT_RATE) / 100_000) * 100
+
+
+def _length(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def _megabits(rate: int) -> str:

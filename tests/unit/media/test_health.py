@@ -283,6 +283,37 @@ def test_more_pictures_than_devices_show() -> None:
     assert "240 pictures" in seen[-1].advice[0].text
 
 
+def test_pictures_that_stop_are_told_while_the_sound_goes_on() -> None:
+    encoder = Encoder()
+    encoder.send(10)
+    for _ in range(130 * FPS):
+        encoder.health.audio(encoder.dts * 8 // 15, 48_000, 640, encoder.now)
+        encoder.dts += FRAME
+        encoder.now += FRAME * 100 // 9
+        report = encoder.health.report(encoder.now)
+        encoder.seen += [report] if report is not None else []
+    assert encoder.advice() == ["no_pictures"]
+    assert encoder.last.advice[0].severity is Severity.ERROR
+    assert "for 2 min" in encoder.last.advice[0].text
+    assert encoder.last.video is not None
+    assert encoder.last.video.missing_s == pytest.approx(130, abs=1.5)
+    assert encoder.last.video.frame_rate == encoder.last.video.bit_rate_1s == 0
+    encoder.send(20)
+    assert encoder.advice() == []
+
+
+def test_pictures_that_come_too_late() -> None:
+    encoder = Encoder()
+    encoder.send(2)
+    encoder.health.late(encoder.now)
+    encoder.health.late(encoder.now)
+    encoder.send(7)
+    assert encoder.advice() == ["pictures_late"]
+    assert encoder.last.advice[0].text.startswith("2 pictures")
+    encoder.send(75)
+    assert encoder.advice() == []
+
+
 def test_pictures_that_arrive_damaged() -> None:
     encoder = Encoder()
     encoder.send(2)

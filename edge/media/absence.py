@@ -1,0 +1,60 @@
+"""When pictures are missing while the sound goes on: a camera that is unplugged, a phone in the background.
+
+Of a broadcast whose pictures and sound come on one connection, sound without pictures means that none were made,
+or that the encoder sends them later. They are waited for a little longer than it ever sent sound without pictures.
+After that they are missing, a part of the playlist at a time, as far behind the sound as they were waited for.
+"""
+
+from appliance.contracts.media import VIDEO_TIMESCALE
+
+PAUSE = 3 * VIDEO_TIMESCALE // 2  # without pictures: more than between those of the slowest sources
+_SLACK = 3 * VIDEO_TIMESCALE // 10  # beyond what is usual
+_MOST_USUAL = 17 * VIDEO_TIMESCALE // 4  # with slack and part less than sound is held for pictures
+
+
+class Absence:
+    """One publisher's. Times in 90 kHz ticks of media time, `now_us` Unix microseconds of arrival.
+
+    Only sound that came since the last picture counts, so it does not matter how far apart both are; and as much
+    time must have passed, so that stamps of the sound that jump ahead mean nothing.
+    """
+
+    def __init__(self, part: int) -> None:
+        """`part` is the part target."""
+        self._part = part
+        self._usual = 0  # the most sound that came between two pictures which were not missing
+        self._heard: int | None = None  # where the sound ends
+        self._heard_then: int | None = None  # when the last picture came
+        self._end: int | None = None  # of the last picture
+        self._came_us = 0
+
+    def picture(self, dts: int, end: int, now_us: int) -> None:
+        """A picture came: when it is decoded, and where it ends."""
+        self._learn(dts, PAUSE)
+        self._heard_then, self._end, self._came_us = self._heard, end, now_us
+
+    def lost(self, dts: int) -> None:
+        """A picture came that cannot be shown any more."""
+        self._learn(dts, 0)
+
+    def _learn(self, dts: int, pause: int) -> None:
+        """What a picture that came later than usual says: others may. Up to `pause` others may be as far apart."""
+        if self._heard is None or self._heard_then is None or self._end is None:
+            return
+        waited = self._heard - self._heard_then
+        if waited > self._usual:
+            late = waited if waited <= pause else waited - max(0, dts - self._end)
+            self._usual = max(self._usual, min(late, _MOST_USUAL))
+
+    def sound(self, end: int, now_us: int) -> int:
+        """Sound came up to `end`. Up to where pictures are missing: a whole number of parts; 0: none are."""
+        if self._heard is None or end > self._heard:
+            self._heard = end
+        if self._end is None:
+            return 0
+        if self._heard_then is None:
+            self._heard_then = end
+        missed = self._heard - self._heard_then - self._usual - _SLACK
+        if missed < self._part or (now_us - self._came_us) * 9 // 100 < self._usual + _SLACK + self._part:
+            return 0
+        return self._end + missed // self._part * self._part
