@@ -15,9 +15,10 @@ from edge.ingest.holes import SMALL, follow_holes
 from edge.ingest.inputs import AudioFrame
 from edge.ingest.rendition import Append
 from edge.ingest.shared import Shared
+from edge.ingest.video_path import VideoPath
 from edge.media.audio_cutter import AudioCutter, Boundary
 from edge.media.ladder import target_duration
-from edge.media.segmenter import Chunk, Segmenter
+from edge.media.segmenter import Chunk
 from edge.media.timeline import Timed
 from edge.protocols.flv.names import AAC
 from edge.protocols.fmp4 import Sample
@@ -34,9 +35,9 @@ class _Waiting(NamedTuple):
 
 
 class AudioPath:
-    """`video` is the source's segmenter, None when there is no video: then audio makes its own grid."""
+    """`video` is None when there is no video: then audio makes its own grid."""
 
-    def __init__(self, shared: Shared, source: AudioSource, video: Segmenter | None, now_us: int) -> None:
+    def __init__(self, shared: Shared, source: AudioSource, video: VideoPath | None, now_us: int) -> None:
         """`opening` holds what has to be appended first."""
         point = shared.resume.get(AUDIO)
         timescale = point.timescale if point is not None else source.sample_rate
@@ -54,7 +55,8 @@ class AudioPath:
         self.output = shared.output(AUDIO, timescale)
         self.output.bandwidth = shared.hints.audio_bit_rate
         self._shared = shared
-        self._video = video
+        self._pictures = video
+        self._video = video.segmenter if video is not None else None
         self._mute = False  # the publisher has sent no sound yet, though the broadcast has a rendition of it
         self._begins: Boundary | None = None  # the first one of this configuration
         self._heard = False  # since the last picture
@@ -87,10 +89,13 @@ class AudioPath:
         if due is None:
             due = self._goes_on_from(timed.sample.dts)
         shared.health.audio(timed.sample.dts, self.output.timescale, len(frame.data), now_us)
+        out: list[Append] = []
         if due is not None and timed.sample.dts > due and not timed.discontinuity:
             out = [one for silent in self._silence(due, timed.sample.dts) for one in self._take(silent, now_us)]
-            return out + self._take(timed, now_us)
-        return self._take(timed, now_us)
+        out += self._take(timed, now_us)
+        if self._pictures is not None:
+            out += self._pictures.heard(timed.sample.end * VIDEO_TIMESCALE // self.output.timescale, now_us)
+        return out
 
     def _take(self, timed: Timed, now_us: int) -> list[Append]:
         """A frame with its time, unless it has to wait for its configuration."""
@@ -126,8 +131,8 @@ class AudioPath:
             clock.begin(due)
             self._heard_at, self._heard_due = self._begins.dts, due
         elif self._heard:
-            self._heard = False
-            self._heard_at, self._heard_due = dts, due
+            self._heard = False  # sound that is ahead is not missed before the pictures are there
+            self._heard_at, self._heard_due = max(dts, due * VIDEO_TIMESCALE // scale), due
         until = dts * scale // VIDEO_TIMESCALE
         if not self._mute:
             if dts - self._heard_at < _STOPPED:

@@ -135,6 +135,11 @@ class Packager:
         return self._shared.quirks
 
     @property
+    def late(self) -> int:
+        """Pictures that came too long after their sound, and were left out."""
+        return self._shared.late
+
+    @property
     def hints(self) -> Hints:
         """What metadata said."""
         return self._shared.hints
@@ -319,7 +324,7 @@ class Packager:
     def _set_up_audio(self, source: AudioSource | None, now_us: int, *, silent: bool = False) -> list[Append]:
         if source is None:
             return []
-        path = AudioPath(self._shared, source, self._source.segmenter if self._source is not None else None, now_us)
+        path = AudioPath(self._shared, source, self._source, now_us)
         self._audio = path
         if self._source is not None:
             self._source.followers.append(path)

@@ -11,6 +11,7 @@ _HEADROOM = 1.25
 _GROWTH = 1.2
 _MOST_INITS = 64  # of a rendition that changes to and fro
 _LAST_OF_SEGMENT, _DISCONTINUITY = int(ChunkFlag.LAST_OF_SEGMENT), int(ChunkFlag.DISCONTINUITY)
+_GAP = int(ChunkFlag.GAP)
 _CLOSING = ChunkFlag.LAST_OF_PART | ChunkFlag.LAST_OF_SEGMENT
 
 
@@ -104,9 +105,9 @@ class RenditionOutput:
         self._uses.append((msn, number))
         del self._uses[:-8]
 
-    def move_use(self, msn: int) -> None:
-        """The initialisation segment taken into use last serves from `msn` on, and not before."""
-        if self._uses:
+    def move_use(self, msn: int, *, since: int = 0) -> None:
+        """The initialisation segment taken into use last serves from `msn` on, if not before `since` already."""
+        if self._uses and self._uses[-1][0] >= since:
             self._uses[-1] = (msn, self._uses[-1][1])
 
     def differs_from_last(self, track: VideoTrack | AudioTrack) -> bool:
@@ -119,10 +120,10 @@ class RenditionOutput:
     def append(self, chunk: Chunk, *, late_us: int, pdt_us: int | None = None) -> Append:
         """The log message of a chunk."""
         data = b""
-        if chunk.samples:
+        flags = int(chunk.flags)
+        if chunk.samples and not flags & _GAP:
             self._sequence += 1
             data = fragment(1, self._sequence, chunk.samples[0].dts, chunk.samples)
-        flags = int(chunk.flags)
         self._measure(len(data), chunk.duration, ends_segment=bool(flags & _LAST_OF_SEGMENT))
         if flags & _DISCONTINUITY:
             self.dsn += 1

@@ -63,6 +63,7 @@ class Shared:
         self.renditions: dict[str, RenditionOutput] = {}
         self.problems: dict[str, Problem] = {}
         self.quirks: list[str] = []
+        self.late = 0  # pictures that came when their time had been told as missing
         self.discontinuity = False  # the next key frame of the source starts one
 
     def problem(self, problem: Problem) -> None:

@@ -1,4 +1,9 @@
-"""The source rendition: video track 0 through timeline and segmenter into the log. It sets the pace of all."""
+"""The source rendition: video track 0 through timeline and segmenter into the log. It sets the pace of all.
+
+While only sound comes the rendition goes on with GAP parts, as far behind the sound as pictures may yet come. When
+they come back, their first key frame starts a segment. Those that come for a time that was told as a gap are left
+out, and with them all that refer to them.
+"""
 
 from typing import Protocol
 
@@ -10,11 +15,14 @@ from edge.ingest.inputs import AccessUnit
 from edge.ingest.key_frames import KeyFrames
 from edge.ingest.rendition import Append
 from edge.ingest.shared import Shared
+from edge.media.absence import Absence
 from edge.media.audio_cutter import Boundary
 from edge.media.ladder import MAX_TARGET_DURATION_S
 from edge.media.segmenter import Chunk, Segmenter
 from edge.media.timeline import Timed
 from edge.protocols.fmp4 import Sample
+
+_MOST_LOST = 10 * VIDEO_TIMESCALE  # without a key frame: then a damaged picture is better than none
 
 
 class Follower(Protocol):
@@ -45,6 +53,10 @@ class VideoPath:
         self._shared = shared
         self._started = shared.join is not None
         self._keys = KeyFrames(shared, self.segmenter)
+        self._absence = Absence(self.segmenter.config.part_target)
+        self._reorder = 0  # ticks from decoding a key frame to its being shown
+        self._gone_until = 0  # pictures are missing up to here; 0: they come
+        self._lost_from: int | None = None  # the first one that was left out since then
 
     def unit(self, source: VideoSource | None, unit: AccessUnit, stamp: int, now_us: int) -> list[Append]:
         """An access unit and the configuration that decodes it."""
@@ -56,8 +68,23 @@ class VideoPath:
         timed = self._shared.timeline.video(
             stamp, unit.cts_ms, unit.key, unit.data, now_us=now_us, nano=unit.nano
         )  # fmt: skip
+        begin, end = self._shared.timeline.video_clock.newest
+        if self._is_lost(begin, unit.key):
+            self._absence.lost(begin)
+        elif self._started or unit.key:
+            self._absence.picture(begin, end, now_us)
         for item in timed:
             out += self._push(item, now_us)
+        return out
+
+    def heard(self, end: int, now_us: int) -> list[Append]:
+        """Sound has come up to `end` (90 kHz): says which pictures are missing for certain."""
+        until = self._absence.sound(end, now_us)
+        if until <= self._gone_until:
+            return []
+        out = [] if self._gone_until else self.flush(now_us)
+        out += self._miss(until, now_us)
+        self._gone_until = self.segmenter.end_dts
         return out
 
     def _continues(self, source: VideoSource) -> bool:
@@ -101,8 +128,14 @@ class VideoPath:
         return out
 
     def _push(self, timed: Timed, now_us: int) -> list[Append]:
-        shared, segmenter, sample = self._shared, self.segmenter, timed.sample
+        shared, sample = self._shared, timed.sample
+        if self._is_lost(sample.dts, sample.key):
+            self._lose(timed, now_us)
+            return []
         out: list[Append] = []
+        if self._gone_until or self.segmenter.is_too_far(sample.dts):
+            out += self._miss(sample.dts, now_us)
+            self._gone_until, self._lost_from = 0, None
         lead = 0
         if not self._started:
             if not sample.key:
@@ -115,23 +148,65 @@ class VideoPath:
         discontinuity = sample.key and (timed.discontinuity or shared.discontinuity)
         if sample.key:
             shared.discontinuity = False
+            self._reorder = sample.cts
         self._keys.watch(sample)
         shared.health.video(sample.dts, sample.key, len(sample.data), now_us, sample.cts)
-        before = segmenter.msn
-        pts = sample.pts
-        if lead:  # it is decoded where the log ends, and shown when it is due
+        return out + self._cut(sample, lead, discontinuity, now_us)
+
+    def _cut(self, sample: Sample, lead: int, discontinuity: bool, now_us: int) -> list[Append]:
+        """With `lead` it is decoded where the log ends, and shown when it is due."""
+        shared, segmenter = self._shared, self.segmenter
+        before, pts = segmenter.msn, sample.pts
+        if lead:
             sample = sample._replace(dts=sample.dts - lead, cts=sample.cts + lead, duration=sample.duration + lead)
         chunks = segmenter.push(sample, pdt_us=shared.timeline.pdt_us(pts - lead), discontinuity=discontinuity)
         msn = segmenter.msn
         if msn is not None and msn != before:
-            boundary = Boundary(msn, pts, discontinuity, sample.dts, not sample.key)
-            for follower in self.followers:
-                follower.boundary(boundary)
-        if chunks:
-            out += shared.appends(self.output, chunks, now_us)
+            self._begin(Boundary(msn, pts, discontinuity, sample.dts, not sample.key))
+        out = shared.appends(self.output, chunks, now_us)
         ends_part = bool(chunks) and chunks[-1].ends_part
         for follower in self.followers:
             out += follower.advance(sample.dts, now_us, ends_part=ends_part)
+        return out
+
+    def _begin(self, boundary: Boundary) -> None:
+        for follower in self.followers:
+            follower.boundary(boundary)
+
+    def _is_lost(self, dts: int, key: bool) -> bool:
+        """Whether a picture comes too late, or refers to one that did."""
+        if dts < self._gone_until:
+            return True
+        return self._lost_from is not None and not key and dts - self._lost_from < _MOST_LOST
+
+    def _lose(self, timed: Timed, now_us: int) -> None:
+        shared, sample = self._shared, timed.sample
+        if self._lost_from is None:
+            self._lost_from = sample.dts
+        shared.late += 1
+        shared.discontinuity = shared.discontinuity or timed.discontinuity
+        shared.health.late(now_us)
+        shared.health.video(sample.dts, sample.key, len(sample.data), now_us, sample.cts)
+
+    def _miss(self, until: int, now_us: int) -> list[Append]:
+        """GAP parts up to `until` (90 kHz)."""
+        segmenter, out = self.segmenter, list[Append]()
+        while (left := until - segmenter.end_dts) > 0:
+            out += self._miss_part(min(left, segmenter.config.part_target), now_us)
+        return out
+
+    def _miss_part(self, duration: int, now_us: int) -> list[Append]:
+        shared, segmenter = self._shared, self.segmenter
+        dts, before, following = segmenter.end_dts, segmenter.msn, segmenter.next_msn
+        pts = dts + self._reorder
+        chunks = segmenter.missing(duration, pdt_us=shared.timeline.pdt_us(pts))
+        msn = segmenter.msn
+        if msn is not None and msn != before:
+            self.output.move_use(segmenter.next_msn, since=following)
+            self._begin(Boundary(msn, pts, dts=dts, forced=True))
+        out = shared.appends(self.output, chunks, now_us)
+        for follower in self.followers:
+            out += follower.advance(segmenter.end_dts, now_us, ends_part=True)
         return out
 
     def _small_hole(self, first: Sample) -> int:

@@ -33,6 +33,7 @@ _PLAYABLE_SOUND = "mp4a.40."  # RFC 6381; other sound is made into AAC by the tr
 
 _PROBLEMS = counter("nearcast_ingest_problems_total", "Problems found in publishers' streams.", ["code"])
 CHUNKS = Tally(counter("nearcast_ingest_chunks_total", "Chunks given to the part log."))
+_LATE = counter("nearcast_ingest_late_pictures_total", "Pictures that came too long after their sound.")
 
 
 class BroadcastWriter:
@@ -76,6 +77,7 @@ class BroadcastWriter:
         self._fences = {name: point.sequence for name, point in opened.resume.items()}
         self._pending: dict[str, asyncio.Future[int]] = {}
         self._reported: set[str] = set()
+        self._late = 0
         self.appends = 0  # messages given to the log
         self._revision = -1  # of the packager, when the records were brought up to date
         self._described_by: tuple[object, ...] = ()
@@ -91,6 +93,9 @@ class BroadcastWriter:
         appends: list[Append] = []
         if isinstance(event, VideoData):
             appends = packager.video(event.timestamp, event.body, now_us=now_us)
+            if packager.late != self._late:
+                _LATE.inc(packager.late - self._late)
+                self._late = packager.late
         elif isinstance(event, AudioData):
             appends = packager.audio(event.timestamp, event.body, now_us=now_us)
         elif isinstance(event, Metadata):

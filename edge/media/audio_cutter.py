@@ -37,8 +37,8 @@ class _Held(NamedTuple):
 class AudioCutter:
     """Audio of one broadcast. A frame waits until the video has passed it.
 
-    Not for ever: 5 s of media where the video comes that much later, as from an encoder that looks ahead, and
-    HOLD_LIMIT_S once the video has stopped.
+    Not for ever: 5 s of media, where the video comes that much later, as from an encoder that looks ahead. Who
+    knows that there is none says so by `advance`.
 
     The first frame with pts >= a boundary's pts starts that msn; every part is independent. A part ends with the
     video's where the target allows it: who plays needs both, and two messages at once cost less than one twice.
@@ -73,12 +73,12 @@ class AudioCutter:
         self.segmenter = Segmenter(config, msn=msn, serial=serial)
         self.follows_video = follows_video
         self._rate = sample_rate
+        self._most_held = _MOST_HELD_S * sample_rate
         self._first_discontinuity = discontinuity
         self._held: deque[_Held] = deque()
         self._boundaries: deque[Boundary] = deque()
         self._current: Boundary | None = None
         self._watermark = -1
-        self._newest = self._newest_then = 0  # dts of the newest frame, and when the video went on last
         self._grid_dts: int | None = None
 
     def boundary(self, boundary: Boundary) -> None:
@@ -92,8 +92,7 @@ class AudioCutter:
 
         `ends_part`: a part of the video ends with that frame.
         """
-        if watermark > self._watermark:
-            self._watermark, self._newest_then = watermark, self._newest
+        self._watermark = max(self._watermark, watermark)
         out = self._release()
         if ends_part:
             out += self.segmenter.close_part(-(-self.segmenter.config.part_target * _SHORTEST_PART // 100))
@@ -105,17 +104,11 @@ class AudioCutter:
             return self._push_on_grid(sample, pdt_us, discontinuity)
         held = self._held
         held.append(_Held(sample, pdt_us))
-        self._newest = sample.dts
         first = held[0].sample  # where others wait already, the first of them is ahead
         is_ahead = len(held) > 1 or sample.pts * VIDEO_TIMESCALE >= self._watermark * self._rate
-        if is_ahead and sample.dts - first.dts <= self._hold_limit():
+        if is_ahead and sample.dts - first.dts <= self._most_held:
             return []
         return self._release()
-
-    def _hold_limit(self) -> int:
-        """Ticks for which the video is waited for."""
-        comes = self._watermark < 0 or self._newest - self._newest_then <= HOLD_LIMIT_S * self._rate
-        return (_MOST_HELD_S if comes else HOLD_LIMIT_S) * self._rate
 
     def finish(self) -> list[Chunk]:
         """Releases everything and ends the segment, as the end of a publisher's session does.
@@ -145,12 +138,12 @@ class AudioCutter:
     def _release(self, everything: bool = False) -> list[Chunk]:
         out: list[Chunk] = []
         waiting, run = self._held, list[_Held]()
-        passed, limit = self._watermark * self._rate, self._hold_limit()
+        passed = self._watermark * self._rate
         while waiting:
             held = waiting[0]
             sample = held.sample
             is_ahead = (sample.dts + sample.cts) * VIDEO_TIMESCALE >= passed
-            if is_ahead and not everything and waiting[-1].sample.dts - sample.dts <= limit:
+            if is_ahead and not everything and waiting[-1].sample.dts - sample.dts <= self._most_held:
                 break
             waiting.popleft()
             if self._current is None or (self._boundaries and self._is_past(sample, self._boundaries[0])):

@@ -23,6 +23,9 @@ the last chunk is out already, an **empty closing chunk** follows it: no samples
 part of the last one, the next chunk index, flags LAST_OF_PART|LAST_OF_SEGMENT. Readers must accept it; it
 adds no media. It lasts as long as a hole that follows it, if that belongs to it by
 rule 5. A part left open by an irregular sample is closed the same way with LAST_OF_PART alone.
+
+Samples that are known to be missing are told as GAP parts (`missing`), whose segment has none before them. It
+ends with the next key frame.
 """
 
 from collections.abc import Sequence
@@ -37,6 +40,7 @@ _CLOSING = ChunkFlag.LAST_OF_PART | ChunkFlag.LAST_OF_SEGMENT
 # As plain numbers: each operation on an enum.IntFlag costs a microsecond.
 _NONE, _INDEPENDENT, _LAST_OF_PART = int(ChunkFlag.NONE), int(ChunkFlag.INDEPENDENT), int(ChunkFlag.LAST_OF_PART)
 _LAST_OF_SEGMENT, _DISCONTINUITY = int(ChunkFlag.LAST_OF_SEGMENT), int(ChunkFlag.DISCONTINUITY)
+_GAP = int(ChunkFlag.GAP)
 
 
 class Chunk(NamedTuple):
@@ -104,6 +108,7 @@ class _Open:
         self.msn = msn
         self.start_dts = dts
         self.first_flags = flags  # for the first chunk of the segment
+        self.is_missing = False  # it begins with samples that are missing
         self.part = 0
         self.part_dts = dts
         self.part_chunks = 0  # emitted chunks of the part
@@ -197,6 +202,7 @@ class Segmenter:
                 self._length = dts - current.start_dts
                 self._close_segment(current, out)
             current = self._start_segment(sample, msn, discontinuity)
+            self.forced_cuts += not sample.key
         elif end - current.part_dts > config.part_target and not (current.part_is_new or current.part_closed):
             self._close_part(current, out)
         if self._pending and self._end_dts != dts:
@@ -303,6 +309,35 @@ class Segmenter:
             self._close_part(current, out)
         return out
 
+    def is_too_far(self, dts: int) -> bool:
+        """Whether a sample at `dts` lies behind a hole for which there is no room in the segment that is open."""
+        if self._open is None or dts - self._end_dts <= self.config.part_target:
+            return False
+        return dts - self._open.start_dts > self.config.max_segment
+
+    def missing(self, duration: int, *, pdt_us: int) -> list[Chunk]:
+        """Behind what was pushed nothing came for `duration` ticks, a part at most: a GAP part.
+
+        The first one starts a segment, and so does one that would make it longer than the segment target.
+        """
+        out: list[Chunk] = []
+        current, config, dts = self._open, self.config, self._end_dts
+        sample = Sample(dts, duration, 0, False, b"")
+        too_long = current is not None and dts + duration - current.start_dts > config.segment_target
+        if current is None or too_long or not current.is_missing:
+            if current is not None:
+                self._close_segment(current, out)
+            current = self._start_segment(sample, None, False)
+            current.is_missing = True
+        elif not current.part_closed:
+            self._close_part(current, out)
+        self._add(current, sample, _NO_HOLE, pdt_us)
+        self._end_dts, self.step = dts + duration, duration
+        self._end_pdt_us = pdt_us + duration * 1_000_000 // config.timescale
+        self._emit(current, _LAST_OF_PART | _GAP, out)
+        current.part_closed = True
+        return out
+
     def finish(self) -> list[Chunk]:
         """Ends the segment, as a publisher's departure does. The next sample starts another."""
         out: list[Chunk] = []
@@ -349,15 +384,13 @@ class Segmenter:
         if self.config.given_boundaries:
             return msn is not None and msn != current.msn
         elapsed = sample.dts - current.start_dts
-        if sample.key and (discontinuity or 10 * elapsed >= 9 * self.config.segment_target):
+        if sample.key and (discontinuity or current.is_missing or 10 * elapsed >= 9 * self.config.segment_target):
             return True
         return elapsed > 0 and elapsed + sample.duration > self.config.max_segment
 
     def _start_segment(self, sample: Sample, msn: int | None, discontinuity: bool) -> _Open:
         if msn is None:
             msn = self.next_msn
-        if not sample.key:
-            self.forced_cuts += 1
         flags = _DISCONTINUITY if discontinuity else _NONE
         self.next_msn = msn + 1
         self._open = _Open(msn, sample.dts, flags)

@@ -47,6 +47,7 @@ class VideoClock:
         self._irregular = 0
         self._held: Sample | None = None
         self._end = start
+        self._begun = start  # the newest sample
         self._window: deque[int] = deque(maxlen=_FIRST_WINDOW)
 
     @property
@@ -58,6 +59,12 @@ class VideoClock:
     def end(self) -> int:
         """Where the samples given out so far end."""
         return self._end
+
+    @property
+    def newest(self) -> tuple[int, int]:
+        """Where the newest picture begins, and ends as far as that is known."""
+        held = self._held
+        return (held.dts, held.end) if held is not None else (self._begun, self._end)
 
     def push(self, time: int, cts: int, key: bool, data: Payload) -> list[Sample]:
         """Samples whose times are now final: this one, the one before, or both."""
@@ -74,7 +81,7 @@ class VideoClock:
         held, self._held = self._held, None
         if held is None:
             return []
-        self._end = held.end
+        self._begun, self._end = held.dts, held.end
         return [held]
 
     def _set_rate(self, rate: Fraction | None) -> None:
@@ -118,7 +125,7 @@ class VideoClock:
             slip = _SLIP if drift > 0 else -_SLIP
             self._anchor += slip
             self._average -= slip * _SCALE
-        self._end = self._at(self._index)
+        self._begun, self._end = dts, self._at(self._index)
         return Sample(dts, self._end - dts, cts, key, data)
 
     def _leave_grid(self) -> None:

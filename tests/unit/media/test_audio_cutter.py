@@ -53,10 +53,10 @@ def test_waits_for_the_video_but_not_for_ever() -> None:
     audio = cutter()
     audio.boundary(Boundary(0, 0))
     chunks: list[Chunk] = audio.advance(0)
-    for index in range(40):
+    for index in range(230):
         chunks += audio.push(frame(index), pdt_us=0)
     assert chunks == []
-    for index in range(40, 80):
+    for index in range(230, 270):
         chunks += audio.push(frame(index), pdt_us=0)
     assert sum(len(chunk.samples) for chunk in chunks) == 32
 

@@ -194,6 +194,24 @@ def test_gap() -> None:
     assert segmenter.next_serial == 40
 
 
+def test_samples_that_are_missing_have_parts_and_segments_of_their_own() -> None:
+    segmenter = Segmenter(CONFIG)
+    before = [chunk for sample in constant(Fraction(30), 16, 60) for chunk in segmenter.push(sample, pdt_us=0)]
+    missing = [chunk for _ in range(7) for chunk in segmenter.missing(31_500, pdt_us=0)]
+    end = segmenter.end_dts
+    after = segmenter.push(Sample(end, 3000, 0, False, b"p"), pdt_us=0)
+    after += segmenter.push(Sample(end + 3000, 3000, 0, True, b"k"), pdt_us=0) + segmenter.finish()
+    chunks = before + missing + after
+    assert all(one.dts + one.duration == two.dts for one, two in itertools.pairwise(chunks))
+    gaps = [(chunk.msn, chunk.part) for chunk in chunks if chunk.flags & ChunkFlag.GAP]
+    assert gaps == [(1, 0), (1, 1), (1, 2), (1, 3), (1, 4), (2, 0), (2, 1)], "none longer than the segment target"
+    shown = {(chunk.msn, chunk.part): len(chunk.samples) for chunk in after if chunk.samples}
+    assert shown == {(2, 2): 1, (3, 0): 1}, "and a key frame ends the last of them"
+    serials = [group[0].serial for group in parts_of(chunks).values()]
+    assert serials == list(range(len(serials)))
+    assert segmenter.forced_cuts == 0
+
+
 @given(
     st.lists(
         st.tuples(st.integers(1, 22_500), st.booleans(), st.sampled_from([0, 0, 0, 0, 40, 200_000])),
