@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e.e2e_node import ROOT, Channel, Node
 from tests.media_tools.clips import Clip, ClipMaker
-from tests.media_tools.harmed import skip, thin
+from tests.media_tools.harmed import blind, skip, thin
 from tests.media_tools.publisher import Publisher
 
 pytestmark = pytest.mark.e2e
@@ -118,6 +118,23 @@ def test_nothing_is_violated_where_pictures_are_left_out(
     channel = node.channel("holes")
     with Publisher(clip, channel.publish_url):
         _assert_clean(_inspected(node, channel, 16), 4)
+
+
+@pytest.mark.slow
+def test_nothing_is_violated_while_only_sound_comes(node: Node, clips: ClipMaker, tmp_path: Path) -> None:
+    clip = blind(clips.clip(60), tmp_path / "blind.flv", 9.3, 19.5)
+    channel = node.channel("blind")
+    with Publisher(clip, channel.publish_url, interleave_s=0.1):
+        report = _inspected(node, channel, 24)
+        _assert_clean(report, 4)
+        listed = {
+            name: _playlist(next(one["url"] for one in report["renditions"] if f"/{name}/" in one["url"]))
+            for name in ("source", "audio")
+        }
+        assert 5 <= listed["source"].count("#EXT-X-GAP") <= 8
+        assert "GAP" not in listed["audio"], "the sound has no hole"
+        begun = {name: text.count("#EXT-X-PROGRAM-DATE-TIME") for name, text in listed.items()}
+        assert abs(begun["source"] - begun["audio"]) <= 1
 
 
 @pytest.mark.parametrize(

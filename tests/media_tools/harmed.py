@@ -49,6 +49,22 @@ def thin(clip: Clip, path: Path, share: float, seed: int) -> Clip:
     return Clip(path, clip.seconds, clip.video, clip.audio)
 
 
+def blind(clip: Clip, path: Path, begin_s: float, end_s: float) -> Clip:
+    """The clip, FLV, at `path`, as a phone in the background sends it: without pictures from begin to end.
+
+    They go on with a key frame.
+    """
+    data = clip.path.read_bytes()
+    kept, comes = [data[:_HEADER]], True
+    for begin, end, stamp_ms, is_inter in _tags(data):
+        is_picture = data[begin] == _VIDEO and data[begin + _TAG + 1] == _NALU
+        comes = not 1000 * begin_s <= stamp_ms < 1000 * end_s and (comes or (is_picture and not is_inter))
+        if comes or not is_picture:
+            kept.append(data[begin:end])
+    path.write_bytes(b"".join(kept))
+    return Clip(path, clip.seconds, clip.video, clip.audio)
+
+
 def skip(clip: Clip, path: Path, share: float, seed: int) -> Clip:
     """The clip, encoded anew at `path` by an encoder that is too slow: it gets no more than the others' share."""
     chosen = f"select='gte(random({seed}),{share})+eq(mod(n,{RATE * GOP_S}),0)'"

@@ -12,18 +12,25 @@ _STOP_S = 5.0
 
 
 def ffmpeg_command(
-    clip: Clip, url: str, *, skip_s: float = 0.0, first_stamp_s: float = 0.0, loop: bool = False
+    clip: Clip,
+    url: str,
+    *,
+    skip_s: float = 0.0,
+    first_stamp_s: float = 0.0,
+    loop: bool = False,
+    interleave_s: float = 10.0,
 ) -> list[str]:
     """The command line that publishes `clip` from `skip_s` on, with stamps from `first_stamp_s` on.
 
-    `loop`: again and again, with stamps that go on.
+    `loop`: again and again, with stamps that go on. `interleave_s`: so long sound waits for pictures, or they do.
     """
     again = ["-stream_loop", "-1"] if loop else []
     seek = ["-ss", f"{skip_s:.3f}"] if skip_s else []
     shift = ["-output_ts_offset", f"{first_stamp_s:.3f}"] if first_stamp_s else []
     return [
         *("ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "warning", "-re", *again, *seek),
-        *("-i", str(clip.path), "-c", "copy", *shift, "-f", "flv", "-flvflags", "no_duration_filesize", url),
+        *("-i", str(clip.path), "-c", "copy", *shift, "-f", "flv", "-flvflags", "no_duration_filesize"),
+        *("-max_interleave_delta", str(round(1e6 * interleave_s)), url),
     ]
 
 
@@ -31,11 +38,20 @@ class Publisher:
     """One run of ffmpeg. As a context manager it is stopped at the end of the block."""
 
     def __init__(
-        self, clip: Clip, url: str, *, skip_s: float = 0.0, first_stamp_s: float = 0.0, loop: bool = False
+        self,
+        clip: Clip,
+        url: str,
+        *,
+        skip_s: float = 0.0,
+        first_stamp_s: float = 0.0,
+        loop: bool = False,
+        interleave_s: float = 10.0,
     ) -> None:
         self.started = time.monotonic()
         self._process = subprocess.Popen(
-            ffmpeg_command(clip, url, skip_s=skip_s, first_stamp_s=first_stamp_s, loop=loop),
+            ffmpeg_command(
+                clip, url, skip_s=skip_s, first_stamp_s=first_stamp_s, loop=loop, interleave_s=interleave_s
+            ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
