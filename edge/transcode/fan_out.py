@@ -18,6 +18,7 @@ from edge.transcode.decoders.base import Wanted
 from edge.transcode.encoding import Picture
 from edge.transcode.engines.scaler import Scaler
 from edge.transcode.rung import Gap, Missing, RungWorker
+from edge.transcode.still import Still
 
 
 class FanOut:
@@ -26,6 +27,8 @@ class FanOut:
     def __init__(self, rungs: list[RungWorker], control: RungControl) -> None:
         self._lanes = [_Lane(rung, control) for rung in rungs]
         self._control = control
+        self._last: Picture | None = None  # that was shown; None while nothing is decoded
+        self._still: Still | None = None  # it, since the source has no pictures
         self._shrinks: Scaler | None = None  # to the largest rung that runs, where others are made of it
 
     @property
@@ -46,6 +49,10 @@ class FanOut:
 
         Without `frame` where nothing is decoded because no rung wants it.
         """
+        self._last, self._still = (picture if picture.frame is not None else None), None
+        self._give(picture)
+
+    def _give(self, picture: Picture) -> None:
         if picture.boundary is not None:
             self._start(picture.boundary.msn, picture)
         if picture.scaled is not None:
@@ -59,7 +66,13 @@ class FanOut:
             lane.put(shrunk if lane.is_shrunk else picture)
 
     def missing(self, missing: Missing) -> None:
-        """A part that the source has no pictures for."""
+        """A part that the source has no pictures for: the last one is shown on, if there was one."""
+        last = self._last
+        if last is not None and last.frame is not None:
+            self._still = self._still or Still(last, last.frame)
+            for picture in self._still.instead_of(missing):
+                self._give(picture)
+            return
         if missing.boundary is not None:
             self._start(missing.boundary.msn)
         for lane in self._lanes:
