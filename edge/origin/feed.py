@@ -134,9 +134,21 @@ class BroadcastFeed:
         self._resting = record.resting() if record is not None else frozenset()
         self._release_multivariant(now)
 
-    def is_withdrawn(self, rendition: str) -> bool:
-        """Whether it is paused until there is enough for it."""
-        return rendition in self._withdrawn
+    def is_without_pictures(self, name: str, window: RenditionWindow) -> bool:
+        """Of one that ends in a gap: whether others go on, and it does not for more than a moment.
+
+        It is paused until there is enough for it, or the publisher sends sound alone: then the others show the last
+        picture on.
+        """
+        return name in self._withdrawn or (
+            name == SOURCE
+            and window.ends_in_gap_part
+            and any(
+                record.name in self.record.ladder and not other.ends_in_gap and other.position is not None
+                for record, other in self._offered()
+                if record.name != SOURCE
+            )
+        )
 
     def set_moments(self, moments: list[Moment]) -> None:
         """What happened in the broadcast: told with the next update of each playlist."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edge.origin.feed import BroadcastFeed
 
 UNKNOWN_MEDIA = error("media", 404, "There is no such part or segment.")
-GAPS_FOR_NOW = error("playlist", 400, "There will be no such part: this rendition is paused for now.")
+GAPS_FOR_NOW = error("playlist", 400, "There will be no such part: this rendition has no pictures for now.")
 UNKNOWN_RENDITION = error("playlist", 404, "There is no such rendition.")
 
 _NOTHING_ASKED = Directives()
@@ -87,7 +87,7 @@ class RenditionFeed:
         Nobody is to wait for that. hls.js passes over GAP parts until the whole segment is one, and runs dry
         meanwhile; at a refusal it takes another rendition at once.
         """
-        return window is not None and window.ends_in_gap and self._feed.is_withdrawn(self.name)
+        return window is not None and window.ends_in_gap and self._feed.is_without_pictures(self.name, window)
 
     def hold_playlist(self, face: Face, asked: Directives, gzip: bool, waiter: Waiter) -> Release:
         """Holds a playlist request."""

@@ -58,13 +58,23 @@ class RenditionWindow:
     @property
     def ends_in_gap(self) -> bool:
         """Whether the newest part that is listed, or the segment where there is no part, has no media."""
+        newest = self._newest()
+        return newest is not None and newest.gap
+
+    @property
+    def ends_in_gap_part(self) -> bool:
+        """The same of parts alone. Whole segments are gaps between two publishers, over when they are told."""
+        newest = self._newest()
+        return isinstance(newest, StoredPart) and newest.gap
+
+    def _newest(self) -> StoredPart | StoredSegment | None:
         for segment in reversed(self.segments):
             for part in reversed(segment.parts):
                 if part.closed:
-                    return part.gap
+                    return part
             if segment.gap or segment.released:
-                return segment.gap
-        return False
+                return segment
+        return None
 
     @property
     def lists_whole_segment(self) -> bool:

@@ -122,6 +122,30 @@ def test_a_player_that_waits_for_a_part_that_is_missing_is_answered():
     assert viewer.playlist("720p").hint_uri == f"p{serial + 1}.m4s"
 
 
+def waited_for(viewer, name, *, gap=True):
+    """What a player is told that waits for the part behind the next one."""
+    feed = viewer.feed.renditions[name]
+    at = feed.window.position
+    feed.hold_playlist(Face.LIVE, Directives(msn=at.msn, part=at.part + 2), False, Waiter())
+    viewer.parts(name, gap=gap, count=1)
+    return [response.status for _, response in viewer.answers]
+
+
+def test_who_waits_for_pictures_of_a_publisher_that_sends_sound_alone_changes_over():
+    """A rung shows the last one on: who waits for the source would run dry."""
+    viewer = Viewer()
+    viewer.feed.tick(60.0)
+    for name in ("source", "720p"):
+        viewer.parts(name, count=5)
+    assert waited_for(viewer, "720p", gap=False) == []
+    assert waited_for(viewer, "source") == [400]
+    alone = Viewer()
+    alone.feed.tick(60.0)
+    alone.parts("source", count=5)
+    alone.parts("720p", gap=True, count=5)
+    assert waited_for(alone, "source") == [], "no rendition has pictures"
+
+
 def test_the_header_of_a_gap_part_is_no_gap_segment():
     part = ChunkHeader(0, 7, 1, 0, 9, ChunkFlag.GAP | ChunkFlag.LAST_OF_PART, 0, 1, 0, 0)
     whole = msgspec.structs.replace(part, part=0, flags=part.flags | ChunkFlag.LAST_OF_SEGMENT)
