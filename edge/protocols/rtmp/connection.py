@@ -30,10 +30,10 @@ from edge.protocols.rtmp.events import (
 )
 from edge.protocols.rtmp.handshake import ServerHandshake
 from edge.protocols.rtmp.names import publish_target
+from edge.protocols.rtmp.streams import FIRST, MessageStreams
 
 _WINDOW = 2_500_000
 _CHUNK_SIZE = 4096
-_STREAM_ID = 1
 _CONTROL, _COMMAND, _STATUS = 2, 3, 5  # chunk streams
 _MAX_QUIRK_KINDS = 64
 _CUE_NAMES = ("onCuePoint", "onTextData")
@@ -79,6 +79,8 @@ class RtmpConnection:
         self._caps_ex = CapsEx.NONE
         self._has_media = False
         self._quirks: set[str] = set()
+        self._streams = MessageStreams()
+        self._stream_id = 0  # of the command at hand
 
     @property
     def closed(self) -> bool:
@@ -164,7 +166,7 @@ class RtmpConnection:
         self._state = _State.PUBLISHING
         self._has_media = False
         self._deadline = now + self._limits.publish_s
-        self._send(_CONTROL, wire.user_control(wire.STREAM_BEGIN, _STREAM_ID.to_bytes(4, "big")))
+        self._send(_CONTROL, wire.user_control(wire.STREAM_BEGIN, FIRST.to_bytes(4, "big")))
         self._status("status", "NetStream.Publish.Start", "publishing")
 
     def refuse_publish(self, code: str, description: str, *, bad_name: bool = True) -> None:
@@ -237,6 +239,9 @@ class RtmpConnection:
         if self._state not in _ACTIVE:
             self._quirk("media_without_publish")
             return
+        if message.stream_id in self._streams.others:
+            self._quirk("media_of_another_stream")
+            return
         if not message.payload:
             self._quirk("empty_media_message")
             return
@@ -252,6 +257,9 @@ class RtmpConnection:
 
     def _data(self, message: Message) -> None:
         """onMetaData, with or without @setDataFrame and whatever else stands before it."""
+        if message.stream_id in self._streams.others:
+            self._quirk("media_of_another_stream")
+            return
         payload = message.payload
         if message.kind == wire.DATA_AMF3 and payload[:1] == b"\0":
             payload = payload[1:]
@@ -289,6 +297,7 @@ class RtmpConnection:
         if not values or not isinstance(values[0], str):
             return
         transaction = values[1] if len(values) > 1 and isinstance(values[1], float) else 0.0
+        self._stream_id = message.stream_id
         handler = _COMMANDS.get(values[0], {}).get(self._state)
         if handler is not None:
             handler(self, transaction, values, now)
@@ -334,10 +343,12 @@ class RtmpConnection:
         self._send(_COMMAND, wire.command(0, ["_result", transaction, None, None]))
 
     def _create_stream(self, transaction: float, _values: list[amf.AmfValue], _now: float) -> None:
-        self._send(_COMMAND, wire.command(0, ["_result", transaction, None, _STREAM_ID]))
+        stream_id = self._streams.create(active=self._state in _ACTIVE)
+        self._send(_COMMAND, wire.command(0, ["_result", transaction, None, stream_id]))
 
     def _publish(self, _transaction: float, values: list[amf.AmfValue], now: float) -> None:
         name = _text(values[3]) if len(values) > 3 else ""
+        self._streams.publish(self._stream_id, name)
         kind = _text(values[4]) if len(values) > 4 else ""
         if not kind:
             self._quirk("publish_without_type")
@@ -346,10 +357,21 @@ class RtmpConnection:
         self._deadline = now + self._limits.publish_s
         self._events.append(PublishRequested(key, params, kind))
 
-    def _publish_again(self, _transaction: float, _values: list[amf.AmfValue], _now: float) -> None:
-        self._quirk("publish_repeated")
+    def _publish_again(self, _transaction: float, values: list[amf.AmfValue], _now: float) -> None:
+        """One connection is one broadcast: another stream on it is refused, and the first goes on."""
+        if self._streams.publish_again(self._stream_id, _text(values[3]) if len(values) > 3 else ""):
+            self._quirk("publish_repeated")
+            return
+        self._quirk("publish_of_another_stream")
+        said = "this connection publishes already: connect once more for another stream"
+        self._send(_STATUS, wire.status(self._stream_id, "error", "NetStream.Publish.BadName", said))
 
-    def _unpublish(self, transaction: float, _values: list[amf.AmfValue], now: float) -> None:
+    def _unpublish(self, transaction: float, values: list[amf.AmfValue], now: float) -> None:
+        argument = values[3] if len(values) > 3 else None
+        if self._streams.ends_another(_text(values[0]), self._stream_id, argument):
+            if transaction:
+                self._send(_COMMAND, wire.command(0, ["_result", transaction, None, None]))
+            return
         self._state = _State.IDLE
         self._deadline = now + self._limits.publish_s
         self._events.append(Unpublished())
@@ -368,7 +390,7 @@ class RtmpConnection:
         self._output += self._writer.write(chunk_stream_id, message)
 
     def _status(self, level: str, code: str, description: str) -> None:
-        self._send(_STATUS, wire.status(_STREAM_ID, level, code, description))
+        self._send(_STATUS, wire.status(FIRST, level, code, description))
 
     def _quirk(self, kind: str) -> None:
         """Each kind once per connection."""

@@ -316,6 +316,73 @@ def test_unpublish_twice_is_said_once() -> None:
     assert connection.events() == [Unpublished()]
 
 
+def sent_by(connection: RtmpConnection) -> list[tuple[int, list[amf.AmfValue]]]:
+    """Commands of the server and the message streams they are on."""
+    large_chunks = ChunkWriter().write(2, wire.set_chunk_size(4096))
+    found = ChunkReader().feed(large_chunks + connection.data_to_send())
+    return [(one.stream_id, amf.decode(one.payload)) for one in found if one.kind == wire.COMMAND_AMF0]
+
+
+def on(stream_id: int, kind: int, stamp: int, body: bytes) -> bytes:
+    return ChunkWriter().write(8 + stream_id, Message(kind, stream_id, stamp, body))
+
+
+def test_another_stream_on_the_same_connection_is_refused_and_the_first_goes_on() -> None:
+    connection, encoder = publishing()
+    connection.receive_data(encoder.command("createStream", 9, None), 0.0)
+    ((_, created),) = sent_by(connection)
+    assert created == ["_result", 9.0, None, 2.0]
+    connection.receive_data(encoder.command("publish", 10, None, "OTHER", "live", stream_id=2), 0.0)
+    ((stream_id, status),) = sent_by(connection)
+    assert (stream_id, status[0]) == (2, "onStatus")
+    assert isinstance(status[3], dict)
+    assert (status[3]["level"], status[3]["code"]) == ("error", "NetStream.Publish.BadName")
+    connection.receive_data(on(2, 9, 1, b"other") + on(1, 9, 2, b"first") + on(2, 8, 3, b"other"), 0.0)
+    data = amf.encode(["onMetaData", {"width": 1.0}])
+    connection.receive_data(on(2, 18, 4, data), 0.0)
+    assert connection.events() == [
+        Quirk("publish_of_another_stream"),
+        Quirk("media_of_another_stream"),
+        VideoData(2, b"first"),
+    ]
+    ends = [("FCUnpublish", 0, "OTHER"), ("closeStream", 2, None), ("deleteStream", 0, 2.0)]
+    for command, at, argument in ends:
+        connection.receive_data(encoder.command(command, 11, None, argument, stream_id=at), 0.0)
+        assert sent_by(connection) == [(0, ["_result", 11.0, None, None])]
+    assert connection.events() == []
+    connection.receive_data(encoder.command("deleteStream", 0, None, 1.0), 0.0)
+    assert connection.events() == [Unpublished()]
+
+
+def test_a_second_stream_publishes_once_the_first_has_ended() -> None:
+    connection, encoder = publishing()
+    connection.receive_data(encoder.command("createStream", 9, None), 0.0)
+    connection.receive_data(encoder.command("deleteStream", 0, None, 1.0), 0.0)
+    connection.receive_data(encoder.command("publish", 10, None, "OTHER", "live", stream_id=2), 0.0)
+    connection.accept_publish(0.0)
+    connection.receive_data(on(2, 9, 1, b"other"), 0.0)
+    unpublished, request, media = connection.events()
+    assert isinstance(request, PublishRequested)
+    assert request.key == "OTHER"
+    assert (unpublished, media) == (Unpublished(), VideoData(1, b"other"))
+
+
+def test_another_name_on_the_stream_that_publishes_is_refused() -> None:
+    connection, encoder = publishing()
+    connection.receive_data(encoder.publish("OTHER") + encoder.video(2, b"first"), 0.0)
+    assert connection.events() == [Quirk("publish_of_another_stream"), VideoData(2, b"first")]
+    assert not connection.closed
+
+
+def test_who_opens_streams_without_end_takes_no_memory() -> None:
+    connection, encoder = publishing()
+    for index in range(200):
+        connection.receive_data(encoder.command("createStream", 9, None), 0.0)
+        connection.receive_data(encoder.command("publish", 9, None, f"K{index}", stream_id=20 + index), 0.0)
+    assert len(connection._streams.others) <= 32
+    assert len(connection._streams._refused_keys) <= 16
+
+
 @pytest.mark.parametrize("kind", ["live", "record", "append", "LIVE"])
 def test_publish_types(kind: str) -> None:
     connection, encoder = RtmpConnection(0.0), Encoder()
