@@ -13,6 +13,7 @@ from playwright.async_api import Browser, Page, Route
 from tests.e2e.e2e_node import ROOT, Channel, Node
 from tests.e2e.e2e_pages import AT_THE_EDGE, BUILT, CHROMIUM, Watcher, Wire, until_live, watch
 from tests.media_tools.clips import ClipMaker
+from tests.media_tools.harmed import blind
 from tests.media_tools.publisher import Publisher
 
 pytestmark = [
@@ -253,3 +254,27 @@ async def test_an_encoder_that_comes_back_without_picture_and_with_it_again(
     assert await watcher.page.evaluate("() => window.stayed")
     assert not watcher.errors
     await watcher.page.close()
+
+
+@pytest.mark.slow
+async def test_a_viewer_hears_on_while_the_pictures_stop(
+    node: Node, clips: ClipMaker, browser: Browser, tmp_path: Path
+) -> None:
+    """Media time goes on, of which there is none without both of sound and picture."""
+    channel = await asyncio.to_thread(node.channel, "blind")
+    clip = blind(clips.clip(60), tmp_path / "blind.flv", 15.3, 29.5)
+    with Publisher(clip, channel.publish_url, interleave_s=0.1) as publisher:
+        await until_live(node, channel)
+        watcher = await watch(browser, node, channel)
+        await watcher.plays()
+        await watcher.page.evaluate("() => { window.nearcast.player.hls.nextLevel = 0; }")  # never the source
+        await asyncio.sleep(max(0.0, publisher.started + 18 - time.monotonic()))
+        begin = await watcher.time()
+        await asyncio.sleep(8)
+        assert await watcher.time() - begin > 7
+        await asyncio.sleep(max(0.0, publisher.started + 33 - time.monotonic()))
+        begin = await watcher.time()
+        await asyncio.sleep(3)
+        assert await watcher.time() - begin > 2
+        assert not watcher.errors
+        await watcher.page.close()
