@@ -93,8 +93,11 @@ class AudioPath:
         if due is not None and timed.sample.dts > due and not timed.discontinuity:
             out = [one for silent in self._silence(due, timed.sample.dts) for one in self._take(silent, now_us)]
         out += self._take(timed, now_us)
-        if self._pictures is not None:
-            out += self._pictures.heard(timed.sample.end * VIDEO_TIMESCALE // self.output.timescale, now_us)
+        pictures = self._pictures
+        if pictures is not None:
+            end = timed.sample.end * VIDEO_TIMESCALE // self.output.timescale
+            if until := pictures.absence.sound(end, now_us):
+                out += pictures.miss(until, now_us)
         return out
 
     def _take(self, timed: Timed, now_us: int) -> list[Append]:

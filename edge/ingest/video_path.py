@@ -53,7 +53,7 @@ class VideoPath:
         self._shared = shared
         self._started = shared.join is not None
         self._keys = KeyFrames(shared, self.segmenter)
-        self._absence = Absence(self.segmenter.config.part_target)
+        self.absence = Absence(self.segmenter.config.part_target)
         self._reorder = 0  # ticks from decoding a key frame to its being shown
         self._gone_until = 0  # pictures are missing up to here; 0: they come
         self._lost_from: int | None = None  # the first one that was left out since then
@@ -69,17 +69,16 @@ class VideoPath:
             stamp, unit.cts_ms, unit.key, unit.data, now_us=now_us, nano=unit.nano
         )  # fmt: skip
         begin, end = self._shared.timeline.video_clock.newest
-        if self._is_lost(begin, unit.key):
-            self._absence.lost(begin)
+        if self._gone_until and self._is_lost(begin, unit.key):
+            self.absence.lost(begin)
         elif self._started or unit.key:
-            self._absence.picture(begin, end, now_us)
+            self.absence.picture(begin, end, now_us)
         for item in timed:
             out += self._push(item, now_us)
         return out
 
-    def heard(self, end: int, now_us: int) -> list[Append]:
-        """Sound has come up to `end` (90 kHz): says which pictures are missing for certain."""
-        until = self._absence.sound(end, now_us)
+    def miss(self, until: int, now_us: int) -> list[Append]:
+        """As much sound has come that pictures are missing up to `until` (90 kHz): see `absence`."""
         if until <= self._gone_until:
             return []
         out = [] if self._gone_until else self.flush(now_us)
@@ -129,7 +128,7 @@ class VideoPath:
 
     def _push(self, timed: Timed, now_us: int) -> list[Append]:
         shared, sample = self._shared, timed.sample
-        if self._is_lost(sample.dts, sample.key):
+        if self._gone_until and self._is_lost(sample.dts, sample.key):
             self._lose(timed, now_us)
             return []
         out: list[Append] = []
@@ -162,7 +161,10 @@ class VideoPath:
         chunks = segmenter.push(sample, pdt_us=shared.timeline.pdt_us(pts - lead), discontinuity=discontinuity)
         msn = segmenter.msn
         if msn is not None and msn != before:
-            self._begin(Boundary(msn, pts, discontinuity, sample.dts, not sample.key))
+            shown = (
+                pts if sample.key else pts - sample.cts + self._reorder
+            )  # not as late as one that others refer to
+            self._begin(Boundary(msn, shown, discontinuity, sample.dts, not sample.key))
         out = shared.appends(self.output, chunks, now_us)
         ends_part = bool(chunks) and chunks[-1].ends_part
         for follower in self.followers:

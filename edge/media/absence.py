@@ -23,15 +23,18 @@ class Absence:
         """`part` is the part target."""
         self._part = part
         self._usual = 0  # the most sound that came between two pictures which were not missing
-        self._heard: int | None = None  # where the sound ends
-        self._heard_then: int | None = None  # when the last picture came
+        self._heard = self._heard_then = 0  # where the sound ends, and did when the last picture came
+        self._due = 0  # where it ends when the next part is missing
         self._end: int | None = None  # of the last picture
         self._came_us = 0
 
     def picture(self, dts: int, end: int, now_us: int) -> None:
         """A picture came: when it is decoded, and where it ends."""
-        self._learn(dts, PAUSE)
-        self._heard_then, self._end, self._came_us = self._heard, end, now_us
+        heard = self._heard
+        if heard - self._heard_then > self._usual and self._end is not None:
+            self._learn(dts, PAUSE)
+        self._heard_then, self._end, self._came_us = heard, end, now_us
+        self._due = heard + self._usual + _SLACK + self._part
 
     def lost(self, dts: int) -> None:
         """A picture came that cannot be shown any more."""
@@ -39,22 +42,20 @@ class Absence:
 
     def _learn(self, dts: int, pause: int) -> None:
         """What a picture that came later than usual says: others may. Up to `pause` others may be as far apart."""
-        if self._heard is None or self._heard_then is None or self._end is None:
-            return
         waited = self._heard - self._heard_then
-        if waited > self._usual:
+        if waited > self._usual and self._end is not None:
             late = waited if waited <= pause else waited - max(0, dts - self._end)
             self._usual = max(self._usual, min(late, _MOST_USUAL))
 
     def sound(self, end: int, now_us: int) -> int:
         """Sound came up to `end`. Up to where pictures are missing: a whole number of parts; 0: none are."""
-        if self._heard is None or end > self._heard:
+        if end > self._heard:
+            if not self._heard:
+                self._heard_then, self._due = end, end + self._usual + _SLACK + self._part
             self._heard = end
-        if self._end is None:
+        if self._heard < self._due or self._end is None:
             return 0
-        if self._heard_then is None:
-            self._heard_then = end
-        missed = self._heard - self._heard_then - self._usual - _SLACK
-        if missed < self._part or (now_us - self._came_us) * 9 // 100 < self._usual + _SLACK + self._part:
+        waits = self._usual + _SLACK
+        if (now_us - self._came_us) * 9 // 100 < waits + self._part:
             return 0
-        return self._end + missed // self._part * self._part
+        return self._end + (self._heard - self._heard_then - waits) // self._part * self._part
