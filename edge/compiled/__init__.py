@@ -28,6 +28,7 @@ MODULES = (
     "edge.ingest.rendition",
     "edge.ingest.shared",
     "edge.ingest.video_path",
+    "edge.media.absence",
     "edge.media.audio_clock",
     "edge.media.audio_cutter",
     "edge.media.health",

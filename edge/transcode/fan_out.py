@@ -12,10 +12,12 @@ scale, each rung has a picture of its own from them.
 import av.error
 
 from appliance.contracts.transcode import RungMode
+from appliance.runtime.logs import get_logger
 from edge.media.ladder import scales_on
 from edge.transcode.control import RungControl
 from edge.transcode.decoders.base import Wanted
 from edge.transcode.encoding import Picture
+from edge.transcode.engines.base import EngineError
 from edge.transcode.engines.scaler import Scaler
 from edge.transcode.rung import Gap, Missing, RungWorker
 from edge.transcode.still import Still
@@ -29,6 +31,7 @@ class FanOut:
         self._control = control
         self._last: Picture | None = None  # that was shown; None while nothing is decoded
         self._still: Still | None = None  # it, since the source has no pictures
+        self._log = get_logger("fan_out")
         self._shrinks: Scaler | None = None  # to the largest rung that runs, where others are made of it
 
     @property
@@ -67,16 +70,25 @@ class FanOut:
 
     def missing(self, missing: Missing) -> None:
         """A part that the source has no pictures for: the last one is shown on, if there was one."""
-        last = self._last
-        if last is not None and last.frame is not None:
-            self._still = self._still or Still(last, last.frame)
-            for picture in self._still.instead_of(missing):
+        still = self._still = self._still or self._last_again()
+        if still is not None:
+            for picture in still.instead_of(missing):
                 self._give(picture)
             return
         if missing.boundary is not None:
             self._start(missing.boundary.msn)
         for lane in self._lanes:
             lane.pass_on(missing)
+
+    def _last_again(self) -> Still | None:
+        last, self._last = self._last, None
+        if last is None or last.frame is None:
+            return None
+        try:
+            return Still(last, last.frame)
+        except EngineError as error:
+            self._log.warning("no_still", error=error.detail)
+            return None
 
     def _start(self, msn: int, picture: Picture | None = None) -> None:
         """A segment begins, with this picture. None: with none, for all alike."""

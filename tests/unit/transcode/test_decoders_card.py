@@ -7,10 +7,18 @@ from appliance.contracts.transcode import RungMode
 from edge.transcode.chunks import Output, SourceChunk
 from edge.transcode.engines.catalogue import candidates
 from edge.transcode.resume import RungPosition
-from tests.unit.transcode.encoded_sources import FRAME, chunks_of, gap_chunk, picture_source, reordered_source
+from tests.unit.transcode.encoded_sources import (
+    FRAME,
+    chunks_of,
+    gap_chunk,
+    level_of,
+    picture_source,
+    reordered_source,
+)
 from tests.unit.transcode.stand_in_card import LARGE, SMALL, Ladder, StandInCard
 from tests.unit.transcode.test_transcode_bad_sources import Harm, cut, damaged, dropped, harmed, truncated
-from tests.unit.transcode.test_transcode_sources import samples_of
+from tests.unit.transcode.test_transcode_missing import gaps, stopped
+from tests.unit.transcode.test_transcode_sources import levels, samples_of
 
 GOP = 15
 CARD_ONLY = {("nv21", 90)}, {("nv21", 44)}
@@ -190,3 +198,19 @@ def test_a_rung_that_is_to_come_back_where_there_is_no_key_frame_comes_back_behi
     assert [applied[msn] for msn in range(5)] == [
         RungMode.RUNNING, RungMode.RUNNING, RungMode.PAUSED, RungMode.PAUSED, RungMode.RUNNING,
     ]  # fmt: skip
+
+
+def test_the_last_picture_is_shown_on_while_the_source_has_none() -> None:
+    card = StandInCard()
+    ladder = Ladder(card.card()).run(stopped(30).chunks)
+    for rung in (LARGE, SMALL):
+        outputs = ladder.outputs[rung.name]
+        assert gaps(outputs) == []
+        shown = levels(samples_of(outputs), ladder.configs[rung.name])
+        still = [
+            level for sample, level in zip(samples_of(outputs), shown, strict=True)
+            if 30 * FRAME <= sample.dts < 60 * FRAME
+        ]  # fmt: skip
+        assert max(still) - min(still) <= 2
+        assert abs(still[0] - level_of(29)) <= 6
+    assert card.opened() == [(90, True), (44, True)], "the same decoders go on"
