@@ -4,54 +4,47 @@ import signal
 import subprocess
 import threading
 import time
-from typing import Self
+from typing import Self, TypedDict, Unpack
 
 from tests.media_tools.clips import Clip
 
 _STOP_S = 5.0
 
 
-def ffmpeg_command(
-    clip: Clip,
-    url: str,
-    *,
-    skip_s: float = 0.0,
-    first_stamp_s: float = 0.0,
-    loop: bool = False,
-    interleave_s: float = 10.0,
-) -> list[str]:
-    """The command line that publishes `clip` from `skip_s` on, with stamps from `first_stamp_s` on.
+class Options(TypedDict, total=False):
+    """How a clip is published: from `skip_s` on, with stamps from `first_stamp_s` on.
 
-    `loop`: again and again, with stamps that go on. `interleave_s`: so long sound waits for pictures, or they do.
+    `loop`: again and again, with stamps that go on. `interleave_s`, 10 else: so long sound waits for pictures, or
+    they for it.
     """
-    again = ["-stream_loop", "-1"] if loop else []
+
+    skip_s: float
+    first_stamp_s: float
+    loop: bool
+    interleave_s: float
+
+
+def ffmpeg_command(clip: Clip, url: str, **options: Unpack[Options]) -> list[str]:
+    """The command line that publishes `clip`."""
+    again = ["-stream_loop", "-1"] if options.get("loop") else []
+    skip_s, first_stamp_s = options.get("skip_s", 0.0), options.get("first_stamp_s", 0.0)
     seek = ["-ss", f"{skip_s:.3f}"] if skip_s else []
     shift = ["-output_ts_offset", f"{first_stamp_s:.3f}"] if first_stamp_s else []
+    interleave_us = round(1e6 * options.get("interleave_s", 10.0))
     return [
         *("ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "warning", "-re", *again, *seek),
         *("-i", str(clip.path), "-c", "copy", *shift, "-f", "flv", "-flvflags", "no_duration_filesize"),
-        *("-max_interleave_delta", str(round(1e6 * interleave_s)), url),
+        *("-max_interleave_delta", str(interleave_us), url),
     ]
 
 
 class Publisher:
     """One run of ffmpeg. As a context manager it is stopped at the end of the block."""
 
-    def __init__(
-        self,
-        clip: Clip,
-        url: str,
-        *,
-        skip_s: float = 0.0,
-        first_stamp_s: float = 0.0,
-        loop: bool = False,
-        interleave_s: float = 10.0,
-    ) -> None:
+    def __init__(self, clip: Clip, url: str, **options: Unpack[Options]) -> None:
         self.started = time.monotonic()
         self._process = subprocess.Popen(
-            ffmpeg_command(
-                clip, url, skip_s=skip_s, first_stamp_s=first_stamp_s, loop=loop, interleave_s=interleave_s
-            ),
+            ffmpeg_command(clip, url, **options),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
