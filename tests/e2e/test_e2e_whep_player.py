@@ -8,7 +8,7 @@ import pytest
 from aiortc import RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
 from playwright.async_api import Browser, Page, Route
 
-from tests.e2e.e2e_node import Node
+from tests.e2e.e2e_node import Channel, Node
 from tests.e2e.e2e_pages import BUILT, CHROMIUM, Watcher, until_live
 from tests.media_tools.clips import ClipMaker
 from tests.media_tools.publisher import Publisher
@@ -25,11 +25,14 @@ pytestmark = [
 
 
 class Whep:
-    """A WHEP resource in the browser's network. `refusing`: how often it says 503 before it answers."""
+    """A WHEP resource in the browser's network. `refusing`: how often it says 503 before it answers.
+
+    Each answer comes from a peer of its own; `peer` is the last one.
+    """
 
     def __init__(self, refusing: int = 0) -> None:
         self._refusing = refusing
-        self.peer = RTCPeerConnection()
+        self.peer: RTCPeerConnection | None = None
         self.methods: list[str] = []
 
     async def serve(self, page: Page) -> None:
@@ -57,38 +60,75 @@ class Whep:
                 body=await self._sdp(request.post_data or ""),
             )
 
+    async def close(self) -> None:
+        """The last peer goes away."""
+        if self.peer is not None:
+            await self.peer.close()
+
     async def _sdp(self, offer: str) -> str:
-        self.peer.addTrack(VideoStreamTrack())
-        await self.peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
-        await self.peer.setLocalDescription(await self.peer.createAnswer())
-        return self.peer.localDescription.sdp
+        peer = self.peer = RTCPeerConnection()
+        peer.addTrack(VideoStreamTrack())
+        await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        await peer.setLocalDescription(await peer.createAnswer())
+        return peer.localDescription.sdp
 
 
 @pytest.mark.parametrize("refusing", [0, 1])
-async def test_webrtc_first_and_hls_when_it_ends_or_is_refused(
+async def test_webrtc_first_then_hls_when_it_ends_or_is_refused_and_webrtc_again(
     node: Node, clips: ClipMaker, browser: Browser, refusing: int
 ) -> None:
     channel = await asyncio.to_thread(node.channel, "close")
     whep = Whep(refusing)
-    with Publisher(clips.clip(30), channel.publish_url):
+    with Publisher(clips.clip(40), channel.publish_url):
         await until_live(node, channel)
-        watcher = Watcher(await browser.new_page())
-        await watcher.page.add_init_script("localStorage.setItem('nearcast.lowest-delay', '1')")
-        await whep.serve(watcher.page)
-        await watcher.page.goto(f"{node.web}/{channel.name}")
-        await watcher.plays()
+        watcher = await _closest(node, channel, browser, whep)
         if not refusing:
             assert await watcher.page.evaluate("() => window.nearcast.player.engine()") == "whep"
             await watcher.until("player.video.videoWidth === 640 && player.video.currentTime > 2")
             assert await watcher.number("stalls") == 0
-            await whep.peer.close()
+            await whep.close()
+        await watcher.until("player.engine().startsWith('hls.js') && player.video.videoWidth > 0", 15)
+        await watcher.until("player.engine() === 'whep'", 20)
+        frames = "player.video.getVideoPlaybackQuality().totalVideoFrames"
+        seen = float(
+            await watcher.page.evaluate(f"() => {{ const {{player}} = window.nearcast; return {frames}; }}")
+        )
+        await watcher.until(f"{frames} > {seen + 30} && !player.video.paused")
+        await watcher.page.close()
+    await whep.close()
+    assert not watcher.errors
+    assert whep.methods.count("POST") >= 2
+
+
+async def test_who_cannot_have_webrtc_sees_hls_and_nothing_of_the_tries(
+    node: Node, clips: ClipMaker, browser: Browser
+) -> None:
+    channel = await asyncio.to_thread(node.channel, "close")
+    whep = Whep(refusing=1000)
+    with Publisher(clips.clip(40), channel.publish_url):
+        await until_live(node, channel)
+        watcher = await _closest(node, channel, browser, whep)
         await watcher.until("player.engine().startsWith('hls.js')", 15)
         await watcher.until("player.video.currentTime > 1 && !player.video.paused && player.latency() < 4")
         await watcher.page.get_by_test_id("settings-button").click()
         assert await watcher.page.get_by_test_id("lowest-delay").is_checked()
         await watcher.page.get_by_text("Not to be had right now").wait_for()
+        stalls = await watcher.number("stalls")
+        async with asyncio.timeout(15):
+            while whep.methods.count("POST") < 2:
+                await asyncio.sleep(0.1)
+        await watcher.until(f"player.video.currentTime > {await watcher.time() + 2}")
+        assert await watcher.number("stalls") == stalls
         await watcher.page.close()
-    await whep.peer.close()
     assert not watcher.errors
-    assert whep.methods[0] == "POST"
-    assert ("DELETE" in whep.methods) == (refusing == 0)
+    assert "DELETE" not in whep.methods
+
+
+async def _closest(node: Node, channel: Channel, browser: Browser, whep: Whep) -> Watcher:
+    """Somebody who wishes the lowest delay, once the picture moves."""
+    watcher = Watcher(await browser.new_page())
+    await watcher.page.add_init_script("localStorage.setItem('nearcast.lowest-delay', '1')")
+    await whep.serve(watcher.page)
+    await watcher.page.goto(f"{node.web}/{channel.name}")
+    await watcher.plays()
+    return watcher

@@ -18,7 +18,10 @@ export async function chooseEngine(
 ): Promise<Engine | null> {
   if (wish.whep) {
     const { WhepEngine } = await import("./whep_engine");
-    return current() ? new WhepEngine(video, events) : null;
+    if (!current()) return null;
+    const engine = new WhepEngine(video, events);
+    engine.show();
+    return engine;
   }
   const { canUseHls, HlsEngine } = await import("./hls_engine");
   if (!current()) return null;

@@ -1,6 +1,6 @@
 import { batch, effect, signal, untracked } from "@preact/signals";
 import { canUseWhep, chooseEngine } from "./choose_engine";
-import type { Engine, EngineStats, Setback } from "./engine";
+import type { Engine, EngineEvents, EngineStats, Setback } from "./engine";
 import { Journal, type TroubleKind } from "./journal";
 import { LATE_S, latencyOf, nextBehind } from "./latency";
 import { Motion } from "./motion";
@@ -9,6 +9,8 @@ import { AUTO, type Level } from "./quality";
 import { Recovery } from "./recovery";
 import { Sound } from "./sound";
 import type { StartAt } from "./start_at";
+import type { WhepEngine } from "./whep_engine";
+import { WhepReturn } from "./whep_return";
 
 /** Under which name a setback is counted. */
 const NOTED: Readonly<Record<Setback, TroubleKind>> = {
@@ -68,6 +70,12 @@ export class LivePlayer {
   private readonly leave = new AbortController();
   private readonly motion: Motion;
   private readonly recovery = new Recovery();
+  private readonly events: EngineEvents = {
+    ready: (levels) => this.ready(levels),
+    levelChanged: (index) => this.levelChanged(index),
+    trouble: (kind, detail) => this.trouble(kind, detail),
+  };
+  private readonly whepReturn: WhepReturn;
   private readonly ticker: ReturnType<typeof setInterval>;
   private readonly stopFollowing: () => void;
   private engine: Engine | null = null;
@@ -82,6 +90,12 @@ export class LivePlayer {
   constructor(readonly video: HTMLVideoElement) {
     this.sound = new Sound(video, this.leave.signal);
     this.motion = new Motion(video, this.journal, (now) => this.moved(now), this.leave.signal);
+    this.whepReturn = new WhepReturn({
+      video,
+      events: this.events,
+      url: () => this.returnUrl(),
+      changeOver: (engine) => this.changeOver(engine),
+    });
     this.ticker = setInterval(() => this.tick(), TICK_MS);
     const options = { signal: this.leave.signal };
     video.addEventListener("pause", () => this.readPause(), options);
@@ -136,6 +150,7 @@ export class LivePlayer {
   stop(): void {
     this.loading += 1;
     clearTimeout(this.reload);
+    this.whepReturn.cancel();
     this.engine?.destroy();
     this.engine = null;
     this.source = null;
@@ -254,11 +269,36 @@ export class LivePlayer {
     const engine = await this.makeEngine(source, whepUrl !== null, turn);
     if (turn !== this.loading) engine?.destroy();
     if (engine === null || turn !== this.loading) return;
+    this.adopt(engine);
+    const url = whepUrl ?? source.url;
+    engine.load(source.readdress?.(url) ?? url);
+  }
+
+  private adopt(engine: Engine): void {
     this.engine = engine;
     this.engineName.value = engine.name;
     engine.stayBehind(this.behind.value);
-    const url = whepUrl ?? source.url;
-    engine.load(source.readdress?.(url) ?? url);
+  }
+
+  /** Where to connect by WebRTC again; null while the viewer is better left alone. */
+  private returnUrl(): string | null {
+    const { source } = this;
+    const atLive = this.moving.value && !this.video.paused && !this.behind.value && this.start === null;
+    if (source === null || source.whepUrl === null || !atLive || !this.preferences.lowestDelay.value)
+      return null;
+    return source.readdress?.(source.whepUrl) ?? source.whepUrl;
+  }
+
+  /** Goes on by WebRTC, which is connected again. */
+  private changeOver(engine: WhepEngine): void {
+    this.loading += 1;
+    clearTimeout(this.reload);
+    this.engine?.destroy();
+    this.whepRefused = false;
+    this.recovery.excuse(Date.now());
+    this.adopt(engine);
+    engine.show();
+    this.ready([]);
   }
 
   /** Where to connect by WebRTC; null when that is not wanted or not to be had. */
@@ -270,17 +310,12 @@ export class LivePlayer {
   /** The engine this browser can use; null when the page has to try again. */
   private async makeEngine(source: Source, whep: boolean, turn: number): Promise<Engine | null> {
     const current = () => turn === this.loading;
-    const events = {
-      ready: (levels: readonly Level[]) => this.ready(levels),
-      levelChanged: (index: number) => this.levelChanged(index),
-      trouble: (kind: Setback, detail: string) => this.trouble(kind, detail),
-    };
     const closeness = this.preferences.closeness.value;
     const { partTargetS, readdress } = source;
     const early = Date.now() < (source.earlyUntil ?? 0);
     const wish = { partTargetS, closeness, whep, early, ...(readdress === undefined ? {} : { readdress }) };
     try {
-      const engine = await chooseEngine(this.video, wish, events, current);
+      const engine = await chooseEngine(this.video, wish, this.events, current);
       if (engine === null && current()) this.trouble("unsupported", "Neither Media Source nor HLS.");
       return engine;
     } catch (error) {
@@ -306,6 +341,7 @@ export class LivePlayer {
     this.journal.trouble(NOTED[kind], detail);
     if (kind === "refused" || this.engine?.name === "whep") {
       this.whepRefused = true;
+      this.whepReturn.later();
       this.reloadIn(0);
       return;
     }

@@ -21,21 +21,33 @@ export class WhepEngine implements Engine {
   private watchdog: ReturnType<typeof setTimeout> | undefined;
   private answered: Answered | null = null;
   private facts: Facts = NO_FACTS;
+  private readonly stream = new MediaStream();
 
   constructor(
     private readonly video: HTMLVideoElement,
     private readonly events: EngineEvents,
   ) {
-    const stream = new MediaStream();
     this.peer.addTransceiver("video", { direction: "recvonly" });
     this.peer.addTransceiver("audio", { direction: "recvonly" });
-    this.peer.addEventListener("track", ({ track }) => stream.addTrack(track));
+    this.peer.addEventListener("track", ({ track }) => this.stream.addTrack(track));
     this.peer.addEventListener("icecandidate", ({ candidate }) => {
       if (candidate !== null) this.late.push(candidate);
     });
     this.peer.addEventListener("connectionstatechange", () => this.changed());
-    video.srcObject = stream;
     this.statsTimer = setInterval(() => void this.read(), STATS_MS);
+  }
+
+  /** Puts what comes in into the video element. */
+  show(): void {
+    this.video.srcObject = this.stream;
+  }
+
+  /** Calls `work` as soon as media comes in. */
+  onMedia(work: () => void): void {
+    const options = { once: true, signal: this.leave.signal };
+    for (const { receiver } of this.peer.getTransceivers()) {
+      receiver.track.addEventListener("unmute", work, options);
+    }
   }
 
   load(url: string): void {
@@ -49,7 +61,7 @@ export class WhepEngine implements Engine {
     this.leave.abort();
     this.peer.close();
     if (this.answered?.session != null) endSession(this.answered.session);
-    this.video.srcObject = null;
+    if (this.video.srcObject === this.stream) this.video.srcObject = null;
   }
 
   recoverMedia(): void {
