@@ -16,8 +16,9 @@ from appliance.commands.api import call
 from appliance.commands.place import NodeLock, live_status, say
 from appliance.contracts.errors import ConfigError, NearcastError
 from appliance.demo.plan import demo_children
-from appliance.doctor.checks import BEFORE_START
+from appliance.doctor.checks import AT_START, BEFORE_START, Check
 from appliance.engines.files import write_private
+from appliance.runtime.limits import raise_file_limit
 from appliance.runtime.logs import configure
 from appliance.runtime.settings import Settings
 from appliance.supervisor.bootstrap import prepare_edge, prepare_hub
@@ -47,6 +48,9 @@ class UpOptions:
 
 def up(data: Path, settings: Settings, options: UpOptions) -> int:
     """Runs the node until it is stopped; the process's exit code."""
+    raise_file_limit()
+    for line in _wrong(settings, AT_START):
+        say(line)
     if options.detach:
         return _detached(data, options)
     lock = NodeLock(data)
@@ -70,10 +74,14 @@ def up(data: Path, settings: Settings, options: UpOptions) -> int:
 
 
 def _refuse_if_broken(settings: Settings) -> None:
-    findings = [finding for check in BEFORE_START for finding in check(settings)]
-    wrong = [f"{finding.check}: {finding.seen}; {finding.advice}" for finding in findings if not finding.ok]
+    wrong = _wrong(settings, BEFORE_START)
     if wrong:
         raise ConfigError("\n".join(wrong))
+
+
+def _wrong(settings: Settings, checks: tuple[Check, ...]) -> list[str]:
+    findings = [finding for check in checks for finding in check(settings)]
+    return [f"{finding.check}: {finding.seen}; {finding.advice}" for finding in findings if not finding.ok]
 
 
 async def _run(data: Path, plan: Plan, options: UpOptions) -> int:

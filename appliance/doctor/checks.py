@@ -20,6 +20,7 @@ from appliance.runtime.settings import Settings
 _LEAST_FREE = 1 << 30
 _FULL = 64 << 20
 _LEAST_FILES = 4096
+_MORE_FILES = "raise it to 65536 (ulimit -Hn, LimitNOFILE): each viewer takes a file"
 _OF_TLS = frozenset(("https", "rtmps", "ircs"))
 _OUTSIDE = frozenset(("http", "https", "rtmp", "rtmps", "irc", "ircs", "api"))
 _USED_PORTS = (
@@ -92,10 +93,10 @@ def free_bytes(folder: Path) -> int:
 
 
 def files(_settings: Settings) -> list[Finding]:
-    """Whether a process may hold enough connections."""
+    """Whether a process may hold enough connections: roles take as many as they may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     good = hard >= _LEAST_FILES or hard == resource.RLIM_INFINITY
-    return [Finding("file limit", f"{soft} now, {hard} at most", "" if good else "raise LimitNOFILE to 65536")]
+    return [Finding("file limit", f"{soft} now, {hard} at most", "" if good else _MORE_FILES)]
 
 
 def clock(_settings: Settings) -> list[Finding]:
@@ -144,3 +145,4 @@ def programs(_settings: Settings) -> list[Finding]:
 
 ALL: tuple[Check, ...] = (ports, disk, files, clock, programs, encoder, hot_modules, chat_history)
 BEFORE_START: tuple[Check, ...] = (ports, disk, programs)
+AT_START: tuple[Check, ...] = (files,)  # with which a node works, until there are many viewers

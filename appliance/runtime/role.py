@@ -2,7 +2,7 @@
 
 A role is built by a coroutine that gets a `RoleContext` and returns a started service. Readiness is told
 to the supervisor by a line on the descriptor it left open, and every second behind it that the loop runs; SIGTERM
-drains and stops, a second one leaves.
+drains and stops.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ import uvloop
 
 from appliance.contracts.errors import NearcastError
 from appliance.runtime.bus import Bus, Endpoint
+from appliance.runtime.limits import raise_file_limit
 from appliance.runtime.logs import configure, get_logger
 from appliance.runtime.metrics import counter
 from appliance.runtime.settings import Settings, load
@@ -89,6 +90,7 @@ def run_role(name: str, settings_file: Path, build: Build, worker: int = 0) -> i
         get_logger("role").error("settings_refused", error=error.detail)
         return 2
     configure(role=name, form=settings.log.format, level=settings.log.level)
+    raise_file_limit()
     return uvloop.run(_main(name, worker, settings, build))
 
 
