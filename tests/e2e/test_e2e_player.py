@@ -12,7 +12,9 @@ from playwright.async_api import Browser, Page, Route
 
 from tests.e2e.e2e_node import ROOT, Channel, Node
 from tests.e2e.e2e_pages import AT_THE_EDGE, BUILT, CHROMIUM, Watcher, Wire, until_live, watch
+from tests.media_tools.clients import Running, libraries
 from tests.media_tools.clips import ClipMaker
+from tests.media_tools.codec_clips import make_apart, without_pictures
 from tests.media_tools.harmed import blind
 from tests.media_tools.publisher import Publisher
 
@@ -207,6 +209,24 @@ async def assert_accessible(page: Page, where: str) -> None:
     found = await page.evaluate("() => axe.run().then((result) => result.violations)")
     told = [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in found]
     assert not told, f"{where}: {told}"
+
+
+@pytest.mark.slow
+async def test_a_picture_that_cannot_be_decoded_is_left_out(node: Node, browser: Browser, tmp_path: Path) -> None:
+    """Chromium gives up an AV1 picture that refers to a lost one, and pauses."""
+    channel = await asyncio.to_thread(node.channel, "harmed")
+    whole = await asyncio.to_thread(make_apart, tmp_path / "whole.mkv", [("AV1", 360)], "AAC")
+    clip = without_pictures(whole, tmp_path / "harmed.mkv", 8, 9)
+    with Running(libraries(clip, channel.publish_url), tmp_path / "encoder.log"):
+        await until_live(node, channel)
+        watcher = await watch(browser, node, channel)
+        await watcher.plays()
+        assert await watcher.time() < 7
+        await watcher.until("player.hls.levels[player.level()]?.videoCodec?.startsWith('av01')")
+        await watcher.until("player.video.currentTime > 12 && !player.video.paused", 20)
+        await watcher.until(f"player.video.currentTime > {await watcher.time() + 2} && !player.video.paused")
+        await watcher.page.close()
+    assert not watcher.errors
 
 
 @pytest.mark.slow

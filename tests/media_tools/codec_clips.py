@@ -69,6 +69,20 @@ def make(path: Path, videos: list[tuple[str, int]], audio: str) -> Path:
     return path
 
 
+def without_pictures(clip: Path, path: Path, first_s: float, end_s: float) -> Path:
+    """A copy of a clip that lacks what its pictures from `first_s` to before `end_s` are made of."""
+    with av.open(str(clip)) as source, av.open(str(path), "w", format="matroska") as output:
+        copies = {stream.index: output.add_stream_from_template(stream, opaque=True) for stream in source.streams}
+        for packet in source.demux():
+            if packet.dts is None:
+                continue
+            at = float(packet.dts * packet.time_base)
+            if packet.stream.type != "video" or not first_s <= at < end_s:
+                packet.stream = copies[packet.stream.index]
+                output.mux(packet)
+    return path
+
+
 def _video(output: OutputContainer, codec: str, height: int) -> VideoStream:
     name, options = VIDEO[codec]
     stream = output.add_stream(name, rate=RATE, options=options)

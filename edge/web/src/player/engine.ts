@@ -10,6 +10,8 @@ export type Setback = Trouble | "unsupported" | "refused" | "full";
 export interface EngineEvents {
   /** The source is understood; playing may begin. */
   ready(levels: readonly Level[]): void;
+  /** The video element begins anew in the middle: browsers pause what they cannot decode. */
+  attachedAgain(): void;
   levelChanged(index: number): void;
   trouble(kind: Setback, detail: string): void;
 }

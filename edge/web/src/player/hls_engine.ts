@@ -57,6 +57,9 @@ export class HlsEngine implements Engine {
       pictureFirst.begin(data.frag.cc);
     });
     this.hls.on(Events.ERROR, (_, data) => this.failed(data));
+    this.hls.once(Events.MEDIA_ATTACHED, () => {
+      this.hls.on(Events.MEDIA_ATTACHED, () => events.attachedAgain());
+    });
     this.hls.attachMedia(video);
   }
 

@@ -72,6 +72,7 @@ export class LivePlayer {
   private readonly recovery = new Recovery();
   private readonly events: EngineEvents = {
     ready: (levels) => this.ready(levels),
+    attachedAgain: () => this.unpause(),
     levelChanged: (index) => this.levelChanged(index),
     trouble: (kind, detail) => this.trouble(kind, detail),
   };
@@ -329,6 +330,10 @@ export class LivePlayer {
     this.unsupported.value = false;
     this.full.value = false;
     if (this.chosenLevel.value !== AUTO) this.engine?.chooseLevel(this.chosenLevel.value);
+    this.unpause();
+  }
+
+  private unpause(): void {
     if (!this.wantsPause) void this.sound.start();
   }
 

@@ -108,6 +108,7 @@ export class WhepReturn {
     const mine = () => turn === this.turn;
     return {
       ready: (levels) => (mine() ? undefined : events.ready(levels)),
+      attachedAgain: () => events.attachedAgain(),
       levelChanged: (index) => events.levelChanged(index),
       trouble: (kind, detail) => (mine() ? this.later() : events.trouble(kind, detail)),
     };
