@@ -30,16 +30,28 @@ def client_tls(authority: str, certificate: str, key: str) -> ssl.SSLContext:
 
 
 class ServerTls:
-    """`context` is what listeners use for ever; connections made after a reload see the new certificate."""
+    """Connections made after a reload see the new certificate: `current` is for each of them.
+
+    A context keeps a certificate of each kind of key, and shows clients the kind that they like best. So a new
+    certificate gets a context of its own: the old one is forgotten. `context` is for listeners that have one for
+    ever, and passes each handshake on to the current one. That is only for asyncio's own TLS and uvloop's.
+    """
 
     def __init__(self, certificate: Path, key: Path) -> None:
         """PEM files: the chain, leaf first, and its key. ConfigError when they cannot be used."""
         self._certificate, self._key = certificate, key
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._protocols: list[str] = []
+        self._ciphers = ""
         self._log = get_logger("tls")
         self._seen = self._stamp()
-        self._load(self.context)
+        self.current, self.context = self._loaded(), self._loaded()
+        self.context.sni_callback = self._pass_on  # called whether or not a client names the server
+
+    def set_up(self, *, protocols: list[str], ciphers: str = "") -> None:
+        """What is spoken over it (RFC 7301), the most wished first, and the ciphers of TLS 1.2 for that."""
+        self._protocols, self._ciphers = protocols, ciphers
+        self._apply(self.context)
+        self._apply(self.current)
 
     async def watch(self) -> None:
         """Looks at the files every few seconds, until cancelled. Broken ones are left alone, and said."""
@@ -53,8 +65,7 @@ class ServerTls:
         if stamp == self._seen:
             return False
         try:
-            self._load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))  # a half-written pair must not reach the one in use
-            self._load(self.context)
+            self.current = self._loaded()
         except ConfigError as error:
             _RELOADS.labels("refused").inc()
             self._log.error("certificate_refused", error=error.detail)
@@ -64,11 +75,24 @@ class ServerTls:
         self._log.info("certificate_reloaded", file=str(self._certificate))
         return True
 
-    def _load(self, context: ssl.SSLContext) -> None:
+    def _pass_on(self, wire: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        wire.context = self.current
+
+    def _loaded(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
         try:
             context.load_cert_chain(self._certificate, self._key)
         except (OSError, ssl.SSLError) as error:
             raise ConfigError(f"certificate {self._certificate} and key {self._key}: {error}") from error
+        self._apply(context)
+        return context
+
+    def _apply(self, context: ssl.SSLContext) -> None:
+        if self._protocols:
+            context.set_alpn_protocols(self._protocols)
+        if self._ciphers:
+            context.set_ciphers(self._ciphers)
 
     def _stamp(self) -> tuple[tuple[int, int], ...]:
         found = []

@@ -38,8 +38,7 @@ class SecureListener:
     def __init__(self, server: "OriginServer", tls: ServerTls) -> None:
         self._server = server
         self._tls = tls
-        self._tls.context.set_alpn_protocols(_PROTOCOLS)
-        self._tls.context.set_ciphers(_CIPHERS)
+        self._tls.set_up(protocols=_PROTOCOLS, ciphers=_CIPHERS)
         self._listener: socket.socket | None = None
         self._reading = False
         self._handshakes: dict[asyncio.Task[None], None] = {}
@@ -123,7 +122,7 @@ class SecureListener:
                 asyncio.get_running_loop(),
                 lambda: _Greeting(self._server),
                 accepted,
-                ssl=self._tls.context,
+                ssl=self._tls.current,
                 ssl_handshake_timeout=self._server.config.handshake_s,
                 ssl_shutdown_timeout=_SHUTDOWN_S,
             )

@@ -4,9 +4,13 @@ import asyncio
 import datetime as dt
 import ssl
 from pathlib import Path
+from typing import Self
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
 
 from appliance.contracts.errors import ConfigError
 from appliance.engines.certificate import CertificateFiles, self_signed
@@ -45,35 +49,77 @@ def test_broken_files_are_refused(tmp_path: Path) -> None:
         ServerTls(tmp_path / "nowhere", files.key)
 
 
-async def test_new_connections_see_a_new_certificate(tmp_path: Path) -> None:
-    today = dt.datetime.now(dt.UTC)
-    files = self_signed(tmp_path / "a", ["edge.example"], today)
-    tls = ServerTls(*files)
+class Door:
+    """A listener with this certificate, and what those who connect are shown."""
 
-    def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.close()
+    def __init__(self, tls: ServerTls) -> None:
+        self._tls = tls
 
-    server = await asyncio.start_server(greet, "127.0.0.1", 0, ssl=tls.context)
-    port = server.sockets[0].getsockname()[1]
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(
+            lambda _reader, writer: writer.close(), "127.0.0.1", 0, ssl=self._tls.context
+        )
+        return self
 
-    async def shown() -> int:
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def shown(self) -> tuple[int, str | None]:
+        """Serial number of the certificate, and the protocol that was agreed upon."""
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.set_alpn_protocols(["h2"])
+        port = self._server.sockets[0].getsockname()[1]
         _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
         wire = writer.get_extra_info("ssl_object")
         number = x509.load_der_x509_certificate(wire.getpeercert(binary_form=True)).serial_number
         writer.close()
-        return number
+        return number, wire.selected_alpn_protocol()
 
-    before = await shown()
-    assert before == serial(files)
-    assert not tls.look()
-    other = self_signed(tmp_path / "b", ["edge.example"], today)
-    files.certificate.write_bytes(other.certificate.read_bytes())
-    assert not tls.look()  # the key does not fit yet
-    assert await shown() == before
-    other.key.replace(files.key)
-    assert tls.look()
-    assert await shown() == serial(files) != before
-    server.close()
-    await server.wait_closed()
+
+async def test_new_connections_see_a_new_certificate(tmp_path: Path) -> None:
+    today = dt.datetime.now(dt.UTC)
+    files = self_signed(tmp_path / "a", ["edge.example"], today)
+    tls = ServerTls(*files)
+    async with Door(tls) as door:
+        before = await door.shown()
+        assert before == (serial(files), None)
+        assert not tls.look()
+        other = self_signed(tmp_path / "b", ["edge.example"], today)
+        files.certificate.write_bytes(other.certificate.read_bytes())
+        assert not tls.look()  # the key does not fit yet
+        assert await door.shown() == before
+        other.key.replace(files.key)
+        assert tls.look()
+        assert await door.shown() == (serial(files), None) != before
+
+
+async def test_a_certificate_of_another_kind_takes_the_place_of_the_first(tmp_path: Path) -> None:
+    today = dt.datetime.now(dt.UTC)
+    files = self_signed(tmp_path / "a", ["edge.example"], today)
+    tls = ServerTls(*files)
+    tls.set_up(protocols=["h2"])
+    async with Door(tls) as door:
+        assert await door.shown() == (serial(files), "h2")
+        for number in (1, 2):
+            with_rsa(files, today)
+            assert tls.look(), number
+            assert await door.shown() == (serial(files), "h2")
+        other = self_signed(tmp_path / "b", ["edge.example"], today)
+        files.certificate.write_bytes(other.certificate.read_bytes())
+        files.key.write_bytes(other.key.read_bytes())
+        assert tls.look()
+        assert await door.shown() == (serial(other), "h2")
+
+
+def with_rsa(files: CertificateFiles, today: dt.datetime) -> None:
+    """Puts a certificate with an RSA key in the files' place."""
+    key = rsa.generate_private_key(65537, 2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "edge.example")])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(x509.random_serial_number())
+    builder = builder.not_valid_before(today).not_valid_after(today + dt.timedelta(days=1))
+    form, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    files.certificate.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    files.key.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, plain))
