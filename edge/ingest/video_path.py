@@ -81,7 +81,7 @@ class VideoPath:
         """As much sound has come that pictures are missing up to `until` (90 kHz): see `absence`."""
         if until <= self._gone_until:
             return []
-        out = [] if self._gone_until else self.flush(now_us)
+        out = self.flush(now_us)  # a picture that came behind the gap has its place before the next
         out += self._miss(until, now_us)
         self._gone_until = self.segmenter.end_dts
         return out

@@ -223,6 +223,19 @@ def test_slow_pictures_are_not_missing_once_that_is_known(rate: int) -> None:
     assert numbers(out, SOURCE) == list(range(20 * rate))
 
 
+@pytest.mark.parametrize("apart_ms", [1_600, 2_000, 4_000])
+def test_slides_are_all_shown(apart_ms: int) -> None:
+    """Each comes alone, between gaps, and has no next one that tells how long it lasts."""
+    slides = [picture(i, key=True, stamp=i * apart_ms) for i in range(10)]
+    sounds = [sound(i, stamp=i * 1024 // 48) for i in range(10 * apart_ms * 48 // 1024)]
+    mixed = sorted([*slides, *sounds], key=lambda one: one.stamp)
+    packager = Packager(PackagerConfig())
+    out = feed(packager, [video_config(), audio_config(), *mixed]) + packager.finish(now_us=T0 + 600_000_000)
+    assert_whole(out)
+    assert packager.late == 0
+    assert numbers(out, SOURCE) == list(range(10))
+
+
 def test_sound_whose_stamps_jump_ahead_makes_no_pictures_missing() -> None:
     bodies = [
         one._replace(stamp=one.stamp + 3_000 * (not one.is_video and one.stamp > 5_000)) for one in broadcast(12)
