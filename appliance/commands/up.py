@@ -180,6 +180,17 @@ def _detached(data: Path, options: UpOptions) -> int:
         child = subprocess.Popen(
             argv, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
+    try:
+        return _awaited(data, options, child, start)
+    except KeyboardInterrupt:  # which reaches this process only
+        say("stopping")
+        child.terminate()
+        child.wait()
+        raise
+
+
+def _awaited(data: Path, options: UpOptions, child: "subprocess.Popen[bytes]", start: int) -> int:
+    """Waits until the detached node is ready; the exit code. `start`: where its part of the log begins."""
     until = time.monotonic() + _DETACH_S
     while time.monotonic() < until:
         node = live_status(data)

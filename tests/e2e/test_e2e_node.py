@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -42,6 +43,31 @@ async def _publish(node: Node, url: str, hls: str, clips: ClipMaker) -> str:
     while node.status()["broadcasts"]:
         assert time.monotonic() < until, "the broadcast does not end"
     return recorder.broadcast
+
+
+@pytest.mark.slow
+def test_a_detached_start_that_is_interrupted_leaves_nothing_running() -> None:
+    node = Node()
+    try:
+        where = ["--data", str(node.data), "--port-base", str(node.port_base)]
+        with subprocess.Popen(
+            [sys.executable, "-m", "appliance", "up", "--detach", *where],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as starting:
+            until = time.monotonic() + 30
+            while not (node.data / "logs" / "nats-edge.log").exists():
+                assert time.monotonic() < until, "it does not start"
+                time.sleep(0.02)
+            starting.send_signal(signal.SIGINT)
+            _, said = starting.communicate(timeout=60)
+        assert starting.returncode == 1
+        assert said == "stopping\n"
+        assert not node.processes()
+    finally:
+        node.remove()
 
 
 @pytest.mark.slow
