@@ -89,6 +89,8 @@ async def test_webrtc_first_then_hls_when_it_ends_or_is_refused_and_webrtc_again
             await whep.close()
         await watcher.until("player.engine().startsWith('hls.js') && player.video.videoWidth > 0", 15)
         await watcher.until("player.engine() === 'whep'", 20)
+        assert await watcher.number("level") == -1
+        assert not await watcher.page.get_by_test_id("seek").count()
         frames = "player.video.getVideoPlaybackQuality().totalVideoFrames"
         seen = float(
             await watcher.page.evaluate(f"() => {{ const {{player}} = window.nearcast; return {frames}; }}")

@@ -158,12 +158,16 @@ export class LivePlayer {
     this.motion.reset();
     this.recovering.value = false;
     this.behind.value = false;
+    this.forgetMeasures();
+    this.levels.value = [];
+    this.engineName.value = "";
+  }
+
+  private forgetMeasures(): void {
     this.late.value = false;
     this.latency.value = null;
     this.window.value = null;
-    this.levels.value = [];
     this.level.value = AUTO;
-    this.engineName.value = "";
   }
 
   /** Whether the source should deliver now; while it should not, nobody hurries it. */
@@ -297,6 +301,7 @@ export class LivePlayer {
     this.engine?.destroy();
     this.whepRefused = false;
     this.recovery.excuse(Date.now());
+    this.forgetMeasures();
     this.adopt(engine);
     engine.show();
     this.ready([]);
