@@ -70,7 +70,7 @@ class VideoPath:
         )  # fmt: skip
         begin, end = self._shared.timeline.video_clock.newest
         if self._gone_until and self._is_lost(begin, unit.key):
-            self.absence.lost(begin)
+            self.absence.lost(begin, now_us)
         elif self._started or unit.key:
             self.absence.picture(begin, end, now_us)
         for item in timed:

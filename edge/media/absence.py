@@ -10,6 +10,8 @@ from appliance.contracts.media import VIDEO_TIMESCALE
 PAUSE = 3 * VIDEO_TIMESCALE // 2  # without pictures: more than between those of the slowest sources
 _SLACK = 3 * VIDEO_TIMESCALE // 10  # beyond what is usual
 _MOST_USUAL = 17 * VIDEO_TIMESCALE // 4  # with slack and part less than sound is held for pictures
+_STEADY_US = 1_000_000  # for so long they come too late, and it is no accident
+LATEST = 10 * VIDEO_TIMESCALE  # behind the sound: no encoder holds pictures for longer
 
 
 class Absence:
@@ -27,25 +29,31 @@ class Absence:
         self._due = 0  # where it ends when the next part is missing
         self._end: int | None = None  # of the last picture
         self._came_us = 0
+        self._lost_us = 0  # when the first one came too late since the last that did not; 0: none
 
     def picture(self, dts: int, end: int, now_us: int) -> None:
         """A picture came: when it is decoded, and where it ends."""
         heard = self._heard
         if heard - self._heard_then > self._usual and self._end is not None:
-            self._learn(dts, PAUSE)
+            self._learn(dts, now_us, PAUSE)
+        self._lost_us = 0
         self._heard_then, self._end, self._came_us = heard, end, now_us
         self._due = heard + self._usual + _SLACK + self._part
 
-    def lost(self, dts: int) -> None:
-        """A picture came that cannot be shown any more."""
-        self._learn(dts, 0)
+    def lost(self, dts: int, now_us: int) -> None:
+        """A picture came that cannot be shown any more.
 
-    def _learn(self, dts: int, pause: int) -> None:
+        Those that go on to come later than sound is held are waited for as well: else none would be shown again.
+        """
+        self._lost_us = self._lost_us or now_us
+        self._learn(dts, now_us, 0, LATEST if now_us - self._lost_us > _STEADY_US else _MOST_USUAL)
+
+    def _learn(self, dts: int, now_us: int, pause: int, most: int = _MOST_USUAL) -> None:
         """What a picture that came later than usual says: others may. Up to `pause` others may be as far apart."""
-        waited = self._heard - self._heard_then
+        waited = min(self._heard - self._heard_then, (now_us - self._came_us) * 9 // 100)
         if waited > self._usual and self._end is not None:
             late = waited if waited <= pause else waited - max(0, dts - self._end)
-            self._usual = max(self._usual, min(late, _MOST_USUAL))
+            self._usual = max(self._usual, min(late, most))
 
     def sound(self, end: int, now_us: int) -> int:
         """Sound came up to `end`. Up to where pictures are missing: a whole number of parts; 0: none are."""

@@ -248,6 +248,32 @@ def test_sound_whose_stamps_jump_ahead_makes_no_pictures_missing() -> None:
     assert gaps(out) == []
 
 
+def lagging(bodies: list[Body], begin_ms: int, late_ms: int) -> list[tuple[Body, int]]:
+    """Pictures from a stamp on come so much later, as fast as before. With their arrivals, ms."""
+    come = [(one, one.stamp + late_ms * (one.is_video and one.stamp >= begin_ms)) for one in bodies]
+    return sorted(come, key=lambda pair: pair[1])
+
+
+def feed_at(packager: Packager, come: list[tuple[Body, int]]) -> list[Append]:
+    """Bodies at their arrivals, to the end."""
+    out: list[Append] = []
+    for body, at in come:
+        take = packager.video if body.is_video else packager.audio
+        out += take(body.stamp, body.body, now_us=T0 + at * 1000)
+    return out + packager.finish(now_us=T0 + come[-1][1] * 1000)
+
+
+@pytest.mark.parametrize("late_ms", [6_000, 9_000])
+def test_pictures_that_come_later_than_sound_is_held_are_not_lost_for_good(late_ms: int) -> None:
+    packager = Packager(PackagerConfig())
+    out = feed_at(packager, lagging(list(broadcast(40)), 8_000, late_ms))
+    assert numbers(out, AUDIO) == list(range(1875))
+    shown = numbers(out, SOURCE)
+    assert shown == [*range(240), *range(1200 - len(shown) + 240, 1200)]
+    assert packager.late < 30 * (late_ms / 1000 + 2), "after one wait and up to a key frame they are shown again"
+    assert len(gaps(out)) == 1
+
+
 def test_another_resolution_after_the_gap() -> None:
     """What is missing belongs to the form before, and the discontinuity is where the new one begins."""
     bodies = without_pictures(list(broadcast(16)), 5_000, 9_000)

@@ -61,6 +61,16 @@ def test_stamps_that_jump_are_no_time_that_passes() -> None:
     assert stream.absence.sound(stream.now + 900_000, us(stream.now) + 1_000_000)
 
 
+def test_stamps_that_jump_teach_nothing() -> None:
+    stream = Stream()
+    stream.both(90_000)
+    stream.absence.sound(stream.now + 270_000, us(stream.now))
+    stream.absence.picture(stream.now, stream.now + 3_000, us(stream.now))
+    stream.now += 270_000
+    stream.absence.picture(stream.now, stream.now + 3_000, us(stream.now))
+    assert stream.sound(stream.now + 75_000)
+
+
 def test_a_stop_teaches_nothing_but_lateness_and_slowness_do() -> None:
     for missed, dts_moves, waits in ((270_000, True, False), (270_000, False, True), (90_000, True, True)):
         stream = Stream()
@@ -76,6 +86,6 @@ def test_sound_is_never_held_for_longer_than_five_seconds(late: int) -> None:
     stream = Stream()
     stream.both(90_000)
     stream.sound(stream.now + late)
-    stream.absence.lost(93_000)
+    stream.absence.lost(93_000, us(stream.now))
     stream.absence.picture(stream.now, stream.now + 3_000, us(stream.now))
     assert stream.sound(stream.now + 450_000)
