@@ -84,6 +84,7 @@ class VideoPath:
         out = self.flush(now_us)  # a picture that came behind the gap has its place before the next
         out += self._miss(until, now_us)
         self._gone_until = self.segmenter.end_dts
+        self._shared.timeline.skip_video(self._gone_until)
         return out
 
     def _continues(self, source: VideoSource) -> bool:

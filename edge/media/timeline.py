@@ -3,6 +3,7 @@
 import msgspec
 
 from appliance.contracts.media import VIDEO_TIMESCALE
+from edge.media.absence import LATEST
 from edge.media.audio_clock import AudioClock
 from edge.media.stamps import AUDIO_BACKWARD_LIMIT_MS, BACKWARD_LIMIT_MS, StampGuard, Unwrapper, Verdict
 from edge.media.video_clock import VideoClock
@@ -75,6 +76,7 @@ class Timeline:
         self._others: dict[int, _Track] = {}
         self._cts_shift = 0
         self._new_section = False
+        self._skipped = 0  # no picture is before this time
         self._anchors: list[tuple[int, int]] = [anchor] if anchor is not None else []
 
     def set_audio(
@@ -100,6 +102,14 @@ class Timeline:
         state.clock = VideoClock(frame_rate, start=clock.end)
         return held
 
+    def skip_video(self, until: int) -> None:
+        """Pictures are missing up to `until` (90 kHz), which has been told.
+
+        Those whose stamps jump go on there, and so do those of an encoder whose stamps stood still meanwhile: that
+        are further behind than pictures may come late.
+        """
+        self._skipped = until
+
     def video(
         self, stamp: int, cts_ms: int, key: bool, data: Payload, *, now_us: int, nano: int = 0, track: int = 0
     ) -> list[Timed]:
@@ -109,6 +119,9 @@ class Timeline:
         """
         state = self._track(track) if track else self._video
         time = self._media_time(state, stamp)
+        if track == 0 and time < self._skipped - LATEST:
+            state.offset = (state.offset or 0) + self._skipped - time
+            time = self._skipped
         if cts_ms:
             cts_ms = max(-_MAX_CTS_MS, min(cts_ms, _MAX_CTS_MS))
             if cts_ms + self._cts_shift < 0:
@@ -224,6 +237,8 @@ class Timeline:
             track.guard.accept(stamp_ms)
             return stamp_ms * TICKS_PER_MS + offset
         expected = track.guard.expected_ms() * TICKS_PER_MS + offset
+        if track is self._video:
+            expected = max(expected, self._skipped)
         if self._follows(track, other, stamp_ms, expected):
             return stamp_ms * TICKS_PER_MS + (track.offset or 0)
         may_lead = track is self._video or track is self._audio

@@ -274,6 +274,32 @@ def test_pictures_that_come_later_than_sound_is_held_are_not_lost_for_good(late_
     assert len(gaps(out)) == 1
 
 
+def test_pictures_whose_stamps_stood_still_go_on_with_the_sound() -> None:
+    """A camera that paused, whose encoder counts pictures instead of looking at the clock."""
+    packager = Packager(PackagerConfig())
+    out = feed_at(packager, lagging(list(broadcast(40)), 8_000, 15_000))
+    assert_whole(out)
+    assert packager.late == 0
+    assert numbers(out, SOURCE) == list(range(1200))
+    ((_, end),) = gaps(out)
+    assert end == pytest.approx(23, abs=1)
+
+
+@pytest.mark.parametrize("length_ms", [3_000, 9_000])
+def test_stamps_that_begin_anew_after_the_gap_lose_no_picture(length_ms: int) -> None:
+    end_ms = 5_000 + length_ms
+    come = [
+        (one._replace(stamp=one.stamp - end_ms * (one.stamp >= end_ms)), one.stamp)
+        for one in without_pictures(list(broadcast(end_ms / 1000 + 10)), 5_000, end_ms)
+    ]
+    packager = Packager(PackagerConfig())
+    out = feed_at(packager, come)
+    assert packager.late == 0
+    assert len(numbers(out, SOURCE)) == 150 + 300
+    ((begin, end),) = gaps(out)
+    assert end - begin == pytest.approx(length_ms / 1000, abs=0.7)
+
+
 def test_another_resolution_after_the_gap() -> None:
     """What is missing belongs to the form before, and the discontinuity is where the new one begins."""
     bodies = without_pictures(list(broadcast(16)), 5_000, 9_000)
