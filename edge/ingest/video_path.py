@@ -70,12 +70,18 @@ class VideoPath:
         )  # fmt: skip
         begin, end = self._shared.timeline.video_clock.newest
         if self._gone_until and self._is_lost(begin, unit.key):
-            self.absence.lost(begin, now_us)
+            self._came_late(begin, now_us)
         elif self._started or unit.key:
             self.absence.picture(begin, end, now_us)
         for item in timed:
             out += self._push(item, now_us)
         return out
+
+    def _came_late(self, dts: int, now_us: int) -> None:
+        self.absence.lost(dts, now_us)
+        if self.absence.never_in_time(dts, self._gone_until, now_us):
+            self._shared.timeline.move_video(self._gone_until - dts)
+            self._lost_from = self._gone_until
 
     def miss(self, until: int, now_us: int) -> list[Append]:
         """As much sound has come that pictures are missing up to `until` (90 kHz): see `absence`."""

@@ -11,7 +11,8 @@ PAUSE = 3 * VIDEO_TIMESCALE // 2  # without pictures: more than between those of
 _SLACK = 3 * VIDEO_TIMESCALE // 10  # beyond what is usual
 _MOST_USUAL = 17 * VIDEO_TIMESCALE // 4  # with slack and part less than sound is held for pictures
 _STEADY_US = 1_000_000  # for so long they come too late, and it is no accident
-LATEST = 10 * VIDEO_TIMESCALE  # behind the sound: no encoder holds pictures for longer
+_PACE = 5, 4  # what was held up somewhere comes faster
+_LATEST = 11 * VIDEO_TIMESCALE  # behind the sound: no encoder holds pictures for longer
 
 
 class Absence:
@@ -30,6 +31,7 @@ class Absence:
         self._end: int | None = None  # of the last picture
         self._came_us = 0
         self._lost_us = 0  # when the first one came too late since the last that did not; 0: none
+        self._lost_dts = 0  # and when that is decoded
 
     def picture(self, dts: int, end: int, now_us: int) -> None:
         """A picture came: when it is decoded, and where it ends."""
@@ -45,15 +47,27 @@ class Absence:
 
         Those that go on to come later than sound is held are waited for as well: else none would be shown again.
         """
-        self._lost_us = self._lost_us or now_us
-        self._learn(dts, now_us, 0, LATEST if now_us - self._lost_us > _STEADY_US else _MOST_USUAL)
+        if not self._lost_us:
+            self._lost_us, self._lost_dts = now_us, dts
+        self._learn(dts, now_us, 0, _LATEST if now_us - self._lost_us > _STEADY_US else _MOST_USUAL)
+
+    def never_in_time(self, dts: int, until: int, now_us: int) -> bool:
+        """Whether pictures like this one, which came when they were missing up to `until`, can only be shown later.
+
+        They are further behind than an encoder holds any, and do not catch up: their stamps stood still.
+        """
+        came = (now_us - self._lost_us) * 9 // 100
+        most, least = _PACE
+        keep_pace = now_us - self._lost_us > _STEADY_US and (dts - self._lost_dts) * least < came * most
+        return keep_pace and dts < until - _LATEST + VIDEO_TIMESCALE
 
     def _learn(self, dts: int, now_us: int, pause: int, most: int = _MOST_USUAL) -> None:
         """What a picture that came later than usual says: others may. Up to `pause` others may be as far apart."""
         waited = min(self._heard - self._heard_then, (now_us - self._came_us) * 9 // 100)
         if waited > self._usual and self._end is not None:
             late = waited if waited <= pause else waited - max(0, dts - self._end)
-            self._usual = max(self._usual, min(late, most))
+            if late <= _LATEST:
+                self._usual = max(self._usual, min(late, most))
 
     def sound(self, end: int, now_us: int) -> int:
         """Sound came up to `end`. Up to where pictures are missing: a whole number of parts; 0: none are."""

@@ -3,7 +3,6 @@
 import msgspec
 
 from appliance.contracts.media import VIDEO_TIMESCALE
-from edge.media.absence import LATEST
 from edge.media.audio_clock import AudioClock
 from edge.media.stamps import AUDIO_BACKWARD_LIMIT_MS, BACKWARD_LIMIT_MS, StampGuard, Unwrapper, Verdict
 from edge.media.video_clock import VideoClock
@@ -103,12 +102,12 @@ class Timeline:
         return held
 
     def skip_video(self, until: int) -> None:
-        """Pictures are missing up to `until` (90 kHz), which has been told.
-
-        Those whose stamps jump go on there, and so do those of an encoder whose stamps stood still meanwhile: that
-        are further behind than pictures may come late.
-        """
+        """Pictures are missing up to `until` (90 kHz), which has been told: those whose stamps jump go on there."""
         self._skipped = until
+
+    def move_video(self, ticks: int) -> None:
+        """The pictures that follow are so much later than their stamps say."""
+        self._video.offset = (self._video.offset or 0) + ticks
 
     def video(
         self, stamp: int, cts_ms: int, key: bool, data: Payload, *, now_us: int, nano: int = 0, track: int = 0
@@ -119,9 +118,6 @@ class Timeline:
         """
         state = self._track(track) if track else self._video
         time = self._media_time(state, stamp)
-        if track == 0 and time < self._skipped - LATEST:
-            state.offset = (state.offset or 0) + self._skipped - time
-            time = self._skipped
         if cts_ms:
             cts_ms = max(-_MAX_CTS_MS, min(cts_ms, _MAX_CTS_MS))
             if cts_ms + self._cts_shift < 0:

@@ -263,7 +263,7 @@ def feed_at(packager: Packager, come: list[tuple[Body, int]]) -> list[Append]:
     return out + packager.finish(now_us=T0 + come[-1][1] * 1000)
 
 
-@pytest.mark.parametrize("late_ms", [6_000, 9_000])
+@pytest.mark.parametrize("late_ms", [6_000, 9_000, 10_500, 10_900])
 def test_pictures_that_come_later_than_sound_is_held_are_not_lost_for_good(late_ms: int) -> None:
     packager = Packager(PackagerConfig())
     out = feed_at(packager, lagging(list(broadcast(40)), 8_000, late_ms))
@@ -274,15 +274,30 @@ def test_pictures_that_come_later_than_sound_is_held_are_not_lost_for_good(late_
     assert len(gaps(out)) == 1
 
 
-def test_pictures_whose_stamps_stood_still_go_on_with_the_sound() -> None:
+@pytest.mark.parametrize("paused_ms", [11_100, 15_000])
+def test_pictures_whose_stamps_stood_still_go_on_with_the_sound(paused_ms: int) -> None:
     """A camera that paused, whose encoder counts pictures instead of looking at the clock."""
     packager = Packager(PackagerConfig())
-    out = feed_at(packager, lagging(list(broadcast(40)), 8_000, 15_000))
+    out = feed_at(packager, lagging(list(broadcast(40)), 8_000, paused_ms))
     assert_whole(out)
-    assert packager.late == 0
-    assert numbers(out, SOURCE) == list(range(1200))
+    shown = numbers(out, SOURCE)
+    assert shown == [*range(240), *range(300, 1200)], "after a second of proof, the next key frame"
     ((_, end),) = gaps(out)
-    assert end == pytest.approx(23, abs=1)
+    assert end == pytest.approx(8 + paused_ms / 1000, abs=1.5)
+
+
+def test_pictures_that_were_held_up_for_long_and_catch_up_keep_their_time() -> None:
+    packager = Packager(PackagerConfig())
+    come = [
+        (one, at if at < 8_000 or not one.is_video else max(at, 23_000 + (at - 8_000) // 3))
+        for one, at in lagging(list(broadcast(40)), 0, 0)
+    ]
+    out = feed_at(packager, sorted(come, key=lambda pair: pair[1]))
+    assert_whole(out)
+    shown = numbers(out, SOURCE)
+    assert shown == [*range(240), *range(1440 - len(shown), 1200)]
+    ends = [(one.dts + one.duration) / VIDEO_TIMESCALE for one in headers(out, SOURCE)]
+    assert max(ends) == pytest.approx(41, abs=0.1)
 
 
 @pytest.mark.parametrize("length_ms", [3_000, 9_000])
