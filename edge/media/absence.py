@@ -30,14 +30,18 @@ class Absence:
         self._due = 0  # where it ends when the next part is missing
         self._end: int | None = None  # of the last picture
         self._came_us = 0
+        self._apart = (
+            0  # pictures in succession, each a pause behind the one before: one may be a stop, two are slides
+        )
         self._lost_us = 0  # when the first one came too late since the last that did not; 0: none
         self._lost_dts = 0  # and when that is decoded
 
     def picture(self, dts: int, end: int, now_us: int) -> None:
         """A picture came: when it is decoded, and where it ends."""
         heard = self._heard
+        self._apart = self._apart + 1 if self._end is not None and dts - self._end > PAUSE else 0
         if heard - self._heard_then > self._usual and self._end is not None:
-            self._learn(dts, now_us, PAUSE)
+            self._learn(dts, now_us, PAUSE if self._apart < 2 else _MOST_USUAL)
         self._lost_us = 0
         self._heard_then, self._end, self._came_us = heard, end, now_us
         self._due = heard + self._usual + _SLACK + self._part

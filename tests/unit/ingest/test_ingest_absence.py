@@ -234,6 +234,17 @@ def test_slides_are_all_shown(apart_ms: int) -> None:
     assert_whole(out)
     assert packager.late == 0
     assert numbers(out, SOURCE) == list(range(10))
+    assert all(begin < 2 * apart_ms / 1000 for begin, _ in gaps(out)), "two pauses in succession are slides"
+
+
+def test_slides_that_are_too_far_apart_to_be_waited_for_are_all_shown() -> None:
+    """Between gaps."""
+    slides = [picture(i, key=True, stamp=i * 7_000) for i in range(6)]
+    sounds = [sound(i, stamp=i * 1024 // 48) for i in range(42_000 * 48 // 1024)]
+    out = run([video_config(), audio_config(), *sorted([*slides, *sounds], key=lambda one: one.stamp)])
+    assert_whole(out)
+    assert numbers(out, SOURCE) == list(range(6))
+    assert len(gaps(out)) == 6
 
 
 def test_sound_whose_stamps_jump_ahead_makes_no_pictures_missing() -> None:
