@@ -30,21 +30,39 @@ class Absence:
         self._due = 0  # where it ends when the next part is missing
         self._end: int | None = None  # of the last picture
         self._came_us = 0
-        self._apart = (
-            0  # pictures in succession, each a pause behind the one before: one may be a stop, two are slides
-        )
+        self._apart = 0  # pictures in succession with a pause before each
+        self._slides = 0  # the most sound that came between those
         self._lost_us = 0  # when the first one came too late since the last that did not; 0: none
         self._lost_dts = 0  # and when that is decoded
 
     def picture(self, dts: int, end: int, now_us: int) -> None:
         """A picture came: when it is decoded, and where it ends."""
         heard = self._heard
-        self._apart = self._apart + 1 if self._end is not None and dts - self._end > PAUSE else 0
+        self._watch_slides(dts, now_us)
         if heard - self._heard_then > self._usual and self._end is not None:
-            self._learn(dts, now_us, PAUSE if self._apart < 2 else _MOST_USUAL)
+            self._learn(dts, now_us, PAUSE)
         self._lost_us = 0
         self._heard_then, self._end, self._came_us = heard, end, now_us
-        self._due = heard + self._usual + _SLACK + self._part
+        self._due = heard + self._waits + self._part
+
+    @property
+    def _waits(self) -> int:
+        """How far behind the sound pictures may be before they are missing."""
+        return max(self._usual, self._slides) + _SLACK
+
+    def _watch_slides(self, dts: int, now_us: int) -> None:
+        """One pause may be a stop, two in succession are slides: they are waited for as long as they go on."""
+        if self._end is None or dts - self._end <= PAUSE:
+            self._apart = self._slides = 0
+            return
+        self._apart += 1
+        waited = self._waited(now_us)
+        if self._apart > 1 and waited <= _MOST_USUAL:
+            self._slides = max(self._slides, waited)
+
+    def _waited(self, now_us: int) -> int:
+        """How much sound came since the last picture, in as much time."""
+        return min(self._heard - self._heard_then, (now_us - self._came_us) * 9 // 100)
 
     def lost(self, dts: int, now_us: int) -> None:
         """A picture came that cannot be shown any more.
@@ -67,7 +85,7 @@ class Absence:
 
     def _learn(self, dts: int, now_us: int, pause: int, most: int = _MOST_USUAL) -> None:
         """What a picture that came later than usual says: others may. Up to `pause` others may be as far apart."""
-        waited = min(self._heard - self._heard_then, (now_us - self._came_us) * 9 // 100)
+        waited = self._waited(now_us)
         if waited > self._usual and self._end is not None:
             late = waited if waited <= pause else waited - max(0, dts - self._end)
             if late <= _LATEST:
@@ -77,11 +95,11 @@ class Absence:
         """Sound came up to `end`. Up to where pictures are missing: a whole number of parts; 0: none are."""
         if end > self._heard:
             if not self._heard:
-                self._heard_then, self._due = end, end + self._usual + _SLACK + self._part
+                self._heard_then, self._due = end, end + self._waits + self._part
             self._heard = end
         if self._heard < self._due or self._end is None:
             return 0
-        waits = self._usual + _SLACK
+        waits = self._waits
         if (now_us - self._came_us) * 9 // 100 < waits + self._part:
             return 0
         return self._end + (self._heard - self._heard_then - waits) // self._part * self._part

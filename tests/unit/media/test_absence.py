@@ -71,6 +71,17 @@ def test_stamps_that_jump_teach_nothing() -> None:
     assert stream.sound(stream.now + 75_000)
 
 
+def test_slides_are_waited_for_only_as_long_as_they_go_on() -> None:
+    stream = Stream()
+    stream.both(90_000)
+    for _ in range(4):
+        told = stream.sound(stream.now + 270_000)
+        stream.absence.picture(stream.now, stream.now + 3_000, us(stream.now))
+    assert not told
+    stream.both(stream.now + 90_000)
+    assert stream.sound(stream.now + 75_000)
+
+
 def test_a_stop_teaches_nothing_but_lateness_and_slowness_do() -> None:
     for missed, dts_moves, waits in ((270_000, True, False), (270_000, False, True), (90_000, True, True)):
         stream = Stream()
