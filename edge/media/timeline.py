@@ -76,6 +76,7 @@ class Timeline:
         self._cts_shift = 0
         self._new_section = False
         self._skipped = 0  # no picture is before this time
+        self._came_us = 0  # when the last picture did
         self._anchors: list[tuple[int, int]] = [anchor] if anchor is not None else []
 
     def set_audio(
@@ -127,6 +128,8 @@ class Timeline:
             cts += nano_ticks(nano)
         elif nano:
             time += nano_ticks(nano)
+        if track == 0:
+            self._came_us = now_us
         samples = self._clock(state).push(time, cts, key, data)
         return [self._timed(sample, now_us) if track == 0 else Timed(sample, False) for sample in samples]
 
@@ -153,8 +156,9 @@ class Timeline:
         return Timed(sample, self._anchor(media_time, now_us))
 
     def flush(self, *, track: int = 0) -> list[Timed]:
-        """The video frame held back, at the end of the session."""
-        return [Timed(sample, False) for sample in self._clock(self._track(track)).flush()]
+        """The video frame held back, at the end of the session or where pictures are missing."""
+        held = self._clock(self._track(track)).flush()
+        return [self._timed(sample, self._came_us) if track == 0 else Timed(sample, False) for sample in held]
 
     def pdt_us(self, media_time: int) -> int:
         """Wall clock (Unix microseconds) of a media time in 90 kHz ticks; 0 before anything was anchored."""

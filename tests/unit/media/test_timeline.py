@@ -265,3 +265,10 @@ def test_audio_with_another_rate_keeps_the_timescale() -> None:
         assert item is not None
         durations.append(item.sample.duration)
     assert sum(durations) == 100 * 1024 * 48_000 // 44_100
+
+
+def test_a_first_picture_behind_which_none_comes_has_the_wall_clock_of_its_arrival() -> None:
+    timeline = Timeline()
+    assert timeline.video(0, 0, True, b"key", now_us=5_000_000) == []
+    (held,) = timeline.flush()
+    assert timeline.pdt_us(held.sample.dts) == 5_000_000
