@@ -2,6 +2,7 @@
 
 Of a broadcast whose pictures and sound come on one connection, sound without pictures means that none were made,
 or that the encoder sends them later. They are waited for a little longer than it ever sent sound without pictures.
+Slides are waited for as long as they are apart, up to what sound is held for pictures.
 After that they are missing, a part of the playlist at a time, as far behind the sound as they were waited for.
 """
 
