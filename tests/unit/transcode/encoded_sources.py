@@ -18,6 +18,7 @@ from appliance.contracts.media import AudioFormat, ChunkFlag, ChunkHeader, Init,
 from edge.protocols.fmp4 import Sample, fragment, read_fragments
 from edge.transcode.chunks import SourceChunk
 from edge.transcode.forms import AudioForm, VideoForm, audio_form, video_form
+from edge.transcode.pipeline import Pipeline
 from tests.media_tools.scheduling import ordinary_afterwards
 
 FRAME = 3000
@@ -89,6 +90,15 @@ def reordered_source(frames: int, gop: int, size: tuple[int, int] = (320, 180)) 
         for index, packet in enumerate(packets)
     ]
     return Encoded(samples, VideoForm("h264", bytes(encoder.extradata or b""), (30, 1), (1, 1), size))
+
+
+def pass_through(pipeline: Pipeline, chunks: Sequence[SourceChunk]) -> None:
+    """Everything through the pipeline's threads, to the end of what they make of it."""
+    pipeline.start()
+    for chunk in chunks:
+        pipeline.put(chunk)
+    pipeline.drain()
+    pipeline.stop()
 
 
 def level_of(index: int) -> int:

@@ -20,7 +20,7 @@ from edge.transcode.engines.quality import QualityX264, delay_of
 from edge.transcode.pipeline import Pipeline
 from edge.transcode.resume import RungPosition
 from edge.transcode.rung import RungWorker
-from tests.unit.transcode.encoded_sources import chunks_of, level_of, picture_source
+from tests.unit.transcode.encoded_sources import chunks_of, level_of, pass_through, picture_source
 from tests.unit.transcode.lineups import lineup_of
 
 FRAME, GOP, FRAMES, START = 3000, 40, 100, 30
@@ -50,11 +50,7 @@ def transcode(
     worker = RungWorker(RUNG, lineup_of(RUNG, engines), CONFIG, position, outputs.append, failures.append)
     taken = threading.Semaphore(0)
     pipeline = Pipeline([worker], taken.release, failures.append)
-    pipeline.start()
-    for chunk in chunks:
-        pipeline.put(chunk)
-    pipeline.drain()
-    pipeline.stop()
+    pass_through(pipeline, chunks)
     assert not failures
     return outputs, worker.config
 

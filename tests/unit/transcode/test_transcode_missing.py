@@ -17,7 +17,7 @@ from edge.transcode.forms import VideoForm
 from edge.transcode.pipeline import Pipeline
 from edge.transcode.resume import RungPosition
 from edge.transcode.rung import RungWorker
-from tests.unit.transcode.encoded_sources import FRAME, PDT, level_of, picture_source
+from tests.unit.transcode.encoded_sources import FRAME, PDT, level_of, pass_through, picture_source
 from tests.unit.transcode.lineups import x264_lineup
 
 PART = 31_500
@@ -75,11 +75,7 @@ def run(
     control = RungControl()
     control.wanted = dict.fromkeys(paused, RungMode.PAUSED)
     pipeline = Pipeline(rungs, lambda: None, failures.append, control)
-    pipeline.start()
-    for chunk in chunks:
-        pipeline.put(chunk)
-    pipeline.drain()
-    pipeline.stop()
+    pass_through(pipeline, chunks)
     assert not failures
     return outputs, control
 

@@ -17,7 +17,7 @@ from edge.transcode.forms import VideoForm
 from edge.transcode.pipeline import Pipeline
 from edge.transcode.resume import RungPosition
 from edge.transcode.rung import RungWorker
-from tests.unit.transcode.encoded_sources import chunks_of, picture_source
+from tests.unit.transcode.encoded_sources import chunks_of, pass_through, picture_source
 from tests.unit.transcode.lineups import x264_lineup
 
 FRAME, GOP, SEGMENTS = 3000, 30, 3
@@ -72,11 +72,7 @@ def transcode(
     worker = RungWorker(rung, x264_lineup(rung), CONFIG, position, outputs.append, failures.append)
     taken = threading.Semaphore(0)
     pipeline = Pipeline([worker], taken.release, failures.append)
-    pipeline.start()
-    for chunk in chunks:
-        pipeline.put(chunk)
-    pipeline.drain()
-    pipeline.stop()
+    pass_through(pipeline, chunks)
     assert not failures
     return outputs, worker.config
 
