@@ -168,9 +168,8 @@ class VideoPath:
         chunks = segmenter.push(sample, pdt_us=shared.timeline.pdt_us(pts - lead), discontinuity=discontinuity)
         msn = segmenter.msn
         if msn is not None and msn != before:
-            shown = (
-                pts if sample.key else pts - sample.cts + self._reorder
-            )  # not as late as one that others refer to
+            # Without a key frame the first one may be shown later than those that refer to it.
+            shown = pts if sample.key else pts - sample.cts + self._reorder
             self._begin(Boundary(msn, shown, discontinuity, sample.dts, not sample.key))
         out = shared.appends(self.output, chunks, now_us)
         ends_part = bool(chunks) and chunks[-1].ends_part

@@ -48,7 +48,7 @@ def _absence(video: VideoHealth) -> Iterator[Advice]:
         yield Advice(
             code="no_pictures",
             severity=Severity.ERROR,
-            text=f"No picture has come for {_length(video.missing_s)}: viewers only hear you.",
+            text=f"No picture has come for {_length(video.missing_s)}: viewers see the last one at most.",
             setting="Check that the camera is connected and chosen; on a phone bring the app to the front",
         )
 
