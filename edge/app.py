@@ -9,6 +9,7 @@ from appliance.contracts.subjects import DIRECTORY_BUCKET, LIVE_BUCKET
 from appliance.runtime.appender import Appender
 from appliance.runtime.bus import Bus
 from appliance.runtime.handoff import HandoffSender
+from appliance.runtime.limits import return_large_buffers
 from appliance.runtime.logs import get_logger
 from appliance.runtime.replica import Replica
 from appliance.runtime.role import Build, RoleContext, Service, run_role
@@ -67,6 +68,7 @@ async def _ingest(context: RoleContext) -> Service:
 async def _transcode(context: RoleContext) -> Service:
     from edge.transcode.service import TranscodeService
 
+    return_large_buffers()  # before it has any
     settings = context.settings
     return TranscodeService(
         settings.transcode,

@@ -1,4 +1,4 @@
-"""How many files a process may hold."""
+"""How many files a process may hold, and what it gives back of its memory."""
 
 import resource
 import subprocess
@@ -69,3 +69,26 @@ def test_too_few_files_are_told_when_a_node_starts(
     cli.main(["up", "--data", str(data / "site")])
     said = capsys.readouterr().err
     assert ("file limit: 256 now, 256 at most; raise it to 65536" in said) == told
+
+
+def test_large_buffers_go_back_to_the_system_when_they_are_freed() -> None:
+    """Behind a smaller one that stays in use, and after larger ones of which the C library learns to keep more."""
+    program = """
+import ctypes
+from pathlib import Path
+from appliance.runtime.limits import return_large_buffers
+library = ctypes.CDLL(None)
+library.malloc.restype, library.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+def resident(): return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+def taken(size): address = library.malloc(size); ctypes.memset(address, 1, size); return address
+return_large_buffers()
+for _ in range(3): library.free(taken(16 << 20))
+before, first, stays = resident(), taken(4 << 20), taken(1 << 10)
+assert resident() - before > 3 << 20
+library.free(first)
+print(resident() - before, library.prctl(42, 0, 0, 0, 0))
+"""
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    kept, are_pages_small = printed.split()
+    assert int(kept) < 1 << 20
+    assert are_pages_small == "1"
