@@ -62,11 +62,13 @@ class FanOut:
             for lane in self._lanes:
                 lane.put(picture.of(lane.name))
             return
-        shrunk = picture
-        if any(lane.is_shrunk and lane.wants(picture) for lane in self._lanes):
-            shrunk = self._shrunk(picture)
-        for lane in self._lanes:
-            lane.put(shrunk if lane.is_shrunk else picture)
+        for lane in self._lanes:  # they begin meanwhile
+            if not lane.is_shrunk:
+                lane.put(picture)
+        shrinking = [lane for lane in self._lanes if lane.is_shrunk]
+        shrunk = self._shrunk(picture) if any(lane.wants(picture) for lane in shrinking) else picture
+        for lane in shrinking:
+            lane.put(shrunk)
 
     def missing(self, missing: Missing) -> None:
         """A part that the source has no pictures for: the last one is shown on, if there was one."""

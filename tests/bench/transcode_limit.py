@@ -89,9 +89,11 @@ def _ladder(clip: str, seconds: float) -> list[float]:
 
 def _give(frame: VideoFrame, number: int, lanes: list[_Lane], shrunk: list[bool], shrink: Scaler) -> None:
     """As the product does: rungs of half the largest one's size or less are scaled on from its picture."""
+    for lane in (lane for lane, is_shrunk in zip(lanes, shrunk, strict=True) if not is_shrunk):
+        lane.frames.put((number, frame))
     smaller = shrink.scale(frame, (1, 1)) if any(shrunk) else frame
-    for lane, is_shrunk in zip(lanes, shrunk, strict=True):
-        lane.frames.put((number, smaller if is_shrunk else frame))
+    for lane in (lane for lane, is_shrunk in zip(lanes, shrunk, strict=True) if is_shrunk):
+        lane.frames.put((number, smaller))
 
 
 if __name__ == "__main__":

@@ -120,3 +120,29 @@ def test_nothing_is_scaled_that_the_log_has(monkeypatch: pytest.MonkeyPatch) -> 
     for one in workers:
         made = samples_of([output for output in outputs if output.rung == one.rung.name])
         assert [sample.dts for sample in made] == [index * FRAME for index in range(GOP + 10, 2 * GOP)]
+
+
+def test_rungs_made_of_the_source_begin_while_it_is_scaled_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+
+    class Noting(Scaler):
+        def scale(self, frame: VideoFrame, sample_aspect: tuple[int, int] = (1, 1)) -> VideoFrame:
+            order.append("scaled")
+            return super().scale(frame, sample_aspect)
+
+    def put(worker: RungWorker, item: object) -> None:
+        order.append(worker.rung.name)
+
+    monkeypatch.setattr(fan_out, "Scaler", Noting)
+    monkeypatch.setattr(RungWorker, "put", put)
+    position = RungPosition(None, 0, 0)
+    workers = [
+        RungWorker(one, lineup_of(one, [Candidate("x264", X264)]), CONFIG, position, lambda _: None, lambda _: None)
+        for one in (LARGE, MIDDLE, SMALL)
+    ]
+    run_through(
+        Pipeline(workers, threading.Semaphore(0).release, lambda _: None), picture_source("libx264", 2 * GOP, GOP)
+    )
+    for worker in workers:
+        worker.close()
+    assert order == [MIDDLE.name, "scaled", LARGE.name, SMALL.name] * (2 * GOP)
