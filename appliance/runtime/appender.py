@@ -27,6 +27,7 @@ from appliance.runtime.pull import status_of
 from appliance.runtime.tasks import Tasks
 
 TICK_S = 0.006  # between two ticks, at least: fewer cost less, but a message waits for one
+_PROMPT_S = 0.002  # and where `before_tick` wants one sooner
 _IDLE_S = 0.1  # between two ticks, at most
 _MEASURE_S = 0.6
 _RESEND_S = 1.0
@@ -105,7 +106,8 @@ class Appender:
     def before_tick(self, callback: Callable[[], float]) -> None:
         """`callback` runs before each tick: what it appends leaves with it, so putting work off until then is free.
 
-        It returns when it wants the next tick, in seconds of the loop's clock, and must not raise.
+        It returns when it wants the next tick, in seconds of the loop's clock, be it before `tick_s` have passed,
+        and must not raise.
         """
         self._before_tick.append(callback)
 
@@ -190,8 +192,8 @@ class Appender:
             for lane in list(self._busy.values()):
                 await self._serve(lane, loop.time())
             self._ticked_at = loop.time()
-            soonest = self._ticked_at + self._tick_s
-            await self._sleep_until(soonest if self._is_hurried else max(due, soonest))
+            due = max(due, self._ticked_at + min(_PROMPT_S, self._tick_s))
+            await self._sleep_until(min(due, self._ticked_at + self._tick_s) if self._is_hurried else due)
 
     async def _sleep_until(self, due: float) -> None:
         loop = self._loop

@@ -12,7 +12,7 @@ from appliance.contracts.directory import KeyRecord
 from appliance.contracts.media import Broadcast
 from appliance.contracts.moments import MomentRequest, plain
 from appliance.contracts.session import CaptureRequest, ReleaseRequest
-from appliance.runtime.appender import Appender
+from appliance.runtime.appender import TICK_S, Appender
 from appliance.runtime.bus import Bus, BusMessage, Subscription
 from appliance.runtime.ids import new_id
 from appliance.runtime.logs import get_logger
@@ -162,12 +162,15 @@ class IngestService:
 
     def _work(self) -> float:
         now = self._loop.time()
-        due = math.inf
+        due = prompt = math.inf
         for session in self.gate.sessions:
             if session.ready_at <= now:
                 session.work(now)
-            due = min(due, session.due_at)
-        return due
+            if session.is_prompt:
+                prompt = min(prompt, session.due_at)
+            else:
+                due = min(due, session.due_at)
+        return min(prompt, max(due, now + TICK_S))
 
     async def _measure(self) -> None:
         while True:

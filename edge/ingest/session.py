@@ -106,13 +106,19 @@ class PublisherSession:
         """What it writes, while it does."""
         return self._writer.broadcast if self._writer is not None else None
 
+    @property
+    def is_prompt(self) -> bool:
+        """Whether a reader works on each message as it comes, so that it is not to wait for other publishers'."""
+        return self._rest.is_prompt
+
     def set_eager(self, readers: Eager, *, rival: bool) -> None:
         """Who does not wait for parts of its broadcast; `rival`: another publisher waits for its turn."""
         writer = self._writer
         if writer is not None:
             broadcast_id = writer.broadcast.broadcast_id
             near = broadcast_id in readers.viewers
-            writer.packager.set_fine(pictures=near or rival or broadcast_id in readers.transcoders, sound=near)
+            self._rest.is_prompt = near or rival or broadcast_id in readers.transcoders
+            writer.packager.set_fine(pictures=self._rest.is_prompt, sound=near)
 
     def set_damaged(self, units: int) -> None:
         """Access units of the last minute from which a transcoder got no whole picture."""

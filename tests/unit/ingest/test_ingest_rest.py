@@ -107,6 +107,24 @@ def test_who_sends_nothing_is_looked_at_less_and_less(clock: Clock) -> None:
     assert len(looks) < 35
 
 
+def test_for_a_reader_that_waits_it_ends_with_the_frame(clock: Clock) -> None:
+    """Frames that come up to 10 ms late: looked at soon after each could be there, and again and again."""
+    rng = random.Random(7)
+    waits: dict[bool, list[int]] = {False: [], True: []}
+    for is_prompt, found in waits.items():
+        one, clock.us = Rest(), START_US
+        one.is_prompt = is_prompt
+        for index in range(200):
+            arrived = START_US + index * 100_000 + rng.randint(0, 10_000)
+            while one.lasts(clock.loop_s) or clock.us < arrived:
+                _, due = one.next_look(clock.loop_s, 0)
+                clock.us = max(clock.us + 1, START_US + round(due * 1e6))
+            found.append(clock.us - arrived)
+            one.begin(clock.loop_s, arrived, index * 100_000, (index + 1) * 100_000)
+    assert max(waits[True][10:]) <= 6_000 < max(waits[False][10:])
+    assert 2 * sum(waits[True]) < sum(waits[False])
+
+
 def test_it_ends_when_it_is_told_to(clock: Clock) -> None:
     one = Rest()
     one.begin(clock.loop_s, START_US, 0, 100_000)
