@@ -4,7 +4,6 @@ Decided from what this edge knows: nothing here asks the centre.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 
 from appliance.contracts import subjects
@@ -19,19 +18,19 @@ from edge.ingest.keys import Directory, Refusal, authorise_any, authorise_hash
 from edge.ingest.publisher import Publisher, Sink, Target
 from edge.ingest.records import Records
 from edge.ingest.session import PRIMARY, STANDBY, PublisherSession
+from edge.ingest.take_overs import Slot, TakeOvers
 
 _QUEUE_BYTES = 8 << 20  # of one session, waiting for its task
 _KEY_CHECK_S = 1.0
 _UNKNOWN_S, _UNKNOWN_STEP_S = 0.4, 0.04  # a key made a moment ago may be on its way here
 _UNKNOWN = 200  # publishers that wait so
-_MAX_TAKEOVER_CHANNELS = 10_000
+_SILENT_US = 2_000_000
 
 _REFUSED = counter("nearcast_ingest_refused_total", "Publishers refused, by reason.", ["code"])
 _FAILED = counter("nearcast_ingest_failed_sessions_total", "Sessions ended by an error of ours.")
 _TAKEOVERS = counter("nearcast_ingest_takeovers_total", "Publishers replaced by a newer one of their channel.")
 
 NewSession = Callable[[KeyRecord, str, Publisher, PublisherSession | None], PublisherSession]
-Slot = tuple[str, str]  # channel id, "primary" or "standby"
 
 
 class IngestGate:
@@ -55,7 +54,7 @@ class IngestGate:
         self._new_session = new_session
         self._spool_bytes = spool_bytes
         self._sessions: dict[Slot, PublisherSession] = {}
-        self._takeovers: dict[Slot, deque[float]] = {}
+        self._take_overs = TakeOvers(settings.takeovers_per_minute)
         self._unknown = 0
         self._draining = False
         self._log = get_logger("ingest.gate")
@@ -123,7 +122,7 @@ class IngestGate:
         prior = self._sessions.get(slot)
         # One that is ending has stopped by itself, and its connection may be the one that publishes again.
         if prior is not None and not prior.done.is_set() and not prior.is_ending:
-            if not self._may_take_over(slot):
+            if not self._may_take_over(slot, prior):
                 text = "Two encoders fight for this channel. Stop one and wait a minute."
                 self._refuse(publisher, Refusal("takeovers", text, *where))
                 return
@@ -145,17 +144,10 @@ class IngestGate:
             if self._sessions.get(slot) is session:
                 del self._sessions[slot]
 
-    def _may_take_over(self, slot: Slot) -> bool:
-        now = asyncio.get_running_loop().time()
-        if len(self._takeovers) > _MAX_TAKEOVER_CHANNELS:
-            self._takeovers.clear()
-        times = self._takeovers.setdefault(slot, deque())
-        while times and now - times[0] > 60:
-            times.popleft()
-        if len(times) >= self._settings.takeovers_per_minute:
-            return False
-        times.append(now)
-        return True
+    def _may_take_over(self, slot: Slot, prior: PublisherSession) -> bool:
+        """One that has fallen silent is no rival: its line broke, and the same encoder has another one."""
+        silent = now_us() - prior.heard_us > _SILENT_US
+        return silent or self._take_overs.allow(slot, asyncio.get_running_loop().time())
 
     def _refuse(self, publisher: Publisher, refusal: Refusal) -> None:
         _REFUSED.labels(refusal.code).inc()

@@ -20,7 +20,7 @@ from appliance.contracts.events import PublisherReport
 from appliance.contracts.media import Broadcast, Problem
 from appliance.contracts.session import SessionRecord
 from appliance.runtime.backoff import Backoff
-from appliance.runtime.clock import now_ms
+from appliance.runtime.clock import now_ms, now_us
 from appliance.runtime.ids import new_id
 from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import counter, gauge
@@ -69,6 +69,7 @@ class PublisherSession:
         self.slot = STANDBY if key.standby else PRIMARY
         self.done = asyncio.Event()
         self.queued_bytes = 0
+        self.heard_us = now_us()  # when the last of its media came, Unix microseconds
         self.ready_at = self.due_at = math.inf  # from when on and by when to call `work`, loop time
         self._site = site
         self._predecessor = predecessor
@@ -134,6 +135,7 @@ class PublisherSession:
         if self._ending is not None:
             return
         self._queue.append((event, now_us))
+        self.heard_us = now_us
         self.queued_bytes += _size(event)
         if not self._works_at_ticks:
             self._wake.set()
