@@ -12,6 +12,11 @@ _LOOK_S = 5.0
 _RELOADS = counter("nearcast_tls_reloads_total", "Times the certificate files had changed.", ["result"])
 
 
+def _no_password() -> str:
+    """Without this OpenSSL asks the terminal, and everything waits for the answer."""
+    raise ssl.SSLError("the key is encrypted; store it without a password")
+
+
 def client_tls(authority: str, certificate: str, key: str) -> ssl.SSLContext:
     """TLS to a server whose certificate must name it and be vouched for. ConfigError when a file cannot be used.
 
@@ -22,7 +27,7 @@ def client_tls(authority: str, certificate: str, key: str) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=authority or None)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if certificate:
-            context.load_cert_chain(certificate, key or None)
+            context.load_cert_chain(certificate, key or None, _no_password)
     except (OSError, ssl.SSLError) as error:
         files = ", ".join(name for name in (authority, certificate, key) if name)
         raise ConfigError(f"TLS files {files}: {error}") from error
@@ -44,6 +49,7 @@ class ServerTls:
         self._ciphers = ""
         self._log = get_logger("tls")
         self._seen = self._stamp()
+        self._refused = ""  # why, as long as the same is the matter
         self.current, self.context = self._loaded(), self._loaded()
         self.context.sni_callback = self._pass_on  # called whether or not a client names the server
 
@@ -54,7 +60,7 @@ class ServerTls:
         self._apply(self.current)
 
     async def watch(self) -> None:
-        """Looks at the files every few seconds, until cancelled. Broken ones are left alone, and said."""
+        """Looks at the files every few seconds, until cancelled. Broken ones are left alone, and said once."""
         while True:
             await asyncio.sleep(_LOOK_S)
             self.look()
@@ -67,10 +73,12 @@ class ServerTls:
         try:
             self.current = self._loaded()
         except ConfigError as error:
-            _RELOADS.labels("refused").inc()
-            self._log.error("certificate_refused", error=error.detail)
+            if error.detail != self._refused:
+                self._refused = error.detail
+                _RELOADS.labels("refused").inc()
+                self._log.error("certificate_refused", error=error.detail)
             return False
-        self._seen = stamp
+        self._seen, self._refused = stamp, ""
         _RELOADS.labels("taken").inc()
         self._log.info("certificate_reloaded", file=str(self._certificate))
         return True
@@ -82,7 +90,7 @@ class ServerTls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         try:
-            context.load_cert_chain(self._certificate, self._key)
+            context.load_cert_chain(self._certificate, self._key, _no_password)
         except (OSError, ssl.SSLError) as error:
             raise ConfigError(f"certificate {self._certificate} and key {self._key}: {error}") from error
         self._apply(context)

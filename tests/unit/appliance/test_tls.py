@@ -11,10 +11,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
+from structlog.testing import capture_logs
 
 from appliance.contracts.errors import ConfigError
 from appliance.engines.certificate import CertificateFiles, self_signed
-from appliance.runtime.tls import ServerTls
+from appliance.runtime.tls import ServerTls, client_tls
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
@@ -47,6 +48,34 @@ def test_broken_files_are_refused(tmp_path: Path) -> None:
         ServerTls(*files)
     with pytest.raises(ConfigError, match="nowhere"):
         ServerTls(tmp_path / "nowhere", files.key)
+
+
+def test_an_encrypted_key_is_refused_in_words(tmp_path: Path) -> None:
+    files = self_signed(tmp_path, ["edge.example"], NOW)
+    key = serialization.load_pem_private_key(files.key.read_bytes(), None)
+    secret = serialization.BestAvailableEncryption(b"secret")
+    files.key.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, secret))
+    with pytest.raises(ConfigError, match="without a password"):
+        ServerTls(*files)
+    with pytest.raises(ConfigError, match="without a password"):
+        client_tls("", str(files.certificate), str(files.key))
+
+
+def test_files_that_stay_broken_are_complained_of_once(tmp_path: Path) -> None:
+    files = self_signed(tmp_path, ["edge.example"], NOW)
+    tls = ServerTls(*files)
+    good = files.key.read_bytes()
+    with capture_logs() as said:
+        for written in (b"no key", b"no key", b"no key at all"):
+            files.key.write_bytes(written)
+            assert not tls.look()
+            assert not tls.look()
+        assert [one["event"] for one in said] == ["certificate_refused"]
+        files.key.write_bytes(good)
+        assert tls.look()
+        files.key.write_bytes(b"no key")
+        assert not tls.look()
+    assert [one["event"] for one in said] == ["certificate_refused", "certificate_reloaded", "certificate_refused"]
 
 
 class Door:
