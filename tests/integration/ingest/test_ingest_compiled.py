@@ -49,6 +49,20 @@ def test_compiled_modules_pass_the_tests_of_their_sources() -> None:
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 
 
+def test_wild_streams_come_out_the_same(tmp_path: Path) -> None:
+    """Whatever an encoder sends: wrong types, sizes, stamps and codecs, cut at any place."""
+    streams = ("-m", "tests.support.wild_streams", "0", "200")
+    one, other = child(built(), *streams), child(tmp_path, *streams)
+    assert (one.stderr, other.stderr) == ("compiled\n", "interpreted\n")
+    wrong = [
+        pair for pair in zip(one.stdout.splitlines(), other.stdout.splitlines(), strict=True) if len({*pair}) > 1
+    ]
+    assert not wrong
+    found = [line.split(" ") for line in one.stdout.splitlines()]
+    assert not [raised for *_, raised in found if raised]
+    assert sum(int(appends) for _, _, appends, _ in found) > 1000
+
+
 def test_modules_made_of_other_sources_are_not_used(tmp_path: Path) -> None:
     done = child(tmp_path, "-c", "from edge import compiled; print(compiled.use())")
     assert done.stdout == "False\n", done.stderr
