@@ -1,8 +1,8 @@
 """The source rendition: video track 0 through timeline and segmenter into the log. It sets the pace of all.
 
 While only sound comes the rendition goes on with GAP parts, as far behind the sound as pictures may yet come. When
-they come back, their first key frame starts a segment. Those that come for a time that was told as a gap are left
-out, and with them all that refer to them.
+they come back, their first key frame starts a segment. Those that come for a time that was told as a gap are
+decoded behind it and not shown.
 """
 
 from typing import Protocol
@@ -18,11 +18,10 @@ from edge.ingest.shared import Shared
 from edge.media.absence import Absence
 from edge.media.audio_cutter import Boundary
 from edge.media.ladder import MAX_TARGET_DURATION_S
+from edge.media.late_pictures import LatePictures
 from edge.media.segmenter import Chunk, Segmenter
 from edge.media.timeline import Timed
 from edge.protocols.fmp4 import Sample
-
-_MOST_LOST = 10 * VIDEO_TIMESCALE  # without a key frame: then a damaged picture is better than none
 
 
 class Follower(Protocol):
@@ -55,8 +54,9 @@ class VideoPath:
         self._keys = KeyFrames(shared, self.segmenter)
         self.absence = Absence(self.segmenter.config.part_target)
         self._reorder = 0  # ticks from decoding a key frame to its being shown
+        self._is_reordered = False  # others wait for longer or shorter
         self._gone_until = 0  # pictures are missing up to here; 0: they come
-        self._lost_from: int | None = None  # the first one that was left out since then
+        self._late = LatePictures()
 
     def unit(self, source: VideoSource | None, unit: AccessUnit, stamp: int, now_us: int) -> list[Append]:
         """An access unit and the configuration that decodes it."""
@@ -69,7 +69,7 @@ class VideoPath:
             stamp, unit.cts_ms, unit.key, unit.data, now_us=now_us, nano=unit.nano
         )  # fmt: skip
         begin, end = self._shared.timeline.video_clock.newest
-        if self._gone_until and self._is_lost(begin, unit.key):
+        if begin < self._gone_until:
             self._came_late(begin, now_us)
         elif self._started or unit.key:
             self.absence.picture(begin, end, now_us)
@@ -78,10 +78,9 @@ class VideoPath:
         return out
 
     def _came_late(self, dts: int, now_us: int) -> None:
-        self.absence.lost(dts, now_us)
+        self.absence.late(dts, now_us)
         if self.absence.never_in_time(dts, self._gone_until, now_us):
             self._shared.timeline.move_video(self._gone_until - dts)
-            self._lost_from = self._gone_until
 
     def miss(self, until: int, now_us: int) -> list[Append]:
         """As much sound has come that pictures are missing up to `until` (90 kHz): see `absence`."""
@@ -107,7 +106,9 @@ class VideoPath:
 
     def finish(self, now_us: int) -> list[Append]:
         """Ends the segment."""
-        return self.flush(now_us) + self._shared.appends(self.output, self.segmenter.finish(), now_us)
+        out = self.flush(now_us)
+        out += self._decode_late(self.segmenter.end_dts, now_us)
+        return out + self._shared.appends(self.output, self.segmenter.finish(), now_us)
 
     def _configure(self, source: VideoSource, now_us: int) -> list[Append]:
         """A new decoder configuration, at its first key frame."""
@@ -118,6 +119,7 @@ class VideoPath:
             for timed in shared.timeline.set_frame_rate(rate):
                 out += self._push(timed, now_us)
         self.source = source
+        self._late.clear()
         track = source.track()
         shared.discontinuity = shared.discontinuity or self.output.differs_from_last(track)
         self.output.bandwidth = self.output.bandwidth or source.first_bandwidth
@@ -134,14 +136,23 @@ class VideoPath:
         return out
 
     def _push(self, timed: Timed, now_us: int) -> list[Append]:
-        shared, sample = self._shared, timed.sample
-        if self._gone_until and self._is_lost(sample.dts, sample.key):
-            self._lose(timed, now_us)
-            return []
+        sample = timed.sample
+        if sample.dts < self._gone_until:
+            return self._came_too_late(timed, now_us)
         out: list[Append] = []
         if self._gone_until or self.segmenter.is_too_far(sample.dts):
             out += self._miss(sample.dts, now_us)
-            self._gone_until, self._lost_from = 0, None
+            self._gone_until = 0
+            if sample.key:
+                self._late.clear()
+            out += self._decode_late(max(sample.dts, self.segmenter.end_dts), now_us)
+        return out + self._show(timed, now_us)
+
+    def _show(self, timed: Timed, now_us: int) -> list[Append]:
+        shared, sample = self._shared, timed.sample
+        out: list[Append] = []
+        if sample.dts < self._late.crowds_until:
+            sample = self._late.make_room(sample, self.segmenter.end_dts)
         lead = 0
         if not self._started:
             if not sample.key:
@@ -155,21 +166,22 @@ class VideoPath:
         if sample.key:
             shared.discontinuity = False
             self._reorder = sample.cts
-        self._keys.watch(sample)
+        elif sample.cts != self._reorder:
+            self._is_reordered = True
         shared.health.video(sample.dts, sample.key, len(sample.data), now_us, sample.cts)
         return out + self._cut(sample, lead, discontinuity, now_us)
 
     def _cut(self, sample: Sample, lead: int, discontinuity: bool, now_us: int) -> list[Append]:
         """With `lead` it is decoded where the log ends, and shown when it is due."""
         shared, segmenter = self._shared, self.segmenter
-        before, pts = segmenter.msn, sample.pts
+        before, pts, shown = segmenter.msn, sample.pts, sample.dts + self._reorder
+        self._keys.watch(sample)
         if lead:
             sample = sample._replace(dts=sample.dts - lead, cts=sample.cts + lead, duration=sample.duration + lead)
         chunks = segmenter.push(sample, pdt_us=shared.timeline.pdt_us(pts - lead), discontinuity=discontinuity)
         msn = segmenter.msn
         if msn is not None and msn != before:
             # Without a key frame the first one may be shown later than those that refer to it.
-            shown = pts if sample.key else pts - sample.cts + self._reorder
             self._begin(Boundary(msn, shown, discontinuity, sample.dts, not sample.key))
         out = shared.appends(self.output, chunks, now_us)
         ends_part = bool(chunks) and chunks[-1].ends_part
@@ -181,20 +193,25 @@ class VideoPath:
         for follower in self.followers:
             follower.boundary(boundary)
 
-    def _is_lost(self, dts: int, key: bool) -> bool:
-        """Whether a picture comes too late, or refers to one that did."""
-        if dts < self._gone_until:
-            return True
-        return self._lost_from is not None and not key and dts - self._lost_from < _MOST_LOST
-
-    def _lose(self, timed: Timed, now_us: int) -> None:
+    def _came_too_late(self, timed: Timed, now_us: int) -> list[Append]:
+        """A picture for whose time a gap was told."""
         shared, sample = self._shared, timed.sample
-        if self._lost_from is None:
-            self._lost_from = sample.dts
         shared.late += 1
         shared.discontinuity = shared.discontinuity or timed.discontinuity
         shared.health.late(now_us)
         shared.health.video(sample.dts, sample.key, len(sample.data), now_us, sample.cts)
+        self._late.add(sample)
+        return self._decode_late(self.segmenter.end_dts, now_us) if self._late.is_full else []
+
+    def _decode_late(self, begin: int, now_us: int) -> list[Append]:
+        """Those that came too late, decoded from `begin` on."""
+        out: list[Append] = []
+        for sample in self._late.take(begin, self._reorder, is_reordered=self._is_reordered):
+            discontinuity = sample.key and self._shared.discontinuity
+            if sample.key:
+                self._shared.discontinuity = False
+            out += self._cut(sample, 0, discontinuity, now_us)
+        return out
 
     def _miss(self, until: int, now_us: int) -> list[Append]:
         """GAP parts up to `until` (90 kHz)."""

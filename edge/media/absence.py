@@ -65,7 +65,7 @@ class Absence:
         """How much sound came since the last picture, in as much time."""
         return min(self._heard - self._heard_then, (now_us - self._came_us) * 9 // 100)
 
-    def lost(self, dts: int, now_us: int) -> None:
+    def late(self, dts: int, now_us: int) -> None:
         """A picture came that cannot be shown any more.
 
         Those that go on to come later than sound is held are waited for as well: else none would be shown again.

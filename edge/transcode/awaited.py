@@ -28,6 +28,7 @@ class Awaited:
         self._damaged = 0
         self._times: dict[int, Times] = {}
         self._begins: int | None = None
+        self._forgotten = 0
 
     def add(self, pts: int, times: Times) -> None:
         """An access unit is given to the decoder; the first one is a key frame."""
@@ -54,6 +55,10 @@ class Awaited:
             self._count(pts)
         return times
 
+    def forget(self, until: int) -> None:
+        """Pictures before `until` are too late, whether they come whole or not."""
+        self._forgotten = until
+
     def take_damaged(self) -> int:
         """Access units from which no whole picture came, since this was asked before."""
         damaged, self._damaged = self._damaged, 0
@@ -70,6 +75,6 @@ class Awaited:
         self._count(pts)
 
     def _count(self, pts: int) -> None:
-        if self._begins is not None and pts >= self._begins:
+        if self._begins is not None and pts >= max(self._begins, self._forgotten):
             self._damaged += 1
             _DAMAGED.inc()

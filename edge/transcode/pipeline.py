@@ -16,6 +16,7 @@ from av.video.frame import VideoFrame
 
 from appliance.contracts.media import VIDEO_TIMESCALE, ChunkFlag, ChunkHeader
 from appliance.runtime.metrics import counter
+from edge.media.late_pictures import UNSEEN
 from edge.media.segmenter import unled
 from edge.protocols.fmp4 import Sample, read_fragments
 from edge.transcode.awaited import Awaited, Times
@@ -166,6 +167,7 @@ class Pipeline:
                 self._end_here()
         if not self._is_over:
             self._gone_until = pts + header.duration
+            self._awaited.forget(self._gone_until)
             self._fan_out.missing(Missing(boundary, pts, header.duration, header.pdt_us, header.late_us))
 
     def _source_gap(self, chunk: SourceChunk) -> None:
@@ -185,6 +187,8 @@ class Pipeline:
         if self._is_over:
             return
         for sample in samples:
+            if sample.duration <= UNSEEN:
+                continue
             pts = sample.dts + self._reorder
             pdt_us = header.pdt_us + (pts - samples[0].pts) * _US // TIME_BASE.denominator
             boundary, start = start.boundary if start is not None else None, None
@@ -202,7 +206,8 @@ class Pipeline:
         begins = chunk.sequence if samples[0].key or not before else before
         discontinuity = bool(header.flags & ChunkFlag.DISCONTINUITY)
         first = samples[0]
-        self._reorder = first.pts - first.dts
+        if first.duration > UNSEEN:
+            self._reorder = first.pts - first.dts
         return _Start(Boundary(header.msn, begins, discontinuity), first.pts, header.pdt_us)
 
     def _rest_or_wake(self, start: _Start, *, is_key: bool) -> None:
@@ -250,7 +255,7 @@ class Pipeline:
     def _frame(self, decoded: Decoded) -> None:
         frame = decoded.frame
         times = self._awaited.take(frame)
-        if times is None or frame.pts is None or frame.pts < self._gone_until:
+        if times is None or frame.pts is None or frame.pts < self._gone_until or times.duration <= UNSEEN:
             return
         frame.time_base = TIME_BASE
         boundary = self._start_until(frame.pts)

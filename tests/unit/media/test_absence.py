@@ -97,6 +97,6 @@ def test_sound_is_never_held_for_longer_than_five_seconds(late: int) -> None:
     stream = Stream()
     stream.both(90_000)
     stream.sound(stream.now + late)
-    stream.absence.lost(93_000, us(stream.now))
+    stream.absence.late(93_000, us(stream.now))
     stream.absence.picture(stream.now, stream.now + 3_000, us(stream.now))
     assert stream.sound(stream.now + 450_000)

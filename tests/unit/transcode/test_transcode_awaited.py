@@ -100,3 +100,12 @@ def test_a_decoder_that_gives_out_nothing_holds_a_bounded_number() -> None:
     for index in range(200):
         awaited.add(index * FRAME, TIMES)
     assert awaited.take_damaged() == 200 - 64
+
+
+def test_what_nobody_waits_for_any_more_is_not_missed() -> None:
+    awaited = Awaited()
+    for index in range(5):
+        awaited.add(index * FRAME, TIMES)
+    awaited.forget(3 * FRAME)
+    assert awaited.take(frame(4 * FRAME)) == TIMES
+    assert awaited.take_damaged() == 1

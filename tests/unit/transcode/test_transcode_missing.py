@@ -9,6 +9,7 @@ from av.video.frame import VideoFrame
 from appliance.contracts.media import ChunkFlag, ChunkHeader
 from appliance.contracts.transcode import RungMode
 from edge.media.ladder import Rung
+from edge.media.late_pictures import LatePictures
 from edge.media.segmenter import SegmenterConfig
 from edge.protocols.fmp4 import Sample, fragment, read_fragments
 from edge.transcode.chunks import Output, SourceChunk
@@ -17,7 +18,14 @@ from edge.transcode.forms import VideoForm
 from edge.transcode.pipeline import Pipeline
 from edge.transcode.resume import RungPosition
 from edge.transcode.rung import RungWorker
-from tests.unit.transcode.encoded_sources import FRAME, PDT, level_of, pass_through, picture_source
+from tests.unit.transcode.encoded_sources import (
+    FRAME,
+    PDT,
+    level_of,
+    pass_through,
+    picture_source,
+    reordered_source,
+)
 from tests.unit.transcode.lineups import x264_lineup
 
 PART = 31_500
@@ -200,3 +208,46 @@ def test_a_successor_goes_on_in_the_middle_of_what_is_missing(kept: int) -> None
         assert_whole(both)
         parts = [(o.header.msn, o.header.part) for o in both]
         assert sorted(set(parts)) == sorted({(o.header.msn, o.header.part) for o in of(whole, both[0].rung)})
+
+
+@pytest.mark.parametrize("reordered", [False, True])
+@pytest.mark.parametrize(("gop", "paused"), [(30, ()), (90, ()), (90, ("60p",)), (30, ("90p", "60p"))])
+def test_pictures_that_came_too_late_are_decoded_and_not_shown(
+    gop: int, paused: tuple[str, ...], reordered: bool
+) -> None:
+    encoded = reordered_source(90, gop) if reordered else picture_source("libx264", 90, gop)
+    samples, cts = encoded.samples, encoded.samples[0].cts
+    log = Log(encoded.form)
+    log.segment()
+    for at in range(0, 30, 10):
+        log.pictures(samples[at : at + 10])
+    log.segment()
+    log.missing(30 * FRAME, 60 * FRAME)
+    late = LatePictures()
+    for sample in samples[30:60]:
+        late.add(sample)
+    came = late.take(60 * FRAME, cts, is_reordered=reordered) if not samples[60].key else []
+    for sample in samples[60:]:
+        end = came[-1].end if came else 0
+        came.append(late.make_room(sample, end) if sample.dts < late.crowds_until else sample)
+    if came[0].key:
+        log.segment()
+    log.pictures(came[:-20])
+    log.pictures(came[-20:-10])
+    log.pictures(came[-10:])
+    outputs, control = run(log.chunks, paused=paused)
+    assert control.damaged == 0
+    for rung, step in (("90p", 1), ("60p", 2)):
+        found = of(outputs, rung)
+        assert_whole(found)
+        ends = found[-1].header.dts + found[-1].header.duration
+        assert abs(ends - 90 * FRAME - cts) <= 2 * FRAME
+        if rung in paused:
+            assert not frames(found)
+            continue
+        shown = frames(found)
+        again = [one for one in shown if one.pts > 60 * FRAME + cts]
+        assert len(again) in {30 // step - 2 * reordered, 30 // step - 1, 30 // step}
+        assert all(abs(two.pts - one.pts - step * FRAME) <= 100 for one, two in pairwise(again))
+        levels = [bytes(picture.planes[0])[0] for picture in decoded(found)]
+        assert abs(levels[-1] - level_of(90 - step)) <= 3
