@@ -193,7 +193,7 @@ class Shelf:
 
 
 async def until(what: object) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):  # the thread has the lowest priority
         while not what():  # type: ignore[operator]
             await asyncio.sleep(0.005)
 
@@ -234,7 +234,7 @@ async def test_previews_and_the_storyboard_come_at_their_times() -> None:
     await until(lambda: pictures._storyboard is not None)
     for second in (10, 11, 12):
         offer(pictures, 50, second)
-        await asyncio.sleep(0.05)
+        await until(lambda: pictures._waiting is None)
     await until(lambda: b"00:00:12" in shelf.values.get(storyboard_key("b"), b""))
     await ended(pictures)
     cues = parse_vtt(shelf.picture(storyboard_key("b")).data.decode())
