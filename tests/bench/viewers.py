@@ -2,7 +2,7 @@
 
     ./nearcast bench viewers [--viewers=10000] [--broadcasts=50] [--seconds=60] [--workers=1] [--sound]
 
-A whole node that transcodes nothing takes the broadcasts in, each from an ffmpeg that copies one clip. The viewers
+A whole node that transcodes nothing takes the broadcasts in, all of one clip from one process. The viewers
 are connections of one C program (viewers_load.c) that begin with the multivariant playlist, reload the playlist
 with a blocking request and then ask for the part. With `--sound` each viewer follows the sound as well, over a
 connection of its own. Everything runs on the same cores. Where that is too much, half as many viewers are tried,
@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Self
 
 from tests.bench.footprint import memory_mb
-from tests.bench.ingest_publishers import Publishers, cpu_of, make_clip
+from tests.bench.ingest_publishers import cpu_of, make_clip
+from tests.bench.ingest_replay import Replay
 from tests.bench.ingest_servers import Ours
 
 CLIP = "300 kbit/s"
@@ -150,7 +151,7 @@ def _await_playable(node: Ours, count: int) -> None:
 def _search(options: argparse.Namespace, node: Ours, program: Path, clip: Path) -> int:
     count = options.viewers
     while count >= LEAST or count == options.viewers:
-        with Publishers(clip, [node.target(index) for index in range(options.broadcasts)]) as publishers:
+        with Replay(clip, [node.target(index) for index in range(options.broadcasts)]) as publishers:
             publishers.settle(SETTLE_S)
             _await_playable(node, options.broadcasts)
             try:
@@ -168,7 +169,7 @@ def _search(options: argparse.Namespace, node: Ours, program: Path, clip: Path) 
     return 1
 
 
-def _measure(options: argparse.Namespace, node: Ours, program: Path, publishers: Publishers, count: int) -> Seen:
+def _measure(options: argparse.Namespace, node: Ours, program: Path, publishers: Replay, count: int) -> Seen:
     places = [node.playlist(index) for index in range(options.broadcasts)]
     watched = [(one, url) for url in places for one in renditions(url, sound=options.sound)]
     part_ms = 1000 * part_target_s(urllib.parse.urljoin(places[0], f"{watched[0][0]}/index.m3u8"))

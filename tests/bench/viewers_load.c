@@ -1,5 +1,5 @@
-/* Low-latency viewers, many in one process: each asks for the multivariant playlist once, then reloads a media playlist with a blocking request, asks for every
-   part once, and begins anew, over one connection that it keeps.
+/* Low-latency viewers, many in one process: each asks for the multivariant playlist once, then reloads a media
+   playlist with a blocking request, asks for every part once, and begins anew, over one connection that it keeps.
 
    viewers_load PORT CONNECTIONS PER_S   opens so many connections, PER_S in a second
    Standard input has the folder of a rendition on each line, such as /media/ID/source, a space and the path of its
@@ -301,10 +301,12 @@ static void count(double seconds) {
     uint64_t begin = clock_ns(CLOCK_MONOTONIC), end = begin + seconds * SECOND;
     while (clock_ns(CLOCK_MONOTONIC) < end) turn(50);
     printf("{\"seconds\": %.3f, \"playlists\": %llu, \"parts\": %llu, \"bytes\": %llu, \"refused\": %llu, "
-           "\"skipped\": %llu, \"turned_away\": %llu, \"late\": %llu, \"late_p50_ms\": %.1f, \"late_p99_ms\": %.1f, \"late_max_ms\": %.1f, "
+           "\"skipped\": %llu, \"turned_away\": %llu, \"late\": %llu, "
+           "\"late_p50_ms\": %.1f, \"late_p99_ms\": %.1f, \"late_max_ms\": %.1f, "
            "\"spread_p50_ms\": %.1f, \"spread_p99_ms\": %.1f, \"spread_max_ms\": %.1f}\n",
            (clock_ns(CLOCK_MONOTONIC) - begin) / 1e9, (unsigned long long)playlists, (unsigned long long)parts,
-           (unsigned long long)bytes, (unsigned long long)refused, (unsigned long long)skipped, (unsigned long long)turned_away, (unsigned long long)late,
+           (unsigned long long)bytes, (unsigned long long)refused, (unsigned long long)skipped,
+           (unsigned long long)turned_away, (unsigned long long)late,
            percentile(&lateness, 0.5), percentile(&lateness, 0.99), lateness.most / 1e3, percentile(&spread, 0.5),
            percentile(&spread, 0.99), spread.most / 1e3);
     fflush(stdout);
