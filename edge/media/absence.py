@@ -1,7 +1,8 @@
 """When pictures are missing while the sound goes on: a camera that is unplugged, a phone in the background.
 
 Of a broadcast whose pictures and sound come on one connection, sound without pictures means that none were made,
-or that the encoder sends them later. They are waited for a little longer than it ever sent sound without pictures.
+or that the encoder sends them later. They are waited for a little longer than it sent sound without pictures in
+its last minutes with pictures.
 Slides are waited for as long as they are apart, up to what sound is held for pictures.
 After that they are missing, a part of the playlist at a time, as far behind the sound as they were waited for.
 """
@@ -11,6 +12,7 @@ from appliance.contracts.media import VIDEO_TIMESCALE
 PAUSE = 3 * VIDEO_TIMESCALE // 2  # without pictures: more than between those of the slowest sources
 _SLACK = 3 * VIDEO_TIMESCALE // 10  # beyond what is usual
 _MOST_USUAL = 17 * VIDEO_TIMESCALE // 4  # with slack and part less than sound is held for pictures
+_REMEMBERED_US = 60_000_000  # of pictures, and as much again: so long what is usual is known
 _STEADY_US = 1_000_000  # for so long they come too late, and it is no accident
 _PACE = 5, 4  # what was held up somewhere comes faster
 _LATEST = 11 * VIDEO_TIMESCALE  # behind the sound: no encoder holds pictures for longer
@@ -26,7 +28,8 @@ class Absence:
     def __init__(self, part: int) -> None:
         """`part` is the part target."""
         self._part = part
-        self._usual = 0  # the most sound that came between two pictures which were not missing
+        self._recent = self._before = 0  # the most sound that came between two pictures, in a minute and the last
+        self._recent_us = 0  # of pictures since that minute began
         self._heard = self._heard_then = 0  # where the sound ends, and did when the last picture came
         self._due = 0  # where it ends when the next part is missing
         self._end: int | None = None  # of the last picture
@@ -40,8 +43,9 @@ class Absence:
         """A picture came: when it is decoded, and where it ends."""
         heard = self._heard
         self._watch_slides(dts, now_us)
-        if heard - self._heard_then > self._usual and self._end is not None:
+        if heard - self._heard_then > self._recent and self._end is not None:
             self._learn(dts, now_us, PAUSE)
+        self._forget(now_us)
         self._lost_us = 0
         self._heard_then, self._end, self._came_us = heard, end, now_us
         self._due = heard + self._waits + self._part
@@ -49,7 +53,13 @@ class Absence:
     @property
     def _waits(self) -> int:
         """How far behind the sound pictures may be before they are missing."""
-        return max(self._usual, self._slides) + _SLACK
+        return max(self._recent, self._before, self._slides) + _SLACK
+
+    def _forget(self, now_us: int) -> None:
+        """Time without pictures does not count: nothing is learned in it."""
+        self._recent_us += min(now_us - self._came_us, _STEADY_US)
+        if self._recent_us > _REMEMBERED_US:
+            self._before, self._recent, self._recent_us = self._recent, 0, 0
 
     def _watch_slides(self, dts: int, now_us: int) -> None:
         """One pause may be a stop, two in succession are slides: they are waited for as long as they go on."""
@@ -87,10 +97,10 @@ class Absence:
     def _learn(self, dts: int, now_us: int, pause: int, most: int = _MOST_USUAL) -> None:
         """What a picture that came later than usual says: others may. Up to `pause` others may be as far apart."""
         waited = self._waited(now_us)
-        if waited > self._usual and self._end is not None:
+        if waited > self._recent and self._end is not None:
             late = waited if waited <= pause else waited - max(0, dts - self._end)
             if late <= _LATEST:
-                self._usual = max(self._usual, min(late, most))
+                self._recent = max(self._recent, min(late, most))
 
     def sound(self, end: int, now_us: int) -> int:
         """Sound came up to `end`. Up to where pictures are missing: a whole number of parts; 0: none are."""

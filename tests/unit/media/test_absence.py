@@ -100,3 +100,29 @@ def test_sound_is_never_held_for_longer_than_five_seconds(late: int) -> None:
     stream.absence.late(93_000, us(stream.now))
     stream.absence.picture(stream.now, stream.now + 3_000, us(stream.now))
     assert stream.sound(stream.now + 450_000)
+
+
+def test_who_was_late_once_is_not_waited_for_so_long_for_ever() -> None:
+    for minutes, waits in ((0.8, True), (2.2, False)):
+        stream = Stream()
+        stream.both(90_000)
+        stream.sound(stream.now + 270_000)
+        stream.absence.picture(93_000, 96_000, us(stream.now))
+        stream.both(stream.now + round(minutes * 5_400_000))
+        assert bool(stream.sound(stream.now + 75_000)) is not waits
+
+
+def test_time_without_pictures_says_nothing_of_their_lateness() -> None:
+    stream = Stream()
+    stream.both(90_000)
+    stream.sound(stream.now + 270_000)
+    stream.absence.picture(93_000, 96_000, us(stream.now))
+    stream.sound(stream.now + 30_000_000)
+    stream.both(stream.now + 900_000)
+    assert not stream.sound(stream.now + 75_000)
+
+
+def test_what_is_always_late_stays_usual() -> None:
+    stream = Stream()
+    stream.both(5 * 5_400_000, every=50_000)
+    assert not stream.sound(stream.now + 50_000)
