@@ -55,6 +55,10 @@ class FanOut:
         self._last, self._still = (picture if picture.frame is not None else None), None
         self._give(picture)
 
+    def recall(self, picture: Picture) -> None:
+        """It was shown last, while no rung wanted frames."""
+        self._last = picture
+
     def _give(self, picture: Picture) -> None:
         if picture.boundary is not None:
             self._start(picture.boundary.msn, picture)

@@ -19,6 +19,7 @@ from appliance.runtime.metrics import counter
 from edge.media.late_pictures import UNSEEN
 from edge.media.segmenter import unled
 from edge.protocols.fmp4 import Sample, read_fragments
+from edge.transcode.asleep import Asleep
 from edge.transcode.awaited import Awaited, Times
 from edge.transcode.chunks import Boundary, SourceChunk
 from edge.transcode.control import DECODE, RungControl, Usage
@@ -86,6 +87,7 @@ class Pipeline:
         self._awaited = Awaited()
         self._starts: deque[_Start] = deque(maxlen=_MAX_STARTS)  # segments of which no frame has come out yet
         self._rests = False  # no rung wants frames: nothing is decoded
+        self._asleep = Asleep()
         self._reorder = 0  # ticks by which the last segment's first frame is shown later than it is decoded
         self._gone_until = 0  # the source has no pictures up to here: they were told as missing
         self._media_s = 0.0
@@ -165,6 +167,8 @@ class Pipeline:
             boundary = Boundary(header.msn, chunk.sequence, bool(header.flags & ChunkFlag.DISCONTINUITY))
             if self._control.ends and not self._is_over:
                 self._end_here()
+            if self._rests and not self._fan_out.is_resting:
+                self._recall(header.msn)
         if not self._is_over:
             self._gone_until = pts + header.duration
             self._awaited.forget(self._gone_until)
@@ -186,6 +190,7 @@ class Pipeline:
         """The times of frames that nobody wants: in the order of decoding, each when it could be shown."""
         if self._is_over:
             return
+        self._asleep.keep(samples, form)
         for sample in samples:
             if sample.duration <= UNSEEN:
                 continue
@@ -195,6 +200,20 @@ class Pipeline:
             self._fan_out.put(
                 Picture(None, pts, sample.duration, pdt_us, header.late_us, boundary, form.frame_rate)
             )
+
+    def _recall(self, msn: int) -> None:
+        """A rung runs again while the source has no pictures: the last one is decoded, to be shown on."""
+        form, samples = self._asleep.form, self._asleep.take()
+        if form is None:
+            return
+        self._rests = False
+        self._form, self._needs_key = form, False
+        self._decoding.open(form, self._fan_out.wanted(msn))
+        for sample in samples:
+            packet = video_packet(bytes(sample.data), sample.pts, sample.dts, key=sample.key)
+            for decoded in self._decoding.decode(packet):
+                decoded.frame.time_base = TIME_BASE
+                self._fan_out.recall(self._picture(decoded, Times(sample.duration, 0, 0), None))
 
     def _start_of(self, chunk: SourceChunk, samples: list[Sample]) -> _Start | None:
         """The segment that this chunk starts."""
@@ -214,6 +233,7 @@ class Pipeline:
         """At each segment: decoding rests while no rung wants frames, and begins again with a key frame."""
         rested, self._rests = self._rests, self._fan_out.is_resting or (self._rests and not is_key)
         if not self._rests:
+            self._asleep.forget()
             return
         if not rested:
             self._flush()
@@ -264,15 +284,18 @@ class Pipeline:
         if self._is_over:
             return
         _FRAMES.inc()
+        picture = self._picture(decoded, times, boundary)
+        if boundary is not None and self._offer is not None:
+            self._offer(frame, picture.sample_aspect, times.pdt_us)
+        self._fan_out.put(picture)
+
+    def _picture(self, decoded: Decoded, times: Times, boundary: Boundary | None) -> Picture:
         form = self._form or VideoForm("", b"")
         sample_aspect = form.sample_aspect if decoded.scaled is None else (1, 1)
-        picture = Picture(
-            frame, frame.pts, times.duration, times.pdt_us, times.late_us, boundary,
+        return Picture(
+            decoded.frame, decoded.frame.pts or 0, times.duration, times.pdt_us, times.late_us, boundary,
             form.frame_rate, sample_aspect, decoded.scaled,
         )  # fmt: skip
-        if boundary is not None and self._offer is not None:
-            self._offer(frame, sample_aspect, times.pdt_us)
-        self._fan_out.put(picture)
 
     def _start_until(self, pts: int, *, everything: bool = False) -> Boundary | None:
         """The segment that starts with the frame at `pts`; those before it without a frame are gaps."""

@@ -1,10 +1,12 @@
 """A rung whose encoder was replaced: what every rendition's playlist says of it, as players read it."""
 
 import msgspec
+import pytest
 from origin_fakes import BROADCAST, Chunks, broadcast, rendition
 
 from appliance.contracts.media import CHUNK_HEADER, ChunkFlag, ChunkHeader, Init
 from appliance.contracts.subjects import media
+from appliance.contracts.transcode import Reason, RungMode, RungsRecord, RungState
 from edge.origin.config import OriginConfig
 from edge.origin.feed import BroadcastFeed
 from edge.origin.metrics import Tally
@@ -144,6 +146,17 @@ def test_who_waits_for_pictures_of_a_publisher_that_sends_sound_alone_changes_ov
     alone.parts("source", count=5)
     alone.parts("720p", gap=True, count=5)
     assert waited_for(alone, "source") == [], "no rendition has pictures"
+
+
+@pytest.mark.parametrize(("reason", "refused"), [(Reason.IDLE, [400]), (Reason.LOAD, [])])
+def test_a_rung_that_rests_shows_the_last_picture_as_soon_as_it_is_asked_for(reason, refused):
+    viewer = Viewer()
+    viewer.feed.tick(60.0)
+    state = RungState(name="720p", mode=RungMode.PAUSED, reason=reason)
+    viewer.feed.set_rungs(RungsRecord(broadcast_id=BROADCAST, worker="w", changed_at_ms=0, rungs=[state]), 60.0)
+    viewer.parts("source", count=5)
+    viewer.parts("720p", gap=True, count=5)
+    assert waited_for(viewer, "source") == refused
 
 
 def test_the_header_of_a_gap_part_is_no_gap_segment():

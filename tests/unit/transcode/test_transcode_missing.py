@@ -1,5 +1,6 @@
 """Rungs of a source whose pictures stop for a while, as parts without media, with a real encoder."""
 
+import threading
 from itertools import pairwise
 
 import av
@@ -88,6 +89,28 @@ def run(
     return outputs, control
 
 
+def run_in_modes(steps: list[tuple[list[SourceChunk], tuple[str, ...]]]) -> list[Output]:
+    """Some chunks after the other, with those rungs paused."""
+    outputs: list[Output] = []
+    failures: list[BaseException] = []
+    rungs = [
+        RungWorker(rung, x264_lineup(rung), CONFIG, NOTHING, outputs.append, failures.append) for rung in RUNGS
+    ]
+    control, taken = RungControl(), threading.Semaphore(0)
+    pipeline = Pipeline(rungs, taken.release, failures.append, control)
+    pipeline.start()
+    for chunks, paused in steps:
+        control.wanted = dict.fromkeys(paused, RungMode.PAUSED)
+        for chunk in chunks:
+            pipeline.put(chunk)
+        for _ in chunks:
+            assert taken.acquire(timeout=10)
+    pipeline.drain()
+    pipeline.stop()
+    assert not failures
+    return outputs
+
+
 def of(outputs: list[Output], rung: str) -> list[Output]:
     return [output for output in outputs if output.rung == rung]
 
@@ -159,6 +182,37 @@ def test_rungs_show_the_last_picture_on(cts: int, paused: tuple[str, ...]) -> No
         assert max(levels[at : at + len(still)]) - min(levels[at : at + len(still)]) <= 1
         assert abs(levels[at] - level_of(29)) <= 3
         assert abs(levels[-1] - level_of(60 - step)) <= 3
+
+
+@pytest.mark.parametrize("paused", [("90p",), ("90p", "60p")], ids=["one", "all"])
+@pytest.mark.parametrize("gop", [30, 90])
+def test_a_rung_that_runs_again_while_pictures_are_missing_shows_the_last_one(
+    paused: tuple[str, ...], gop: int
+) -> None:
+    before = picture_source("libx264", 30, 30)
+    encoded = picture_source("libx264", 60, gop, start=30)
+    log = Log(encoded.form)
+    log.segment()
+    log.pictures(before.samples)
+    log.segment()
+    for at in range(0, 30, 10):
+        log.pictures(encoded.samples[at : at + 10])
+    for begin in (60, 90):
+        log.segment()
+        log.missing(begin * FRAME, (begin + 30) * FRAME)
+    if gop == 30:
+        log.segment()
+    log.pictures([sample._replace(dts=sample.dts + 60 * FRAME) for sample in encoded.samples[30:40]])
+    outputs = run_in_modes([(log.chunks[:1], paused), (log.chunks[1:7], paused), (log.chunks[7:], ())])
+    found = of(outputs, "90p")
+    assert_whole(found)
+    assert {msn for msn, _, _ in gaps(found)} == {0, 1, 2}
+    shown = frames(found)
+    assert (shown[0].pts, shown[0].key) == (90 * FRAME, True)
+    levels = [bytes(picture.planes[0])[0] for picture in decoded(found)]
+    assert abs(levels[0] - level_of(29)) <= 3
+    assert abs(levels[-1] - level_of(39)) <= 3
+    assert [one.pts // FRAME for one in shown if one.pts >= 120 * FRAME] == list(range(120, 130))
 
 
 def decoded(found: list[Output]) -> list[VideoFrame]:
