@@ -235,6 +235,10 @@ class AudioPath:
         chunks = self.cutter.advance(dts, ends_part=ends_part)
         return out + self._appends(chunks, now_us) if chunks else out
 
+    def miss(self, until: int, now_us: int) -> list[Append]:
+        """Pictures are missing, and sound is not."""
+        return self.advance(until, now_us, ends_part=True)
+
     def fill_hole(self, holes: list[Chunk], until: int, now_us: int) -> list[Append]:
         """GAP segments as the source's."""
         point = self._shared.resume.get(AUDIO)

@@ -1,4 +1,8 @@
-"""A further video track of the encoder, as a rendition of its own on the source's segment boundaries."""
+"""A further video track of the encoder, as a rendition of its own on the source's segment boundaries.
+
+While nothing comes of it the rendition goes on with GAP parts: at once while the source does, else behind the
+source's pictures as far as its own may yet come. See `video_path`.
+"""
 
 from collections import deque
 from itertools import pairwise
@@ -10,8 +14,10 @@ from edge.ingest.holes import follow_holes
 from edge.ingest.inputs import AccessUnit
 from edge.ingest.rendition import Append
 from edge.ingest.shared import Shared
+from edge.media.absence import Absence
 from edge.media.audio_cutter import HOLD_LIMIT_S, MAX_BOUNDARIES, Boundary, at_boundary
 from edge.media.ladder import MAX_TARGET_DURATION_S
+from edge.media.late_pictures import LatePictures
 from edge.media.segmenter import Chunk, Segmenter
 from edge.media.timeline import Timed
 from edge.protocols.fmp4 import Sample
@@ -39,6 +45,11 @@ class ContributedPath:
         self._open = False  # frames have a segment to be in
         self._new_config = False  # the segment that is open cannot have the frames that come
         self._config_dts = 0
+        self._absence = Absence(config.part_target)
+        self._gone_until = 0  # pictures are missing up to here; 0: they come
+        self._late = LatePictures()
+        self._reorder = 0  # ticks from decoding a key frame to its being shown
+        self._is_reordered = False
 
     def unit(self, source: VideoSource | None, unit: AccessUnit, stamp: int, now_us: int) -> list[Append]:
         """An access unit and the configuration that decodes it."""
@@ -49,6 +60,11 @@ class ContributedPath:
         timed = self._shared.timeline.video(
             stamp, unit.cts_ms, unit.key, unit.data, now_us=now_us, nano=unit.nano, track=self.track
         )
+        for item in timed:
+            if item.sample.dts < self._gone_until:
+                self._absence.late(item.sample.dts, now_us)
+            else:
+                self._absence.picture(item.sample.dts, item.sample.end, now_us)
         return self._hold(timed, now_us)
 
     def boundary(self, boundary: Boundary) -> None:
@@ -61,7 +77,16 @@ class ContributedPath:
         """The source has come to `dts`: releases frames before it. Its own frames say when a part ends."""
         _ = ends_part
         self._watermark = max(self._watermark, dts)
-        return self._release(now_us)
+        out = self._release(now_us)
+        if until := self._absence.sound(dts, now_us):
+            out += self._miss(until, now_us)
+        return out
+
+    def miss(self, until: int, now_us: int) -> list[Append]:
+        """The source goes on without pictures, and so does this track where it has none either."""
+        self._watermark = max(self._watermark, until)
+        self._absence.sound(until, now_us)
+        return self._release(now_us) + self._miss(until, now_us)
 
     def fill_hole(self, holes: list[Chunk], until: int, now_us: int) -> list[Append]:
         """GAP segments as the source's."""
@@ -74,6 +99,7 @@ class ContributedPath:
         """The end of the session: everything held comes out."""
         out = self._hold(self._shared.timeline.flush(track=self.track), now_us)
         out += self._release(now_us, everything=True)
+        out += self._decode_late(self.segmenter.end_dts, now_us)
         return out + self._shared.appends(self.output, self.segmenter.finish(), now_us)
 
     def _configure(self, source: VideoSource) -> None:
@@ -81,6 +107,7 @@ class ContributedPath:
         rate = hints.frame_rate(source.picture)
         held = self._shared.timeline.set_frame_rate(rate, track=self.track)
         self._held.extend(timed.sample for timed in held)
+        self._late.clear()
         track = source.track()
         if self.output.differs_from_last(track):
             self._new_config = self._open
@@ -103,8 +130,68 @@ class ContributedPath:
             if not passed and not everything and waited <= HOLD_LIMIT_S * VIDEO_TIMESCALE:
                 break
             self._held.popleft()
+            out += self._take(sample, now_us)
+        return out
+
+    def _take(self, sample: Sample, now_us: int) -> list[Append]:
+        if sample.key:
+            self._reorder = sample.cts
+        elif sample.cts != self._reorder:
+            self._is_reordered = True
+        if sample.dts < self._gone_until:
+            self._late.add(sample)
+            return self._decode_late(self.segmenter.end_dts, now_us) if self._late.is_full else []
+        out: list[Append] = []
+        if self._gone_until:
+            out += self._fill(sample.dts, now_us)
+            self._gone_until = 0
+            if sample.key:
+                self._late.clear()
+            out += self._decode_late(max(sample.dts, self.segmenter.end_dts), now_us)
+        if sample.dts < self._late.crowds_until:
+            sample = self._late.make_room(sample, self.segmenter.end_dts)
+        return out + self._shared.appends(self.output, self._assign(sample), now_us)
+
+    def _decode_late(self, begin: int, now_us: int) -> list[Append]:
+        """Those that came too late, decoded from `begin` on."""
+        out: list[Append] = []
+        for sample in self._late.take(begin, self._reorder, is_reordered=self._is_reordered):
             out += self._shared.appends(self.output, self._assign(sample), now_us)
         return out
+
+    def _miss(self, until: int, now_us: int) -> list[Append]:
+        """Nothing has come up to `until`, unless it is held."""
+        if not self._open or self._held or until <= self.segmenter.end_dts:
+            return []
+        out = self._hold(self._shared.timeline.flush(track=self.track), now_us)
+        if self._held:
+            return out
+        out += self._fill(until, now_us)
+        self._gone_until = self.segmenter.end_dts
+        return out
+
+    def _fill(self, until: int, now_us: int) -> list[Append]:
+        """GAP parts up to `until` (90 kHz), in the source's segments."""
+        out, segmenter = list[Append](), self.segmenter
+        near = segmenter.config.part_target // 2
+        while (end := segmenter.end_dts) < until:
+            begins, stop = None, until
+            while self._boundaries and self._boundaries[0].dts < min(end, until - near) + near:
+                begins = self._boundaries.popleft()
+            if self._boundaries:
+                stop = max(end + 1, min(until, self._boundaries[0].dts))
+            out += self._miss_part(min(stop - segmenter.end_dts, segmenter.config.part_target), begins, now_us)
+        return out
+
+    def _miss_part(self, duration: int, begins: Boundary | None, now_us: int) -> list[Append]:
+        segmenter = self.segmenter
+        pdt_us = self._shared.timeline.pdt_us(segmenter.end_dts + self._reorder)
+        if begins is None:
+            chunks = segmenter.missing(duration, pdt_us=pdt_us)
+        else:
+            self.output.move_use(begins.msn + 1, since=begins.msn)
+            chunks = segmenter.missing(duration, pdt_us=pdt_us, msn=begins.msn, discontinuity=begins.discontinuity)
+        return self._shared.appends(self.output, chunks, now_us)
 
     def _assign(self, sample: Sample) -> list[Chunk]:
         crossed = self._crossed(sample)

@@ -33,6 +33,9 @@ class Follower(Protocol):
     def advance(self, dts: int, now_us: int, *, ends_part: bool) -> list[Append]:
         """The source's decode time (90 kHz) has come to `dts`; `ends_part`: a part of it ends with that frame."""
 
+    def miss(self, until: int, now_us: int) -> list[Append]:
+        """The source has told that pictures are missing up to `until` (90 kHz), where a part of it ends."""
+
     def fill_hole(self, holes: list[Chunk], until: int, now_us: int) -> list[Append]:
         """The source has filled the time since the last session with `holes`, up to `until` (90 kHz)."""
 
@@ -231,7 +234,7 @@ class VideoPath:
             self._begin(Boundary(msn, pts, dts=dts, forced=True))
         out = shared.appends(self.output, chunks, now_us)
         for follower in self.followers:
-            out += follower.advance(segmenter.end_dts, now_us, ends_part=True)
+            out += follower.miss(segmenter.end_dts, now_us)
         return out
 
     def _small_hole(self, first: Sample) -> int:

@@ -315,28 +315,36 @@ class Segmenter:
             return False
         return dts - self._open.start_dts > self.config.max_segment
 
-    def missing(self, duration: int, *, pdt_us: int) -> list[Chunk]:
+    def missing(
+        self, duration: int, *, pdt_us: int, msn: int | None = None, discontinuity: bool = False
+    ) -> list[Chunk]:
         """Behind what was pushed nothing came for `duration` ticks, a part at most: a GAP part.
 
-        The first one starts a segment, and so does one that would make it longer than the segment target.
+        The first one starts a segment, and so does one that would make it longer than the segment target. With
+        given boundaries `msn` does.
         """
         out: list[Chunk] = []
-        current, config, dts = self._open, self.config, self._end_dts
+        current, dts = self._open, self._end_dts
         sample = Sample(dts, duration, 0, False, b"")
-        too_long = current is not None and dts + duration - current.start_dts > config.segment_target
-        if current is None or too_long or not current.is_missing:
+        if current is None or self._is_missing_segment(current, dts + duration, msn):
             if current is not None:
                 self._close_segment(current, out)
-            current = self._start_segment(sample, None, False)
+            current = self._start_segment(sample, msn, discontinuity)
             current.is_missing = True
-        elif not current.part_closed:
+        elif not (current.part_closed or current.part_is_new):
             self._close_part(current, out)
         self._add(current, sample, _NO_HOLE, pdt_us)
         self._end_dts, self.step = dts + duration, duration
-        self._end_pdt_us = pdt_us + duration * 1_000_000 // config.timescale
+        self._end_pdt_us = pdt_us + duration * 1_000_000 // self.config.timescale
         self._emit(current, _LAST_OF_PART | _GAP, out)
         current.part_closed = True
         return out
+
+    def _is_missing_segment(self, current: _Open, end: int, msn: int | None) -> bool:
+        """Whether a part without samples, up to `end`, begins a segment."""
+        if self.config.given_boundaries:
+            return msn is not None and msn != current.msn
+        return not current.is_missing or end - current.start_dts > self.config.segment_target
 
     def finish(self) -> list[Chunk]:
         """Ends the segment, as a publisher's departure does. The next sample starts another."""

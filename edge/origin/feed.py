@@ -137,18 +137,19 @@ class BroadcastFeed:
     def is_without_pictures(self, name: str, window: RenditionWindow) -> bool:
         """Of one that ends in a gap: whether others go on, and it does not for more than a moment.
 
-        It is paused until there is enough for it, or the publisher sends sound alone: then the others show the last
-        picture on, one that rests as soon as it is asked for.
+        It is paused until there is enough for it, or the publisher sends nothing of it: then the others show the
+        last picture on, one that rests as soon as it is asked for.
         """
+        sent = name == SOURCE or name in self.record.contributed
         return name in self._withdrawn or (
-            name == SOURCE
+            sent
             and window.ends_in_gap_part
             and any(
                 record.name in self.record.ladder
                 and (not other.ends_in_gap or record.name in self._resting)
                 and other.position is not None
                 for record, other in self._offered()
-                if record.name != SOURCE
+                if record.name != name
             )
         )
 

@@ -148,6 +148,17 @@ def test_who_waits_for_pictures_of_a_publisher_that_sends_sound_alone_changes_ov
     assert waited_for(alone, "source") == [], "no rendition has pictures"
 
 
+@pytest.mark.parametrize(("contributed", "refused"), [(["720p"], [400]), ([], [])])
+def test_who_waits_for_a_track_that_the_publisher_sends_no_more_changes_over(contributed, refused):
+    viewer = Viewer()
+    record = msgspec.structs.replace(viewer.feed.record, contributed=contributed)
+    viewer.feed.set_record(record, 60.0)
+    viewer.feed.tick(60.0)
+    viewer.parts("source", count=5)
+    viewer.parts("720p", count=5)
+    assert waited_for(viewer, "720p") == refused
+
+
 @pytest.mark.parametrize(("reason", "refused"), [(Reason.IDLE, [400]), (Reason.LOAD, [])])
 def test_a_rung_that_rests_shows_the_last_picture_as_soon_as_it_is_asked_for(reason, refused):
     viewer = Viewer()
