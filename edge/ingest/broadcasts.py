@@ -133,8 +133,10 @@ class Broadcasts:
         except UnavailableError as error:
             self._log.info("other_process_is_gone", broadcast=known.broadcast_id, error=error.detail)
 
-    async def open(self, key: KeyRecord, encoder: str) -> Opened:
+    async def open(self, key: KeyRecord, encoder: str, *, instead_of: str = "") -> Opened:
         """The broadcast of a new publisher session: a known one to go on with, or a new one.
+
+        `instead_of`: one that was ended a moment ago, of which the records may not tell yet.
 
         UnavailableError when the part log cannot be asked where it ends.
         """
@@ -144,8 +146,9 @@ class Broadcasts:
         if known is not None and self._is_other_stream(key, known):
             self.end(known, "another stream was announced")
             known = None
-        if known is None:
-            broadcast_id = key.stream_id if self._is_usable(key.stream_id) else new_id()
+        if known is None or known.broadcast_id == instead_of:
+            announced = key.stream_id if key.stream_id != instead_of else ""
+            broadcast_id = announced if self._is_usable(announced) else new_id()
             broadcast = self._new(key, broadcast_id, encoder)
         else:
             broadcast = msgspec.structs.replace(known, encoder=encoder)

@@ -109,6 +109,11 @@ class Packager:
         self._contributed: dict[int, ContributedPath] = {}
 
     @property
+    def is_probing(self) -> bool:
+        """Whether all that came is kept, because it is not known yet what there is."""
+        return self._probing
+
+    @property
     def target_duration_s(self) -> int | None:
         """Decided once, with the first segment; None before."""
         return self._shared.target_duration_s

@@ -254,6 +254,8 @@ class PublisherSession:
                 await self._give_way(now_us())
             elif self._writer is None and self._promotion is not None:
                 await self._consider(self._promotion)
+            elif self._writer is not None and self._writer.over:
+                await self._begin_anew(self._writer, now_us())
             self._keep_diary()
             self._tell_health(now_us())
 
@@ -282,8 +284,21 @@ class PublisherSession:
                 self.head.note(event)
             if captures.running:
                 captures.take(self.key.channel, event, arrived_us)
-            writer.handle(event, arrived_us)
+            self._give(writer, event, arrived_us)
         self._leave_if_unusable(writer)
+
+    def _give(self, writer: BroadcastWriter, event: Event, arrived_us: int) -> None:
+        """An event for the log, or, when its broadcast is over, for the next one."""
+        was_over = writer.over
+        writer.handle(event, arrived_us)
+        if not writer.over:
+            return
+        if not was_over:
+            self._reel = Reel(self.head)
+            self._wake.set()
+            if writer.opening:
+                return
+        self._reel.push(event, arrived_us)
 
     def _handle_next(self) -> None:
         event, arrived_us = self._queue.popleft()
@@ -296,7 +311,7 @@ class PublisherSession:
             return
         if self._site.captures.running:
             self._site.captures.take(self.key.channel, event, arrived_us)
-        writer.handle(event, arrived_us)
+        self._give(writer, event, arrived_us)
         self._leave_if_unusable(writer)
 
     def _leave_if_unusable(self, writer: BroadcastWriter) -> None:
@@ -311,6 +326,21 @@ class PublisherSession:
         opened = await self._open()
         if opened is not None:
             self._start(opened, from_key_frame(self._reel))
+
+    async def _begin_anew(self, writer: BroadcastWriter, now_us: int) -> None:
+        """Goes on in another broadcast, with what came since this one was over."""
+        self._writer = None
+        self.publisher.release()
+        await writer.finish(now_us)
+        self._problems |= writer.packager.problems
+        self._diary.note(now_ms(), "other_sound", "the sound is encoded otherwise: a new broadcast begins")
+        self._site.broadcasts.end(writer.broadcast, "the sound is encoded otherwise")
+        opened = await self._open(instead_of=writer.broadcast.broadcast_id)
+        if opened is not None:
+            start = from_key_frame(self._reel)
+            if writer.opening:
+                start = Start([*writer.opening, *((one.event, one.arrived_us) for one in self._reel.held())], None)
+            self._start(opened, start)
 
     async def _consider(self, promotion: Promotion) -> None:
         """Becomes active if it is this publisher's turn, from the best frame there is."""
@@ -340,14 +370,16 @@ class PublisherSession:
             await self._take_queue()
         return from_key_frame(self._reel)
 
-    async def _open(self) -> Opened | None:
+    async def _open(self, *, instead_of: str = "") -> Opened | None:
         backoff = Backoff(0.1, 1.0)
         try:
             async with asyncio.timeout(_OPEN_S):
                 while True:
                     try:
                         await self._site.broadcasts.relieve(self.key.channel_id, self.slot)
-                        return await self._site.broadcasts.open(self.key, self.publisher.encoder)
+                        return await self._site.broadcasts.open(
+                            self.key, self.publisher.encoder, instead_of=instead_of
+                        )
                     except UnavailableError as error:
                         self._log.warning("open_waits", error=error.detail)
                         await asyncio.sleep(backoff.next_delay())

@@ -37,7 +37,10 @@ _LATE = counter("nearcast_ingest_late_pictures_total", "Pictures that came too l
 
 
 class BroadcastWriter:
-    """Feed `handle`; `finish` when the publisher goes or steps back. `fenced`: another writes the broadcast."""
+    """Feed `handle`; `finish` when the publisher goes or steps back. `fenced`: another writes the broadcast.
+
+    `over`: what comes belongs to another broadcast, because players cannot follow it here: nothing more is taken.
+    """
 
     def __init__(
         self,
@@ -52,7 +55,8 @@ class BroadcastWriter:
     ) -> None:
         """`join`: go on in the middle of a GOP, exactly where the log ends."""
         media = settings.media
-        self.fenced = False
+        self.fenced = self.over = False
+        self.opening: list[tuple[Event, int]] = []  # what came while nothing could be written yet
         self.broadcast = opened.broadcast
         self.packager = Packager(
             PackagerConfig(
@@ -87,30 +91,45 @@ class BroadcastWriter:
 
     def handle(self, event: Event, now_us: int) -> None:
         """An event of the publisher; `now_us` is the wall clock at which it came."""
-        if self.fenced:
+        if self.fenced or self.over:
             return
         packager = self.packager
-        appends: list[Append] = []
-        if isinstance(event, VideoData):
-            appends = packager.video(event.timestamp, event.body, now_us=now_us)
-            if packager.late != self._late:
-                _LATE.inc(packager.late - self._late)
-                self._late = packager.late
-        elif isinstance(event, AudioData):
-            appends = packager.audio(event.timestamp, event.body, now_us=now_us)
-        elif isinstance(event, Metadata):
-            packager.metadata(event.values)
-        elif isinstance(event, Cue):
-            self._broadcasts.moments.cue(self.broadcast, event.text, now_us // 1000)
+        if packager.is_probing:
+            self.opening.append((event, now_us))
+        appends = self._package(event, now_us)
+        if packager.revision != self._revision and self._is_other_sound():
+            self.over = True
+            if self.appends:
+                self._append_all(appends)
+            return
+        if self.opening and not packager.is_probing:
+            self.opening = []
         if appends:
             self._append_all(appends)
         if appends or packager.revision != self._revision:
             self._keep_records()
 
+    def _package(self, event: Event, now_us: int) -> list[Append]:
+        packager = self.packager
+        if isinstance(event, VideoData):
+            appends = packager.video(event.timestamp, event.body, now_us=now_us)
+            if packager.late != self._late:
+                _LATE.inc(packager.late - self._late)
+                self._late = packager.late
+            return appends
+        if isinstance(event, AudioData):
+            return packager.audio(event.timestamp, event.body, now_us=now_us)
+        if isinstance(event, Metadata):
+            packager.metadata(event.values)
+        elif isinstance(event, Cue):
+            self._broadcasts.moments.cue(self.broadcast, event.text, now_us // 1000)
+        return []
+
     async def finish(self, now_us: int) -> None:
         """Ends the segments and waits until the log has everything, so that a successor can go on."""
-        if not self.fenced:
+        if not self.fenced and (self.appends or not self.over):
             self._append_all(self.packager.finish(now_us=now_us))
+        if not (self.fenced or self.over):
             self._keep_records()
         if self._pending:
             await asyncio.wait(self._pending.values(), timeout=_FLUSH_S)
@@ -203,6 +222,19 @@ class BroadcastWriter:
             return changed
         ladder, contributed = self._ladder()
         return msgspec.structs.replace(changed, ladder=ladder, contributed=contributed)
+
+    def _is_other_sound(self) -> bool:
+        """Whether what viewers hear is encoded otherwise from now on.
+
+        CODECS of a multivariant playlist tell of all that comes, and it is read once (RFC 8216, 4.3.4.2): GStreamer
+        ends with other sound and mpv stands still. What is made into AAC may change.
+        """
+        output = self.packager.renditions.get(AUDIO)
+        forms = [init.audio.codec for init in output.inits if init.audio is not None] if output is not None else []
+        if len(forms) < 2 or self.broadcast.audio == AUDIO_AAC:
+            return False
+        before, now = forms[-2:]
+        return now != before and not (before.startswith(_PLAYABLE_SOUND) and now.startswith(_PLAYABLE_SOUND))
 
     def _sound(self, broadcast: Broadcast) -> str:
         """Which rendition viewers hear. Once made into AAC it stays so: players do not change it in mid-stream."""
