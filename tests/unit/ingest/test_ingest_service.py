@@ -261,36 +261,6 @@ async def test_another_process_goes_on_after_a_kill(site: Site) -> None:
             assert two.dts >= one.dts + one.duration
 
 
-async def test_take_over_and_its_limit(site: Site) -> None:
-    service = await site.ingest(takeovers_per_minute=2)
-    clients = [await site.client(service)]
-    clients[0].send(broadcast(3))
-    await until(lambda: site.state() is BroadcastState.LIVE)
-    service.gate.sessions[0].heard_us += 3_600_000_000
-    for epoch in (2, 3):
-        clients.append(await site.client(service))
-        clients[-1].send(broadcast(3))
-        assert b"took over" in await clients[-2].read_all()
-        await until(lambda wanted=epoch: site.log.broadcasts()[0].epoch == wanted)  # type: ignore[misc]
-        service.gate.sessions[0].heard_us += 3_600_000_000  # its stream goes on
-    clients.append(await site.client(service))
-    assert b"BadName" in await clients[-1].read_all()
-    assert len(site.log.broadcasts()) == 1
-
-
-async def test_who_takes_over_from_itself_after_its_line_broke_fights_with_nobody(site: Site) -> None:
-    service = await site.ingest(takeovers_per_minute=0)
-    client = await site.client(service)
-    client.send(broadcast(3))
-    await until(lambda: site.state() is BroadcastState.LIVE)
-    (session,) = service.gate.sessions
-    session.heard_us -= 3_000_000
-    again = await site.client(service)
-    again.send(broadcast(3))
-    await until(lambda: site.log.broadcasts()[0].epoch == 2)
-    assert b"took over" in await client.read_all()
-
-
 async def test_publishing_again_at_once_on_the_same_connection(site: Site) -> None:
     """As encoders do whose settings are changed: it takes nothing over from itself."""
     service = await site.ingest(takeovers_per_minute=0)

@@ -235,7 +235,7 @@ async def test_previews_and_the_storyboard_come_at_their_times() -> None:
     for second in (10, 11, 12):
         offer(pictures, 50, second)
         await until(lambda: pictures._waiting is None)
-    await until(lambda: b"00:00:12" in shelf.values.get(storyboard_key("b"), b""))
+    await until(lambda: b"00:00:12.000 -->" in shelf.values.get(storyboard_key("b"), b""))
     await ended(pictures)
     cues = parse_vtt(shelf.picture(storyboard_key("b")).data.decode())
     assert [(cue.start_ms, cue.end_ms) for cue in cues] == [(10_000, 12_000), (12_000, 14_000)]
