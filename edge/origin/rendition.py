@@ -1,8 +1,10 @@
 """The answers of one rendition: playlists once per (update, kind of question), parts, segments, inits."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import Protocol
 
+from appliance.contracts.media import Broadcast
+from appliance.contracts.moments import Moment
 from edge.origin.held import Group, HeldRequests, Release, Waiter
 from edge.origin.part_store import RenditionStore
 from edge.origin.playlist_answers import LONG_S, Kind, PlaylistAnswers
@@ -14,9 +16,6 @@ from edge.origin.window import RenditionWindow
 from edge.protocols.fmp4 import key_fragment
 from edge.protocols.hls.reload import Directives, Position, Refuse, Wait, decide
 
-if TYPE_CHECKING:
-    from edge.origin.feed import BroadcastFeed
-
 UNKNOWN_MEDIA = error("media", 404, "There is no such part or segment.")
 GAPS_FOR_NOW = error("playlist", 400, "There will be no such part: this rendition has no pictures for now.")
 UNKNOWN_RENDITION = error("playlist", 404, "There is no such rendition.")
@@ -26,16 +25,31 @@ _NOTHING_ASKED = Directives()
 PlaylistKey = tuple[Face, Directives, bool]
 
 
+class Presentation(Protocol):
+    """What a rendition has to know of all of them together."""
+
+    record: Broadcast
+    moments: list[Moment]
+    caught_up: bool
+    ended: bool
+
+    def windows_except(self, name: str) -> Mapping[str, RenditionWindow]:
+        """The windows of the other renditions that viewers may be offered, for reports."""
+
+    def is_without_pictures(self, name: str, window: RenditionWindow) -> bool:
+        """Of one that ends in a gap: whether others go on, and it does not for more than a moment."""
+
+
 class RenditionFeed:
     """One rendition of a followed broadcast, as requests see it."""
 
-    __slots__ = ("_answers", "_feed", "_media", "_parts", "_playlists", "name", "shortcuts", "store")
+    __slots__ = ("_answers", "_media", "_parts", "_playlists", "_presentation", "name", "shortcuts", "store")
 
-    def __init__(self, name: str, store: RenditionStore, feed: "BroadcastFeed") -> None:
+    def __init__(self, name: str, store: RenditionStore, presentation: Presentation) -> None:
         self.name = name
         self.store = store
-        self._feed = feed
-        self._answers = PlaylistAnswers(lambda: feed.windows_except(name), lambda: feed.moments)
+        self._presentation = presentation
+        self._answers = PlaylistAnswers(lambda: presentation.windows_except(name), lambda: presentation.moments)
         self.shortcuts = Shortcuts()
         self._media: dict[str, Response] = {}
         self._playlists: HeldRequests[PlaylistKey] = HeldRequests()
@@ -65,13 +79,18 @@ class RenditionFeed:
         Who names no part may not know them, and gives up on a playlist that lists no whole segment: FFmpeg, VLC
         and shaka do. So theirs comes when there is one; who asks for a part gets it as soon as that is there.
         """
-        record, window = self._feed.record, self.store.window
+        record, window = self._presentation.record, self.store.window
         position = self._position(face)
         if face is Face.CLASSIC:  # knows no directives
             asked = _NOTHING_ASKED
-        elif face is Face.LIVE and asked.msn is None and not self._feed.ended and not self._lists_whole_segment:
+        elif (
+            face is Face.LIVE
+            and asked.msn is None
+            and not self._presentation.ended
+            and not self._lists_whole_segment
+        ):
             return None
-        answer = decide(asked, position, ended=self._feed.ended, part_target_s=record.part_target_s)
+        answer = decide(asked, position, ended=self._presentation.ended, part_target_s=record.part_target_s)
         if isinstance(answer, Wait):
             return GAPS_FOR_NOW if face is Face.LIVE and self._is_withdrawn(window) else None
         if isinstance(answer, Refuse):
@@ -87,7 +106,9 @@ class RenditionFeed:
         Nobody is to wait for that. hls.js passes over GAP parts until the whole segment is one, and runs dry
         meanwhile; at a refusal it takes another rendition at once.
         """
-        return window is not None and window.ends_in_gap and self._feed.is_without_pictures(self.name, window)
+        return (
+            window is not None and window.ends_in_gap and self._presentation.is_without_pictures(self.name, window)
+        )
 
     def hold_playlist(self, face: Face, asked: Directives, gzip: bool, waiter: Waiter) -> Release:
         """Holds a playlist request."""
@@ -103,7 +124,7 @@ class RenditionFeed:
 
     def _position(self, face: Face) -> Position | None:
         window = self.store.window
-        if window is None or not self._feed.caught_up:
+        if window is None or not self._presentation.caught_up:
             return None
         return window.position if face is Face.LIVE else window.complete_position
 
@@ -156,15 +177,15 @@ class RenditionFeed:
         return self.media_response("part", body)
 
     def _part(self, serial: int) -> Response | int | None:
-        window, feed = self.store.window, self._feed
+        window, presentation = self.store.window, self._presentation
         part = window.part(serial) if window is not None else None
         if part is not None:
             return self.media_response("part", tuple(part.chunks))
-        if feed.ended or (window is None and feed.caught_up and self.store.record is None):
+        if presentation.ended or (window is None and presentation.caught_up and self.store.record is None):
             return None
         next_serial = window.next_serial if window is not None else 0
         hinted = serial == next_serial and (window is not None and window.position is not None)
-        return serial if hinted or (serial >= next_serial and not feed.caught_up) else None
+        return serial if hinted or (serial >= next_serial and not presentation.caught_up) else None
 
     def _init(self, number: int) -> Response | None:
         record = self.store.record
@@ -180,7 +201,7 @@ class RenditionFeed:
 
     def media_response(self, resource: str, body: tuple[bytes, ...]) -> Response:
         """The answer with media of this rendition."""
-        age_s = 6 * self._feed.record.target_duration_s if resource == "part" else LONG_S
+        age_s = 6 * self._presentation.record.target_duration_s if resource == "part" else LONG_S
         return media(resource, "audio" if self._is_sound else "video", age_s, body)
 
     def hold_part(self, serial: int, waiter: Waiter) -> Release:
