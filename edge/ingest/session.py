@@ -118,7 +118,8 @@ class PublisherSession:
         if writer is not None:
             broadcast_id = writer.broadcast.broadcast_id
             near = broadcast_id in readers.viewers
-            self._rest.is_prompt = near or rival or broadcast_id in readers.transcoders
+            transcoded = broadcast_id in readers.transcoders and writer.wants_rungs
+            self._rest.is_prompt = near or rival or transcoded
             writer.packager.set_fine(pictures=self._rest.is_prompt, sound=near)
 
     def set_damaged(self, units: int) -> None:

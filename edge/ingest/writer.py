@@ -89,6 +89,14 @@ class BroadcastWriter:
             channel=opened.broadcast.channel, broadcast=opened.broadcast.broadcast_id
         )
 
+    @property
+    def wants_rungs(self) -> bool:
+        """Whether its pictures are to be made into others, or that is not known yet. Previews alone can wait."""
+        broadcast = self.broadcast
+        if not broadcast.ladder:
+            return broadcast.has_video or not broadcast.has_audio
+        return not set(broadcast.ladder) <= {SOURCE, *broadcast.contributed}
+
     def handle(self, event: Event, now_us: int) -> None:
         """An event of the publisher; `now_us` is the wall clock at which it came."""
         if self.fenced or self.over:

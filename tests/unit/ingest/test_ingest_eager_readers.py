@@ -1,8 +1,10 @@
 """Media is cut finer than parts only while somebody takes it who does not wait for parts."""
 
+import asyncio
+
 import msgspec
 import pytest
-from flv_source import broadcast, media
+from flv_source import OTHER_RECORD, Body, audio_config, media, video_config
 from ingest_site import Client, Site, until
 
 from appliance.contracts import subjects
@@ -46,6 +48,11 @@ def test_a_lease_holds_until_it_is_given_back_or_runs_out() -> None:
     assert readers.at(12.4).transcoders == set()
 
 
+def large(seconds: float) -> list[Body]:
+    """Pictures of which rungs are made."""
+    return [video_config(OTHER_RECORD), audio_config(), *media(seconds)]
+
+
 class OnTheAir:
     """One publisher whose broadcast nobody reads eagerly yet."""
 
@@ -81,7 +88,7 @@ class OnTheAir:
 async def on_the_air(site: Site) -> OnTheAir:
     service = await site.ingest()
     client = await site.client(service)
-    client.send(broadcast(3))
+    client.send(large(3))
     await until(lambda: site.state() is BroadcastState.LIVE)
     one = OnTheAir(site, service, client)
     service._readers.tell()
@@ -101,6 +108,23 @@ async def test_pictures_are_cut_for_a_transcoder(on_the_air: OnTheAir) -> None:
     await until(lambda: on_the_air.is_fine() == (True, False))
     assert await on_the_air.chunks_per_part(SOURCE) > 2.5
     assert await on_the_air.chunks_per_part(AUDIO) < 1.3
+
+
+@pytest.mark.parametrize(
+    ("ladder", "is_fine"), [([SOURCE, "480p", "360p"], True), ([SOURCE, "480p"], False), ([SOURCE], False)]
+)
+async def test_nothing_is_cut_for_one_who_makes_no_rungs_of_it(
+    on_the_air: OnTheAir, ladder: list[str], is_fine: bool
+) -> None:
+    """But takes pictures of it for the pages, every few seconds. The 480p come from the encoder."""
+    writer = on_the_air.service.gate.sessions[0]._writer
+    assert writer is not None
+    writer.broadcast = msgspec.structs.replace(writer.broadcast, ladder=ladder, contributed=["480p"])
+    on_the_air.service._readers._readers.heard(
+        LEASE + on_the_air.broadcast_id, b"{}", {}, asyncio.get_running_loop().time()
+    )
+    on_the_air.service._readers.tell()
+    assert on_the_air.is_fine() == (is_fine, False)
 
 
 async def test_sound_too_is_cut_for_who_watches(on_the_air: OnTheAir) -> None:
@@ -129,7 +153,7 @@ async def test_pictures_are_cut_for_a_publisher_that_waits_behind(on_the_air: On
 async def test_a_broadcast_that_begins_is_cut_for_the_transcoder_to_come(site: Site) -> None:
     service = await site.ingest()
     client = await site.client(service)
-    client.send(broadcast(2))
+    client.send(large(2))
     await until(lambda: site.state() is BroadcastState.LIVE)
     service._readers.tell()
     shared = service.gate.sessions[0]._writer.packager._shared  # type: ignore[union-attr]
