@@ -76,6 +76,7 @@ async def check_sheets(page: Page) -> None:
     """What opens over the page is accessible."""
     await page.get_by_test_id("settings-button").click()
     await assert_accessible(page, "watch page with settings open")
+    await page.get_by_role("slider", name="How close to live").wait_for(timeout=2000)
     await page.keyboard.press("Escape")
     await page.get_by_test_id("share").click()
     await page.get_by_test_id("share-dialog").get_by_text("<iframe").wait_for()

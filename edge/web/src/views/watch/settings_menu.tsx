@@ -127,7 +127,7 @@ function Latency(props: Part) {
         <label class="setting column">
           <span class="setting-line">
             <span>How close to live</span>
-            <output class="number">{`${shown.toFixed(1)} s behind`}</output>
+            <span class="number" aria-hidden="true">{`${shown.toFixed(1)} s behind`}</span>
           </span>
           <input
             type="range"

@@ -65,7 +65,9 @@ function ShareDialog(props: ShareProps & { readonly onClose: () => void }) {
       onClose={props.onClose}
     >
       <div class="sheet-head">
-        <h2>Share {props.title}</h2>
+        <h2>
+          Share <bdi>{props.title}</bdi>
+        </h2>
         <IconButton label="Close" onClick={() => dialog.current?.close()}>
           <CloseIcon />
         </IconButton>
