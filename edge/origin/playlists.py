@@ -112,14 +112,21 @@ def i_frame_playlist(window: RenditionWindow, broadcast: Broadcast, first: int =
 
 
 def classic_playlist(window: RenditionWindow, broadcast: Broadcast) -> MediaPlaylist:
-    """Finished segments of the last minute, for players that know nothing of low latency or long playlists."""
+    """Finished segments of the last minute, for players that know nothing of low latency or long playlists.
+
+    One behind a discontinuity begins with its initialisation section: VLC 3 begins a demuxer with it and does not
+    look at EXT-X-MAP again, so that it would end there.
+    """
     stored = [segment for segment in window.in_memory() if segment.complete]
     if not stored:
         stored = list(window.listed(max(0, len(window.segments) - _CLASSIC_SEGMENTS)))
     segments: list[Segment] = []
     init = None
     for segment in stored:
-        segments.append(_segment(window, segment, True, False, segment.init != init))
+        line = _segment(window, segment, True, False, segment.init != init)
+        if segment.discontinuity and not segment.released:
+            line = dataclasses.replace(line, uri=f"d{segment.msn}.m4s")
+        segments.append(line)
         init = segment.init
     return MediaPlaylist(
         target_duration_s=broadcast.target_duration_s,

@@ -148,6 +148,8 @@ class RenditionFeed:
             found = self._part(number)
         elif kind in "sk" and window is not None:
             found = self._whole(window, number, picture=kind == "k")
+        elif kind == "d" and window is not None:
+            found = self._initialised(window, number)
         if isinstance(found, Response):
             self._media[file] = found
         return found
@@ -167,6 +169,15 @@ class RenditionFeed:
             return Kept(segment.place, picture) if segment.place is not None else None
         body = (key_fragment(segment.parts[0].chunks[0], segment.ticks),) if picture else segment.body()
         return self.media_response("segment", body)
+
+    def _initialised(self, window: RenditionWindow, msn: int) -> Response | Kept | None:
+        """A segment behind its initialisation section; without it when the segment is on disk only."""
+        segment = window.segment(msn) or window.gap(msn)
+        init = self._init(segment.init) if segment is not None else None
+        found = self._whole(window, msn, picture=False)
+        if not isinstance(found, Response) or init is None:
+            return found
+        return self.media_response("segment", (*init.body, *found.body))
 
     def _filler(self, window: RenditionWindow, gap: StoredSegment) -> Response:
         """For players that do not know EXT-X-GAP and ask all the same: by a refusal VLC ends, and GStreamer asks

@@ -112,6 +112,23 @@ def test_the_rung_says_what_is_missing_and_where_the_other_init_begins():
     assert {segment.duration_us for segment in segments[:5]} == {2_000_000}, "times stay true"
 
 
+def test_old_players_get_the_other_init_with_the_segment_that_begins_with_it():
+    """VLC 3 begins a demuxer with what follows a discontinuity, without asking for its EXT-X-MAP."""
+    viewer = changed()
+    viewer.parts("720p", gap=True)
+    viewer.chunks["720p"].init = 1
+    viewer.parts("720p")
+    viewer.parts("720p", count=1)
+    feed = viewer.feed.renditions["720p"]
+    text = b"".join(feed.playlist(Face.CLASSIC, Directives(), gzip=False).body)
+    uris = [segment.uri for segment in media_parser.parse(text).segments]
+    assert uris == ["s0.m4s", "s1.m4s", "s2.m4s", "s3.m4s", "d4.m4s"]
+    whole = b"".join(feed.media("s4.m4s").body)
+    assert b"".join(feed.media("d4.m4s").body) == b"init-720p-1" + whole
+    assert viewer.playlist("720p").segments[CHANGED].uri == "s4.m4s"
+    assert feed.media("d99.m4s") is None
+
+
 def test_a_player_that_waits_for_a_part_that_is_missing_is_answered():
     viewer = changed()
     feed = viewer.feed.renditions["720p"]
