@@ -45,7 +45,7 @@ _STEP_BACK_POLL_S = 0.005
 _SPLICE_TRIES = 100  # of 10 ms
 _MEDIA = (VideoData, AudioData)
 _ITEM_BYTES = 200  # what a queued event costs besides its body
-_WAITING_TICK_S, _ACTIVE_TICK_S = 0.05, 1.0
+_WAITING_TICK_S = 0.05
 
 _PUBLISHERS = gauge("nearcast_ingest_publishers", "Publisher sessions running.")
 _SWITCHES = counter("nearcast_ingest_switches_total", "Publishers that took over from a rival.", ["how"])
@@ -257,13 +257,12 @@ class PublisherSession:
                 await self._consider(self._promotion)
             elif self._writer is not None and self._writer.over:
                 await self._begin_anew(self._writer, now_us())
-            self._keep_diary()
-            self._tell_health(now_us())
+            self.tell(now_us())
 
     async def _sleep(self) -> None:
         if not self._wake.is_set():
             try:
-                async with asyncio.timeout(_ACTIVE_TICK_S if self._writer is not None else _WAITING_TICK_S):
+                async with asyncio.timeout(None if self._writer is not None else _WAITING_TICK_S):
                     await self._wake.wait()
             except TimeoutError:
                 return
@@ -454,14 +453,14 @@ class PublisherSession:
         if self._promotion is not None:
             await self._promotion.close()
         self._reports.close()
-        records, channel_id = self._site.records, self.key.channel_id
+        figures, channel_id = self._site.figures, self.key.channel_id
         if self._writer is not None:
             self._problems |= self._writer.packager.problems
-            records.delete(subjects.health_key(channel_id))
+            figures.delete(subjects.health_key(channel_id))
         session = self._diary.ended(now_ms(), self._broadcast_id)
-        records.put(subjects.session_key(channel_id, self.slot), session)
+        figures.put(subjects.session_key(channel_id, self.slot), session)
         if self._broadcast_id:
-            records.emit(self._report(session))
+            self._site.records.emit(self._report(session))
 
     def _report(self, session: SessionRecord) -> PublisherReport:
         return PublisherReport(
@@ -473,13 +472,18 @@ class PublisherSession:
             problems=list(self._problems.values()),
         )
 
+    def tell(self, now_us: int) -> None:
+        """Writes how it fares, where that is due. To be called every second while it is active."""
+        if self._ending is None:
+            self._keep_diary(now_us // 1000)
+            self._tell_health(now_us)
+
     def _tell_health(self, now_us: int) -> None:
         report = self._reports.due(now_us) if self._writer is not None else None
         if report is not None:
-            self._site.records.put(subjects.health_key(self.key.channel_id), report)
+            self._site.figures.put(subjects.health_key(self.key.channel_id), report)
 
-    def _keep_diary(self) -> None:
-        at_ms = now_ms()
+    def _keep_diary(self, at_ms: int) -> None:
         if not self._diary.is_due(at_ms):
             return
         writer = self._writer
@@ -491,7 +495,7 @@ class PublisherSession:
             spool_bytes=self._site.appender.pending_bytes,
             quirks=list(writer.packager.quirks) if writer is not None else [],
         )
-        self._site.records.put(subjects.session_key(self.key.channel_id, self.slot), record)
+        self._site.figures.put(subjects.session_key(self.key.channel_id, self.slot), record)
 
 
 def _size(event: Event) -> int:

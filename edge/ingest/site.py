@@ -8,6 +8,7 @@ from appliance.runtime.appender import Appender
 from appliance.runtime.settings import Settings
 from edge.ingest.broadcasts import Broadcasts
 from edge.ingest.capture import Captures
+from edge.ingest.figures import Figures
 from edge.ingest.log_watch import Log
 from edge.ingest.records import Records
 
@@ -31,6 +32,7 @@ class Site:
     broadcasts: Broadcasts
     appender: Appender
     records: Records
+    figures: Figures
     captures: Captures
     log: Log
     rival: Callable[[str, str], Rival | None]

@@ -13,6 +13,7 @@ from appliance.contracts.media import CHUNK_HEADER, Broadcast, ChunkHeader, Rend
 from appliance.runtime.bus import LogMessage
 
 KEY = "secret-key"
+_LIVE = subjects.kept(subjects.LIVE_BUCKET, "")
 
 
 @dataclass
@@ -153,6 +154,10 @@ class FakeAppender:
         expect_last: int | None = None,
     ) -> "asyncio.Future[int]":
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        if subject.startswith(_LIVE):
+            self._keep(subject.removeprefix(_LIVE), data, headers)
+            future.set_result(1)
+            return future
         expect = expect_last if expect_last is not None else self.lanes.get(subject)
         try:
             self.lanes[subject] = self.log.add(subject, data, headers, expect)
@@ -161,6 +166,12 @@ class FakeAppender:
             future.set_exception(error)
             future.exception()
         return future
+
+    def _keep(self, key: str, data: bytes, headers: Mapping[str, str]) -> None:
+        if headers.get("KV-Operation") == "DEL":
+            self.log.live.pop(key, None)
+        else:
+            self.log.live[key] = data
 
 
 class FakeReplica:

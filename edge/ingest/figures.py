@@ -1,0 +1,66 @@
+"""How publishers fare, in the live bucket: what changes all the time, and of which only the newest value counts.
+
+It leaves with the media, of all publishers in one go: to wait for each write by itself is what costs. Of a key one
+write is under way at a time, so that its values are stored in order.
+"""
+
+import asyncio
+from functools import partial
+
+import msgspec
+
+from appliance.contracts import subjects
+from appliance.runtime.appender import Appender
+from appliance.runtime.ids import new_id
+
+_FORGET_S = 3600  # every process of the site has heard of it by then
+_REMOVED = {"KV-Operation": "DEL", "Nats-TTL": f"{_FORGET_S}s"}
+
+
+class Figures:
+    """Records of the live bucket that nobody else writes. They are tried again until they are written."""
+
+    def __init__(self, appender: Appender) -> None:
+        self._appender = appender
+        self._waiting: dict[str, bytes | None] = {}  # the newest values of keys that are being written
+        self._writing: set[str] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def put(self, key: str, record: msgspec.Struct) -> None:
+        """Writes a record."""
+        self._write(key, msgspec.json.encode(record))
+
+    def delete(self, key: str) -> None:
+        """Removes a record."""
+        self._write(key, None)
+
+    async def flushed(self, deadline_s: float) -> bool:
+        """Waits until everything is written; False when it is not in time."""
+        try:
+            async with asyncio.timeout(deadline_s):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _write(self, key: str, value: bytes | None) -> None:
+        if key in self._writing:
+            self._waiting[key] = value
+            return
+        self._writing.add(key)
+        self._idle.clear()
+        written = self._appender.append(
+            subjects.kept(subjects.LIVE_BUCKET, key),
+            value or b"",
+            message_id=new_id(),
+            headers=_REMOVED if value is None else {},
+        )
+        written.add_done_callback(partial(self._written, key))
+
+    def _written(self, key: str, _written: "asyncio.Future[int]") -> None:
+        self._writing.discard(key)
+        if key in self._waiting:
+            self._write(key, self._waiting.pop(key))
+        elif not self._writing:
+            self._idle.set()
