@@ -20,7 +20,9 @@ import nats.errors
 from nats.aio.msg import Msg
 
 from appliance.contracts.errors import NearcastError, UnavailableError, WrongSequenceError
-from appliance.runtime.bus import Bus, LogMessage, acknowledged_sequence, append_headers
+from appliance.runtime.acknowledgements import acknowledged_sequence
+from appliance.runtime.answers import Answers
+from appliance.runtime.bus import Bus, LogMessage
 from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import Tally, counter, gauge
 from appliance.runtime.pull import status_of
@@ -80,28 +82,29 @@ class Appender:
         self._tick_s = tick_s
         self._lanes: dict[str, _Lane] = {}
         self._busy: dict[str, _Lane] = {}  # those with something to send or to look at, by subject
-        self._tokens: dict[str, _Lane] = {}
+        self._tokens: dict[int, _Lane] = {}
         self._count = 0
         self.pending_bytes = 0  # queued or in flight
         self._space = asyncio.Event()
         self._before_tick: list[Callable[[], float]] = []
         self._ticked_at = self._measured_at = float("-inf")
-        self._alarm: asyncio.Handle | None = None  # ends the sleep between two ticks
-        self._due_at = 0.0  # when it does
-        self._slept: asyncio.Future[None] | None = None
-        self._is_hurried = False  # `tick_soon` was called during a tick
+        self._alarm: asyncio.Handle | None = None  # of the next tick; None before the first and during one
+        self._due_at = 0.0  # when that comes
+        self._is_closed = False
         self._inbox = ""
         self._returns = 0  # of the connection, as far as was acted upon
         self._tasks = Tasks()
+        self._looking: asyncio.Task[None] | None = None
         self._log = get_logger("appender")
 
     async def start(self) -> None:
         """Begins to send."""
         self._inbox = self._bus.client.new_inbox()
-        await self._bus.client.subscribe(f"{self._inbox}.*", cb=self._on_ack)
+        await self._bus.client.subscribe(f"{self._inbox}.*", cb=self._on_message)
+        self._bus.answers.hear(self._inbox, self._on_answers)
         self._returns = self._bus.reconnects
         self._bus.add_reconnected(self.tick_soon)
-        self._tasks.start(self._run(), "appender")
+        self._alarm = self._loop.call_soon(self._tick)
 
     def before_tick(self, callback: Callable[[], float]) -> None:
         """`callback` runs before each tick: what it appends leaves with it, so putting work off until then is free.
@@ -113,15 +116,11 @@ class Appender:
 
     def tick_soon(self) -> None:
         """The next tick comes as early as one may."""
-        alarm, slept = self._alarm, self._slept
-        if alarm is None or slept is None:
-            self._is_hurried = True
-            return
         at = self._ticked_at + self._tick_s
-        if at < self._due_at:
-            alarm.cancel()
+        if self._alarm is not None and at < self._due_at:
+            self._alarm.cancel()
             self._due_at = at
-            self._alarm = self._loop.call_at(at, _end, slept)
+            self._alarm = self._loop.call_at(at, self._tick)
 
     def append(
         self,
@@ -164,6 +163,10 @@ class Appender:
         except TimeoutError:
             self._log.error("appends_lost", bytes=self.pending_bytes)
         self._bus.remove_reconnected(self.tick_soon)
+        self._bus.answers.ignore(self._inbox)
+        self._is_closed = True
+        if self._alarm is not None:
+            self._alarm.cancel()
         await self._tasks.close()
         self._measure()
 
@@ -176,91 +179,105 @@ class Appender:
         _PENDING.set(self.pending_bytes)
         _APPENDED.flush()
 
-    async def _run(self) -> None:
-        loop = self._loop
-        while True:
-            now = loop.time()
-            due = now + _IDLE_S
+    def _tick(self) -> None:
+        """Lets everybody append, and sends what may be sent. Then it waits for the next time."""
+        loop, self._alarm = self._loop, None
+        due = loop.time() + _IDLE_S
+        try:
             for callback in self._before_tick:
                 due = min(due, callback())
+            now = loop.time()
             if now - self._measured_at >= _MEASURE_S:
                 self._measured_at = now
                 self._measure()
                 self._forget(now)
-            self._doubt_after_a_return()
-            self._is_hurried = False
-            for lane in list(self._busy.values()):
-                await self._serve(lane, loop.time())
-            self._ticked_at = loop.time()
-            due = max(due, self._ticked_at + min(_PROMPT_S, self._tick_s))
-            await self._sleep_until(min(due, self._ticked_at + self._tick_s) if self._is_hurried else due)
-
-    async def _sleep_until(self, due: float) -> None:
-        loop = self._loop
-        self._slept = loop.create_future()
-        self._due_at = due
-        self._alarm = loop.call_at(due, _end, self._slept)
-        try:
-            await self._slept
+            self._serve_all(now)
         finally:
-            self._alarm.cancel()
-            self._alarm = self._slept = None
+            self._ticked_at = loop.time()
+            if not self._is_closed:
+                self._due_at = max(due, self._ticked_at + min(_PROMPT_S, self._tick_s))
+                self._alarm = loop.call_at(self._due_at, self._tick)
 
-    async def _serve(self, lane: _Lane, now: float) -> None:
-        if lane.flying:
-            if now - lane.sent_at > _RESEND_S:
-                _RESENT.inc()
-                await self._send(lane)
-        elif lane.in_doubt:
-            await self._look(lane)
-        elif lane.queue:
-            await self._send(lane)
-        else:
-            del self._busy[lane.subject]
+    def _serve_all(self, now: float) -> None:
+        if not self._bus.connected:
+            return
+        self._doubt_after_a_return()
+        for lane in list(self._busy.values()):
+            if lane.flying:
+                if now - lane.sent_at > _RESEND_S:
+                    _RESENT.inc()
+                    self._send(lane)
+            elif lane.in_doubt:
+                if self._looking is None or self._looking.done():
+                    self._looking = self._tasks.start(self._look_at_all(), "appender-look")
+            elif lane.queue:
+                self._send(lane)
+            else:
+                del self._busy[lane.subject]
+        self._bus.flush()
 
     def _forget(self, now: float) -> None:
         for subject, lane in list(self._lanes.items()):
             if subject not in self._busy and _is_forgotten(lane, now):
-                self._tokens.pop(str(lane.token), None)
+                self._tokens.pop(lane.token, None)
                 del self._lanes[subject]
 
-    async def _send(self, lane: _Lane) -> None:
+    def _send(self, lane: _Lane) -> None:
+        """Queues the lane's next append for the socket. The caller flushes."""
         if not self._bus.connected:  # the library would take it and throw it away at the reconnect
             return
         self._doubt_after_a_return()
-        if lane.in_doubt or self._loop.time() < lane.rests_until:  # a later tick looks
+        now = self._loop.time()
+        if lane.in_doubt or now < lane.rests_until:  # a later tick looks
             return
         item = lane.queue[0]
-        expect = item.expect_last if item.expect_last is not None else lane.last
-        self._tokens.pop(str(lane.token), None)
+        self._tokens.pop(lane.token, None)
         self._count += 1
         lane.token = self._count
         lane.flying = True
         lane.tries += 1
-        lane.sent_at = self._loop.time()
-        self._tokens[str(lane.token)] = lane
-        headers = append_headers(item.message_id, item.headers, expect)
+        lane.sent_at = now
+        self._tokens[lane.token] = lane
         try:
-            await self._bus.send(lane.subject, item.data, reply=f"{self._inbox}.{lane.token}", headers=headers)
+            self._bus.post(
+                lane.subject,
+                item.data,
+                reply=f"{self._inbox}.{lane.token}",
+                message_id=item.message_id,
+                headers=item.headers,
+                expect_last=item.expect_last if item.expect_last is not None else lane.last,
+            )
         except (nats.errors.Error, OSError) as error:
             self._log.debug("append_waits", error=repr(error))
 
-    async def _on_ack(self, message: Msg) -> None:
-        lane = self._tokens.pop(message.subject.rsplit(".", 1)[1], None)
-        if lane is None:
+    async def _on_message(self, message: Msg) -> None:
+        """What comes to the inbox the usual way."""
+        token = message.subject.rsplit(".", 1)[1]
+        if not token.isdecimal():
             return
-        if status_of(message):  # 503: no stream listens yet; the tick sends it again
+        if not status_of(message):
+            self._on_answers([(int(token), message.data)])
+        elif (lane := self._tokens.pop(int(token), None)) is not None:
+            # 503: no stream listens yet; the tick sends it again
             lane.sent_at = self._loop.time() - _RESEND_S + 0.1
-            return
+
+    def _on_answers(self, answers: Answers) -> None:
+        for token, data in answers:
+            lane = self._tokens.pop(token, None)
+            if lane is not None:
+                self._on_answer(lane, data)
+        self._bus.flush()
+
+    def _on_answer(self, lane: _Lane, data: bytes) -> None:
         try:
-            sequence = acknowledged_sequence(message.data)
+            sequence = acknowledged_sequence(data)
         except WrongSequenceError as error:
-            await self._on_wrong_sequence(lane, error)
-        except UnavailableError as error:
+            self._tasks.start(self._on_wrong_sequence(lane, error), "appender-wrong-sequence")
+        except NearcastError as error:
             self._log.warning("append_refused", subject=lane.subject, error=error.detail)
             lane.sent_at = self._loop.time() - _RESEND_S + 0.2
         else:
-            await self._finish(lane, sequence)
+            self._finish(lane, sequence)
 
     async def _on_wrong_sequence(self, lane: _Lane, error: NearcastError) -> None:
         """Somebody else wrote, or our own first try did, or the log has lost its end."""
@@ -270,10 +287,12 @@ class Appender:
             except UnavailableError:
                 return
             if last is not None and last.headers.get("Nats-Msg-Id") == lane.queue[0].message_id:
-                await self._finish(lane, last.seq)
+                self._finish(lane, last.seq)
+                self._bus.flush()
                 return
             if self._restore(lane, last):
-                await self._send(lane)
+                self._send(lane)
+                self._bus.flush()
                 return
         items, lane.queue = list(lane.queue), deque()
         lane.flying, lane.last, lane.tries = False, None, 0
@@ -282,6 +301,11 @@ class Appender:
             if not item.done.done():
                 item.done.set_exception(error)
                 item.done.exception()  # seen: callers that only watch `pending_bytes` need not await every future
+
+    async def _look_at_all(self) -> None:
+        for lane in list(self._busy.values()):
+            if lane.in_doubt and not lane.flying:
+                await self._look(lane)
 
     async def _look(self, lane: _Lane) -> None:
         """Whether the log still ends with what was acknowledged last; sends again what it lacks."""
@@ -292,7 +316,8 @@ class Appender:
         lane.in_doubt = False
         self._restore(lane, last)
         if lane.queue:
-            await self._send(lane)
+            self._send(lane)
+            self._bus.flush()
 
     def _restore(self, lane: _Lane, last: LogMessage | None) -> bool:
         """Puts what was acknowledged behind `last` before what waits; False when nothing was lost."""
@@ -330,7 +355,7 @@ class Appender:
             raise UnavailableError("no stream takes the subject")
         return str(names[0])
 
-    async def _finish(self, lane: _Lane, sequence: int) -> None:
+    def _finish(self, lane: _Lane, sequence: int) -> None:
         item = lane.queue.popleft()
         lane.flying, lane.tries = False, 0
         if item.expect_last is not None or lane.last is not None:
@@ -341,7 +366,7 @@ class Appender:
         if not item.done.done():
             item.done.set_result(sequence)
         if lane.queue:
-            await self._send(lane)
+            self._send(lane)
 
     def _keep(self, lane: _Lane, item: _Append, sequence: int) -> None:
         item.sequence, item.at = sequence, lane.sent_at
@@ -362,11 +387,6 @@ class Appender:
             if lane.kept:  # what was in flight waits as well
                 lane.in_doubt, lane.flying = True, False
                 self._busy[lane.subject] = lane
-
-
-def _end(sleep: "asyncio.Future[None]") -> None:
-    if not sleep.done():
-        sleep.set_result(None)
 
 
 def _is_forgotten(lane: _Lane, now: float) -> bool:

@@ -22,26 +22,24 @@ from nats.aio.subscription import Subscription as NatsSubscription
 
 from appliance.contracts.errors import (
     ConflictError,
-    NearcastError,
     NotFoundError,
     UnavailableError,
     WrongSequenceError,
 )
 from appliance.contracts.subjects import kept
+from appliance.runtime.acknowledgements import acknowledged_sequence, api_error, append_headers
+from appliance.runtime.answers import AnswerParser
 from appliance.runtime.backoff import Backoff
 from appliance.runtime.ids import new_id
 from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import counter
 from appliance.runtime.streams import BucketSpec, StreamSpec
+from appliance.runtime.wire import append_command
 
 # ruff: noqa: SLF001 - the library offers no other way to ask whether a subscription is closed, nor to write in pieces
 _ERRORS = counter("nearcast_bus_errors_total", "Errors that the bus connection reported.", ["kind"])
 _AGAIN_S, _AGAIN_MOST_S = 0.05, 0.25  # between two tries to come back: media waits for it
-_WRONG_LAST_SEQUENCE = (10071, 10070)
-_STREAM_FULL = (10077, 10122)
-_NOT_FOUND = (10059, 10014)
 _REQUEST_S = 1.0
-_HPUB_SPACES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +97,7 @@ class Bus:
 
     def __init__(self, client: Client, name: str) -> None:
         self.client = client
+        self.answers = AnswerParser(client)
         self.name = name
         self._log = get_logger("bus").bind(bus=name)
         self._reconnected: list[Callable[[], None]] = []
@@ -125,6 +124,7 @@ class Bus:
 
     async def _connect(self, endpoint: Endpoint) -> None:
         options: dict[str, Any] = {"user_credentials": endpoint.credentials} if endpoint.credentials else {}
+        self.answers = self.client._ps = AnswerParser(self.client)
         await self.client.connect(
             endpoint.url,
             name=self.name,
@@ -185,32 +185,47 @@ class Bus:
         except nats.errors.Error as error:
             raise UnavailableError(f"cannot publish: {error!r}") from error
 
-    async def send(self, subject: str, data: bytes, *, reply: str, headers: Mapping[str, str]) -> None:
-        """As the client's publish, at half the cost: that copies `data` twice, and checks each header by itself.
+    def post(
+        self,
+        subject: str,
+        data: bytes,
+        *,
+        reply: str,
+        message_id: str,
+        headers: Mapping[str, str],
+        expect_last: int | None = None,
+    ) -> None:
+        """Queues a durable append, to leave with the next `flush`. The acknowledgement comes to `reply`.
 
-        Only while `connected`. Subjects and headers are ours: no white space in those, no line ends in these.
-        Raises errors of the library.
+        At half the cost of the client's publish, which copies `data` twice and checks each header by itself. Only
+        while `connected`. Subjects and headers are ours: no white space in those, no line ends in these. Raises
+        errors of the library.
         """
         client = self.client
         if client.is_closed or client.is_draining_pubs:
             raise nats.errors.ConnectionClosedError
         if len(data) > client.max_payload:
             raise nats.errors.MaxPayloadError
-        lines = [f"{name}: {value}" for name, value in headers.items()]
-        block = "\r\n".join(["NATS/1.0", *lines, "", ""])
-        command = f"HPUB {subject} {reply} {len(block)} {len(block) + len(data)}"
-        if command.count(" ") != _HPUB_SPACES or block.count("\n") != len(lines) + 2 or not block.isascii():
+        head = append_command(subject, reply, message_id, headers, expect_last, len(data))
+        if head is None:
             raise nats.errors.BadSubjectError
-        head = f"{command}\r\n{block}".encode()
         client.stats["out_msgs"] += 1
         client.stats["out_bytes"] += len(data)
         # All three at once, so that nothing comes in between.
         client._pending += (head, data, b"\r\n")
         client._pending_data_size += len(head) + len(data) + 2
-        if client._pending_data_size > client._max_pending_size:
-            await client._flush_pending(force_flush=True)
-        elif client._flush_queue is not None and client._flush_queue.empty():
-            await client._flush_pending()
+
+    def flush(self) -> None:
+        """Gives what was queued to the socket, without a turn of the client's task for it.
+
+        The caller bounds what it posts: here nobody waits for the peer.
+        """
+        client = self.client
+        if not client._pending_data_size or not client.is_connected or client.is_connecting:
+            return
+        with contextlib.suppress(OSError, RuntimeError, AttributeError):  # it has gone: the client finds out
+            client._transport.writelines(client._pending)  # type: ignore[union-attr]
+            client._pending, client._pending_data_size = [], 0
 
     async def subscribe(
         self, subject: str, handler: Callable[[BusMessage], Awaitable[None]], queue: str = ""
@@ -271,7 +286,7 @@ class Bus:
         encoded = b"" if body is None else msgspec.json.encode(body)
         answer = msgspec.json.decode(await self.request(f"{prefix}.{verb}", encoded, timeout_s))
         if "error" in answer:
-            raise _api_error(answer["error"])
+            raise api_error(answer["error"])
         return answer
 
     async def ensure_stream(self, spec: StreamSpec, *, deadline_s: float = 20.0) -> None:
@@ -454,33 +469,3 @@ class Bucket:
             )
         except WrongSequenceError as error:
             raise ConflictError("somebody else wrote the key") from error
-
-
-def append_headers(message_id: str, headers: Mapping[str, str] | None, expect_last: int | None) -> dict[str, str]:
-    """Headers of a durable append."""
-    sent = {"Nats-Msg-Id": message_id, **(headers or {})}
-    if expect_last is not None:
-        sent["Nats-Expected-Last-Subject-Sequence"] = str(expect_last)
-    return sent
-
-
-def acknowledged_sequence(data: bytes) -> int:
-    """The stream sequence in a publish acknowledgement; raises what its error says."""
-    try:
-        answer = msgspec.json.decode(data)
-    except msgspec.DecodeError as error:
-        raise UnavailableError("unreadable acknowledgement") from error
-    if "error" in answer:
-        raise _api_error(answer["error"])
-    return int(answer["seq"])
-
-
-def _api_error(error: Mapping[str, Any]) -> NearcastError:
-    number, text = error.get("err_code", 0), str(error.get("description", "JetStream refused"))
-    if number in _WRONG_LAST_SEQUENCE:
-        return WrongSequenceError(text)
-    if number in _STREAM_FULL:
-        return UnavailableError("the log is full", code="log_full")
-    if number in _NOT_FOUND:
-        return NotFoundError(text)
-    return UnavailableError(text)

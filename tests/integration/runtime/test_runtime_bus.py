@@ -50,12 +50,13 @@ async def test_what_is_sent_arrives_whole_between_others(bus: Bus, size: int) ->
     data = random.randbytes(size)
     for index in range(3):
         await bus.publish("to.before", b"PUB to.before 2\r\n")
-        await bus.send("to.here", data, reply="back", headers={"One": f"{index} x", "Two": ""})
+        bus.post("to.here", data, reply="back", message_id="id", headers={"One": f"{index} x", "Two": ""})
+        bus.flush()
     async with asyncio.timeout(5):
         found = [await heard.get() for _ in range(6)]
     assert [message.subject for message in found] == ["to.before", "to.here"] * 3
     assert [dict(message.headers) for message in found[1::2]] == [
-        {"One": f"{index} x", "Two": ""} for index in range(3)
+        {"Nats-Msg-Id": "id", "One": f"{index} x", "Two": ""} for index in range(3)
     ]
     assert all(message.data == data for message in found[1::2])
 
@@ -66,7 +67,7 @@ async def test_what_is_sent_arrives_whole_between_others(bus: Bus, size: int) ->
 )
 async def test_nothing_can_be_slipped_into_what_is_sent(bus: Bus, subject: str, reply: str, value: str) -> None:
     with pytest.raises(nats.errors.BadSubjectError):
-        await bus.send(subject, b"", reply=reply, headers={"One": value})
+        bus.post(subject, b"", reply=reply, message_id="id", headers={"One": value})
 
 
 async def test_a_request_whose_server_dies_fails_at_once_and_the_next_is_sent_when_it_is_back(
