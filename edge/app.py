@@ -41,7 +41,7 @@ async def _agent(context: RoleContext) -> Service:
 async def _ingest(context: RoleContext) -> Service:
     from edge import compiled
 
-    get_logger("ingest").info("hot_modules", compiled=compiled.use())
+    get_logger("ingest").info("hot_modules", compiled=compiled.in_use())
     from edge.ingest.service import IngestService
 
     def lost() -> None:

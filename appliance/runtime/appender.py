@@ -14,7 +14,6 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 import nats.errors
 from nats.aio.msg import Msg
@@ -43,33 +42,49 @@ _RESENT = counter("nearcast_log_resent_total", "Appends sent again for want of a
 _PENDING = gauge("nearcast_log_pending_bytes", "Bytes not yet acknowledged by the part log.")
 
 
-@dataclass(slots=True)
 class _Append:
-    data: bytes
-    message_id: str
-    headers: Mapping[str, str]
-    expect_last: int | None
-    done: asyncio.Future[int]
-    losses: int = 0  # how often it was acknowledged and lost
-    sequence: int = 0  # once it is acknowledged
-    at: float = 0.0  # when that was
+    """One message on its way into the log."""
+
+    __slots__ = ("at", "data", "done", "expect_last", "headers", "losses", "message_id", "sequence")
+
+    def __init__(
+        self,
+        data: bytes,
+        message_id: str,
+        headers: Mapping[str, str],
+        expect_last: int | None,
+        done: "asyncio.Future[int]",
+    ) -> None:
+        self.data = data
+        self.message_id = message_id
+        self.headers = headers
+        self.expect_last = expect_last
+        self.done = done
+        self.losses = 0  # how often it was acknowledged and lost
+        self.sequence = 0  # once it is acknowledged
+        self.at = 0.0  # when that was
 
 
-@dataclass(slots=True)
 class _Lane:
     """One subject: its queue, the append in flight, and the last sequence if it is fenced."""
 
-    subject: str
-    queue: deque[_Append] = field(default_factory=deque)
-    flying: bool = False
-    token: int = 0
-    sent_at: float = 0.0
-    used_at: float = 0.0  # when something was appended last
-    tries: int = 0
-    last: int | None = None
-    kept: deque[_Append] = field(default_factory=deque)  # acknowledged lately, oldest first
-    rests_until: float = 0.0  # nothing is sent before
-    in_doubt: bool = False  # the server came back: the log may end before what it acknowledged
+    __slots__ = (
+        "flying", "in_doubt", "kept", "last", "queue", "rests_until",
+        "sent_at", "subject", "token", "tries", "used_at",
+    )  # fmt: skip
+
+    def __init__(self, subject: str) -> None:
+        self.subject = subject
+        self.queue: deque[_Append] = deque()
+        self.flying = False
+        self.token = 0
+        self.sent_at = 0.0
+        self.used_at = 0.0  # when something was appended last
+        self.tries = 0
+        self.last: int | None = None
+        self.kept: deque[_Append] = deque()  # acknowledged lately, oldest first
+        self.rests_until = 0.0  # nothing is sent before
+        self.in_doubt = False  # the server came back: the log may end before what it acknowledged
 
 
 class Appender:

@@ -20,14 +20,21 @@ from types import ModuleType
 ROOT = Path(__file__).resolve().parents[2]
 VARIABLE = "NEARCAST_COMPILED"  # names the folder; the launcher sets it
 MODULES = (
+    "appliance.runtime.appender",
+    "appliance.runtime.wire",
     "edge.ingest.audio_path",
     "edge.ingest.bitstreams",
     "edge.ingest.inputs",
     "edge.ingest.key_frames",
     "edge.ingest.packager",
+    "edge.ingest.reel",
     "edge.ingest.rendition",
+    "edge.ingest.rest",
+    "edge.ingest.rtmp_socket",
+    "edge.ingest.session",
     "edge.ingest.shared",
     "edge.ingest.video_path",
+    "edge.ingest.writer",
     "edge.media.absence",
     "edge.media.audio_clock",
     "edge.media.audio_cutter",
@@ -43,7 +50,14 @@ MODULES = (
     "edge.protocols.rtmp.chunks",
     "edge.protocols.rtmp.connection",
 )
-_MADE_OF = ("appliance/contracts", "edge/compiled", "edge/ingest", "edge/media", "edge/protocols")
+_MADE_OF = (
+    "appliance/contracts",
+    "appliance/runtime",
+    "edge/compiled",
+    "edge/ingest",
+    "edge/media",
+    "edge/protocols",
+)
 _LOCK = "requirements/compile.lock"
 _SUFFIX = EXTENSION_SUFFIXES[0]
 
@@ -79,6 +93,11 @@ def use(found: Path | None = None) -> bool:
         return False
     _find_in(found)
     return True
+
+
+def in_use() -> bool:
+    """Whether this process imports compiled modules."""
+    return any(isinstance(finder, _Finder) for finder in sys.meta_path)
 
 
 def _find_in(found: Path) -> None:

@@ -10,8 +10,8 @@ from functools import partial
 import msgspec
 
 from appliance.contracts import subjects
-from appliance.runtime.appender import Appender
 from appliance.runtime.ids import new_id
+from edge.ingest.appends import Appends
 
 _FORGET_S = 3600  # every process of the site has heard of it by then
 _REMOVED = {"KV-Operation": "DEL", "Nats-TTL": f"{_FORGET_S}s"}
@@ -20,7 +20,7 @@ _REMOVED = {"KV-Operation": "DEL", "Nats-TTL": f"{_FORGET_S}s"}
 class Figures:
     """Records of the live bucket that nobody else writes. They are tried again until they are written."""
 
-    def __init__(self, appender: Appender) -> None:
+    def __init__(self, appender: Appends) -> None:
         self._appender = appender
         self._waiting: dict[str, bytes | None] = {}  # the newest values of keys that are being written
         self._writing: set[str] = set()

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from appliance.runtime.appender import Appender
 from appliance.runtime.settings import Settings
+from edge.ingest.appends import Appends
 from edge.ingest.broadcasts import Broadcasts
 from edge.ingest.capture import Captures
 from edge.ingest.figures import Figures
@@ -30,7 +30,7 @@ class Site:
 
     settings: Settings
     broadcasts: Broadcasts
-    appender: Appender
+    appender: Appends
     records: Records
     figures: Figures
     captures: Captures

@@ -16,10 +16,10 @@ from appliance.contracts.media import (
     BroadcastState,
     VideoFormat,
 )
-from appliance.runtime.appender import Appender
 from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import Tally, counter
 from appliance.runtime.settings import Settings
+from edge.ingest.appends import Appends
 from edge.ingest.broadcasts import Broadcasts, Opened
 from edge.ingest.packager import Packager, PackagerConfig
 from edge.ingest.rendition import Append
@@ -48,7 +48,7 @@ class BroadcastWriter:
         opened: Opened,
         *,
         broadcasts: Broadcasts,
-        appender: Appender,
+        appender: Appends,
         on_fenced: Callable[[], None],
         health: Health,
         join: Join | None = None,

@@ -17,7 +17,10 @@ import sys, pytest
 from tests.support.compiled import Plugin
 sys.exit(pytest.main(sys.argv[1:], plugins=[Plugin()]))
 """
-_INGEST = ("codecs", "irregular", "multitrack", "muxed", "packager", "reading")
+_INGEST = (
+    "absence", "codecs", "eager_readers", "figures", "irregular", "moments", "multitrack", "muxed", "packager",
+    "reading", "rest", "service", "standby",
+)  # fmt: skip
 _MEDIA = ("audio_cutter", "health", "segmenter", "segmenter_holes", "stamps", "timeline", "video_clock")
 _PROTOCOLS = ("codecs", "flv", "flv_enhanced", "fmp4", "fmp4_codecs", "fuzz_inputs", "rtmp", "rtmp_quirks")
 _TESTS = [
@@ -25,6 +28,8 @@ _TESTS = [
     "tests/unit/ingest/whip",
     *(f"tests/unit/media/test_{name}.py" for name in _MEDIA),
     *(f"tests/unit/protocols/test_{name}.py" for name in _PROTOCOLS),
+    "tests/unit/appliance/test_wire.py",
+    "tests/integration/runtime/test_runtime_appender.py",
 ]
 
 

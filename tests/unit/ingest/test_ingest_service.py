@@ -458,14 +458,12 @@ async def test_an_error_of_ours_ends_one_stream_only(site: Site, monkeypatch: py
     for client in clients:
         client.send(broadcast(3))
     await until(lambda: [one.state for one in site.log.broadcasts()] == [BroadcastState.LIVE] * 2)
-    session = service.gate.session("channel0", "primary")
-    assert session is not None
-    assert session._writer is not None
 
     def broken(*_: object, **__: object) -> list[object]:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(session._writer, "handle", broken)
+    monkeypatch.setattr(service._broadcasts.moments, "cue", broken)
+    clients[0].writer.write(clients[0].encoder.metadata("onCuePoint", {"name": "goal"}))
     clients[0].send(media(1, start_ms=3000))
     assert b"could not be handled" in await clients[0].read_all()
     await until(lambda: site.log.broadcasts()[0].state is BroadcastState.INTERRUPTED)
