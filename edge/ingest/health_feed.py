@@ -1,6 +1,12 @@
-"""Carries what a publisher's health is from its session to the live bucket and the metrics."""
+"""Carries what a publisher's health is from its session to the live bucket, the metrics and the centre."""
 
+import msgspec
+
+from appliance.contracts.events import PublisherReport
 from appliance.contracts.health import Advice, HealthReport
+from appliance.contracts.media import Problem
+from appliance.contracts.session import SessionRecord
+from appliance.runtime.ids import new_id
 from appliance.runtime.metrics import counter, gauge, histogram
 from edge.media.health import Health
 
@@ -39,6 +45,17 @@ class HealthFeed:
         self.advice |= {one.code: one for one in report.advice}
         self._measure(report)
         return report
+
+    def of(self, session: SessionRecord, problems: list[Problem], edge_id: str) -> PublisherReport:
+        """What the centre is told of a session that has ended: all but the publisher's address."""
+        return PublisherReport(
+            event_id=new_id(),
+            edge_id=edge_id,
+            session=msgspec.structs.replace(session, address=""),
+            health=self.last,
+            advice=list(self.advice.values()),
+            problems=problems,
+        )
 
     def close(self) -> None:
         """The publisher is gone. The key in the live bucket is the session's to delete."""

@@ -11,17 +11,12 @@ import math
 from collections import deque
 from collections.abc import Callable
 
-import msgspec
-
 from appliance.contracts import subjects
 from appliance.contracts.directory import KeyRecord
 from appliance.contracts.errors import UnavailableError
-from appliance.contracts.events import PublisherReport
 from appliance.contracts.media import Broadcast, Problem
-from appliance.contracts.session import SessionRecord
 from appliance.runtime.backoff import Backoff
 from appliance.runtime.clock import now_ms, now_us
-from appliance.runtime.ids import new_id
 from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import counter, gauge
 from edge.ingest.broadcasts import Opened
@@ -460,17 +455,8 @@ class PublisherSession:
         session = self._diary.ended(now_ms(), self._broadcast_id)
         figures.put(subjects.session_key(channel_id, self.slot), session)
         if self._broadcast_id:
-            self._site.records.emit(self._report(session))
-
-    def _report(self, session: SessionRecord) -> PublisherReport:
-        return PublisherReport(
-            event_id=new_id(),
-            edge_id=self._site.settings.node.edge_id,
-            session=msgspec.structs.replace(session, address=""),
-            health=self._reports.last,
-            advice=list(self._reports.advice.values()),
-            problems=list(self._problems.values()),
-        )
+            report = self._reports.of(session, list(self._problems.values()), self._site.settings.node.edge_id)
+            self._site.records.emit(report)
 
     def tell(self, now_us: int) -> None:
         """Writes how it fares, where that is due. To be called every second while it is active."""
