@@ -3,6 +3,7 @@
 `source` is what the next frame needs, None until it is known. Reading raises CodecError only.
 """
 
+from functools import cache
 from typing import Protocol
 
 import msgspec
@@ -104,6 +105,7 @@ class FlacSound:
                 config.sample_rate,
                 config.channels,
                 config.block_samples,
+                config.silence(),
             )
 
     def frame(self, data: bytes) -> AudioFrame | None:
@@ -151,10 +153,17 @@ class Mp3Sound:
 
     def frame(self, data: bytes) -> AudioFrame | None:
         samples, first = mp3.packet_samples(data), mp3.parse_frame(data)
-        source = AudioSource(MP3, b"", mp3.RFC6381, first.sample_rate, first.channels, first.samples)
+        source = _mp3_source(first.sample_rate, first.channels)
         if source != self.source:
             self.source = source
         return AudioFrame(data, samples)
+
+
+@cache
+def _mp3_source(sample_rate: int, channels: int) -> AudioSource:
+    silence = mp3.silence(sample_rate, channels)
+    samples = mp3.parse_frame(silence).samples
+    return AudioSource(MP3, b"", mp3.RFC6381, sample_rate, channels, samples, silence)
 
 
 SOUNDS: dict[str, type[Sound]] = {
@@ -167,6 +176,8 @@ def silent_source(init: bytes) -> AudioSource | None:
     """What an initialisation segment tells of, if a frame of silence is known for it."""
     try:
         track = read_init(init)
+        if track.entry == MP3:
+            return _mp3_source(track.sample_rate, track.channels)
         sound = SOUNDS[track.entry]() if track.entry in SOUNDS else None
         if sound is not None:
             sound.configure(track.config)

@@ -23,6 +23,14 @@ class FlacConfig(msgspec.Struct, frozen=True):
         """The payload of dfLa, version and flags included."""
         return bytes(4) + _LAST_STREAMINFO + self.stream_info
 
+    def silence(self) -> bytes:
+        """A frame of as many samples as usual, each subframe a constant of 0 (RFC 9639, 9.2.3)."""
+        size, depth = 7, 0  # the number of samples follows in two bytes; bits of a sample are those of STREAMINFO
+        head = bytes([0xFF, 0xF8, size << 4, self.channels - 1 << 4 | depth << 1, 0])
+        head += (self.block_samples - 1).to_bytes(2)
+        frame = head + bytes([_crc(head, 8, 0x07)]) + bytes(-(-self.channels * (8 + self.bits) // 8))
+        return frame + _crc(frame, 16, 0x8005).to_bytes(2)
+
     def rfc6381(self) -> str:
         """The codecs parameter."""
         return "fLaC"
@@ -75,3 +83,13 @@ def _coded_number_bytes(first: int) -> int:
     if not 2 <= ones <= 7:
         raise CodecError("not a FLAC frame")
     return ones
+
+
+def _crc(data: bytes, width: int, polynomial: int) -> int:
+    """Most significant bit first, from 0 (9.1.8 and 9.3)."""
+    found, top = 0, 1 << width - 1
+    for byte in data:
+        found ^= byte << width - 8
+        for _ in range(8):
+            found = (found << 1 ^ (polynomial if found & top else 0)) & (2 * top - 1)
+    return found

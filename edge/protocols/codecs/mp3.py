@@ -3,6 +3,7 @@
 MPEG-2.5, which no standard describes, has a quarter of the rates.
 """
 
+from functools import cache
 from typing import NamedTuple
 
 from edge.protocols.codecs.bits import CodecError
@@ -16,7 +17,8 @@ _HALVED = {3: 0, 2: 1, 0: 2}  # by the version's two bits: how often the rates a
 _KBIT = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _KBIT_LOW = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)  # of halved rates
 _SAMPLES, _SAMPLES_LOW = 1152, 576
-_MONO = 3
+_STEREO, _MONO = 0, 3
+_MOST_SIDE = 32  # bytes of side information
 
 
 class Mp3Frame(NamedTuple):
@@ -52,3 +54,22 @@ def packet_samples(data: bytes | memoryview) -> int:
     if at != len(data):
         raise CodecError("a frame of MPEG audio is cut off")
     return samples
+
+
+@cache
+def silence(sample_rate: int, channels: int) -> bytes:
+    """A frame of which nothing is coded (2.4.1.7: no bits of main data), as small as its header allows.
+
+    CodecError when there is no such rate.
+    """
+    for version, halved in _HALVED.items():
+        for rate, full in enumerate(_RATES):
+            if full >> halved != sample_rate:
+                continue
+            mode = _MONO if channels == 1 else _STEREO
+            for kbit in range(1, len(_KBIT)):
+                head = 0x7FF << 21 | version << 19 | _LAYER_3 << 17 | 1 << 16 | kbit << 12 | rate << 10 | mode << 6
+                size = parse_frame(head.to_bytes(_HEADER)).size
+                if size >= _HEADER + _MOST_SIDE:
+                    return head.to_bytes(_HEADER) + bytes(size - _HEADER)
+    raise CodecError("not a sample rate of MPEG audio layer III")

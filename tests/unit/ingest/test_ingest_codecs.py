@@ -9,6 +9,7 @@ import pytest
 from appliance.contracts.media import AUDIO, SOURCE, ChunkFlag
 from edge.ingest.packager import Packager, PackagerConfig
 from edge.ingest.rendition import Append
+from edge.ingest.sounds import silent_source
 from edge.protocols.codecs import avc, hevc
 from edge.protocols.fmp4 import read_fragments, read_init
 from tests.media_tools import encoded
@@ -78,6 +79,21 @@ def test_audio_codec(codec: str) -> None:
     for one, two in itertools.pairwise(of(out, AUDIO)):
         assert two.header.dts == one.header.dts + one.header.duration
     assert packager.problems == {}
+
+
+@pytest.mark.parametrize(("codec", "samples"), [("fLaC", 4608), (".mp3", 1152), ("Opus", 960), ("mp4a", 1024)])
+def test_silence_follows_the_pictures_while_sound_has_stopped(codec: str, samples: int) -> None:
+    packager = Packager(PackagerConfig())
+    sound = audio_bodies(codec, encoded.audio(codec), samples, frames=3 * 48_000 // samples)
+    pictures = video_bodies("avc1", encoded.video("avc1", 10), frames=300)
+    out = run(packager, interleaved(pictures, sound))
+    ends = {name: of(out, name)[-1].header for name in (SOURCE, AUDIO)}
+    apart = ends[SOURCE].dts / 90_000 - (ends[AUDIO].dts + ends[AUDIO].duration) / 48_000
+    assert apart < 2.5
+    assert len(decoded(packager, out, AUDIO)) == count(of(out, AUDIO)) > 7 * 48_000 // samples
+    silent = silent_source(packager.renditions[AUDIO].inits[0].data)
+    assert silent is not None, "so does one who returns without sound"
+    assert (silent.entry, silent.frame_samples, bool(silent.silence)) == (codec, samples, True)
 
 
 def test_speex_is_refused_in_words() -> None:

@@ -2,7 +2,9 @@
 
 import contextlib
 
+import av
 import pytest
+from av.audio.codeccontext import AudioCodecContext
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -184,6 +186,40 @@ def test_mp3() -> None:
 )
 def test_heads_of_mp3(head: str, frame: mp3.Mp3Frame) -> None:
     assert mp3.parse_frame(bytes.fromhex(head)) == frame
+
+
+def heard(codec: str, extra: bytes, frames: list[bytes]) -> list[tuple[int, int, int, bool]]:
+    """Rate, channels, samples and silence of each decoded frame."""
+    decoder = AudioCodecContext.create(codec, "r")
+    decoder.extradata = extra or None
+    found = [frame for data in [*frames, None] for frame in decoder.decode(av.Packet(data) if data else None)]
+    return [
+        (one.sample_rate, one.layout.nb_channels, one.samples, not any(map(any, map(bytes, one.planes))))
+        for one in found
+    ]
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize(("rate", "samples"), [(44_100, 1152), (48_000, 1152), (22_050, 576), (8_000, 576)])
+def test_silence_of_mp3(rate: int, samples: int, channels: int) -> None:
+    frame = mp3.silence(rate, channels)
+    assert mp3.parse_frame(frame) == mp3.Mp3Frame(rate, channels, samples, len(frame))
+    assert set(heard("mp3float", b"", [frame] * 4)) == {(rate, channels, samples, True)}
+
+
+def test_there_is_no_silence_of_unknown_mp3() -> None:
+    with pytest.raises(CodecError):
+        mp3.silence(96_000, 2)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6])
+@pytest.mark.parametrize("bits", [16, 24])
+def test_silence_of_flac(bits: int, channels: int) -> None:
+    fields = 44_100 << 44 | channels - 1 << 41 | bits - 1 << 36
+    info = (4608).to_bytes(2) * 2 + bytes(6) + fields.to_bytes(8) + bytes(16)
+    frame = flac.parse_config(info).silence()
+    assert flac.frame_samples(frame) == 4608
+    assert heard("flac", info, [frame] * 3) == [(44_100, channels, 4608, True)] * 3
 
 
 @pytest.mark.parametrize(
