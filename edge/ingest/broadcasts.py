@@ -152,7 +152,7 @@ class Broadcasts:
             broadcast = self._new(key, broadcast_id, encoder)
         else:
             broadcast = msgspec.structs.replace(known, encoder=encoder)
-        resume, inits = await self._where_it_ends(broadcast.broadcast_id)
+        resume, inits = await self._where_it_ends(broadcast)
         epochs = [point.header.epoch for point in resume.values()]
         epoch = max([broadcast.epoch, *epochs]) + 1
         broadcast = msgspec.structs.replace(broadcast, epoch=epoch, ingest=self._instance, slot=slot)
@@ -201,7 +201,7 @@ class Broadcasts:
         was_live = broadcast.started_at_ms > 0
         broadcast = self.save(msgspec.structs.replace(broadcast, state=BroadcastState.ENDED))
         self._by_channel.pop(broadcast.channel_id, None)
-        for name in (SOURCE, AUDIO):
+        for name in (SOURCE, AUDIO, *broadcast.contributed):
             self._renditions.pop((broadcast.broadcast_id, name), None)
         self.moments.forget(broadcast.broadcast_id)
         if was_live:
@@ -253,10 +253,13 @@ class Broadcasts:
             encoder=encoder,
         )
 
-    async def _where_it_ends(self, broadcast_id: str) -> tuple[dict[str, ResumePoint], dict[str, list[Init]]]:
+    async def _where_it_ends(self, broadcast: Broadcast) -> tuple[dict[str, ResumePoint], dict[str, list[Init]]]:
+        """Of all that publishers write; what the transcoder makes has ends of its own."""
+        broadcast_id = broadcast.broadcast_id
         resume: dict[str, ResumePoint] = {}
         inits: dict[str, list[Init]] = {}
-        for name, usual in ((SOURCE, VIDEO_TIMESCALE), (AUDIO, _DEFAULT_AUDIO_RATE)):
+        for name in (SOURCE, AUDIO, *broadcast.contributed):
+            usual = _DEFAULT_AUDIO_RATE if name == AUDIO else VIDEO_TIMESCALE
             message = await self._local.last_message(subjects.MEDIA_STREAM, subjects.media(broadcast_id, name))
             if message is None:
                 continue

@@ -320,6 +320,9 @@ class Packager:
             self._shared.problem(problems.video_track(one.unsupported or "VP8"))
             return []
         name = track_name(one.source.picture, self.renditions)
+        if self._shared.resume and name not in self._shared.resume:
+            self._shared.problem(problems.video_track_late())
+            return []
         path = ContributedPath(self._shared, name, track, source.segmenter.next_msn)
         self._contributed[track] = path
         source.followers.append(path)

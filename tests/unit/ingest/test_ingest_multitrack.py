@@ -1,9 +1,13 @@
 """Several video tracks of one encoder: renditions on the same boundaries."""
 
+from itertools import pairwise
+
 import pytest
 from flv_source import OTHER_RECORD, Body, audio_config, media, picture, video_config
+from ingest_fakes import KEY
+from ingest_site import Site, until
 
-from appliance.contracts.media import AUDIO, SOURCE, ChunkFlag
+from appliance.contracts.media import AUDIO, SOURCE, BroadcastState, ChunkFlag
 from edge.ingest.packager import Packager, PackagerConfig
 from edge.ingest.rendition import Append, ResumePoint
 from edge.protocols.flv import TagKind, video_tag
@@ -183,3 +187,33 @@ def test_tracks_resume_behind_the_same_gap() -> None:
     ]
     assert frames(of(after, "360p")) == list(range(120))
     assert all(header.init == 0 for header in both["360p"])
+
+
+def test_a_track_that_the_broadcast_has_not_had_is_left_out() -> None:
+    """Its name may be that of a rendition which somebody else makes."""
+    first = Packager(PackagerConfig())
+    before = run(first, interleaved([video_config()], [audio_config()], media(4)))
+    resume = {
+        name: ResumePoint(of(before, name)[-1].header, 1, output.timescale)
+        for name, output in first.renditions.items()
+    }
+    second = Packager(PackagerConfig(), epoch=2, resume=resume, target_duration_s=4)
+    after = run(second, interleaved([video_config()], track(1, 4), [audio_config()], media(4)), T0 + 10_000_000)
+    assert {append.rendition for append in after} == {SOURCE, AUDIO}
+    assert list(second.problems) == ["video_track_late"]
+
+
+async def test_who_sends_several_tracks_comes_back_into_the_same_broadcast(site: Site) -> None:
+    service = await site.ingest()
+    bodies = interleaved([video_config()], track(1, 4), [audio_config()], media(4))
+    for _ in range(2):
+        client = await site.client(service)
+        client.send(bodies)
+        await until(lambda: site.state() is BroadcastState.LIVE)
+        client.writer.write(client.encoder.command("FCUnpublish", 6, None, KEY))
+        await until(lambda: site.state() is BroadcastState.INTERRUPTED)
+    (record,) = site.log.broadcasts()
+    assert (record.epoch, record.contributed) == (2, ["360p"])
+    headers = [header for header, _ in site.log.chunks(record.broadcast_id, "360p")]
+    assert {header.epoch for header in headers if not header.flags & ChunkFlag.GAP} == {1, 2}
+    assert all(two.dts >= one.dts + one.duration for one, two in pairwise(headers))
