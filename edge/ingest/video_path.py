@@ -214,6 +214,8 @@ class VideoPath:
             if sample.key:
                 self._shared.discontinuity = False
             out += self._cut(sample, 0, discontinuity, now_us)
+            if sample.key:
+                self.segmenter.begun_late(self._late.behind)
         return out
 
     def _miss(self, until: int, now_us: int) -> list[Append]:

@@ -17,6 +17,7 @@ class LatePictures:
     def __init__(self) -> None:
         self._held: list[Sample] = []
         self._bytes = 0
+        self.behind = 0  # ticks between when the first of them was due and is decoded
         self._begin = self._seen = 0  # decoded from, and shown from if they were
         self._is_reordered = False
 
@@ -50,6 +51,7 @@ class LatePictures:
         self.clear()
         self._begin, self._seen = (begin, begin + reorder) if held else (0, -_MOST)
         self._is_reordered = is_reordered
+        self.behind = begin - held[0].dts if held else 0
         unseen = sorted({one.pts for one in held if one.pts < self._seen})
         places = {pts: self._seen - _ROOM - place for place, pts in enumerate(reversed(unseen), 1)}
         out = []

@@ -107,6 +107,7 @@ class _Open:
     def __init__(self, msn: int, dts: int, flags: int) -> None:
         self.msn = msn
         self.start_dts = dts
+        self.due_dts = dts  # when it would have started if its first samples had come in time
         self.first_flags = flags  # for the first chunk of the segment
         self.is_missing = False  # it begins with samples that are missing
         self.part = 0
@@ -301,6 +302,11 @@ class Segmenter:
         self._told = told
         return _Hole(left, told)
 
+    def begun_late(self, ticks: int) -> None:
+        """The segment that is open began so much later than its key frame was due: the next one does not."""
+        if self._open is not None:
+            self._open.due_dts = self._open.start_dts - ticks
+
     def close_part(self, least: int) -> list[Chunk]:
         """Closes the part that is open with what was pushed, if it lasts `least` ticks."""
         current, out = self._open, list[Chunk]()
@@ -391,9 +397,10 @@ class Segmenter:
     def _starts_segment(self, current: _Open, sample: Sample, msn: int | None, discontinuity: bool) -> bool:
         if self.config.given_boundaries:
             return msn is not None and msn != current.msn
-        elapsed = sample.dts - current.start_dts
-        if sample.key and (discontinuity or current.is_missing or 10 * elapsed >= 9 * self.config.segment_target):
+        due = sample.dts - current.due_dts
+        if sample.key and (discontinuity or current.is_missing or 10 * due >= 9 * self.config.segment_target):
             return True
+        elapsed = sample.dts - current.start_dts
         return elapsed > 0 and elapsed + sample.duration > self.config.max_segment
 
     def _start_segment(self, sample: Sample, msn: int | None, discontinuity: bool) -> _Open:

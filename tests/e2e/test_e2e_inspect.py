@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e.e2e_node import ROOT, Channel, Node
 from tests.media_tools.clips import Clip, ClipMaker
-from tests.media_tools.harmed import blind, skip, thin
+from tests.media_tools.harmed import blind, late, skip, thin
 from tests.media_tools.publisher import Publisher
 
 pytestmark = pytest.mark.e2e
@@ -135,6 +135,19 @@ def test_nothing_is_violated_while_only_sound_comes(node: Node, clips: ClipMaker
         assert "GAP" not in listed["audio"], "the sound has no hole"
         begun = {name: text.count("#EXT-X-PROGRAM-DATE-TIME") for name, text in listed.items()}
         assert abs(begun["source"] - begun["audio"]) <= 1
+
+
+@pytest.mark.slow
+def test_pictures_that_come_too_late_to_be_shown_violate_nothing(
+    node: Node, clips: ClipMaker, tmp_path: Path
+) -> None:
+    clip = late(clips.clip(60), tmp_path / "late.flv", 12.2, 14.9)
+    channel = node.channel("late")
+    with Publisher(clip, channel.publish_url, interleave_s=0.1):
+        report = _inspected(node, channel, 20)
+        _assert_clean(report, 4)
+        listed = _playlist(next(one["url"] for one in report["renditions"] if "/source/" in one["url"]))
+        assert "#EXT-X-GAP" in listed
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,20 @@ def blind(clip: Clip, path: Path, begin_s: float, end_s: float) -> Clip:
     return Clip(path, clip.seconds, clip.video, clip.audio)
 
 
+def late(clip: Clip, path: Path, begin_s: float, end_s: float) -> Clip:
+    """The clip, FLV, at `path`, of an encoder that holds its pictures up: those from begin to end come together."""
+    data = clip.path.read_bytes()
+    tags = [(begin, end, stamp_ms) for begin, end, stamp_ms, _ in _tags(data)]
+
+    def arrival(tag: tuple[int, int, int]) -> float:
+        held_up = data[tag[0]] == _VIDEO and 1000 * begin_s <= tag[2] < 1000 * end_s
+        return 1000 * end_s if held_up else tag[2]
+
+    found = [data[begin:end] for begin, end, _ in sorted(tags, key=arrival)]
+    path.write_bytes(data[:_HEADER] + b"".join(found))
+    return Clip(path, clip.seconds, clip.video, clip.audio)
+
+
 def skip(clip: Clip, path: Path, share: float, seed: int) -> Clip:
     """The clip, encoded anew at `path` by an encoder that is too slow: it gets no more than the others' share."""
     chosen = f"select='gte(random({seed}),{share})+eq(mod(n,{RATE * GOP_S}),0)'"

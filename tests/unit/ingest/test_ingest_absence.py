@@ -212,6 +212,15 @@ def test_pictures_for_whose_time_gaps_were_told_are_decoded_and_not_shown(gop: i
     assert all(one.end <= two.dts for one, two in itertools.pairwise(samples(out)))
 
 
+def test_segments_go_on_with_key_frames_behind_one_that_came_too_late() -> None:
+    out = run(late(list(broadcast(20)), (4_200, 6_900)))
+    starts = {one.msn: one for one in reversed(headers(out, SOURCE))}
+    begun = [one.dts / VIDEO_TIMESCALE - 1 for _, one in sorted(starts.items()) if not one.flags & ChunkFlag.GAP]
+    after = [at for at in begun if at > 5]
+    assert 6 < after[0] < 6.5, "with the key frame that was due at 6"
+    assert after[1:] == pytest.approx([8, 10, 12, 14, 16, 18], abs=0.001)
+
+
 @pytest.mark.parametrize("gop", [40, 300])
 def test_late_pictures_that_are_shown_in_another_order(gop: int) -> None:
     """Whatever is decoded is shown in that order."""
