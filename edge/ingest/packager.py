@@ -125,9 +125,9 @@ class Packager:
 
     @property
     def source_playable(self) -> bool:
-        """Whether players can be given the source as it is."""
+        """Whether players can be given the source as it is, for all that is known before its first picture."""
         source = self._source.source if self._source is not None else None
-        return source is not None and source.entry != VP8 and not self.needs_repair
+        return (source is None or source.entry != VP8) and not self.needs_repair
 
     @property
     def problems(self) -> dict[str, Problem]:

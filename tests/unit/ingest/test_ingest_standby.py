@@ -127,6 +127,25 @@ async def test_nothing_is_lost_when_the_primary_dies(site: Site, shift_ms: int, 
     assert (record.state, record.epoch) == (BroadcastState.LIVE, 2)
 
 
+async def test_viewers_keep_their_renditions_when_a_standby_begins_with_sound(site: Site) -> None:
+    """The primary was ahead with its pictures: nothing is known of the standby's before one comes."""
+    service = await site.ingest()
+    primary, spare = await both(site, service, service)
+    ladder = site.log.broadcasts()[0].ladder
+    assert SOURCE in ladder
+    primary.client.send([body for body in PROGRAM if body.is_video and 4000 <= body.stamp < 4300])
+    spare.send(4200)
+    await asyncio.sleep(0.1)
+    await primary.die()
+    for at in range(4200, 6000, 20):
+        spare.send(at)
+        await asyncio.sleep(0.005)
+        assert site.log.broadcasts()[0].ladder == ladder
+    assert site.log.broadcasts()[0].slot == "standby"
+    shown = numbers(site)
+    assert shown == list(range(len(shown)))
+
+
 async def test_a_primary_that_stalls_and_comes_back(site: Site) -> None:
     service = await site.ingest(standby_stall_s=0.2, standby_return_s=0.3)
     primary, spare = await both(site, service, service)
