@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from appliance.contracts.errors import UnavailableError
-from appliance.contracts.subjects import DIRECTORY_BUCKET, LIVE_BUCKET
+from appliance.contracts.subjects import DIRECTORY_BUCKET, FIGURES_BUCKET, LIVE_BUCKET
 from appliance.runtime.appender import Appender
 from appliance.runtime.bus import Bus
 from appliance.runtime.handoff import HandoffSender
@@ -58,7 +58,8 @@ async def _ingest(context: RoleContext) -> Service:
         fed=fed,
         appender=appender,
         directory=await _replica(fed, DIRECTORY_BUCKET),
-        live=await _replica(local, LIVE_BUCKET, ("broadcast", "rendition", "moments", "session"), lost),
+        live=await _replica(local, LIVE_BUCKET, ("broadcast", "rendition", "moments"), lost),
+        figures=await _replica(local, FIGURES_BUCKET, ("session",)),
         tasks=Tasks(context.fail),
         tls=_server_tls(context.settings.tls),
         whip_socket=_whip_socket(context) if context.worker == 0 else None,  # there is one port for media

@@ -94,16 +94,19 @@ async def _read_live(data: Path) -> dict[str, Any]:
     settings = running_settings(data)
     bus = await Bus.connect(Endpoint(settings.bus.local_url), name="status", deadline_s=_BUS_S)
     try:
-        broadcasts, notices, sessions, rungs = [], [], [], []
+        broadcasts, notices, rungs = [], [], []
         for key, value in await bus.bucket(subjects.LIVE_BUCKET).items():
             if key.startswith("broadcast."):
                 broadcasts.append(msgspec.json.decode(value, type=Broadcast))
             elif key.startswith("notice."):
                 notices.append(msgspec.json.decode(value, type=Notice))
-            elif key.startswith("session."):
-                sessions.append(msgspec.json.decode(value, type=SessionRecord))
             elif key.startswith("rungs."):
                 rungs.append(msgspec.json.decode(value, type=RungsRecord))
+        sessions = [
+            msgspec.json.decode(value, type=SessionRecord)
+            for key, value in await bus.bucket(subjects.FIGURES_BUCKET).items()
+            if key.startswith("session.")
+        ]
         workers = [
             msgspec.json.decode(value, type=WorkerRecord)
             for key, value in await bus.bucket(subjects.LEASE_BUCKET).items()

@@ -9,6 +9,7 @@ import zlib
 
 MEDIA_STREAM = "MEDIA"  # LOCAL: the part log
 LIVE_BUCKET = "live"  # LOCAL: broadcasts and renditions as the site sees them now
+FIGURES_BUCKET = "figures"  # LOCAL: how publishers fare: what changes all the time, written behind
 LEASE_BUCKET = "lease"  # LOCAL: who transcodes what, who could and what is asked for, with a TTL
 PICTURES_BUCKET = "pictures"  # LOCAL: previews and storyboards of live broadcasts, with a TTL
 DIRECTORY_BUCKET = "directory"  # hub: keys, tokens, channels; each edge keeps a copy of the same name
@@ -133,6 +134,7 @@ def notice_key(channel_id: str) -> str:
     return f"notice.{channel_id}"
 
 
+# Keys of the bucket of figures.
 def health_key(channel_id: str) -> str:
     """Newest report on the publisher of this channel (appliance.contracts.health)."""
     return f"health.{channel_id}"
@@ -143,6 +145,7 @@ def session_key(channel_id: str, slot: str) -> str:
     return f"session.{channel_id}.{slot}"
 
 
+# More keys of the live bucket.
 SITE_GRANTS = "secret.grants"  # seed of the key by which a site renews grants
 VIEWER_HASHES = "secret.viewers"  # what keys the hashes under which a site's origins know viewers
 

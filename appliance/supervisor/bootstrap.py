@@ -35,6 +35,7 @@ async def prepare_edge(settings: Settings) -> None:
             )
         )
         await local.ensure_bucket(BucketSpec(subjects.LIVE_BUCKET))
+        await local.ensure_bucket(BucketSpec(subjects.FIGURES_BUCKET, synced=False))
         lease_ttl = settings.transcode.lease_ttl_s
         await local.ensure_bucket(BucketSpec(subjects.LEASE_BUCKET, ttl_s=lease_ttl, synced=False))
         pictures_ttl = settings.rewind_s + PICTURES_STAY_S

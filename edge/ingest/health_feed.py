@@ -1,4 +1,4 @@
-"""Carries what a publisher's health is from its session to the live bucket, the metrics and the centre."""
+"""Carries what a publisher's health is from its session to the bucket of figures, the metrics and the centre."""
 
 import msgspec
 
@@ -58,7 +58,7 @@ class HealthFeed:
         )
 
     def close(self) -> None:
-        """The publisher is gone. The key in the live bucket is the session's to delete."""
+        """The publisher is gone. The key in the bucket is the session's to delete."""
         self._set_bit_rate(0)
 
     def _set_bit_rate(self, bit_rate: int) -> None:

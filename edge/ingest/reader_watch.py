@@ -23,11 +23,11 @@ _RIVAL_MS = 15_000  # a record is told again sooner while its publisher is there
 class ReaderWatch:
     """`follow` is a task; `tell` is to be called every second."""
 
-    def __init__(self, settings: Settings, local: Bus, live: Replica, gate: IngestGate) -> None:
-        """`live` is the replica of that bucket."""
+    def __init__(self, settings: Settings, local: Bus, figures: Replica, gate: IngestGate) -> None:
+        """`figures` is the replica of that bucket."""
         self._transcode = settings.transcode
         self._local = local
-        self._live = live
+        self._figures = figures
         self._gate = gate
         self._readers = EagerReaders(1.25 * settings.transcode.lease_ttl_s)
         self._damage = DamageReports()
@@ -61,7 +61,7 @@ class ReaderWatch:
     def _has_rival(self, session: PublisherSession) -> bool:
         """Whether another publisher waits behind this one, here or in another process: it follows the log."""
         slot = PRIMARY if session.slot == STANDBY else STANDBY
-        data = self._live.get(session_key(session.key.channel_id, slot))
+        data = self._figures.get(session_key(session.key.channel_id, slot))
         try:
             record = msgspec.json.decode(data, type=SessionRecord) if data is not None else None
         except msgspec.MsgspecError:

@@ -55,11 +55,12 @@ class IngestService:
         appender: Appender,
         directory: Replica,
         live: Replica,
+        figures: Replica,
         tasks: Tasks,
         tls: ServerTls | None = None,
         whip_socket: Path | None = None,
     ) -> None:
-        """`appender` of `local`; `directory` and `live` are started replicas of their buckets.
+        """`appender` of `local`; `directory`, `live` and `figures` are started replicas of their buckets.
 
         With `tls` the RTMPS port is opened too; with `whip_socket` WebRTC publishers are taken, whose requests come
         over it. ConfigError when a setting makes no sense.
@@ -67,8 +68,7 @@ class IngestService:
         self.port = 0
         self._loop = asyncio.get_running_loop()
         self._settings = settings
-        self._local, self._fed = local, fed
-        self._appender = appender
+        self._local, self._fed, self._appender = local, fed, appender
         self._tls, self._tasks = tls, tasks
         self._instance = new_id()
         self._records = Records(local, fed, settings.node.edge_id, tasks)
@@ -99,7 +99,7 @@ class IngestService:
             log=local,
             rival=self._rival,
         )
-        self._readers = ReaderWatch(settings, local, live, self.gate)
+        self._readers = ReaderWatch(settings, local, figures, self.gate)
         self._subscriptions: list[Subscription] = []
         self._whip: WhipServer | None = None
         if whip_socket is not None:

@@ -1,6 +1,6 @@
 """Which channels there are, which are live, and which broadcasts this process follows.
 
-Records come from the live bucket (by `live_changed`) and from `Channels`; a broadcast is followed from its
+Records come from the buckets of what is live (`live_changed`) and from `Channels`; a broadcast is followed from its
 first request until nobody has asked for it for a while. All of it can be made again from log and bucket.
 """
 
@@ -90,7 +90,7 @@ class Catalogue:
     # -- records
 
     def live_changed(self, key: str, value: bytes | None) -> None:
-        """A key of the live bucket was written or deleted."""
+        """A key of the live bucket, or of that of figures, was written or deleted."""
         kind, _, rest = key.partition(".")
         try:
             if kind == "broadcast":

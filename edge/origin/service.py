@@ -3,7 +3,13 @@
 import asyncio
 from collections.abc import Callable, Mapping
 
-from appliance.contracts.subjects import DIRECTORY_BUCKET, LIVE_BUCKET, PICTURES_BUCKET, SITE_GRANTS
+from appliance.contracts.subjects import (
+    DIRECTORY_BUCKET,
+    FIGURES_BUCKET,
+    LIVE_BUCKET,
+    PICTURES_BUCKET,
+    SITE_GRANTS,
+)
 from appliance.runtime.bus import Bus
 from appliance.runtime.clock import now_ms
 from appliance.runtime.demand import DemandTeller
@@ -82,6 +88,7 @@ class OriginService:
             self.catalogue.health_document, self.catalogue.channel, self._directory, config.health_clients, now_ms
         )
         self._live = Replica(local, LIVE_BUCKET, self.catalogue.live_changed)
+        self._figures = Replica(local, FIGURES_BUCKET, self.catalogue.live_changed)
         self._demand = DemandTeller(local, self._viewing.site.origin, self.catalogue.watchers)
         self._thumbs = Thumbs(
             channels=self.catalogue,
@@ -152,6 +159,7 @@ class OriginService:
         """Returns when listening with directory and live state known. UnavailableError, OSError."""
         await self._directory.start()
         await self._live.start()
+        await self._figures.start()
         await self._viewing.start()
         self._grants.sign_with(SigningKey(await site_secret(self._secrets, SITE_GRANTS)))
         await self.server.start()
@@ -176,4 +184,5 @@ class OriginService:
         await self.server.stop()
         self._fan_out.close()
         await self._live.close()
+        await self._figures.close()
         await self._directory.close()

@@ -12,6 +12,7 @@ from appliance.contracts.media import Broadcast, BroadcastState
 from appliance.contracts.quality import QUALITY, QualityBatch
 from appliance.contracts.subjects import (
     DIRECTORY_BUCKET,
+    FIGURES_BUCKET,
     LEASE_BUCKET,
     LIVE_BUCKET,
     PICTURES_BUCKET,
@@ -41,7 +42,7 @@ class Site:
 
     async def prepare(self) -> None:
         await self.bus.ensure_stream(StreamSpec(outbox(EDGE), tuple(outbox_filters(EDGE))))
-        for name in (LIVE_BUCKET, DIRECTORY_BUCKET, PICTURES_BUCKET):
+        for name in (LIVE_BUCKET, FIGURES_BUCKET, DIRECTORY_BUCKET, PICTURES_BUCKET):
             await self.bus.ensure_bucket(BucketSpec(name))
         await self.bus.ensure_bucket(BucketSpec(LEASE_BUCKET, ttl_s=2.0, synced=False))
         channel = ChannelRecord(channel_id="c", channel="alice", user_id="u")

@@ -13,7 +13,7 @@ from appliance.contracts.media import CHUNK_HEADER, Broadcast, ChunkHeader, Rend
 from appliance.runtime.bus import LogMessage
 
 KEY = "secret-key"
-_LIVE = subjects.kept(subjects.LIVE_BUCKET, "")
+_FIGURES = subjects.kept(subjects.FIGURES_BUCKET, "")
 
 
 @dataclass
@@ -154,8 +154,8 @@ class FakeAppender:
         expect_last: int | None = None,
     ) -> "asyncio.Future[int]":
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        if subject.startswith(_LIVE):
-            self._keep(subject.removeprefix(_LIVE), data, headers)
+        if subject.startswith(_FIGURES):
+            self._keep(subject.removeprefix(_FIGURES), data, headers)
             future.set_result(1)
             return future
         expect = expect_last if expect_last is not None else self.lanes.get(subject)

@@ -42,6 +42,7 @@ class Site:
             appender=FakeAppender(self.log),  # type: ignore[arg-type]
             directory=self.directory,  # type: ignore[arg-type]
             live=FakeReplica(self.log.live),  # type: ignore[arg-type]
+            figures=FakeReplica(self.log.live),  # type: ignore[arg-type]
             tasks=tasks,
         )
         await service.start()

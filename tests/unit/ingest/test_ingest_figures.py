@@ -25,7 +25,7 @@ class Log:
     def append(
         self, subject: str, data: bytes, *, message_id: str, headers: Mapping[str, str]
     ) -> "asyncio.Future[int]":
-        key = subject.removeprefix("$KV.live.")
+        key = subject.removeprefix("$KV.figures.")
         assert key not in [subject for subject, _ in self.open], "two of one key are under way"
         self.values[key] = None if headers.get("KV-Operation") == "DEL" else data
         self.identities.append(message_id)
