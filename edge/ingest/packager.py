@@ -141,7 +141,7 @@ class Packager:
 
     @property
     def late(self) -> int:
-        """Pictures that came too long after their sound, and were left out."""
+        """Pictures that came too long after their sound to be shown."""
         return self._shared.late
 
     @property
