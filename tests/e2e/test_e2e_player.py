@@ -14,7 +14,7 @@ from tests.e2e.e2e_node import ROOT, Channel, Node
 from tests.e2e.e2e_pages import AT_THE_EDGE, BUILT, CHROMIUM, Watcher, Wire, until_live, watch
 from tests.media_tools.clients import Running, libraries
 from tests.media_tools.clips import ClipMaker
-from tests.media_tools.codec_clips import make_apart, without_pictures
+from tests.media_tools.codec_clips import make_apart, with_mp3, without_pictures
 from tests.media_tools.harmed import blind
 from tests.media_tools.publisher import Publisher
 
@@ -272,6 +272,34 @@ async def test_an_encoder_that_comes_back_without_picture_and_with_it_again(
             begin = await watcher.time()
             await asyncio.sleep(2)
             assert await watcher.time() - begin > 1.5
+    assert await watcher.page.evaluate("() => window.stayed")
+    assert not watcher.errors
+    await watcher.page.close()
+
+
+@pytest.mark.slow
+async def test_an_encoder_that_comes_back_with_other_sound(
+    node: Node, clips: ClipMaker, browser: Browser, tmp_path: Path
+) -> None:
+    """It begins another broadcast, which the page goes on with; the one before is over for other players."""
+    channel = await asyncio.to_thread(node.channel, "sound")
+    other = with_mp3(clips.clip(40), tmp_path / "mp3.flv")
+    broadcasts = set()
+    with Publisher(clips.clip(40), channel.publish_url):
+        await until_live(node, channel)
+        watcher = await watch(browser, node, channel)
+        await watcher.plays()
+        await watcher.page.evaluate("() => { window.stayed = true; }")
+        broadcasts.add((await asyncio.to_thread(node.broadcast, channel) or {})["broadcast_id"])
+        await asyncio.sleep(3)
+    with Publisher(other, channel.publish_url):
+        await watcher.until("player.video.readyState === 0", 20)
+        await watcher.plays()
+        begin = await watcher.time()
+        await asyncio.sleep(3)
+        assert await watcher.time() - begin > 2
+        broadcasts.add((await asyncio.to_thread(node.broadcast, channel) or {})["broadcast_id"])
+    assert len(broadcasts) == 2
     assert await watcher.page.evaluate("() => window.stayed")
     assert not watcher.errors
     await watcher.page.close()

@@ -17,7 +17,7 @@ from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from tests.media_tools.clips import GOP_S, RATE, SAMPLE_RATE, level, picture
+from tests.media_tools.clips import GOP_S, RATE, SAMPLE_RATE, Clip, level, picture
 
 SECONDS = 24
 _GOP = RATE * GOP_S
@@ -67,6 +67,17 @@ def make(path: Path, videos: list[tuple[str, int]], audio: str) -> Path:
         for stream in (*pictures, sound):
             output.mux(stream.encode(None))
     return path
+
+
+def with_mp3(clip: Clip, path: Path) -> Clip:
+    """The clip at `path`, FLV, with its sound as MP3 at 44.1 kHz."""
+    sound = ("-c:a", "libmp3lame", "-ar", "44100", "-b:a", "128k")
+    subprocess.run(
+        ["ffmpeg", "-nostdin", "-v", "error", "-i", str(clip.path), "-c:v", "copy", *sound, str(path)],
+        check=True,
+        timeout=60,
+    )
+    return Clip(path, clip.seconds, clip.video, clip.audio)
 
 
 def without_pictures(clip: Path, path: Path, first_s: float, end_s: float) -> Path:
