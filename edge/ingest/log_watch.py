@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from appliance.contracts import subjects
-from appliance.contracts.errors import UnavailableError
-from appliance.contracts.media import SOURCE
+from appliance.contracts.errors import BadInputError, UnavailableError
+from appliance.contracts.media import CHUNK_HEADER, SOURCE, ChunkFlag, ChunkHeader
 from appliance.runtime.bus import LogMessage
 from appliance.runtime.tasks import Tasks
 from edge.protocols.fmp4 import FragmentError, read_fragments
@@ -73,11 +73,15 @@ class LogWatch:
         async for message in self._log.tail(subjects.MEDIA_STREAM, [subject], start + 1):
             self.sequence = message.seq
             self.grown_at = asyncio.get_running_loop().time()
-            self._read(message.data)
+            self._read(message)
 
-    def _read(self, data: bytes) -> None:
+    def _read(self, message: LogMessage) -> None:
+        """Behind pictures that are missing the log does not end with the last one that came."""
         try:
-            for fragment in read_fragments(data):
+            if ChunkHeader.decode(message.headers.get(CHUNK_HEADER, "")).flags & ChunkFlag.GAP:
+                self._digests.clear()
+                return
+            for fragment in read_fragments(message.data):
                 self._digests.extend(hash(bytes(sample.data)) for sample in fragment.samples)
-        except FragmentError:
+        except (BadInputError, FragmentError):
             self._digests.clear()  # what follows is not known to follow what was before
