@@ -185,7 +185,7 @@ class RtmpSocket(asyncio.Protocol):
             return LinkFigures()
         try:
             info = wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
-        except OSError:
+        except (OSError, ValueError):  # it has gone
             return LinkFigures()
         if len(info) < _TCP_INFO_SIZE:
             return LinkFigures()
