@@ -1,12 +1,14 @@
 """Where one encoder's stream goes on where another's ends, found by what the frames are. Pure.
 
 Two encoders that send the same frames (one program into two connections, two copies of one file) can be
-joined between any two frames: none is lost and none is shown twice, whatever their stamps say.
+joined between any two frames: none is lost and none is shown twice, whatever their stamps say. Frames of a still
+picture are equal every few of them: they show a place only together with one that is there once.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
-PROOF = 6  # frames in a row that must be equal: a still picture has many equal ones
+PROOF = 6  # frames in a row that must be equal, one of them found only once
 
 
 def find_splice(own: Sequence[int], published: Sequence[int]) -> int | None:
@@ -15,23 +17,39 @@ def find_splice(own: Sequence[int], published: Sequence[int]) -> int | None:
     Both are digests of access units in decode order, the newest last. `own` may end before `published` does:
     then there is nothing to go on with yet, and the answer is None as well.
     """
-    count = min(PROOF, len(published))
-    if count < 2:
-        return None
-    wanted = list(published[-count:])
-    for end in range(len(own), count - 1, -1):
-        if own[end - 1] == wanted[-1] and list(own[end - count : end]) == wanted:
-            return end
-    return None
+    return _place(published, own)
 
 
 def runs_behind(own: Sequence[int], published: Sequence[int]) -> int:
     """How many published frames `own` has still to reach; 0 when it does not seem to be the same stream."""
-    count = min(PROOF, len(own))
+    end = _place(own, published)
+    return 0 if end is None else len(published) - end
+
+
+def _place(wanted: Sequence[int], among: Sequence[int]) -> int | None:
+    """Where in `among` the end of `wanted` is, as the index behind it."""
+    count = min(PROOF, len(wanted))
     if count < 2:
-        return 0
-    wanted = list(own[-count:])
-    for end in range(len(published) - 1, count - 1, -1):
-        if published[end - 1] == wanted[-1] and list(published[end - count : end]) == wanted:
-            return len(published) - end
-    return 0
+        return None
+    once = _once(wanted) & _once(among)
+    for end in range(len(among), count - 1, -1):
+        if among[end - 1] == wanted[-1] and _is_proven(wanted, among, end, count, once):
+            return end
+    return None
+
+
+def _is_proven(wanted: Sequence[int], among: Sequence[int], end: int, count: int, once: set[int]) -> bool:
+    """Whether at least `count` frames before `end` are equal, up to one of `once` and with it."""
+    proven = False
+    for back in range(1, min(end, len(wanted)) + 1):
+        digest = among[end - back]
+        if digest != wanted[-back]:
+            return False
+        proven = proven or digest in once
+        if proven and back >= count:
+            return True
+    return False
+
+
+def _once(digests: Sequence[int]) -> set[int]:
+    return {digest for digest, times in Counter(digests).items() if times == 1}
