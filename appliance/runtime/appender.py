@@ -30,6 +30,7 @@ from appliance.runtime.tasks import Tasks
 TICK_S = 0.006  # between two ticks, at least: fewer cost less, but a message waits for one
 _PROMPT_S = 0.002  # and where `before_tick` wants one sooner
 _IDLE_S = 0.1  # between two ticks, at most
+_ROUNDED_S = 0.0005  # by which uvloop may be early: its timers are rounded to milliseconds
 _MEASURE_S = 0.6
 _RESEND_S = 1.0
 _KEEP_S, _KEEP = 2.0, 256  # acknowledged appends of a subject that are kept: far more than is written behind
@@ -134,8 +135,7 @@ class Appender:
         at = self._ticked_at + self._tick_s
         if self._alarm is not None and at < self._due_at:
             self._alarm.cancel()
-            self._due_at = at
-            self._alarm = self._loop.call_at(at, self._tick)
+            self._tick_at(at)
 
     def append(
         self,
@@ -210,8 +210,15 @@ class Appender:
         finally:
             self._ticked_at = loop.time()
             if not self._is_closed:
-                self._due_at = max(due, self._ticked_at + min(_PROMPT_S, self._tick_s))
-                self._alarm = loop.call_at(self._due_at, self._tick)
+                self._tick_at(max(due, self._ticked_at + min(_PROMPT_S, self._tick_s)))
+
+    def _tick_at(self, due: float) -> None:
+        """The next tick comes then or a moment later: one that is early finds nothing to do."""
+        self._due_at = due
+        if due <= self._loop.time():
+            self._alarm = self._loop.call_soon(self._tick)
+        else:
+            self._alarm = self._loop.call_at(due + _ROUNDED_S, self._tick)
 
     def _serve_all(self, now: float) -> None:
         if not self._bus.connected:

@@ -233,6 +233,30 @@ async def test_who_only_appends_waits_for_the_time_between_two_ticks(appender: A
     assert min(pauses) >= TICK_S - 0.001
 
 
+async def test_on_the_loop_of_roles_no_tick_comes_before_it_is_wanted(server) -> None:
+    async def scenario() -> list[float]:
+        bus = await Bus.connect(server.endpoint, name="roles")
+        appender = Appender(bus)
+        await appender.start()
+        loop = asyncio.get_running_loop()
+        wanted, early = [0.0], list[float]()
+
+        def work() -> float:
+            now = loop.time()
+            early.append(wanted[-1] - now)
+            wanted.append(now + 0.0073 + 0.0001 * (len(wanted) % 10))
+            return wanted[-1]
+
+        appender.before_tick(work)
+        while len(early) < 30:
+            await asyncio.sleep(0.01)
+        await appender.close()
+        await bus.close()
+        return early
+
+    assert max(await asyncio.to_thread(uvloop.run, scenario())) <= 0.0
+
+
 async def test_on_the_loop_of_roles_what_comes_after_a_silence_leaves_at_once(server) -> None:
     async def scenario() -> list[int]:
         bus = await Bus.connect(server.endpoint, name="roles")
