@@ -9,7 +9,14 @@ import { firstPart, hlsSettings, targetLatencyS } from "../src/player/settings";
 import { commandOf, KEY_HELP } from "../src/player/shortcuts";
 
 describe("latency", () => {
-  const known = { measured: 1.3, syncPosition: 100, target: 1.2, position: 99, advancing: true };
+  const known = {
+    measured: 1.3,
+    syncPosition: 100,
+    target: 1.2,
+    position: 99,
+    windowStart: 40,
+    advancing: true,
+  };
   it("is what was measured while the picture moves", () => {
     expect(latencyOf(known)).toBe(1.3);
   });
@@ -22,6 +29,13 @@ describe("latency", () => {
   });
   it("is unknown without a live position", () => {
     expect(latencyOf({ ...known, measured: null, syncPosition: null })).toBeNull();
+  });
+  it("is unknown while a source that was loaded again has no place yet", () => {
+    const placeless = { ...known, measured: 101.2, position: 0 };
+    expect(latencyOf(placeless)).toBeNull();
+    expect(latencyOf({ ...placeless, advancing: false })).toBeNull();
+    expect(latencyOf({ ...placeless, windowStart: 0 })).toBe(101.2);
+    expect(latencyOf({ ...placeless, windowStart: null })).toBe(101.2);
   });
 });
 

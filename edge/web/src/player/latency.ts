@@ -11,6 +11,8 @@ export interface LatencyInput {
   /** How far `syncPosition` is behind live, seconds. */
   readonly target: number;
   readonly position: number;
+  /** Where the window begins in which can be played, on the same line; null while unknown. */
+  readonly windowStart: number | null;
   /** Whether the picture moves now. */
   readonly advancing: boolean;
 }
@@ -20,6 +22,7 @@ export interface LatencyInput {
  * stands still as well while no playlist comes.
  */
 export function latencyOf(input: LatencyInput): number | null {
+  if (input.position === 0 && (input.windowStart ?? 0) > 0) return null; // it has no place yet
   const measured = input.measured ?? 0;
   if (input.advancing && measured > 0) return measured;
   if (input.syncPosition === null) return null;
