@@ -30,7 +30,7 @@ from appliance.runtime.tasks import Tasks
 TICK_S = 0.006  # between two ticks, at least: fewer cost less, but a message waits for one
 _PROMPT_S = 0.002  # and where `before_tick` wants one sooner
 _IDLE_S = 0.1  # between two ticks, at most
-_ROUNDED_S = 0.0005  # by which uvloop may be early: its timers are rounded to milliseconds
+_ROUNDED_S = 0.0006  # more than uvloop may be early: its timers are rounded to milliseconds
 _MEASURE_S = 0.6
 _RESEND_S = 1.0
 _KEEP_S, _KEEP = 2.0, 256  # acknowledged appends of a subject that are kept: far more than is written behind
