@@ -7,7 +7,7 @@ from appliance.runtime.clock import now_us
 _MOST_S = 0.5
 _LATE_US, _MOST_LATE_US = 2_000, 8_000  # so long after the frame usually comes it ends, by how irregular they come
 _AGAIN_S, _MOST_AGAIN_S = 0.008, 0.05  # when the frame has not come then
-_PROMPT_LATE_US, _PROMPT_AGAIN_S = 500, 0.002  # of both where a reader waits for each message
+_PROMPT_AGAIN_S = 0.002  # and where a reader waits for each message: there it ends when the frame usually comes
 _OVERDUE = 4  # what is late already may be so by a quarter more
 _COLLECT_S, _COLLECT_BYTES = 0.05, 48_000  # what comes meanwhile is taken off the socket, before that gets full
 _LAST_S = 0.015  # so long before the end for the last time
@@ -49,7 +49,7 @@ class Rest:
             usual = delay
         self._spread_us += (max(0, delay - usual) - self._spread_us) // _SPREAD
         self._usual = usual = usual + (delay - usual) // (_EARLIER if delay < usual else _LATER)
-        late_us = _PROMPT_LATE_US if self.is_prompt else min(_LATE_US + self._spread_us, _MOST_LATE_US)
+        late_us = 0 if self.is_prompt else min(_LATE_US + self._spread_us, _MOST_LATE_US)
         left_s = (usual + next_us + late_us - now_us()) / 1e6
         self._missed = now - self._until >= _AGAIN_S
         if 0 < self._received < received:

@@ -65,13 +65,14 @@ def main(argv: list[str] | None = None) -> int:
         for server in (Nginx(folder / "nginx"), Ours()):
             try:
                 server.start(max(options.streams, options.late, options.big, options.least) + 1)
+                idle = _cpu_of(server, lambda: time.sleep(IDLE_S))  # later there is what earlier loads left
                 playable[server.name] = time_to_playable(server, clips["6 Mbit/s"])
                 for kind in CPU_TARGET:
-                    loads[server.name, kind] = measure(server, clips[kind], options.streams, options.seconds)
+                    loads[server.name, kind] = measure(server, clips[kind], options.streams, options.seconds, idle)
                 if isinstance(server, Ours):
                     counts = {"6 Mbit/s": options.big or options.streams, "300 kbit/s": options.late}
                     late = {kind: lateness(server, clips[kind], counts[kind], options.seconds) for kind in counts}
-                    least = measure(server, clips[LEAST], options.least, options.seconds, Replay)
+                    least = measure(server, clips[LEAST], options.least, options.seconds, idle, Replay)
             finally:
                 server.stop()
     failed = report(options, loads, late, playable)
@@ -108,10 +109,14 @@ def time_to_playable(server: Server, clip: Path) -> float:
 
 
 def measure(
-    server: Server, clip: Path, streams: int, seconds: float, kind: type[Publishers | Replay] = Publishers
+    server: Server,
+    clip: Path,
+    streams: int,
+    seconds: float,
+    idle: dict[str, float],
+    kind: type[Publishers | Replay] = Publishers,
 ) -> Load:
-    """CPU and memory per stream, beyond what the idle server takes."""
-    idle = _cpu_of(server, lambda: time.sleep(IDLE_S))
+    """CPU and memory per stream, beyond what the idle server takes; `idle`: CPU seconds in IDLE_S."""
     idle_memory = server.memory_mb()
     with kind(clip, [server.target(index) for index in range(streams)]) as publishers:
         publishers.settle(SETTLE_S)

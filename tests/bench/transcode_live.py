@@ -2,9 +2,10 @@
 
 The start is the time from the first part of a new broadcast's source in the log to the first part of each rung.
 
-Lateness is the time from the arrival of a part's last frame at ingest until a reader of the log has that part of
-the last rung; it is also told as a multiple of what decoding, scaling and encoding alone take here, measured in the
-same run before and after. Memory is what the transcoder's process takes beyond idle. The take-over is a kill -9.
+Lateness is the time from the arrival of a part's last frame at ingest until the log has that part of the last rung,
+by its server's clock, and until a reader has it; the first is also told as a multiple of what decoding, scaling and
+encoding alone take here, measured in the same run before and after. Memory is what the transcoder's process takes
+beyond idle. The take-over is a kill -9.
 """
 
 import asyncio
@@ -40,10 +41,14 @@ _BEGIN_S = 20.0
 
 
 class _Arrivals(NamedTuple):
-    """Parts as the log has them: by rung, (msn, part) to arrival and lateness, in seconds."""
+    """Parts as the log has them: by rung, (msn, part) to arrival and lateness, in seconds.
+
+    `late` is told by the log, `read` by its reader.
+    """
 
     at: dict[str, dict[tuple[int, int], float]]
     late: dict[tuple[int, int], float]
+    read: dict[tuple[int, int], float]
 
 
 def main() -> int:
@@ -77,8 +82,9 @@ def _report(busy: float, arrivals: _Arrivals, memory: float, killed: float, afte
     good = median <= MEDIAN_S and p95 <= P95_S
     words = "" if counts else f", the machine was {busy:.0%} busy: does not count"
     print(
-        f"transcode: last rung late by {1000 * median:.0f} ms median, {1000 * p95:.0f} ms p95, {len(late)} parts, "
-        f"targets {1000 * MEDIAN_S:.0f} and {1000 * P95_S:.0f} {_verdict(good)}{words}"
+        f"transcode: last rung late by {1000 * median:.1f} ms median, {1000 * p95:.1f} ms p95, {len(late)} parts, "
+        f"targets {1000 * MEDIAN_S:.0f} and {1000 * P95_S:.0f} {_verdict(good)}{words}; "
+        f"a reader has it after {1000 * statistics.median(arrivals.read.values()):.0f} ms median"
     )
     print(f"transcode: memory of a ladder {memory:.0f} MB, target {MEMORY_MB:.0f} {_verdict(memory < MEMORY_MB)}")
     firsts = [min(at.values()) - killed for at in after.at.values() if at]
@@ -167,7 +173,7 @@ async def _parts(node: Node, seconds: float) -> _Arrivals:
         filters = [subjects.media(broadcast, rung) for rung in RUNGS]
         last = [await bus.last_message(subjects.MEDIA_STREAM, subject) for subject in filters]
         start = max((message.seq for message in last if message is not None), default=0) + 1
-        found = _Arrivals({rung: {} for rung in RUNGS}, {})
+        found = _Arrivals({rung: {} for rung in RUNGS}, {}, {})
         try:
             async with asyncio.timeout(seconds):
                 async for message in bus.tail(subjects.MEDIA_STREAM, filters, start):
@@ -175,8 +181,8 @@ async def _parts(node: Node, seconds: float) -> _Arrivals:
                     if message.data and header.flags & ChunkFlag.LAST_OF_PART:
                         place = header.msn, header.part
                         found.at[message.subject.rpartition(".")[2]][place] = time.monotonic()
-                        late = (now_us() - header.late_us) / 1e6
-                        found.late[place] = max(late, found.late.get(place, 0.0))
+                        for late, until_us in ((found.late, message.time_us), (found.read, now_us())):
+                            late[place] = max((until_us - header.late_us) / 1e6, late.get(place, 0.0))
         except TimeoutError:
             pass
         return found
