@@ -27,7 +27,7 @@ async def test_who_is_on_the_air_is_read_at_ticks(site: Site) -> None:
     client, connection = await on_the_air(site, await site.ingest())
     assert connection._held is not None
     before = len(site.log.messages)
-    client.send(media(1, start_ms=2000))
+    client.send(media(3, start_ms=2000))
     await until(lambda: len(site.log.messages) > before + 5)
     client.writer.write_eof()  # seen though the transport does not read
     await until(lambda: site.state() is BroadcastState.INTERRUPTED)
@@ -41,7 +41,7 @@ async def test_what_comes_while_the_log_has_no_ticks_is_kept(site: Site) -> None
     session._rest._until = float("inf")
     await asyncio.sleep(0.05)
     received, queued = connection.received_bytes, session.queued_bytes
-    client.send(media(1, start_ms=2000))
+    client.send(media(3, start_ms=2000))
     await client.writer.drain()
     await until(lambda: (connection.tick(), connection.received_bytes > received + 1000)[1])
     await until(lambda: (connection.tick(), session.queued_bytes > queued + 1000)[1])

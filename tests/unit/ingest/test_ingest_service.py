@@ -196,7 +196,7 @@ def test_a_connection_that_has_gone_has_no_figures() -> None:
 async def test_another_process_goes_on_after_a_kill(site: Site) -> None:
     first = await site.ingest()
     client = await site.client(first)
-    client.send(broadcast(3.5))
+    client.send(broadcast(8.5))
     await until(lambda: site.state() is BroadcastState.LIVE)
     await until(lambda: len(site.log.messages) > 40)
     (record,) = site.log.broadcasts()
@@ -204,7 +204,7 @@ async def test_another_process_goes_on_after_a_kill(site: Site) -> None:
     before = len(site.log.chunks(record.broadcast_id, SOURCE))
     second = await site.ingest()
     again = await site.client(second)
-    again.send(broadcast(3))
+    again.send(broadcast(12))
     await until(lambda: site.log.broadcasts()[0].epoch == 2)
     await until(lambda: len(site.log.chunks(record.broadcast_id, SOURCE)) > before + 30)
     assert len(site.log.broadcasts()) == 1
@@ -423,5 +423,5 @@ async def test_an_error_of_ours_ends_one_stream_only(site: Site, monkeypatch: py
     assert b"could not be handled" in await clients[0].read_all()
     await until(lambda: site.log.broadcasts()[0].state is BroadcastState.INTERRUPTED)
     before = len(site.log.messages)
-    clients[1].send(media(1, start_ms=3000))
+    clients[1].send(media(3, start_ms=3000))
     await until(lambda: len(site.log.messages) > before + 5)
