@@ -1,16 +1,21 @@
 """Low-latency viewers of many broadcasts on one machine: lateness of their parts, what they cost, memory.
 
     ./nearcast bench viewers [--viewers=10000] [--broadcasts=50] [--seconds=60] [--workers=1] [--sound]
+                            [--apart]
 
 A whole node that transcodes nothing takes the broadcasts in, all of one clip from one process. The viewers
 are connections of one C program (viewers_load.c) that begin with the multivariant playlist, reload the playlist
 with a blocking request and then ask for the part. With `--sound` each viewer follows the sound as well, over a
-connection of its own. Everything runs on the same cores. Where that is too much, half as many viewers are tried,
-until no part is later than one part duration.
+connection of its own. Where that is too much, half as many viewers are tried, until no part is later than one part
+duration.
+
+Everything runs on the same cores. With `--apart` the node has half of them and the load the other half: half of the
+viewers and broadcasts then tell what the whole machine serves to viewers elsewhere.
 """
 
 import argparse
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -114,10 +119,21 @@ def main(argv: list[str] | None = None) -> int:
         program = build(Path(name))
         clip = make_clip(Path(name), CLIP)
         try:
-            node.start(options.broadcasts)
+            _start(node, options)
             return _search(options, node, program, clip)
         finally:
             node.stop()
+
+
+def _start(node: Ours, options: argparse.Namespace) -> None:
+    """Starts the node; with `apart` on one half of the cores, and what this process starts then on the other."""
+    cores = sorted(os.sched_getaffinity(0))
+    half = len(cores) // 2
+    if options.apart and half:
+        os.sched_setaffinity(0, cores[:half])
+    node.start(options.broadcasts)
+    if options.apart and half:
+        os.sched_setaffinity(0, cores[half:])
 
 
 def _options(argv: list[str]) -> argparse.Namespace:
@@ -127,6 +143,7 @@ def _options(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--workers", type=int, default=1, help="origin processes")
     parser.add_argument("--sound", action="store_true", help="each viewer follows the sound as well")
+    parser.add_argument("--apart", action="store_true", help="node and load have half of the cores each")
     return parser.parse_args(argv)
 
 
