@@ -33,6 +33,15 @@ _ROOM_TO_REWIND = (
 )
 
 
+_HALF_THE_FRAMES = """
+const told = HTMLVideoElement.prototype.getVideoPlaybackQuality;
+HTMLVideoElement.prototype.getVideoPlaybackQuality = function () {
+  const { totalVideoFrames, droppedVideoFrames } = told.call(this);
+  return { totalVideoFrames, droppedVideoFrames: window.isWeak ? totalVideoFrames / 2 : droppedVideoFrames };
+};
+"""
+
+
 class Beacons:
     """Takes a page's beacons in the server's place, and looks at how it asks for playlists."""
 
@@ -227,6 +236,28 @@ async def test_a_picture_that_cannot_be_decoded_is_left_out(node: Node, browser:
         await watcher.until("player.video.currentTime > 12 && !player.video.paused", 20)
         await watcher.until(f"player.video.currentTime > {await watcher.time() + 2} && !player.video.paused")
         await watcher.page.close()
+    assert not watcher.errors
+
+
+@pytest.mark.slow
+async def test_a_device_that_cannot_keep_up_gets_a_smaller_picture(
+    node: Node, clips: ClipMaker, browser: Browser
+) -> None:
+    channel = await asyncio.to_thread(node.channel, "weak")
+    page = await browser.new_page(viewport={"width": 1600, "height": 900})
+    await page.add_init_script(_HALF_THE_FRAMES)
+    watcher = Watcher(page)
+    with Publisher(clips.clip(40), channel.publish_url):
+        await until_live(node, channel)
+        await page.goto(f"{node.web}/{channel.name}", wait_until="domcontentloaded")
+        await watcher.plays()
+        best = await page.evaluate("() => window.nearcast.player.hls.levels.length - 1")
+        await watcher.until(f"player.hls.currentLevel === {best}", 15)
+        await page.evaluate("() => { window.isWeak = true; }")
+        await watcher.until(f"player.hls.currentLevel === {best - 1}", 20)
+        await watcher.until("player.hls.currentLevel === 0", 20)
+        await page.evaluate(f"() => {{ window.nearcast.player.hls.loadLevel = {best}; }}")
+        await watcher.until(f"player.hls.currentLevel === {best}", 10)
     assert not watcher.errors
 
 

@@ -6,16 +6,21 @@ import Hls, {
   type Level as HlsLevel,
   type LevelDetails,
 } from "hls.js";
+import { Ability } from "./ability";
 import { Calm } from "./calm";
 import { clockOf, positionOf } from "./dated";
 import type { Engine, EngineEvents, EngineStats, Measured } from "./engine";
+import { Leap } from "./leap";
 import { loaderOf, PictureFirst } from "./picture_first";
 import type { Closeness } from "./preferences";
 import { AUTO, type Level } from "./quality";
-import { CATCH_UP_RATE, type HlsWishes, hlsSettings, MAX_EXCESS_S, targetLatencyS } from "./settings";
+import { CATCH_UP_RATE, type HlsWishes, hlsSettings, targetLatencyS } from "./settings";
 
 /** HTTP status of a server that takes no further viewers for now. */
 const FULL = 503;
+
+/** hls.js goes so far at most to get a picture that stands still to move, seconds. */
+const NUDGE_S = 1;
 
 /** Whether the browser has what hls.js needs for H.264 in Media Source. */
 export function canUseHls(): boolean {
@@ -29,7 +34,13 @@ export class HlsEngine implements Engine {
   private readonly partTargetS: number | null;
   private closeness: Closeness;
   private behind = false;
-  private readonly calm = new Calm(performance.now() / 1000);
+  private leaping = false;
+  /** Where the picture was when it was looked at last, seconds on the media's time line. */
+  private position = 0;
+  private readonly calm = new Calm(nowS());
+  private readonly leap = new Leap();
+  private readonly ability = new Ability();
+  private readonly leave = new AbortController();
   private url = "";
   /** The last playlist: hls.js has none while it begins with another level. */
   private playlist: LevelDetails | null = null;
@@ -44,14 +55,22 @@ export class HlsEngine implements Engine {
     this.partTargetS = wishes.partTargetS;
     this.closeness = wishes.closeness;
     const pictureFirst = new PictureFirst();
-    this.hls = new Hls({ ...hlsSettings(wishes), fLoader: loaderOf(pictureFirst) });
+    const { capLevelController } = this.ability;
+    this.hls = new Hls({ ...hlsSettings(wishes), fLoader: loaderOf(pictureFirst), capLevelController });
     this.hls.on(Events.MANIFEST_PARSED, (_, data) => events.ready(data.levels.map(describe)));
-    this.hls.on(Events.LEVEL_SWITCHED, (_, data) => events.levelChanged(data.level));
+    this.hls.on(Events.LEVEL_SWITCHED, (_, data) => {
+      this.ability.begun(nowS());
+      events.levelChanged(data.level);
+    });
     this.hls.once(Events.LEVEL_LOADED, () => this.pull());
     this.hls.on(Events.LEVEL_UPDATED, (_, data) => {
       this.playlist = data.details;
-      if (this.calm.returned(performance.now() / 1000)) this.pull();
+      if (this.calm.returned(nowS())) this.pull();
+      this.position = video.currentTime;
+      this.catchUp();
+      this.ability.look(this.hls, nowS());
     });
+    video.addEventListener("seeking", () => this.sought(video.currentTime), { signal: this.leave.signal });
     this.hls.on(Events.INIT_PTS_FOUND, (_, data) => {
       this.offset = data.initPTS / data.timescale;
       pictureFirst.begin(data.frag.cc);
@@ -69,6 +88,7 @@ export class HlsEngine implements Engine {
   }
 
   destroy(): void {
+    this.leave.abort();
     this.hls.destroy();
   }
 
@@ -161,12 +181,30 @@ export class HlsEngine implements Engine {
     const target = this.target();
     if (target === null) return;
     this.hls.targetLatency = target;
-    this.hls.config.liveMaxLatencyDuration = this.behind ? Number.POSITIVE_INFINITY : target + MAX_EXCESS_S;
     this.hls.config.maxLiveSyncPlaybackRate = this.behind ? 1 : CATCH_UP_RATE;
   }
 
+  /** Leaps to its place when that is too far ahead to be reached by playing faster. */
+  private catchUp(): void {
+    const { media, liveSyncPosition: place } = this.hls;
+    const latency = this.latency();
+    const target = this.hls.targetLatency;
+    if (this.behind || !media?.readyState || place === null || latency === null || target === null) return;
+    if (place <= media.currentTime || !this.leap.due(nowS(), latency - target)) return;
+    this.leaping = true;
+    media.currentTime = place;
+  }
+
+  /** Leaps, and nudges of hls.js, are part of what a device has to master; where the viewer goes is not. */
+  private sought(position: number): void {
+    const far = Math.abs(position - this.position) > NUDGE_S;
+    if (far && !this.leaping) this.ability.begun(nowS());
+    this.leaping = false;
+    this.position = position;
+  }
+
   private failed(data: ErrorData): void {
-    if (data.details === ErrorDetails.BUFFER_STALLED_ERROR) this.calm.stalled(performance.now() / 1000);
+    if (data.details === ErrorDetails.BUFFER_STALLED_ERROR) this.calm.stalled(nowS());
     const detail = `${data.details}: ${data.error.message}`;
     if (data.details === "manifestIncompatibleCodecsError") this.events.trouble("unsupported", detail);
     else if (!data.fatal) return;
@@ -175,6 +213,10 @@ export class HlsEngine implements Engine {
     else if (data.type === ErrorTypes.MEDIA_ERROR) this.events.trouble("media", detail);
     else this.events.trouble("network", detail);
   }
+}
+
+function nowS(): number {
+  return performance.now() / 1000;
 }
 
 function playlistKind(blocking: boolean, parts: boolean): string {

@@ -1,4 +1,5 @@
 import { batch, effect, signal, untracked } from "@preact/signals";
+import { aheadOf } from "./buffered";
 import { canUseWhep, chooseEngine } from "./choose_engine";
 import type { Engine, EngineEvents, EngineStats, Setback } from "./engine";
 import { Journal, type TroubleKind } from "./journal";
@@ -249,13 +250,7 @@ export class LivePlayer {
 
   /** Seconds buffered ahead of the playhead. */
   bufferAhead(): number {
-    const { buffered, currentTime } = this.video;
-    for (let index = 0; index < buffered.length; index++) {
-      if (buffered.start(index) <= currentTime + 0.1 && currentTime <= buffered.end(index)) {
-        return buffered.end(index) - currentTime;
-      }
-    }
-    return 0;
+    return aheadOf(this.video);
   }
 
   stats(): EngineStats | null {

@@ -7,8 +7,6 @@ const USUAL_PART_TARGET_S = 0.35;
 const HOLD_BACK_PARTS = 3;
 /** Above the hold back, for the network's jitter, seconds. */
 const MARGIN_S = 0.15;
-/** A player that is this far behind its place without its viewer's wish jumps there, seconds. */
-export const MAX_EXCESS_S = 3;
 /** Playback rate that catches up with the live edge. */
 export const CATCH_UP_RATE = 1.5;
 
@@ -75,9 +73,7 @@ export function hlsSettings(wishes: HlsWishes): Partial<HlsConfig> {
   return {
     lowLatencyMode: closeness.lowLatency,
     maxLiveSyncPlaybackRate: CATCH_UP_RATE,
-    ...(closeness.lowLatency
-      ? { liveSyncDuration: target, liveMaxLatencyDuration: target + MAX_EXCESS_S }
-      : {}),
+    ...(closeness.lowLatency ? { liveSyncDuration: target } : {}),
     ...(readdress === undefined
       ? {}
       : { xhrSetup: (xhr: XMLHttpRequest, url: string) => xhr.open("GET", readdress(url), true) }),
