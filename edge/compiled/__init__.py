@@ -30,6 +30,7 @@ MODULES = (
     "edge.ingest.reel",
     "edge.ingest.rendition",
     "edge.ingest.rest",
+    "edge.ingest.rounds",
     "edge.ingest.rtmp_socket",
     "edge.ingest.session",
     "edge.ingest.shared",

@@ -30,7 +30,8 @@ class Rest:
         self._until = -math.inf
         self._usual: int | None = None  # arrival less media time, microseconds
         self._spread_us = 0  # how much later frames come, in the mean
-        self._missed = True  # the frame had not come when the rest ended
+        self._missed = True  # the frame had not come when the rest before ended
+        self._in_vain = True  # nor when this one did
         self._begun = 0.0
         self._received = 0  # bytes by then
         self._pause_s = _COLLECT_S  # in which about _COLLECT_BYTES come
@@ -51,7 +52,7 @@ class Rest:
         self._usual = usual = usual + (delay - usual) // (_EARLIER if delay < usual else _LATER)
         late_us = 0 if self.is_prompt else min(_LATE_US + self._spread_us, _MOST_LATE_US)
         left_s = (usual + next_us + late_us - now_us()) / 1e6
-        self._missed = now - self._until >= _AGAIN_S
+        self._missed, self._in_vain = self._in_vain, False
         if 0 < self._received < received:
             self._pause_s = max(_COLLECT_S, _COLLECT_BYTES * (now - self._begun) / (received - self._received))
         self._begun, self._received = now, received
@@ -71,6 +72,7 @@ class Rest:
         """
         left_s = self._until - now
         if left_s <= 0.0:
+            self._in_vain = self._in_vain or left_s < 0.0
             again_s = _PROMPT_AGAIN_S if self.is_prompt else _AGAIN_S
             if self._until > -math.inf:
                 again_s = min(max(again_s, -left_s / _OVERDUE), _MOST_AGAIN_S)

@@ -1,7 +1,6 @@
 """The ingest role: its pieces put together and given one life."""
 
 import asyncio
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from edge.ingest.listener import RtmpListener
 from edge.ingest.publisher import Publisher
 from edge.ingest.reader_watch import ReaderWatch
 from edge.ingest.records import Records
+from edge.ingest.rounds import go_round
 from edge.ingest.rtmp_socket import RECEIVED
 from edge.ingest.session import PRIMARY, STANDBY, PublisherSession
 from edge.ingest.site import Site
@@ -165,16 +165,7 @@ class IngestService:
         _flush_tallies()
 
     def _work(self) -> float:
-        now = self._loop.time()
-        due = prompt = math.inf
-        for session in self.gate.sessions:
-            if session.ready_at <= now:
-                session.work(now)
-            if session.is_prompt:
-                prompt = min(prompt, session.due_at)
-            else:
-                due = min(due, session.due_at)
-        return min(prompt, max(due, now + TICK_S))
+        return go_round(self.gate.sessions, self._loop.time(), TICK_S)
 
     async def _measure(self) -> None:
         while True:

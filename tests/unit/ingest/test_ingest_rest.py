@@ -83,8 +83,13 @@ def test_a_socket_into_which_little_comes_at_once_is_looked_at_seldom(clock: Clo
 def test_who_sends_punctually_is_not_looked_at_before_the_end(clock: Clock) -> None:
     one, looks = Rest(), []
     for index in range(20):
-        clock.us = START_US + index * 300_000 + (12_000 if index == 10 else 0)
-        one.begin(clock.loop_s, clock.us, index * 300_000, (index + 1) * 300_000)
+        late_us = 12_000 if index in (5, 10) else 0
+        clock.us = START_US + index * 300_000 + late_us
+        if index == 5:
+            late_us = 0  # the look alone was late, as other publishers have their turn
+        elif index == 10:
+            one.next_look(clock.loop_s, 0)  # the frame is not there
+        one.begin(clock.loop_s, START_US + index * 300_000 + late_us, index * 300_000, (index + 1) * 300_000)
         now, count = clock.loop_s, 0
         while one.lasts(now):
             _, now = one.next_look(now, 1000 * count)
