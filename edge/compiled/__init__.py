@@ -34,6 +34,7 @@ MODULES = (
     "edge.ingest.rtmp_socket",
     "edge.ingest.session",
     "edge.ingest.shared",
+    "edge.ingest.sounds",
     "edge.ingest.video_path",
     "edge.ingest.writer",
     "edge.media.absence",
@@ -48,8 +49,10 @@ MODULES = (
     "edge.protocols.flv.tags",
     "edge.protocols.fmp4.fragment",
     "edge.protocols.fmp4.track",
+    "edge.protocols.record",
     "edge.protocols.rtmp.chunks",
     "edge.protocols.rtmp.connection",
+    "edge.protocols.rtmp.events",
 )
 _MADE_OF = (
     "appliance/contracts",

@@ -5,23 +5,29 @@
 
 from typing import ClassVar, Protocol
 
-import msgspec
-
 from edge.ingest.formats import VideoSource
 from edge.protocols.codecs import av1, avc, hevc, vp8, vp9, vpx
 from edge.protocols.codecs.bits import CodecError
 from edge.protocols.codecs.picture import Picture
 from edge.protocols.flv import VideoTag
 from edge.protocols.flv.names import AV1, AVC, HEVC, VP8, VP9
+from edge.protocols.record import Record
 
 
-class AccessUnit(msgspec.Struct, frozen=True, gc=False):
+class AccessUnit(Record):
     """One picture as a sample has it."""
 
-    data: bytes | memoryview
-    key: bool
-    cts_ms: int
-    nano: int = 0
+    __slots__ = ("cts_ms", "data", "key", "nano")
+
+    def __init__(self, data: bytes | memoryview, key: bool, cts_ms: int, nano: int = 0) -> None:
+        self.data = data
+        self.key = key
+        self.cts_ms = cts_ms
+        self.nano = nano
+
+    def fields(self) -> tuple[object, ...]:
+        """See Record."""
+        return self.data, self.key, self.cts_ms, self.nano
 
 
 class Bitstream(Protocol):

@@ -1,7 +1,5 @@
 """From FLV tags of one track to access units and audio frames, whatever the codec; others are named."""
 
-import msgspec
-
 from edge.ingest.bitstreams import STREAMS, AccessUnit, Bitstream
 from edge.ingest.formats import AudioSource, VideoSource
 from edge.ingest.sounds import SOUNDS, AudioFrame, Sound
@@ -75,7 +73,7 @@ class AudioInput:
         frame = self._sound.frame(tag.data)
         if frame is None or not tag.nano:
             return frame
-        return msgspec.structs.replace(frame, nano=tag.nano)
+        return AudioFrame(frame.data, frame.samples, tag.nano)
 
 
 __all__ = ["AccessUnit", "AudioFrame", "AudioInput", "CodecError", "VideoInput"]

@@ -6,21 +6,27 @@
 from functools import cache
 from typing import Protocol
 
-import msgspec
-
 from appliance.contracts.errors import BadInputError
 from edge.ingest.formats import AudioSource
 from edge.protocols.codecs import aac, ac3, flac, mp3, opus
 from edge.protocols.flv.names import AAC, AC3, EAC3, FLAC, MP3, OPUS
 from edge.protocols.fmp4 import read_init
+from edge.protocols.record import Record
 
 
-class AudioFrame(msgspec.Struct, frozen=True, gc=False):
+class AudioFrame(Record):
     """One frame and how many samples it lasts, counted at its source's sample rate."""
 
-    data: bytes
-    samples: int
-    nano: int = 0
+    __slots__ = ("data", "nano", "samples")
+
+    def __init__(self, data: bytes, samples: int, nano: int = 0) -> None:
+        self.data = data
+        self.samples = samples
+        self.nano = nano
+
+    def fields(self) -> tuple[object, ...]:
+        """See Record."""
+        return self.data, self.samples, self.nano
 
 
 class Sound(Protocol):

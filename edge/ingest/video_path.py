@@ -180,7 +180,7 @@ class VideoPath:
         before, pts, shown = segmenter.msn, sample.pts, sample.dts + self._reorder
         self._keys.watch(sample)
         if lead:
-            sample = sample._replace(dts=sample.dts - lead, cts=sample.cts + lead, duration=sample.duration + lead)
+            sample = sample.replace(dts=sample.dts - lead, cts=sample.cts + lead, duration=sample.duration + lead)
         chunks = segmenter.push(sample, pdt_us=shared.timeline.pdt_us(pts - lead), discontinuity=discontinuity)
         msn = segmenter.msn
         if msn is not None and msn != before:

@@ -57,7 +57,7 @@ class LatePictures:
         out = []
         for dts, one in enumerate(held, begin):
             cts = max(0, places.get(one.pts, one.pts) - dts) if is_reordered else one.cts
-            out.append(one._replace(dts=dts, cts=cts, duration=UNSEEN))
+            out.append(one.replace(dts=dts, cts=cts, duration=UNSEEN))
         return out
 
     def make_room(self, sample: Sample, end: int) -> Sample:
@@ -67,4 +67,4 @@ class LatePictures:
             if pts < self._seen:
                 pts = self._seen - _ROOM + max(0, pts - self._begin) * _ROOM // (self._seen - self._begin)
             cts = max(0, pts - dts)
-        return sample._replace(dts=dts, cts=cts, duration=max(1, sample.end - dts))
+        return sample.replace(dts=dts, cts=cts, duration=max(1, sample.end - dts))

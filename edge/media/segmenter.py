@@ -290,7 +290,7 @@ class Segmenter:
             room = min(room, max(0, part.part_dts + target - self._end_dts))
         if self._pending:
             last = self._pending[-1]
-            self._pending[-1] = last._replace(duration=last.duration + room)
+            self._pending[-1] = last.replace(duration=last.duration + room)
             self._end_dts += room
         left = sample.dts - self._end_dts
         if starts:
@@ -414,7 +414,7 @@ class Segmenter:
     def _mend_hole(self, sample: Sample) -> None:
         """In a fragment times follow from durations: the sample before a hole lasts until its end."""
         last = self._pending[-1]
-        self._pending[-1] = last._replace(duration=max(1, sample.dts - last.dts))
+        self._pending[-1] = last.replace(duration=max(1, sample.dts - last.dts))
 
     def _close_part(self, current: _Open, out: list[Chunk]) -> None:
         self._emit(current, _LAST_OF_PART, out)
@@ -455,7 +455,7 @@ class Segmenter:
 
 def _led(sample: Sample, ticks: int) -> Sample:
     """Decoded so much earlier, shown as before."""
-    return sample._replace(dts=sample.dts - ticks, cts=sample.cts + ticks, duration=sample.duration + ticks)
+    return sample.replace(dts=sample.dts - ticks, cts=sample.cts + ticks, duration=sample.duration + ticks)
 
 
 def unled(samples: list[Sample], lead: int) -> list[Sample]:

@@ -1,12 +1,11 @@
 """From a publisher's 32-bit millisecond stamps to exact media time and wall clock, both tracks together."""
 
-import msgspec
-
 from appliance.contracts.media import VIDEO_TIMESCALE
 from edge.media.audio_clock import AudioClock
 from edge.media.stamps import AUDIO_BACKWARD_LIMIT_MS, BACKWARD_LIMIT_MS, StampGuard, Unwrapper, Verdict
 from edge.media.video_clock import VideoClock
 from edge.protocols.fmp4 import Payload, Sample
+from edge.protocols.record import Record
 
 BASE_OFFSET = VIDEO_TIMESCALE  # decode times begin near 1 s, so that no early frame becomes negative
 TICKS_PER_MS = VIDEO_TIMESCALE // 1000
@@ -21,11 +20,18 @@ def nano_ticks(nano: int) -> int:
     return (nano * TICKS_PER_MS + 500_000) // 1_000_000
 
 
-class Timed(msgspec.Struct, frozen=True):
+class Timed(Record):
     """A sample with its final times. `discontinuity`: the timeline section that it starts is new."""
 
-    sample: Sample
-    discontinuity: bool
+    __slots__ = ("discontinuity", "sample")
+
+    def __init__(self, sample: Sample, discontinuity: bool) -> None:
+        self.sample = sample
+        self.discontinuity = discontinuity
+
+    def fields(self) -> tuple[object, ...]:
+        """See Record."""
+        return self.sample, self.discontinuity
 
 
 class _Track:

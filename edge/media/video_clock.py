@@ -147,7 +147,7 @@ class VideoClock:
         self._window.append(time)
         rate = self._measured()
         if held is not None:
-            out.append(held._replace(duration=min(dts - held.dts, MAX_DURATION)))
+            out.append(held.replace(duration=min(dts - held.dts, MAX_DURATION)))
             self._end = out[-1].end
         if rate is None:
             last = out[-1].duration if out else VIDEO_TIMESCALE // 30

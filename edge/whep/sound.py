@@ -61,7 +61,7 @@ class SoundFeed:
             return
         extradata = track.config if decoder in _WITH_CONFIG else b""
         form = SoundForm(decoder, extradata, track.sample_rate, track.channels, track.timescale)
-        if not self._made_by().put(form, [sample._replace(data=bytes(sample.data)) for sample in samples]):
+        if not self._made_by().put(form, [sample.replace(data=bytes(sample.data)) for sample in samples]):
             metrics.DROPPED.labels("late_sound").inc()
 
     def _made_by(self) -> "OpusMaker":

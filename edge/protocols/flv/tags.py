@@ -3,8 +3,6 @@
 import enum
 from typing import NamedTuple
 
-import msgspec
-
 from edge.protocols.flv.errors import FlvError
 from edge.protocols.flv.names import (
     AAC,
@@ -15,6 +13,7 @@ from edge.protocols.flv.names import (
     canonical,
     is_hevc_record,
 )
+from edge.protocols.record import Record
 
 MAX_TRACKS = 32
 
@@ -42,26 +41,42 @@ class TagKind(enum.Enum):
 _PACKET_KINDS = (TagKind.CONFIG, TagKind.FRAME, TagKind.END)
 
 
-class VideoTag(msgspec.Struct, frozen=True, gc=False):
+class VideoTag(Record):
     """`codec` is a FourCC, or the name of a codec that has none. `cts_ms` is signed, `nano` 0 to 999999."""
 
-    codec: str
-    kind: TagKind
-    key: bool
-    cts_ms: int
-    data: bytes
-    track: int = 0
-    nano: int = 0
+    __slots__ = ("codec", "cts_ms", "data", "key", "kind", "nano", "track")
+
+    def __init__(
+        self, codec: str, kind: TagKind, key: bool, cts_ms: int, data: bytes, track: int = 0, nano: int = 0
+    ) -> None:
+        self.codec = codec
+        self.kind = kind
+        self.key = key
+        self.cts_ms = cts_ms
+        self.data = data
+        self.track = track
+        self.nano = nano
+
+    def fields(self) -> tuple[object, ...]:
+        """See Record."""
+        return self.codec, self.kind, self.key, self.cts_ms, self.data, self.track, self.nano
 
 
-class AudioTag(msgspec.Struct, frozen=True, gc=False):
+class AudioTag(Record):
     """`codec` is a FourCC, or the name of a codec that has none."""
 
-    codec: str
-    kind: TagKind
-    data: bytes
-    track: int = 0
-    nano: int = 0
+    __slots__ = ("codec", "data", "kind", "nano", "track")
+
+    def __init__(self, codec: str, kind: TagKind, data: bytes, track: int = 0, nano: int = 0) -> None:
+        self.codec = codec
+        self.kind = kind
+        self.data = data
+        self.track = track
+        self.nano = nano
+
+    def fields(self) -> tuple[object, ...]:
+        """See Record."""
+        return self.codec, self.kind, self.data, self.track, self.nano
 
 
 class _Body(NamedTuple):

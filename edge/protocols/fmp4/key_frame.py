@@ -29,5 +29,5 @@ def key_fragment(data: bytes | memoryview, ticks: int, later: int = 0) -> bytes:
     found = read_first_sample(data)
     if not found.samples[0].key:
         raise FragmentError("the segment does not begin with a sync sample")
-    sample = found.samples[0]._replace(duration=ticks)
+    sample = found.samples[0].replace(duration=ticks)
     return fragment(found.track_id, found.sequence, found.base_dts + later, [sample])

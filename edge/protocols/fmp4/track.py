@@ -1,23 +1,51 @@
 """What a track is and what a sample is: the values the writer and the reader exchange."""
 
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import msgspec
+
+from edge.protocols.record import Record
 
 Payload: TypeAlias = bytes | memoryview
 
 
-class Sample(NamedTuple):
+class Sample(Record):
     """One access unit. Times in ticks of its track.
 
     AVC and HEVC: length-prefixed NAL units; AV1: a temporal unit; the others: a frame or packet as it is.
     """
 
-    dts: int
-    duration: int
-    cts: int  # pts - dts, never negative
-    key: bool
-    data: Payload
+    __slots__ = ("cts", "data", "dts", "duration", "key")
+
+    def __init__(self, dts: int, duration: int, cts: int, key: bool, data: Payload) -> None:
+        """`cts` is pts - dts, never negative."""
+        self.dts = dts
+        self.duration = duration
+        self.cts = cts
+        self.key = key
+        self.data = data
+
+    def fields(self) -> tuple[object, ...]:
+        """See Record."""
+        return self.dts, self.duration, self.cts, self.key, self.data
+
+    def replace(
+        self,
+        *,
+        dts: int | None = None,
+        duration: int | None = None,
+        cts: int | None = None,
+        key: bool | None = None,
+        data: Payload | None = None,
+    ) -> "Sample":
+        """The same but for what is given."""
+        return Sample(
+            self.dts if dts is None else dts,
+            self.duration if duration is None else duration,
+            self.cts if cts is None else cts,
+            self.key if key is None else key,
+            self.data if data is None else data,
+        )
 
     @property
     def pts(self) -> int:

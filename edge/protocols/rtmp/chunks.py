@@ -2,8 +2,7 @@
 
 import struct
 
-import msgspec
-
+from edge.protocols.record import Record
 from edge.protocols.rtmp.errors import ChunkError
 
 MAX_MESSAGE = 10 * 1024 * 1024
@@ -19,13 +18,20 @@ _MODULUS = 1 << 32
 _STAMP_AND_LENGTH = struct.Struct(">II")  # of a header with both: basic header and stamp, length and kind
 
 
-class Message(msgspec.Struct, frozen=True, gc=False):
+class Message(Record):
     """An RTMP message. `timestamp` in milliseconds modulo 2^32."""
 
-    kind: int
-    stream_id: int
-    timestamp: int
-    payload: bytes
+    __slots__ = ("kind", "payload", "stream_id", "timestamp")
+
+    def __init__(self, kind: int, stream_id: int, timestamp: int, payload: bytes) -> None:
+        self.kind = kind
+        self.stream_id = stream_id
+        self.timestamp = timestamp
+        self.payload = payload
+
+    def fields(self) -> tuple[object, ...]:
+        """See Record."""
+        return self.kind, self.stream_id, self.timestamp, self.payload
 
 
 class _ChunkStream:

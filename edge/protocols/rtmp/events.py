@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple, TypeAlias
 
-import msgspec
-
 from edge.protocols.amf import AmfValue
+from edge.protocols.record import Record
 
 
 class Connected(NamedTuple):
@@ -44,18 +43,32 @@ class Cue(NamedTuple):
     text: str
 
 
-class VideoData(msgspec.Struct, frozen=True, gc=False):
+class VideoData(Record):
     """A video message: FLV video tag body and its 32-bit millisecond stamp."""
 
-    timestamp: int
-    body: bytes
+    __slots__ = ("body", "timestamp")
+
+    def __init__(self, timestamp: int, body: bytes) -> None:
+        self.timestamp = timestamp
+        self.body = body
+
+    def fields(self) -> tuple[object, ...]:
+        """See Record."""
+        return self.timestamp, self.body
 
 
-class AudioData(msgspec.Struct, frozen=True, gc=False):
+class AudioData(Record):
     """An audio message: FLV audio tag body and its 32-bit millisecond stamp."""
 
-    timestamp: int
-    body: bytes
+    __slots__ = ("body", "timestamp")
+
+    def __init__(self, timestamp: int, body: bytes) -> None:
+        self.timestamp = timestamp
+        self.body = body
+
+    def fields(self) -> tuple[object, ...]:
+        """See Record."""
+        return self.timestamp, self.body
 
 
 class Unpublished(NamedTuple):

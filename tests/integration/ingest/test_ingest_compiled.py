@@ -22,7 +22,9 @@ _INGEST = (
     "reading", "rest", "service", "standby",
 )  # fmt: skip
 _MEDIA = ("audio_cutter", "health", "segmenter", "segmenter_holes", "stamps", "timeline", "video_clock")
-_PROTOCOLS = ("codecs", "flv", "flv_enhanced", "fmp4", "fmp4_codecs", "fuzz_inputs", "rtmp", "rtmp_quirks")
+_PROTOCOLS = (
+    "codecs", "flv", "flv_enhanced", "fmp4", "fmp4_codecs", "fuzz_inputs", "record", "rtmp", "rtmp_quirks",
+)  # fmt: skip
 _TESTS = [
     *(f"tests/unit/ingest/test_ingest_{name}.py" for name in _INGEST),
     "tests/unit/ingest/whip",

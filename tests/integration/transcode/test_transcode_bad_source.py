@@ -22,7 +22,7 @@ RIGHT, CHANGED, LYING = 0, 1, 2  # initialisation segments
 
 
 def gop(source: Encoded, msn: int) -> list[Sample]:
-    return [sample._replace(dts=(msn * GOP + index) * FRAME) for index, sample in enumerate(source.samples)]
+    return [sample.replace(dts=(msn * GOP + index) * FRAME) for index, sample in enumerate(source.samples)]
 
 
 def stream(good: Encoded, other: Encoded) -> Iterator[SourceChunk]:

@@ -44,7 +44,7 @@ class Source:
 
     def segment(self, msn: int) -> list[SourceChunk]:
         shift = msn * SEGMENT_S * self._timescale
-        samples = [sample._replace(dts=sample.dts + shift) for sample in self._samples]
+        samples = [sample.replace(dts=sample.dts + shift) for sample in self._samples]
         per_chunk = 3 if self._timescale != SOUND_HZ else 10
         return chunks_of(
             samples, self._form, segments=[0], timescale=self._timescale, per_chunk=per_chunk, first_msn=msn

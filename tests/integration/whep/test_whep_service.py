@@ -235,7 +235,7 @@ async def test_a_full_server_names_another_way(stage: Stage) -> None:
 def _reordered(chunk: SourceChunk) -> SourceChunk:
     """As an encoder with B-frames sends it."""
     samples = [sample for piece in read_fragments(chunk.data) for sample in piece.samples]
-    moved = [sample._replace(cts=3000 * (number % 2)) for number, sample in enumerate(samples)]
+    moved = [sample.replace(cts=3000 * (number % 2)) for number, sample in enumerate(samples)]
     return chunk._replace(data=fragment(1, 1, chunk.header.dts, moved))
 
 

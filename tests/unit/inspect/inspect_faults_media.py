@@ -164,7 +164,7 @@ def _slow_frames(ticks: int):  # type: ignore[no-untyped-def]
 
     def edit(name: str, msn: int, index: int, samples: list[Sample]) -> list[Sample]:
         first = (4 * msn + index) * 15
-        return [one._replace(dts=(first + at) * ticks, duration=ticks) for at, one in enumerate(samples)]
+        return [one.replace(dts=(first + at) * ticks, duration=ticks) for at, one in enumerate(samples)]
 
     return edit
 
@@ -181,18 +181,18 @@ def _no_idr(name: str, msn: int, index: int, samples: list[Sample]) -> list[Samp
     if name == "audio" or index:
         return samples
     first = samples[0]
-    return [first._replace(data=bytes(first.data).replace(b"\x65", b"\x41", 1)), *samples[1:]]
+    return [first.replace(data=bytes(first.data).replace(b"\x65", b"\x41", 1)), *samples[1:]]
 
 
 def _later(name: str, msn: int, index: int, samples: list[Sample]) -> list[Sample]:
     late = 0 if msn < 11 else 9_600 if name == "audio" else VIDEO_SCALE // 5
-    return [one._replace(dts=one.dts + late) for one in samples]
+    return [one.replace(dts=one.dts + late) for one in samples]
 
 
 def _key_within(name: str, msn: int, index: int, samples: list[Sample]) -> list[Sample]:
     if name != "high" or index != 2:
         return samples
-    return [one._replace(key=at == 5) for at, one in enumerate(samples)]
+    return [one.replace(key=at == 5) for at, one in enumerate(samples)]
 
 
 def _absolute(name: str, msn: int, index: int, data: bytes) -> bytes:

@@ -307,7 +307,7 @@ RELOAD = by_name(
 
 
 def _later_sound(name: str, msn: int, index: int, samples: list[Sample]) -> list[Sample]:
-    return [one._replace(dts=one.dts + 14_400) for one in samples] if name == "audio" else samples
+    return [one.replace(dts=one.dts + 14_400) for one in samples] if name == "audio" else samples
 
 
 def _shorter(origin: Origin, name: str, made: MediaPlaylist) -> MediaPlaylist:

@@ -37,7 +37,7 @@ def test_round_trip(samples: list[Sample]) -> None:
     assert read[0].sequence == 7
     assert read[0].track_id == 1
     assert read[0].base_dts == samples[0].dts
-    assert [sample._replace(data=bytes(sample.data)) for sample in read[0].samples] == samples
+    assert [sample.replace(data=bytes(sample.data)) for sample in read[0].samples] == samples
 
 
 def test_concatenated_fragments() -> None:

@@ -121,7 +121,7 @@ def test_a_successor_continues_with_the_same_bytes(source: list[SourceChunk], pu
 def test_a_hole_in_the_source_is_a_key_frame_and_no_frame_is_shown_before_it_is_decoded() -> None:
     encoded = picture_source("libx264", FRAMES, GOP, start=START)
     later = [
-        sample._replace(dts=sample.dts + (0 if index < 15 else 5 * FRAME))
+        sample.replace(dts=sample.dts + (0 if index < 15 else 5 * FRAME))
         for index, sample in enumerate(encoded.samples)
     ]
     outputs, config = transcode(chunks_of(later, encoded.form, segments=range(0, FRAMES, GOP)))

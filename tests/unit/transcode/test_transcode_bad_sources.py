@@ -26,11 +26,11 @@ def damaged(chance: random.Random, sample: Sample) -> list[Sample]:
     data = bytearray(sample.data)
     for _ in range(chance.randint(1, 8)):
         data[chance.randrange(len(data))] ^= chance.randint(1, 255)
-    return [sample._replace(data=bytes(data))]
+    return [sample.replace(data=bytes(data))]
 
 
 def truncated(chance: random.Random, sample: Sample) -> list[Sample]:
-    return [sample._replace(data=bytes(sample.data)[: chance.randint(1, len(sample.data))])]
+    return [sample.replace(data=bytes(sample.data)[: chance.randint(1, len(sample.data))])]
 
 
 def dropped(chance: random.Random, sample: Sample) -> list[Sample]:
@@ -79,7 +79,7 @@ def test_parameter_sets_that_lie_about_the_size() -> None:
     liar = picture_source("libx264", 2, 2, (640, 360)).form
     chunks = chunks_of(source.samples, liar, segments=[0, 15])
     chunks += chunks_of(
-        [s._replace(dts=s.dts + 30 * FRAME) for s in source.samples],
+        [s.replace(dts=s.dts + 30 * FRAME) for s in source.samples],
         source.form,
         segments=[0, 15],
         first_msn=2,
@@ -100,7 +100,7 @@ def test_a_source_hardly_larger_than_nothing(size: tuple[int, int]) -> None:
 
 def test_240_frames_a_second() -> None:
     source = picture_source("libx264", 48, 24, SMALL)
-    fast = [s._replace(dts=index * 375, duration=375) for index, s in enumerate(source.samples)]
+    fast = [s.replace(dts=index * 375, duration=375) for index, s in enumerate(source.samples)]
     form = source.form._replace(frame_rate=(240, 1))
     chunks = chunks_of(fast, form, segments=[0, 24], per_chunk=12)
     assert assert_in_order(transcode(chunks)[0]) == [index * 3000 for index in range(6)], "a rung of 30"

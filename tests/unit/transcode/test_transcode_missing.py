@@ -135,8 +135,8 @@ def assert_whole(outputs: list[Output]) -> None:
 def stopped(gop: int, *, cts: int = 0) -> Log:
     """Thirty pictures, a second without, and pictures again: with a key frame, or in the middle of the GOP."""
     encoded = picture_source("libx264", 60, gop)
-    samples = [sample._replace(cts=cts) for sample in encoded.samples]
-    later = [sample._replace(dts=sample.dts + 30 * FRAME) for sample in samples[30:]]
+    samples = [sample.replace(cts=cts) for sample in encoded.samples]
+    later = [sample.replace(dts=sample.dts + 30 * FRAME) for sample in samples[30:]]
     log = Log(encoded.form)
     log.segment()
     for at in range(0, 30, 10):
@@ -202,7 +202,7 @@ def test_a_rung_that_runs_again_while_pictures_are_missing_shows_the_last_one(
         log.missing(begin * FRAME, (begin + 30) * FRAME)
     if gop == 30:
         log.segment()
-    log.pictures([sample._replace(dts=sample.dts + 60 * FRAME) for sample in encoded.samples[30:40]])
+    log.pictures([sample.replace(dts=sample.dts + 60 * FRAME) for sample in encoded.samples[30:40]])
     outputs = run_in_modes([(log.chunks[:1], paused), (log.chunks[1:7], paused), (log.chunks[7:], ())])
     found = of(outputs, "90p")
     assert_whole(found)

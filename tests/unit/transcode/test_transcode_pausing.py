@@ -213,7 +213,7 @@ def test_half_of_a_paused_segment_stays_gaps_under_a_successor_that_pauses_it(so
 
 def test_frames_shown_later_than_they_are_decoded_keep_their_times_whether_they_are_decoded() -> None:
     encoded = picture_source("libx264", SEGMENTS * GOP, GOP)
-    later = [sample._replace(cts=2 * FRAME) for sample in encoded.samples]
+    later = [sample.replace(cts=2 * FRAME) for sample in encoded.samples]
     chunks = chunks_of(later, encoded.form, segments=range(0, SEGMENTS * GOP, GOP))
     both = {"90p": P, "60p": P}
     made = run(chunks, [{}, both, both, both, {}, {}])

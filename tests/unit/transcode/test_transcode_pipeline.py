@@ -164,7 +164,7 @@ def test_a_gap_in_the_source_is_a_gap_in_the_rung(source: list[SourceChunk]) -> 
 
 def test_damaged_access_units_do_not_stop_the_rest(source: list[SourceChunk]) -> None:
     broken = source[4]
-    samples = [s._replace(data=b"\0\0\0\4junk") for s in read_fragments(broken.data)[0].samples]
+    samples = [s.replace(data=b"\0\0\0\4junk") for s in read_fragments(broken.data)[0].samples]
     damaged = broken._replace(data=fragment(1, 4, broken.header.dts, samples))
     outputs, _ = transcode([*source[:4], damaged, *source[5:]])
     assert len(frames(outputs)) >= GOP * SEGMENTS - 3

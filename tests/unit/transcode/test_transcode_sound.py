@@ -155,7 +155,7 @@ def test_a_hole_within_a_segment_stays_a_hole() -> None:
 
 def test_damaged_frames_do_not_stop_the_rest() -> None:
     sound = sound_source("libopus", 1.0, 48_000, (0.7,))
-    damaged = [s._replace(data=b"\xff") if 10 <= i < 12 else s for i, s in enumerate(sound.samples)]
+    damaged = [s.replace(data=b"\xff") if 10 <= i < 12 else s for i, s in enumerate(sound.samples)]
     outputs, config = transcode(cut(Sound(damaged, sound.form), [0.0]), 48_000)
     assert [round(at, 2) for at in clicks_in(samples_of(outputs), config)] == [0.7]
 
@@ -166,7 +166,7 @@ def test_times_in_another_scale_than_the_sound() -> None:
     scaled = []
     for sample in sound.samples:
         dts, end = sample.dts * 44_100 // 48_000, sample.end * 44_100 // 48_000
-        scaled.append(sample._replace(dts=dts, duration=end - dts))
+        scaled.append(sample.replace(dts=dts, duration=end - dts))
     form = sound.form._replace(timescale=44_100)
     outputs, config = transcode(cut(Sound(scaled, form), [0.0]), 44_100)
     times = [s.dts for s in samples_of(outputs)]

@@ -112,7 +112,7 @@ def test_a_new_codec_and_shape_in_mid_stream() -> None:
 
 def test_a_faster_source_in_mid_stream_is_halved_to_the_rungs_rate() -> None:
     first = picture_source("libx264", 15, 15)
-    fast = [s._replace(dts=15 * FRAME + index * 1500, duration=1500) for index, s in enumerate(first.samples)]
+    fast = [s.replace(dts=15 * FRAME + index * 1500, duration=1500) for index, s in enumerate(first.samples)]
     chunks = chunks_of(first.samples, first.form, segments=[0])
     chunks += chunks_of(fast, first.form._replace(frame_rate=(60, 1)), segments=[0], first_msn=1, sequence=50)
     samples = samples_of(transcode(chunks)[0])
