@@ -6,17 +6,18 @@ every rendition; they never go back, neither after a restart nor after a publish
 """
 
 import enum
+from typing import Final
 
 import msgspec
 
 from appliance.contracts.directory import Profile
 from appliance.contracts.errors import BadInputError
 
-CHUNK_HEADER = "Chunk"
-VIDEO_TIMESCALE = 90_000
-SOURCE = "source"
-AUDIO = "audio"
-AUDIO_AAC = "aac"  # the audio made by the transcoder where players cannot play what was sent
+CHUNK_HEADER: Final = "Chunk"
+VIDEO_TIMESCALE: Final = 90_000
+SOURCE: Final = "source"
+AUDIO: Final = "audio"
+AUDIO_AAC: Final = "aac"  # the audio made by the transcoder where players cannot play what was sent
 
 
 class ChunkFlag(enum.IntFlag):

@@ -14,6 +14,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Mapping
+from typing import Final
 
 import nats.errors
 from nats.aio.msg import Msg
@@ -27,20 +28,22 @@ from appliance.runtime.metrics import Tally, counter, gauge
 from appliance.runtime.pull import status_of
 from appliance.runtime.tasks import Tasks
 
-TICK_S = 0.016  # between two ticks, at least: fewer cost less, but a message waits for one
-_PROMPT_S = 0.002  # and where `before_tick` wants one sooner
-_IDLE_S = 0.1  # between two ticks, at most
-_ROUNDED_S = 0.0006  # more than uvloop may be early: its timers are rounded to milliseconds
-_MEASURE_S = 0.6
-_RESEND_S = 1.0
-_KEEP_S, _KEEP = 2.0, 256  # acknowledged appends of a subject that are kept: far more than is written behind
-_LOST_TWICE_S, _LOST_AGAIN_S = 0.05, 1.0  # until what was lost again is appended once more: longer each time
-_DOUBT_S = 30.0  # what was acknowledged so long ago is on the disk, and perhaps no longer in the log
-_FORGET_S = 300.0  # a fenced subject nobody has appended to for so long has no writer any more
-_APPENDED = Tally(counter("nearcast_log_appended_bytes_total", "Bytes acknowledged by the part log."))
-_RESTORED = counter("nearcast_log_restored_total", "Appends that a killed server had acknowledged and lost.")
-_RESENT = counter("nearcast_log_resent_total", "Appends sent again for want of an acknowledgement.")
-_PENDING = gauge("nearcast_log_pending_bytes", "Bytes not yet acknowledged by the part log.")
+TICK_S: Final = 0.016  # between two ticks, at least: fewer cost less, but a message waits for one
+_PROMPT_S: Final = 0.002  # and where `before_tick` wants one sooner
+_IDLE_S: Final = 0.1  # between two ticks, at most
+_ROUNDED_S: Final = 0.0006  # more than uvloop may be early: its timers are rounded to milliseconds
+_MEASURE_S: Final = 0.6
+_RESEND_S: Final = 1.0
+_KEEP_S: Final = 2.0  # acknowledged appends of a subject that are kept: far more than is written behind
+_KEEP: Final = 256
+_LOST_TWICE_S: Final = 0.05  # until what was lost again is appended once more: longer each time
+_LOST_AGAIN_S: Final = 1.0
+_DOUBT_S: Final = 30.0  # what was acknowledged so long ago is on the disk, and perhaps no longer in the log
+_FORGET_S: Final = 300.0  # a fenced subject nobody has appended to for so long has no writer any more
+_APPENDED: Final = Tally(counter("nearcast_log_appended_bytes_total", "Bytes acknowledged by the part log."))
+_RESTORED: Final = counter("nearcast_log_restored_total", "Appends that a killed server had acknowledged and lost.")
+_RESENT: Final = counter("nearcast_log_resent_total", "Appends sent again for want of an acknowledgement.")
+_PENDING: Final = gauge("nearcast_log_pending_bytes", "Bytes not yet acknowledged by the part log.")
 
 
 class _Append:

@@ -5,8 +5,9 @@ nats-architecture-and-design). Pure functions, so that they can be compiled.
 """
 
 from collections.abc import Mapping
+from typing import Final
 
-_HPUB_SPACES = 4
+_HPUB_SPACES: Final = 4
 
 
 def append_command(

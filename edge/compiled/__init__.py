@@ -5,6 +5,9 @@ imports of a process find them there. Without that folder, or with one made of o
 
 What compiled code does not do: take another function in the place of one of its own, or a value of another type
 than a signature says. A class attribute that is no `ClassVar` is one of each instance there.
+
+What makes it fast: a module's constants are `Final`, else each use looks them up by name; what there is one of for
+each frame is a `Record`, else each field is looked up; classes, where it matters, and not protocols.
 """
 
 import hashlib
@@ -53,6 +56,7 @@ MODULES = (
     "edge.protocols.rtmp.chunks",
     "edge.protocols.rtmp.connection",
     "edge.protocols.rtmp.events",
+    "edge.protocols.rtmp.streams",
 )
 _MADE_OF = (
     "appliance/contracts",

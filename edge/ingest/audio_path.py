@@ -7,7 +7,7 @@ follows them.
 
 from collections import deque
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from appliance.contracts.media import AUDIO, VIDEO_TIMESCALE
 from edge.ingest.formats import AudioSource
@@ -23,10 +23,10 @@ from edge.media.timeline import Timed
 from edge.protocols.flv.names import AAC
 from edge.protocols.fmp4 import Sample
 
-_MAX_WAITING = 4096
-_MOST_SILENCE_S = 10  # in one hole
-_STOPPED = 2 * VIDEO_TIMESCALE  # so much of the pictures without sound, and it has stopped
-_BEHIND = VIDEO_TIMESCALE  # silence keeps so far behind where the sound would be, which may yet come
+_MAX_WAITING: Final = 4096
+_MOST_SILENCE_S: Final = 10  # in one hole
+_STOPPED: Final = 2 * VIDEO_TIMESCALE  # so much of the pictures without sound, and it has stopped
+_BEHIND: Final = VIDEO_TIMESCALE  # silence keeps so far behind where the sound would be, which may yet come
 
 
 class _Waiting(NamedTuple):

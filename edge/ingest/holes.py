@@ -1,11 +1,13 @@
 """GAP segments for the time between two sessions of a broadcast, the same msns in every rendition."""
 
+from typing import Final
+
 from appliance.contracts.media import VIDEO_TIMESCALE
 from edge.ingest.rendition import Append, RenditionOutput, ResumePoint
 from edge.media.segmenter import Chunk, Segmenter
 
-MIN_HOLE_US = 100_000
-SMALL = VIDEO_TIMESCALE * MIN_HOLE_US // 1_000_000  # ticks: what is shorter has no segment of its own
+MIN_HOLE_US: Final = 100_000
+SMALL: Final = VIDEO_TIMESCALE * MIN_HOLE_US // 1_000_000  # ticks: what is shorter has no segment of its own
 
 
 def follow_holes(

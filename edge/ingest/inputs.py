@@ -1,5 +1,7 @@
 """From FLV tags of one track to access units and audio frames, whatever the codec; others are named."""
 
+from typing import Final
+
 from edge.ingest.bitstreams import STREAMS, AccessUnit, Bitstream
 from edge.ingest.formats import AudioSource, VideoSource
 from edge.ingest.sounds import SOUNDS, AudioFrame, Sound
@@ -7,7 +9,7 @@ from edge.protocols.codecs.bits import CodecError
 from edge.protocols.flv import AudioTag, TagKind, VideoTag, spoken
 from edge.protocols.flv.names import AVC, HEVC
 
-_WITH_MEDIA = (TagKind.CONFIG, TagKind.FRAME)
+_WITH_MEDIA: Final = (TagKind.CONFIG, TagKind.FRAME)
 
 
 class VideoInput:

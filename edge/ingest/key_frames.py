@@ -1,5 +1,7 @@
 """The source's key frames: the target duration announced, and whether segments can be cut at them at all."""
 
+from typing import Final
+
 from appliance.contracts.media import VIDEO_TIMESCALE
 from edge.ingest import problems
 from edge.ingest.shared import Shared
@@ -8,9 +10,9 @@ from edge.media.ladder import MAX_TARGET_DURATION_S, announced_duration, target_
 from edge.media.segmenter import Segmenter
 from edge.protocols.fmp4 import Sample
 
-_ANNOUNCE_S = 0.3  # of media: viewers need not wait for the first segment's end
-_TOO_LONG = 1.5  # segment targets
-_ROUNDING_S = 0.4  # EXTINF is rounded before it is compared with the target duration (RFC 8216, 4.3.3.1)
+_ANNOUNCE_S: Final = 0.3  # of media: viewers need not wait for the first segment's end
+_TOO_LONG: Final = 1.5  # segment targets
+_ROUNDING_S: Final = 0.4  # EXTINF is rounded before it is compared with the target duration (RFC 8216, 4.3.3.1)
 
 
 class KeyFrames:

@@ -6,7 +6,7 @@ RUNNING  tags go through timeline, segmenter and cutters into log messages, one 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from appliance.contracts.media import AUDIO, Init, Problem
 from edge.ingest import problems
@@ -28,11 +28,11 @@ from edge.protocols.flv.names import VP8
 
 __all__ = ["Join", "Packager", "PackagerConfig"]
 
-PROBE_MS = 2_000
-_PROMISED_MS = 8_000  # a camera may take so long to start; a broadcast that began as sound stays so
-_PROBE_BYTES = 16 << 20
-_MAX_TRACKS = 8
-_SOUND_STOPPED = 90_000  # so far behind the pictures, in their ticks, sound is not waited for
+PROBE_MS: Final = 2_000
+_PROMISED_MS: Final = 8_000  # a camera may take so long to start; a broadcast that began as sound stays so
+_PROBE_BYTES: Final = 16 << 20
+_MAX_TRACKS: Final = 8
+_SOUND_STOPPED: Final = 90_000  # so far behind the pictures, in their ticks, sound is not waited for
 
 
 class _Tag(NamedTuple):

@@ -1,11 +1,11 @@
 """Between a connection that wants to publish and what decides about it, whatever its protocol is."""
 
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from edge.protocols.rtmp import KEY_PARAMETERS, Event
 
-MOST_COLLECTED = 1 << 17
+MOST_COLLECTED: Final = 1 << 17
 
 
 class LinkFigures(NamedTuple):

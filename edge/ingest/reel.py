@@ -2,17 +2,16 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from edge.ingest.inputs import CodecError, VideoInput
 from edge.protocols.flv import FlvError, TagKind, parse_audio, parse_video
 from edge.protocols.rtmp import AudioData, Cue, Event, Metadata, VideoData
 
-_KEEP_US = 12_000_000
-_KEEP_BYTES = 32 << 20
-_EX_AUDIO = 9
-_MEDIA = (VideoData, AudioData)
-_SETS_UP = (0, 5, 6, 7)  # packet types: sequence start, and those with another one inside
+_KEEP_US: Final = 12_000_000
+_KEEP_BYTES: Final = 32 << 20
+_EX_AUDIO: Final = 9
+_SETS_UP: Final = (0, 5, 6, 7)  # packet types: sequence start, and those with another one inside
 
 
 class Held(NamedTuple):
@@ -128,7 +127,7 @@ def _configures(event: Event) -> list[tuple[str, int]]:
 
 def may_configure(event: Event) -> bool:
     """By the first bytes: most tags are frames, and need no closer look."""
-    if not isinstance(event, _MEDIA):
+    if not isinstance(event, VideoData | AudioData):
         return isinstance(event, Metadata)
     body = event.body
     if len(body) < 2:

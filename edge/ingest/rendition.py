@@ -1,18 +1,19 @@
 """One rendition on its way into the part log: numbering, initialisation segments, bandwidth."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from appliance.contracts.media import AudioFormat, ChunkFlag, ChunkHeader, Init, Rendition, VideoFormat
 from edge.media.segmenter import Chunk
 from edge.protocols.fmp4 import AudioTrack, VideoTrack, fragment, init_segment
 
-_HEADROOM = 1.25
-_GROWTH = 1.2
-_MOST_INITS = 64  # of a rendition that changes to and fro
-_LAST_OF_SEGMENT, _DISCONTINUITY = int(ChunkFlag.LAST_OF_SEGMENT), int(ChunkFlag.DISCONTINUITY)
-_GAP = int(ChunkFlag.GAP)
-_CLOSING = ChunkFlag.LAST_OF_PART | ChunkFlag.LAST_OF_SEGMENT
+_HEADROOM: Final = 1.25
+_GROWTH: Final = 1.2
+_MOST_INITS: Final = 64  # of a rendition that changes to and fro
+_LAST_OF_SEGMENT: Final = int(ChunkFlag.LAST_OF_SEGMENT)
+_DISCONTINUITY: Final = int(ChunkFlag.DISCONTINUITY)
+_GAP: Final = int(ChunkFlag.GAP)
+_CLOSING: Final = ChunkFlag.LAST_OF_PART | ChunkFlag.LAST_OF_SEGMENT
 
 
 class Append(NamedTuple):

@@ -1,19 +1,24 @@
 """When a publisher is to be looked at again: not before one of its frames can complete something."""
 
 import math
+from typing import Final
 
 from appliance.runtime.clock import now_us
 
-_MOST_S = 0.5
-_LATE_US, _MOST_LATE_US = 2_000, 8_000  # so long after the frame usually comes it ends, by how irregular they come
-_AGAIN_S, _MOST_AGAIN_S = 0.008, 0.05  # when the frame has not come then
-_PROMPT_AGAIN_S = 0.002  # and where a reader waits for each message: there it ends when the frame usually comes
-_OVERDUE = 4  # what is late already may be so by a quarter more
-_COLLECT_S, _COLLECT_BYTES = 0.05, 48_000  # what comes meanwhile is taken off the socket, before that gets full
-_LAST_S = 0.015  # so long before the end for the last time
-_OTHER_CLOCK_US = 1_000_000
-_EARLIER, _LATER = 2, 8  # what is usual follows a frame that was early or late by the half or the eighth of that
-_SPREAD = 8  # and how much later than usual they come by the eighth
+_MOST_S: Final = 0.5
+_LATE_US: Final = 2_000  # so long after the frame usually comes it ends, by how irregular they come
+_MOST_LATE_US: Final = 8_000
+_AGAIN_S: Final = 0.008  # when the frame has not come then
+_MOST_AGAIN_S: Final = 0.05
+_PROMPT_AGAIN_S: Final = 0.002  # where a reader waits for each message: there it ends when the frame usually comes
+_OVERDUE: Final = 4  # what is late already may be so by a quarter more
+_COLLECT_S: Final = 0.05  # what comes meanwhile is taken off the socket, before that gets full
+_COLLECT_BYTES: Final = 48_000
+_LAST_S: Final = 0.015  # so long before the end for the last time
+_OTHER_CLOCK_US: Final = 1_000_000
+_EARLIER: Final = 2  # what is usual follows a frame that was early or late by the half or the eighth of that
+_LATER: Final = 8
+_SPREAD: Final = 8  # and how much later than usual they come by the eighth
 
 
 class Rest:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import struct
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from appliance.runtime.clock import now_us
 from appliance.runtime.listening import client_of
@@ -25,21 +25,25 @@ from edge.protocols.rtmp import (
     VideoData,
 )
 
-_CLOSE_S = 2.0
-_PAUSE_S = 30.0  # back-pressure for longer than that: another connection may fare better
-_EARLY = 1000  # media messages of encoders that do not wait for the answer to publish
-_WORTH_WAITING, _AT_ONCE = 4096, 1 << 16  # bytes of a message that are waited for
-_OFFERED = (VideoData, AudioData, Metadata, Cue)
-_READ = 1 << 17
-_UNSENT = 1 << 18  # bytes of answers that the peer does not read
-_HELD = 1 << 18  # bytes that may lie between socket and protocol; more stay in the socket
-_SO_TIMESTAMPNS, _TIMESPEC = 35, struct.Struct("@ll")  # not in the socket module
-_ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size)
-_TCP_INFO_SIZE, _TCP_INFO_RTT = 104, 68  # struct tcp_info of tcp(7): tcpi_rtt, microseconds
+_CLOSE_S: Final = 2.0
+_PAUSE_S: Final = 30.0  # back-pressure for longer than that: another connection may fare better
+_EARLY: Final = 1000  # media messages of encoders that do not wait for the answer to publish
+_WORTH_WAITING: Final = 4096  # bytes of a message that are waited for
+_AT_ONCE: Final = 1 << 16
+_READ: Final = 1 << 17
+_UNSENT: Final = 1 << 18  # bytes of answers that the peer does not read
+_HELD: Final = 1 << 18  # bytes that may lie between socket and protocol; more stay in the socket
+_SO_TIMESTAMPNS: Final = 35  # not in the socket module
+_TIMESPEC: Final = struct.Struct("@ll")
+_ANCILLARY: Final = socket.CMSG_SPACE(_TIMESPEC.size)
+_TCP_INFO_SIZE: Final = 104  # of struct tcp_info, tcp(7)
+_TCP_INFO_RTT: Final = 68  # where tcpi_rtt lies in it, microseconds
 
-RECEIVED = Tally(counter("nearcast_ingest_received_bytes_total", "Bytes received from encoders."))
-_QUIRKS = counter("nearcast_ingest_quirks_total", "Protocol errors of encoders that were tolerated.", ["kind"])
-_PAUSES = counter("nearcast_ingest_pauses_total", "Times a publisher was slowed down.")
+RECEIVED: Final = Tally(counter("nearcast_ingest_received_bytes_total", "Bytes received from encoders."))
+_QUIRKS: Final = counter(
+    "nearcast_ingest_quirks_total", "Protocol errors of encoders that were tolerated.", ["kind"]
+)
+_PAUSES: Final = counter("nearcast_ingest_pauses_total", "Times a publisher was slowed down.")
 
 
 class Owner(Protocol):
@@ -304,7 +308,7 @@ class RtmpSocket(asyncio.Protocol):
             self._loop.call_later(_CLOSE_S, self._transport.abort)
 
     def _event(self, event: Event, arrived_us: int) -> None:
-        if isinstance(event, _OFFERED):
+        if isinstance(event, VideoData | AudioData | Metadata | Cue):
             if self._sink is not None:
                 self._sink.offer(event, arrived_us)
             elif len(self._early) < _EARLY:

@@ -10,6 +10,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from appliance.contracts import subjects
 from appliance.contracts.directory import KeyRecord
@@ -33,17 +34,17 @@ from edge.ingest.writer import BroadcastWriter
 from edge.media.health import Health
 from edge.protocols.rtmp import AudioData, Event, VideoData
 
-PRIMARY, STANDBY = "primary", "standby"
-_OPEN_S = 20.0
-_PREDECESSOR_S = 12.0
-_STEP_BACK_POLL_S = 0.005
-_SPLICE_TRIES = 100  # of 10 ms
-_MEDIA = (VideoData, AudioData)
-_ITEM_BYTES = 200  # what a queued event costs besides its body
-_WAITING_TICK_S = 0.05
+PRIMARY: Final = "primary"
+STANDBY: Final = "standby"
+_OPEN_S: Final = 20.0
+_PREDECESSOR_S: Final = 12.0
+_STEP_BACK_POLL_S: Final = 0.005
+_SPLICE_TRIES: Final = 100  # of 10 ms
+_ITEM_BYTES: Final = 200  # what a queued event costs besides its body
+_WAITING_TICK_S: Final = 0.05
 
-_PUBLISHERS = gauge("nearcast_ingest_publishers", "Publisher sessions running.")
-_SWITCHES = counter("nearcast_ingest_switches_total", "Publishers that took over from a rival.", ["how"])
+_PUBLISHERS: Final = gauge("nearcast_ingest_publishers", "Publisher sessions running.")
+_SWITCHES: Final = counter("nearcast_ingest_switches_total", "Publishers that took over from a rival.", ["how"])
 
 
 class PublisherSession:
@@ -485,5 +486,5 @@ class PublisherSession:
 
 
 def _size(event: Event) -> int:
-    body = len(event.body) if isinstance(event, _MEDIA) else 0
+    body = len(event.body) if isinstance(event, VideoData | AudioData) else 0
     return body + _ITEM_BYTES

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
@@ -28,12 +29,12 @@ from edge.media.health import Health
 from edge.media.ladder import Contribution, SourceDescription, ladder_of
 from edge.protocols.rtmp import AudioData, Cue, Event, Metadata, VideoData
 
-_FLUSH_S = 10.0
-_PLAYABLE_SOUND = "mp4a.40."  # RFC 6381; other sound is made into AAC by the transcoder
+_FLUSH_S: Final = 10.0
+_PLAYABLE_SOUND: Final = "mp4a.40."  # RFC 6381; other sound is made into AAC by the transcoder
 
-_PROBLEMS = counter("nearcast_ingest_problems_total", "Problems found in publishers' streams.", ["code"])
-CHUNKS = Tally(counter("nearcast_ingest_chunks_total", "Chunks given to the part log."))
-_LATE = counter("nearcast_ingest_late_pictures_total", "Pictures that came too long after their sound.")
+_PROBLEMS: Final = counter("nearcast_ingest_problems_total", "Problems found in publishers' streams.", ["code"])
+CHUNKS: Final = Tally(counter("nearcast_ingest_chunks_total", "Chunks given to the part log."))
+_LATE: Final = counter("nearcast_ingest_late_pictures_total", "Pictures that came too long after their sound.")
 
 
 class BroadcastWriter:

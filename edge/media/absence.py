@@ -7,15 +7,17 @@ Slides are waited for as long as they are apart, up to what sound is held for pi
 After that they are missing, a part of the playlist at a time, as far behind the sound as they were waited for.
 """
 
+from typing import Final
+
 from appliance.contracts.media import VIDEO_TIMESCALE
 
-PAUSE = 3 * VIDEO_TIMESCALE // 2  # without pictures: more than between those of the slowest sources
-_SLACK = 3 * VIDEO_TIMESCALE // 10  # beyond what is usual
-_MOST_USUAL = 17 * VIDEO_TIMESCALE // 4  # with slack and part less than sound is held for pictures
-_REMEMBERED_US = 60_000_000  # of pictures, and as much again: so long what is usual is known
-_STEADY_US = 1_000_000  # for so long they come too late, and it is no accident
-_PACE = 5, 4  # what was held up somewhere comes faster
-_LATEST = 11 * VIDEO_TIMESCALE  # behind the sound: no encoder holds pictures for longer
+PAUSE: Final = 3 * VIDEO_TIMESCALE // 2  # without pictures: more than between those of the slowest sources
+_SLACK: Final = 3 * VIDEO_TIMESCALE // 10  # beyond what is usual
+_MOST_USUAL: Final = 17 * VIDEO_TIMESCALE // 4  # with slack and part less than sound is held for pictures
+_REMEMBERED_US: Final = 60_000_000  # of pictures, and as much again: so long what is usual is known
+_STEADY_US: Final = 1_000_000  # for so long they come too late, and it is no accident
+_PACE: Final = 5, 4  # what was held up somewhere comes faster
+_LATEST: Final = 11 * VIDEO_TIMESCALE  # behind the sound: no encoder holds pictures for longer
 
 
 class Absence:
@@ -53,7 +55,8 @@ class Absence:
     @property
     def _waits(self) -> int:
         """How far behind the sound pictures may be before they are missing."""
-        return max(self._recent, self._before, self._slides) + _SLACK
+        usual = max(self._recent, self._before)
+        return max(usual, self._slides) + _SLACK
 
     def _forget(self, now_us: int) -> None:
         """Time without pictures does not count: nothing is learned in it."""

@@ -1,11 +1,14 @@
 """Exact decode times for audio: samples are counted, stamps only watched."""
 
+from typing import Final
+
 from edge.protocols.fmp4 import Payload, Sample
 
-DRIFT_S = 0.060
-JUMP_S = 0.200
-STOOD_S = 2  # left out in a row, and the encoder's clock has stood still
-_DRIFT_FRAMES, _JUMP_FRAMES = 10, 3
+DRIFT_S: Final = 0.060
+JUMP_S: Final = 0.200
+STOOD_S: Final = 2  # left out in a row, and the encoder's clock has stood still
+_DRIFT_FRAMES: Final = 10
+_JUMP_FRAMES: Final = 3
 
 
 class AudioClock:

@@ -2,16 +2,16 @@
 
 from collections import deque
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from appliance.contracts.media import VIDEO_TIMESCALE, ChunkFlag
 from edge.media.segmenter import Chunk, Segmenter, SegmenterConfig
 from edge.protocols.fmp4 import Sample
 
-HOLD_LIMIT_S = 1
-_MOST_HELD_S = 5
-_SHORTEST_PART = 85  # percent of the target: players may be told of no shorter one but a segment's last
-MAX_BOUNDARIES = 64
+HOLD_LIMIT_S: Final = 1
+_MOST_HELD_S: Final = 5
+_SHORTEST_PART: Final = 85  # percent of the target: players may be told of no shorter one but a segment's last
+MAX_BOUNDARIES: Final = 64
 
 
 class Boundary(NamedTuple):
@@ -29,9 +29,12 @@ def at_boundary(gap: Chunk, boundary: Boundary) -> Chunk:
     return gap._replace(flags=gap.flags | ChunkFlag.DISCONTINUITY) if boundary.discontinuity else gap
 
 
-class _Held(NamedTuple):
-    sample: Sample
-    pdt_us: int
+class _Held:
+    __slots__ = ("pdt_us", "sample")
+
+    def __init__(self, sample: Sample, pdt_us: int) -> None:
+        self.sample = sample
+        self.pdt_us = pdt_us
 
 
 class AudioCutter:

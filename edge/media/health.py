@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -10,24 +11,24 @@ from appliance.contracts.media import VIDEO_TIMESCALE
 from edge.media.absence import PAUSE
 from edge.media.health_rules import Steady
 
-STALL_US = 500_000
-_US = 1_000_000
-_SECOND = VIDEO_TIMESCALE
-_REPORT_US = 1_000_000
-_WINDOW = 10  # seconds of bit rate
-_RATE_WINDOW = 5  # seconds of frame rate
-_GOPS = 8
-_MINUTE_US = 60 * _US
-_NEVER = -1 << 62
-_JUMP = 10 * _SECOND  # a step of media time that is no pause but another clock
-_DRIFT_S = 120  # seconds of media whose least delays show the drift
-_DRIFT_FROM_S = 30
-_REGULAR = 1.25  # longest against shortest key frame distance
-_MAX_STALLS = 256
-_HOLES_A_SECOND = 7  # of sound: longer than the longest frames, of 0.12 s
-_MAX_HOLES = 256
-_MAX_UNREADABLE = 1024
-_MISSING_US = 2_000_000  # without pictures: more than between those of the slowest sources
+STALL_US: Final = 500_000
+_US: Final = 1_000_000
+_SECOND: Final = VIDEO_TIMESCALE
+_REPORT_US: Final = 1_000_000
+_WINDOW: Final = 10  # seconds of bit rate
+_RATE_WINDOW: Final = 5  # seconds of frame rate
+_GOPS: Final = 8
+_MINUTE_US: Final = 60 * _US
+_NEVER: Final = -1 << 62
+_JUMP: Final = 10 * _SECOND  # a step of media time that is no pause but another clock
+_DRIFT_S: Final = 120  # seconds of media whose least delays show the drift
+_DRIFT_FROM_S: Final = 30
+_REGULAR: Final = 1.25  # longest against shortest key frame distance
+_MAX_STALLS: Final = 256
+_HOLES_A_SECOND: Final = 7  # of sound: longer than the longest frames, of 0.12 s
+_MAX_HOLES: Final = 256
+_MAX_UNREADABLE: Final = 1024
+_MISSING_US: Final = 2_000_000  # without pictures: more than between those of the slowest sources
 
 
 class _Seconds:
@@ -317,11 +318,11 @@ def _drift(delays: Sequence[tuple[int, int]]) -> int | None:
     return round((first[1] - last[1]) * 1_000_000 / (last[0] - first[0]))
 
 
-_AVC_PROFILES = {
+_AVC_PROFILES: Final = {
     66: "Baseline", 77: "Main", 88: "Extended", 100: "High", 110: "High 10", 122: "High 4:2:2", 244: "High 4:4:4",
 }  # fmt: skip
-_HEVC_PROFILES = {"1": "HEVC Main", "2": "HEVC Main 10", "3": "HEVC Still"}
-_OTHERS = {"av01": "AV1", "vp09": "VP9", "vp08": "VP8", "vp8": "VP8"}
+_HEVC_PROFILES: Final = {"1": "HEVC Main", "2": "HEVC Main 10", "3": "HEVC Still"}
+_OTHERS: Final = {"av01": "AV1", "vp09": "VP9", "vp08": "VP8", "vp8": "VP8"}
 
 
 def profile_of(codec: str) -> str:

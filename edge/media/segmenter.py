@@ -29,18 +29,19 @@ ends with the next key frame.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
-
-import msgspec
+from typing import Final, NamedTuple
 
 from appliance.contracts.media import ChunkFlag, ChunkHeader
 from edge.protocols.fmp4 import Sample
 
-_CLOSING = ChunkFlag.LAST_OF_PART | ChunkFlag.LAST_OF_SEGMENT
+_CLOSING: Final = ChunkFlag.LAST_OF_PART | ChunkFlag.LAST_OF_SEGMENT
 # As plain numbers: each operation on an enum.IntFlag costs a microsecond.
-_NONE, _INDEPENDENT, _LAST_OF_PART = int(ChunkFlag.NONE), int(ChunkFlag.INDEPENDENT), int(ChunkFlag.LAST_OF_PART)
-_LAST_OF_SEGMENT, _DISCONTINUITY = int(ChunkFlag.LAST_OF_SEGMENT), int(ChunkFlag.DISCONTINUITY)
-_GAP = int(ChunkFlag.GAP)
+_NONE: Final = int(ChunkFlag.NONE)
+_INDEPENDENT: Final = int(ChunkFlag.INDEPENDENT)
+_LAST_OF_PART: Final = int(ChunkFlag.LAST_OF_PART)
+_LAST_OF_SEGMENT: Final = int(ChunkFlag.LAST_OF_SEGMENT)
+_DISCONTINUITY: Final = int(ChunkFlag.DISCONTINUITY)
+_GAP: Final = int(ChunkFlag.GAP)
 
 
 class Chunk(NamedTuple):
@@ -75,30 +76,65 @@ class Chunk(NamedTuple):
         )  # fmt: skip
 
 
-class SegmenterConfig(msgspec.Struct, frozen=True, kw_only=True):
+class SegmenterConfig:
     """All in ticks of `timescale`. `chunk_target` 0: one chunk per part. `tapered`: that is their mean length.
 
-    `contiguous`: for pictures, which can be decoded earlier than they are shown.
+    `contiguous`: for pictures, which can be decoded earlier than they are shown. Nobody changes one.
     """
 
-    timescale: int
-    part_target: int
-    segment_target: int
-    max_segment: int
-    chunk_target: int = 0
-    tapered: bool = False
-    given_boundaries: bool = False
-    contiguous: bool = False
+    def __init__(
+        self,
+        *,
+        timescale: int,
+        part_target: int,
+        segment_target: int,
+        max_segment: int,
+        chunk_target: int = 0,
+        tapered: bool = False,
+        given_boundaries: bool = False,
+        contiguous: bool = False,
+    ) -> None:
+        self.timescale = timescale
+        self.part_target = part_target
+        self.segment_target = segment_target
+        self.max_segment = max_segment
+        self.chunk_target = chunk_target
+        self.tapered = tapered
+        self.given_boundaries = given_boundaries
+        self.contiguous = contiguous
+
+    def replace(
+        self,
+        *,
+        max_segment: int | None = None,
+        chunk_target: int | None = None,
+        tapered: bool | None = None,
+        given_boundaries: bool | None = None,
+    ) -> "SegmenterConfig":
+        """The same but for what is given."""
+        return SegmenterConfig(
+            timescale=self.timescale,
+            part_target=self.part_target,
+            segment_target=self.segment_target,
+            max_segment=self.max_segment if max_segment is None else max_segment,
+            chunk_target=self.chunk_target if chunk_target is None else chunk_target,
+            tapered=self.tapered if tapered is None else tapered,
+            given_boundaries=self.given_boundaries if given_boundaries is None else given_boundaries,
+            contiguous=self.contiguous,
+        )
 
 
-class _Hole(NamedTuple):
+class _Hole:
     """What is left of one before a sample; `told` of it belongs to the part before in the playlist's time."""
 
-    ticks: int = 0
-    told: int = 0
+    __slots__ = ("ticks", "told")
+
+    def __init__(self, ticks: int = 0, told: int = 0) -> None:
+        self.ticks = ticks
+        self.told = told
 
 
-_NO_HOLE = _Hole()
+_NO_HOLE: Final = _Hole()
 
 
 class _Open:
@@ -173,11 +209,11 @@ class Segmenter:
 
     def set_max_segment(self, ticks: int) -> None:
         """The target duration is known (it is announced once, after the first GOP)."""
-        self.config = msgspec.structs.replace(self.config, max_segment=ticks)
+        self.config = self.config.replace(max_segment=ticks)
 
     def set_chunk_target(self, ticks: int, *, tapered: bool = False) -> None:
         """Chunks that begin from now on are so long; 0: one per part. `tapered`: see above."""
-        self.config = msgspec.structs.replace(self.config, chunk_target=ticks, tapered=tapered)
+        self.config = self.config.replace(chunk_target=ticks, tapered=tapered)
 
     def push(
         self, sample: Sample, *, pdt_us: int, msn: int | None = None, discontinuity: bool = False

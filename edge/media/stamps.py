@@ -1,15 +1,16 @@
 """Millisecond stamps of a publisher's track: unwrapping, and telling an outlier from a jump."""
 
 import enum
+from typing import Final
 
-WRAP = 1 << 32
-_HALF = 1 << 31
-_WRAP_STEP = 60_000  # how far a stamp after a wrap may be from the one before
-FORWARD_LIMIT_MS = 5_000
-BACKWARD_LIMIT_MS = 200
-AUDIO_BACKWARD_LIMIT_MS = 1_000  # the audio clock takes less than that as drift
-JUMP_FRAMES = 3
-_MAX_STEP_MS = 500
+WRAP: Final = 1 << 32
+_HALF: Final = 1 << 31
+_WRAP_STEP: Final = 60_000  # how far a stamp after a wrap may be from the one before
+FORWARD_LIMIT_MS: Final = 5_000
+BACKWARD_LIMIT_MS: Final = 200
+AUDIO_BACKWARD_LIMIT_MS: Final = 1_000  # the audio clock takes less than that as drift
+JUMP_FRAMES: Final = 3
+_MAX_STEP_MS: Final = 500
 
 
 class Unwrapper:

@@ -1,5 +1,7 @@
 """From a publisher's 32-bit millisecond stamps to exact media time and wall clock, both tracks together."""
 
+from typing import Final
+
 from appliance.contracts.media import VIDEO_TIMESCALE
 from edge.media.audio_clock import AudioClock
 from edge.media.stamps import AUDIO_BACKWARD_LIMIT_MS, BACKWARD_LIMIT_MS, StampGuard, Unwrapper, Verdict
@@ -7,12 +9,12 @@ from edge.media.video_clock import VideoClock
 from edge.protocols.fmp4 import Payload, Sample
 from edge.protocols.record import Record
 
-BASE_OFFSET = VIDEO_TIMESCALE  # decode times begin near 1 s, so that no early frame becomes negative
-TICKS_PER_MS = VIDEO_TIMESCALE // 1000
-_MAX_CTS_MS = 10_000
-_ANCHORS = 8
-_NEAR_MS = 1_000  # so close tracks of one publisher are
-_APART = VIDEO_TIMESCALE // 10  # sound that is further from where it is due does not go on there
+BASE_OFFSET: Final = VIDEO_TIMESCALE  # decode times begin near 1 s, so that no early frame becomes negative
+TICKS_PER_MS: Final = VIDEO_TIMESCALE // 1000
+_MAX_CTS_MS: Final = 10_000
+_ANCHORS: Final = 8
+_NEAR_MS: Final = 1_000  # so close tracks of one publisher are
+_APART: Final = VIDEO_TIMESCALE // 10  # sound that is further from where it is due does not go on there
 
 
 def nano_ticks(nano: int) -> int:

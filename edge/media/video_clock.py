@@ -3,26 +3,29 @@
 from collections import deque
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Final
 
 from appliance.contracts.media import VIDEO_TIMESCALE
 from edge.protocols.fmp4 import Payload, Sample
 
-TOLERANCE = 225  # 2.5 ms: rounding of two stamps and a little jitter
-MAX_DURATION = 22_500  # 0.25 s: a longer wait becomes a hole, not a long frame
-_MIN_DURATION = 90
-_JOIN = 4_500  # 50 ms: leaving the grid makes no hole smaller than that
-_SLIP = 90  # 1 ms per correction
-_SLIP_FROM = 60
-_AVERAGING = 16
-_SCALE = 64  # of the running average
-_IRREGULAR_COST, _IRREGULAR_LIMIT = 8, 60
-_FIRST_WINDOW, _MAX_WINDOW = 12, 384
-_RATES = (
+TOLERANCE: Final = 225  # 2.5 ms: rounding of two stamps and a little jitter
+MAX_DURATION: Final = 22_500  # 0.25 s: a longer wait becomes a hole, not a long frame
+_MIN_DURATION: Final = 90
+_JOIN: Final = 4_500  # 50 ms: leaving the grid makes no hole smaller than that
+_SLIP: Final = 90  # 1 ms per correction
+_SLIP_FROM: Final = 60
+_AVERAGING: Final = 16
+_SCALE: Final = 64  # of the running average
+_IRREGULAR_COST: Final = 8
+_IRREGULAR_LIMIT: Final = 60
+_FIRST_WINDOW: Final = 12
+_MAX_WINDOW: Final = 384
+_RATES: Final = (
     *(Fraction(rate) for rate in (60, 50, 30, 25, 24)),
     *(Fraction(1000 * rate, 1001) for rate in (60, 30, 24)),
     *(Fraction(rate) for rate in (48, 20, 15, 12, 10, 8, 5)),
 )
-_GRIDS = tuple((rate, VIDEO_TIMESCALE * rate.denominator, rate.numerator) for rate in _RATES)
+_GRIDS: Final = tuple((rate, VIDEO_TIMESCALE * rate.denominator, rate.numerator) for rate in _RATES)
 
 
 class VideoClock:

@@ -3,17 +3,24 @@
 import re
 import struct
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 import msgspec
 
 from edge.protocols.codecs.avc_sps import Sps, parse_sps
 from edge.protocols.codecs.bits import CodecError
 
-NAL_SLICE, NAL_IDR, NAL_SEI, NAL_SPS, NAL_PPS, NAL_AUD, NAL_FILLER = 1, 5, 6, 7, 8, 9, 12
+NAL_SLICE: Final = 1
+NAL_IDR: Final = 5
+NAL_SEI: Final = 6
+NAL_SPS: Final = 7
+NAL_PPS: Final = 8
+NAL_AUD: Final = 9
+NAL_FILLER: Final = 12
 
-_START_CODE = re.compile(rb"\x00\x00\x01")
-_HIGH_PROFILES = frozenset({100, 110, 122, 144})
-_RECOVERY_POINT = 6
+_START_CODE: Final = re.compile(rb"\x00\x00\x01")
+_HIGH_PROFILES: Final = frozenset({100, 110, 122, 144})
+_RECOVERY_POINT: Final = 6
 
 
 class AvcConfig(msgspec.Struct, frozen=True):
@@ -107,17 +114,17 @@ def kind_set(kinds: Iterable[int]) -> int:
     return sum(1 << kind for kind in set(kinds))
 
 
-def prefixed_kinds(data: bytes | memoryview) -> int:
+def prefixed_kinds(data: bytes) -> int:
     """The types of an access unit's NAL units as `kind_set` has them; 0 when it has no 4 byte lengths.
 
     Told from the lengths alone, without taking the access unit apart.
     """
     at, end, kinds = 0, len(data), 0
-    if data[:4] == b"\0\0\0\1":
+    if data.startswith(b"\0\0\0\1"):
         return 0
-    while at < end:
+    while at + 4 <= end:
         start = at + 4
-        at = start + int.from_bytes(data[at:start], "big")
+        at = start + (data[at] << 24 | data[at + 1] << 16 | data[at + 2] << 8 | data[at + 3])
         if start < at <= end:
             kinds |= 1 << (data[start] & 0x1F)
     return kinds if at == end else 0

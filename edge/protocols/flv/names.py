@@ -1,22 +1,34 @@
 """FourCCs and the numbers that came before them."""
 
-AVC, HEVC, VVC, AV1, VP8, VP9 = "avc1", "hvc1", "vvc1", "av01", "vp08", "vp09"
-AAC, OPUS, FLAC, AC3, EAC3, MP3 = "mp4a", "Opus", "fLaC", "ac-3", "ec-3", ".mp3"
+from typing import Final
 
-LEGACY_VIDEO = {
+AVC: Final = "avc1"
+HEVC: Final = "hvc1"
+VVC: Final = "vvc1"
+AV1: Final = "av01"
+VP8: Final = "vp08"
+VP9: Final = "vp09"
+AAC: Final = "mp4a"
+OPUS: Final = "Opus"
+FLAC: Final = "fLaC"
+AC3: Final = "ac-3"
+EAC3: Final = "ec-3"
+MP3: Final = ".mp3"
+
+LEGACY_VIDEO: Final = {
     2: "Sorenson H.263", 3: "Screen video", 4: "VP6", 5: "VP6 with alpha", 6: "Screen video 2",
     7: AVC, 12: HEVC, 13: AV1, 14: VVC,
 }  # fmt: skip
-LEGACY_AUDIO = {
+LEGACY_AUDIO: Final = {
     0: "PCM", 1: "ADPCM", 2: MP3, 3: "PCM", 4: "Nellymoser", 5: "Nellymoser", 6: "Nellymoser",
     7: "G.711", 8: "G.711", 10: AAC, 11: "Speex", 13: OPUS, 14: MP3,
 }  # fmt: skip
-_SPOKEN = {
+_SPOKEN: Final = {
     AVC: "H.264", HEVC: "HEVC", VVC: "VVC", AV1: "AV1", VP8: "VP8", VP9: "VP9", AAC: "AAC", OPUS: "Opus",
     FLAC: "FLAC", AC3: "AC-3", EAC3: "E-AC-3", MP3: "MP3",
 }  # fmt: skip
-_BY_LOWER = {code.lower(): code for code in _SPOKEN} | {"hev1": HEVC, "avc3": AVC, "vvi1": VVC}
-_HEVC_RECORD_BYTES = 23
+_BY_LOWER: Final = {code.lower(): code for code in _SPOKEN} | {"hev1": HEVC, "avc3": AVC, "vvi1": VVC}
+_HEVC_RECORD_BYTES: Final = 23
 
 
 def canonical(code: bytes) -> str:

@@ -1,7 +1,7 @@
 """Video and audio tag bodies to one shape, whichever of the generations of headers they have."""
 
 import enum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from edge.protocols.flv.errors import FlvError
 from edge.protocols.flv.names import (
@@ -15,17 +15,24 @@ from edge.protocols.flv.names import (
 )
 from edge.protocols.record import Record
 
-MAX_TRACKS = 32
+MAX_TRACKS: Final = 32
 
-_EX_AUDIO, _AAC_FORMAT = 9, 10
-_SYNC = 0xFF  # ADTS frames begin so, which encoders send against the rules
-_KEY, _COMMAND_FRAME = 1, 5
-_CODED_FRAMES_X, _METADATA = 3, 4
-_MULTITRACK_VIDEO, _MULTITRACK_AUDIO, _MOD_EX = 6, 5, 7
-_ONE_TRACK, _MANY_TRACKS, _MANY_CODECS = 0, 1, 2
-_NANO_OFFSET = 0
-_HAS_COMPOSITION_TIME = frozenset({AVC, HEVC, "vvc1"})
-_LEGACY_WITH_TIME = frozenset({7, 12, 13, 14})
+_EX_AUDIO: Final = 9
+_AAC_FORMAT: Final = 10
+_SYNC: Final = 0xFF  # ADTS frames begin so, which encoders send against the rules
+_KEY: Final = 1
+_COMMAND_FRAME: Final = 5
+_CODED_FRAMES_X: Final = 3
+_METADATA: Final = 4
+_MULTITRACK_VIDEO: Final = 6
+_MULTITRACK_AUDIO: Final = 5
+_MOD_EX: Final = 7
+_ONE_TRACK: Final = 0
+_MANY_TRACKS: Final = 1
+_MANY_CODECS: Final = 2
+_NANO_OFFSET: Final = 0
+_HAS_COMPOSITION_TIME: Final = frozenset({AVC, HEVC, "vvc1"})
+_LEGACY_WITH_TIME: Final = frozenset({7, 12, 13, 14})
 
 
 class TagKind(enum.Enum):
@@ -38,7 +45,7 @@ class TagKind(enum.Enum):
     OTHER = "other"
 
 
-_PACKET_KINDS = (TagKind.CONFIG, TagKind.FRAME, TagKind.END)
+_PACKET_KINDS: Final = (TagKind.CONFIG, TagKind.FRAME, TagKind.END)
 
 
 class VideoTag(Record):
@@ -228,4 +235,5 @@ def _byte(body: bytes, at: int) -> int:
 
 
 def _signed24(body: bytes, at: int) -> int:
-    return int.from_bytes(body[at : at + 3], "big", signed=True)
+    value = body[at] << 16 | body[at + 1] << 8 | body[at + 2]
+    return value - (value >> 23 << 24)

@@ -3,16 +3,23 @@
 import itertools
 import struct
 from collections.abc import Sequence
+from typing import Final
 
 from edge.protocols.fmp4.track import Sample
 
-SYNC_FLAGS = 0x02000000  # sample_depends_on = 2: needs no other
-DELTA_FLAGS = 0x01010000  # sample_depends_on = 1, sample_is_non_sync_sample
+SYNC_FLAGS: Final = 0x02000000  # sample_depends_on = 2: needs no other
+DELTA_FLAGS: Final = 0x01010000  # sample_depends_on = 1, sample_is_non_sync_sample
 
-_BASE_IS_MOOF = 0x020000
-_DEFAULT_DURATION, _DEFAULT_SIZE, _DEFAULT_FLAGS = 0x08, 0x10, 0x20
-_DATA_OFFSET, _FIRST_FLAGS = 0x001, 0x004
-_DURATION, _SIZE, _FLAGS, _CTS = 0x100, 0x200, 0x400, 0x800
+_BASE_IS_MOOF: Final = 0x020000
+_DEFAULT_DURATION: Final = 0x08
+_DEFAULT_SIZE: Final = 0x10
+_DEFAULT_FLAGS: Final = 0x20
+_DATA_OFFSET: Final = 0x001
+_FIRST_FLAGS: Final = 0x004
+_DURATION: Final = 0x100
+_SIZE: Final = 0x200
+_FLAGS: Final = 0x400
+_CTS: Final = 0x800
 
 
 def fragment(track_id: int, sequence: int, base_dts: int, samples: Sequence[Sample]) -> bytes:

@@ -1,21 +1,21 @@
 """The chunk layer (RTMP 1.0, 5.3): messages out of a byte stream and back into it."""
 
-import struct
+from typing import Final
 
 from edge.protocols.record import Record
 from edge.protocols.rtmp.errors import ChunkError
 
-MAX_MESSAGE = 10 * 1024 * 1024
-MAX_REASSEMBLY = 16 * 1024 * 1024
-MAX_CHUNK_STREAMS = 64
-DEFAULT_CHUNK_SIZE = 128
+MAX_MESSAGE: Final = 10 * 1024 * 1024
+MAX_REASSEMBLY: Final = 16 * 1024 * 1024
+MAX_CHUNK_STREAMS: Final = 64
+DEFAULT_CHUNK_SIZE: Final = 128
 
-SET_CHUNK_SIZE, ABORT = 1, 2
+SET_CHUNK_SIZE: Final = 1
+ABORT: Final = 2
 
-_EXTENDED = 0xFFFFFF
-_HEADER_SIZE = (11, 7, 3, 0)
-_MODULUS = 1 << 32
-_STAMP_AND_LENGTH = struct.Struct(">II")  # of a header with both: basic header and stamp, length and kind
+_EXTENDED: Final = 0xFFFFFF
+_HEADER_SIZE: Final = (11, 7, 3, 0)
+_MODULUS: Final = 1 << 32
 
 
 class Message(Record):
@@ -106,8 +106,9 @@ class ChunkReader:
         form = head >> 6
         if form > 1:
             return 0
-        first, second = _STAMP_AND_LENGTH.unpack_from(data, at)
-        field, length, kind = int(first) & _EXTENDED, int(second) >> 8, int(second) & 0xFF
+        field = data[at + 1] << 16 | data[at + 2] << 8 | data[at + 3]
+        length = data[at + 4] << 16 | data[at + 5] << 8 | data[at + 6]
+        kind = data[at + 7]
         body = at + 12 - 4 * form
         after = body + length
         if field == _EXTENDED or kind <= ABORT or length > self._chunk_size or after > end:
@@ -116,7 +117,7 @@ class ChunkReader:
             stream.delta, stream.timestamp = field, (stream.timestamp + field) % _MODULUS
         else:
             stream.delta, stream.timestamp = 0, field
-            stream.stream_id = int.from_bytes(data[at + 8 : at + 12], "little")
+            stream.stream_id = data[at + 8] | data[at + 9] << 8 | data[at + 10] << 16 | data[at + 11] << 24
         stream.length, stream.kind, stream.extended = length, kind, None
         self._stream = stream
         messages.append(Message(kind, stream.stream_id, stream.timestamp, data[body:after]))

@@ -8,6 +8,7 @@ _result. After CLOSED the object ignores everything.
 
 import enum
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
@@ -32,13 +33,14 @@ from edge.protocols.rtmp.handshake import ServerHandshake
 from edge.protocols.rtmp.names import publish_target
 from edge.protocols.rtmp.streams import FIRST, MessageStreams
 
-_WINDOW = 2_500_000
-_CHUNK_SIZE = 4096
-_CONTROL, _COMMAND, _STATUS = 2, 3, 5  # chunk streams
-_MAX_QUIRK_KINDS = 64
-_CUE_NAMES = ("onCuePoint", "onTextData")
-_CUE_AT_MOST = 1000  # characters
-_MEDIA = (wire.VIDEO, wire.AUDIO)
+_WINDOW: Final = 2_500_000
+_CHUNK_SIZE: Final = 4096
+_CONTROL: Final = 2  # chunk streams
+_COMMAND: Final = 3
+_STATUS: Final = 5
+_MAX_QUIRK_KINDS: Final = 64
+_CUE_NAMES: Final = ("onCuePoint", "onTextData")
+_CUE_AT_MOST: Final = 1000  # characters
 
 
 class RtmpLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -218,7 +220,7 @@ class RtmpConnection:
 
     def _message(self, message: Message, now: float) -> None:
         kind = message.kind
-        if kind in _MEDIA:
+        if kind == wire.VIDEO or kind == wire.AUDIO:
             self._media(message)
         elif kind in (wire.COMMAND_AMF0, wire.COMMAND_AMF3):
             self._command(message, now)
@@ -409,8 +411,8 @@ def _text(value: amf.AmfValue) -> str:
 
 
 _Handler = Callable[[RtmpConnection, float, list[amf.AmfValue], float], None]
-_READY = (_State.IDLE, _State.REQUESTED, _State.PUBLISHING)
-_ACTIVE = (_State.REQUESTED, _State.PUBLISHING)
+_READY: Final = (_State.IDLE, _State.REQUESTED, _State.PUBLISHING)
+_ACTIVE: Final = (_State.REQUESTED, _State.PUBLISHING)
 # ruff: noqa: SLF001 - the table belongs to the class above
 _COMMANDS: dict[str, dict[_State, _Handler]] = {
     "connect": {_State.CONNECTING: RtmpConnection._connect},

@@ -1,16 +1,30 @@
 """Message types and the control messages a server sends (RTMP 1.0, 5.4 and 7.1)."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from edge.protocols import amf
 from edge.protocols.rtmp.chunks import Message
 
-SET_CHUNK_SIZE, ABORT, ACKNOWLEDGEMENT, USER_CONTROL, WINDOW_ACK_SIZE, SET_PEER_BANDWIDTH = 1, 2, 3, 4, 5, 6
-AUDIO, VIDEO, DATA_AMF3, COMMAND_AMF3, DATA_AMF0, COMMAND_AMF0, AGGREGATE = 8, 9, 15, 17, 18, 20, 22
+SET_CHUNK_SIZE: Final = 1
+ABORT: Final = 2
+ACKNOWLEDGEMENT: Final = 3
+USER_CONTROL: Final = 4
+WINDOW_ACK_SIZE: Final = 5
+SET_PEER_BANDWIDTH: Final = 6
+AUDIO: Final = 8
+VIDEO: Final = 9
+DATA_AMF3: Final = 15
+COMMAND_AMF3: Final = 17
+DATA_AMF0: Final = 18
+COMMAND_AMF0: Final = 20
+AGGREGATE: Final = 22
 
-STREAM_BEGIN, PING_REQUEST, PING_RESPONSE = 0, 6, 7
+STREAM_BEGIN: Final = 0
+PING_REQUEST: Final = 6
+PING_RESPONSE: Final = 7
 
-_DYNAMIC = 2
+_DYNAMIC: Final = 2
 
 
 def set_chunk_size(size: int) -> Message:

@@ -3,7 +3,6 @@
 import itertools
 from fractions import Fraction
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,7 +88,7 @@ def test_tapered_chunks(rate: Fraction, lengths: list[int]) -> None:
     """About as many as even ones, and the last of a part is short."""
     gop = round(rate * 2)
     samples = constant(rate, gop * 2, gop)
-    tapered = msgspec.structs.replace(CONFIG, tapered=True)
+    tapered = CONFIG.replace(tapered=True)
     chunks = run(samples, tapered)
     check(chunks, tapered)
     assert [sample for chunk in chunks for sample in chunk.samples] == samples
@@ -99,7 +98,7 @@ def test_tapered_chunks(rate: Fraction, lengths: list[int]) -> None:
 
 
 def test_chunks_that_are_tapered_no_more() -> None:
-    segmenter = Segmenter(msgspec.structs.replace(CONFIG, tapered=True))
+    segmenter = Segmenter(CONFIG.replace(tapered=True))
     chunks = []
     for index, sample in enumerate(constant(Fraction(30), 40, 60)):
         if index == 20:
@@ -225,7 +224,7 @@ def test_any_stream(frames: list[tuple[int, bool, int]]) -> None:
         dts += hole
         samples.append(Sample(dts, duration, 0, key, index.to_bytes(2, "big")))
         dts += duration
-    tapered = msgspec.structs.replace(CONFIG, tapered=True)
+    tapered = CONFIG.replace(tapered=True)
     for config in (CONFIG, tapered):
         check(run(samples, config), config)
     chunks = run(samples, tapered)
@@ -248,7 +247,7 @@ def test_the_outlook_is_the_sample_that_completes_something(
     rate: Fraction, gop_s: float, chunk_target: int, tapered: bool
 ) -> None:
     """From the third segment on, when the length of one is known."""
-    config = msgspec.structs.replace(CONFIG, chunk_target=chunk_target, tapered=tapered)
+    config = CONFIG.replace(chunk_target=chunk_target, tapered=tapered)
     gop = int(gop_s * rate)
     samples = constant(rate, 4 * gop, gop)
     segmenter = Segmenter(config)
@@ -266,7 +265,7 @@ def test_the_outlook_is_the_sample_that_completes_something(
 
 def test_a_segment_of_one_part_that_is_missing_uses_up_no_serial() -> None:
     """Its header says that it is a gap segment, and those who read it count as it does."""
-    config = msgspec.structs.replace(CONFIG, given_boundaries=True)
+    config = CONFIG.replace(given_boundaries=True)
     segmenter = Segmenter(config, serial=7)
     chunks = []
     for msn, data in enumerate((b"x", b"", b"x")):

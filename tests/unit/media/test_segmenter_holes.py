@@ -2,7 +2,6 @@
 
 import itertools
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,8 +15,8 @@ FRAME, PART, SEGMENT = 3_000, 31_500, 180_000
 BY_PART = SegmenterConfig(
     timescale=90_000, part_target=PART, segment_target=SEGMENT, max_segment=2 * SEGMENT, contiguous=True
 )
-FINE = msgspec.structs.replace(BY_PART, chunk_target=9_000)
-GIVEN = msgspec.structs.replace(BY_PART, given_boundaries=True)
+FINE = BY_PART.replace(chunk_target=9_000)
+GIVEN = BY_PART.replace(given_boundaries=True)
 
 
 def without(*missing: int, count: int = 120, gop: int = 60) -> list[Sample]:
@@ -112,7 +111,7 @@ def test_any_stream(frames: list[tuple[int, bool, int]]) -> None:
         dts += hole if samples else 0
         samples.append(Sample(dts, duration, 0, key, index.to_bytes(2, "big")))
         dts += duration
-    for config in (BY_PART, FINE, msgspec.structs.replace(FINE, tapered=True)):
+    for config in (BY_PART, FINE, FINE.replace(tapered=True)):
         chunks = run(samples, config)
         media = samples_of(chunks)
         assert [sample.data for sample in media] == [sample.data for sample in samples]
