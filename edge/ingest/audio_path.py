@@ -240,12 +240,13 @@ class AudioPath:
         return self.advance(until, now_us, ends_part=True)
 
     def fill_hole(self, holes: list[Chunk], until: int, now_us: int) -> list[Append]:
-        """GAP segments as the source's."""
+        """GAP segments as the source's, but for those in which there was sound without pictures."""
         point = self._shared.resume.get(AUDIO)
-        self._goes_on = False
         if point is None:
             return []
-        return follow_holes(holes, until, point, self.cutter.segmenter, self.output, now_us)
+        out = follow_holes(holes, until, point, self.cutter.segmenter, self.output, now_us)
+        self._goes_on = self._goes_on and not out
+        return out
 
     def finish(self, now_us: int) -> list[Append]:
         """The end of the session: everything held comes out."""

@@ -13,7 +13,7 @@ from edge.ingest.formats import VideoSource
 from edge.ingest.holes import MIN_HOLE_US, SMALL
 from edge.ingest.inputs import AccessUnit
 from edge.ingest.key_frames import KeyFrames
-from edge.ingest.rendition import Append
+from edge.ingest.rendition import Append, ResumePoint
 from edge.ingest.shared import Shared
 from edge.media.absence import Absence
 from edge.media.audio_cutter import Boundary
@@ -249,12 +249,27 @@ class VideoPath:
         """GAP segments for the time since the broadcast's last session, the same in all renditions."""
         shared = self._shared
         point = shared.resume.get(SOURCE)
-        if point is None or now_us - point.end_pdt_us < MIN_HOLE_US:
+        if point is None:
             return []
-        chunks = self.segmenter.gap(first.dts, pdt_us=point.end_pdt_us, from_dts=point.end_dts)
+        chunks = self._follow_sound(point, first)
+        if not chunks and now_us - point.end_pdt_us < MIN_HOLE_US:
+            return []
+        start = self.segmenter.end_dts if chunks else point.end_dts
+        pdt_us = point.end_pdt_us + (start - point.end_dts) * 1_000_000 // VIDEO_TIMESCALE
+        chunks += self.segmenter.gap(first.dts, pdt_us=pdt_us, from_dts=start)
         self.output.move_use(self.segmenter.next_msn)
         out = shared.appends(self.output, chunks, now_us)
         if chunks:
             for follower in self.followers:
                 out += follower.fill_hole(chunks, first.dts, now_us)
         return out
+
+    def _follow_sound(self, point: ResumePoint, first: Sample) -> list[Chunk]:
+        """As many GAP segments as sound had that came alone: what comes now begins the same one in both."""
+        last, segmenter = self._shared.last_point(), self.segmenter
+        count = self._shared.next_msn() - segmenter.next_msn
+        if last is None or count <= 0:
+            return []
+        end = last.end_media_time
+        until = first.dts if first.dts - end < SMALL else end
+        return segmenter.gap(until, pdt_us=point.end_pdt_us, from_dts=point.end_dts, count=count)

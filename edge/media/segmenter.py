@@ -396,13 +396,19 @@ class Segmenter:
             self._open = None
         return out
 
-    def gap(self, until_dts: int, *, pdt_us: int, from_dts: int | None = None) -> list[Chunk]:
-        """Empty segments up to `until_dts`, none longer than the segment target; `pdt_us` is the first's."""
+    def gap(self, until_dts: int, *, pdt_us: int, from_dts: int | None = None, count: int = 0) -> list[Chunk]:
+        """Empty segments up to `until_dts`, none longer than the segment target; `pdt_us` is the first's.
+
+        `count`: so many equally long ones, or more where the target asks for it.
+        """
         out = self.finish()
         start = self._end_dts if from_dts is None else from_dts
         dts = start
+        longest = self.config.segment_target
+        if count:
+            longest = min(longest, -(-(until_dts - start) // count))
         while dts < until_dts:
-            duration = min(self.config.segment_target, until_dts - dts)
+            duration = min(longest, until_dts - dts)
             at_us = pdt_us + (dts - start) * 1_000_000 // self.config.timescale
             out.append(self.gap_segment(self.next_msn, dts, duration, pdt_us=at_us))
             dts += duration

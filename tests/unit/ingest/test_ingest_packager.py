@@ -8,7 +8,7 @@ from flv_source import AVC_RECORD, OTHER_RECORD, Body, audio_config, broadcast, 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.contracts.media import AUDIO, SOURCE, ChunkFlag
+from appliance.contracts.media import AUDIO, SOURCE, ChunkFlag, ChunkHeader, Init
 from edge.ingest.packager import Packager, PackagerConfig
 from edge.ingest.rendition import Append, ResumePoint
 from edge.protocols.fmp4 import read_fragments
@@ -213,6 +213,41 @@ def test_a_publisher_that_returns_without_sound_is_silent(sound_from_ms: int | N
     spoken = [int.from_bytes(bytes(one.data)[:4], "big") for one in heard if len(one.data) == 4]
     assert spoken == sorted(set(spoken))
     assert len(spoken) == (0 if sound_from_ms is None else 210)
+
+
+@pytest.mark.parametrize("after_ms", [10, 60, 1_500])
+@pytest.mark.parametrize("alone", [[0.1], [3.2], [5.3], [5.3, 4.1], [25.3]])
+def test_pictures_that_come_back_to_sound_alone_begin_a_segment_with_it(alone: list[float], after_ms: int) -> None:
+    """Sound alone is cut by its own clock, into more segments than the time makes of gaps."""
+    out: list[Append] = []
+    resume: dict[str, ResumePoint] = {}
+    inits: dict[str, list[Init]] = {}
+    ends_us = T0
+    for epoch, seconds in enumerate([3.7, *alone, 4.0], 1):
+        packager = Packager(PackagerConfig(), epoch=epoch, resume=resume, inits=inits, target_duration_s=4)
+        pictures = epoch in (1, len(alone) + 2)
+        after = run(packager, broadcast(seconds, video=pictures), start_us=ends_us + after_ms * 1000)
+        out += after
+        resume |= points(out, packager)
+        inits |= {name: output.inits for name, output in packager.renditions.items()}
+        ends_us = max(point.end_pdt_us for point in resume.values())
+    starts: dict[str, ChunkHeader] = {}
+    for name in (SOURCE, AUDIO):
+        headers = [append.header for append in of(out, name)]
+        scale = resume[name].timescale
+        for one, two in itertools.pairwise(headers):
+            assert two.dts - one.dts - one.duration <= scale // 20
+            assert abs(one.pdt_us + one.duration * 1_000_000 // scale - two.pdt_us) < 100_000
+            ended = bool(one.flags & ChunkFlag.LAST_OF_SEGMENT)
+            assert two.msn == one.msn + ended, "nothing is added to a segment that is over"
+        assert max(header.duration for header in headers) <= 2.01 * scale
+        starts[name] = next(append.header for append in of(after, name) if append.data)
+    assert starts[SOURCE].msn == starts[AUDIO].msn
+    assert abs(starts[SOURCE].pdt_us - starts[AUDIO].pdt_us) < 100_000
+    assert frames(of(after, SOURCE)) == list(range(120))
+    heard = [sample for one in of(after, AUDIO) for part in read_fragments(one.data) for sample in part.samples]
+    spoken = [int.from_bytes(bytes(one.data), "big") for one in heard if len(one.data) == 4]
+    assert spoken == list(range(188))
 
 
 def test_resume_with_another_configuration() -> None:
