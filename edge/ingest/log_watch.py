@@ -7,9 +7,11 @@ from typing import Protocol
 
 from appliance.contracts import subjects
 from appliance.contracts.errors import BadInputError, UnavailableError
-from appliance.contracts.media import CHUNK_HEADER, SOURCE, ChunkFlag, ChunkHeader
+from appliance.contracts.media import AUDIO, CHUNK_HEADER, SOURCE, ChunkFlag, ChunkHeader
 from appliance.runtime.bus import LogMessage
+from appliance.runtime.clock import now_us
 from appliance.runtime.tasks import Tasks
+from edge.media.presence import Presence
 from edge.protocols.fmp4 import FragmentError, read_fragments
 
 _FRAMES = 1500
@@ -27,12 +29,18 @@ class Log(Protocol):
 
 
 class LogWatch:
-    """Of one broadcast's source. `grown_at` is loop time."""
+    """Of one broadcast's source, or of its sound where it has no pictures.
+
+    `grown_at` is loop time, `pictures` are by the wall clock.
+    """
 
     def __init__(self, log: Log, broadcast_id: str) -> None:
         self.broadcast_id = broadcast_id
         self.sequence = 0  # of the last message seen
         self.grown_at = asyncio.get_running_loop().time()
+        self.pictures = Presence()
+        self._began_us = now_us()
+        self._ends_missing = False
         self._log = log
         self._digests: deque[int] = deque(maxlen=_FRAMES)
         self._tasks = Tasks()
@@ -54,6 +62,13 @@ class LogWatch:
         """Of the pictures that were appended since the start, the newest last."""
         return list(self._digests)
 
+    def missing_us(self, at_us: int) -> int:
+        """For how long pictures have been missing, while the broadcast goes on and says so; 0: they are not."""
+        if not self._ends_missing:
+            return 0
+        gone_us = self.pictures.gone_us(at_us)
+        return at_us - self._began_us if gone_us is None else gone_us
+
     async def reached(self, sequence: int, limit_s: float) -> bool:
         """Waits until everything up to `sequence` was seen."""
         loop = asyncio.get_running_loop()
@@ -63,24 +78,30 @@ class LogWatch:
         return self.sequence >= sequence
 
     async def _follow(self) -> None:
-        subject = subjects.media(self.broadcast_id, SOURCE)
+        source, sound = (subjects.media(self.broadcast_id, name) for name in (SOURCE, AUDIO))
         while True:
             try:
                 start = await self._log.last_sequence(subjects.MEDIA_STREAM)
                 break
             except UnavailableError:
                 await asyncio.sleep(_RETRY_S)
-        async for message in self._log.tail(subjects.MEDIA_STREAM, [subject], start + 1):
+        async for message in self._log.tail(subjects.MEDIA_STREAM, [source, sound], start + 1):
             self.sequence = message.seq
             self.grown_at = asyncio.get_running_loop().time()
-            self._read(message)
+            if message.subject == source:
+                self._read(message)
 
     def _read(self, message: LogMessage) -> None:
         """Behind pictures that are missing the log does not end with the last one that came."""
         try:
-            if ChunkHeader.decode(message.headers.get(CHUNK_HEADER, "")).flags & ChunkFlag.GAP:
+            header = ChunkHeader.decode(message.headers.get(CHUNK_HEADER, ""))
+            if header.duration:  # else it only ends a part
+                self._ends_missing = bool(header.flags & ChunkFlag.GAP)
+            if header.flags & ChunkFlag.GAP:
                 self._digests.clear()
                 return
+            if message.data:
+                self.pictures.came(now_us())
             for fragment in read_fragments(message.data):
                 self._digests.extend(hash(bytes(sample.data)) for sample in fragment.samples)
         except (BadInputError, FragmentError):

@@ -1,7 +1,8 @@
 """When a waiting publisher's turn has come.
 
-The primary is preferred. The standby goes on the air when the primary stops or stalls; the primary comes back
-once it has been well for a while. Each switch is followed by some seconds without another one.
+The primary is preferred. The standby goes on the air when the primary stops, stalls, or sends sound without
+pictures while its own have come steadily; the primary comes back once it has been well for a while, with pictures
+where the standby has some. Each switch is followed by some seconds without another one.
 """
 
 import asyncio
@@ -13,13 +14,18 @@ from edge.ingest.log_watch import LogWatch
 from edge.ingest.reel import Reel
 from edge.ingest.site import Site
 from edge.ingest.splicing import follows
+from edge.media.presence import PAUSE_US, Patience
 from edge.media.splice import find_splice
 
 _ALONE_S = 3.0  # a standby publisher nobody else is in front of
 _REST_S = 3.0  # after stepping back
 _UNWELL_US = 500_000
+_PICTURES_S = 1.5  # at least, that pictures have to be missing, and the other ones to have come
+_SLOW = 1.5  # times as far apart as its pictures are, and a publisher has stalled
+_MOST_STALL_S = 5.0  # so long sound waits in the log for pictures
 _KEY_US = 150_000  # a key frame that came so lately is a place to begin
 _CATCH_UP_S = 1.0
+_NO_PICTURES = "the other encoder sends sound without pictures"
 _BEHIND_S = 3.0  # how long a publisher that sends the same frames later is waited for
 
 
@@ -36,6 +42,7 @@ class Promotion:
         self._well_since: float | None = None
         self._wanted_since: float | None = None
         self._seen_on_air = False
+        self._patience = Patience()
         self._watch: LogWatch | None = None
 
     def may_begin(self) -> bool:
@@ -57,13 +64,17 @@ class Promotion:
         known = self._site.broadcasts.known(self._channel_id)
         self._follow(known)
         self._measure(reel, now)
-        why = self._why(known, now)
+        why = self._why(known, reel, now)
         if why is None:
             self._wanted_since = None
             return None
         if self._wanted_since is None:
             self._wanted_since = now
-        return why if self._can_start(reel, now) else None
+        if not self._can_start(known, reel, now):
+            return None
+        if why == _NO_PICTURES:
+            self._patience.lost(now)
+        return why
 
     async def relieve(self) -> None:
         """Has the other session of this process let go."""
@@ -85,19 +96,34 @@ class Promotion:
 
     # --- why
 
-    def _why(self, known: Broadcast | None, now: float) -> str | None:
+    def _why(self, known: Broadcast | None, reel: Reel, now: float) -> str | None:
         if known is None or known.state is BroadcastState.ENDED or not _on_air(known):
             patience = 0.0 if self._seen_on_air else _ALONE_S
             return "no other encoder is on the air" if now - self._since >= patience else None
         self._seen_on_air = True
         if known.slot == self._slot:
             return None  # a session of this slot is just ending
-        stall_s = self._site.settings.ingest.standby_stall_s
-        if self._watch is not None and now - max(self._watch.grown_at, self._since) >= stall_s:
+        if self._watch is not None and now - max(self._watch.grown_at, self._since) >= self._stall_s(self._watch):
             return "the other encoder sends nothing"
+        if now >= self._rest_until and self._has_pictures_alone(reel, now):
+            return _NO_PICTURES
         if self._slot == "primary" and now >= self._rest_until and self._is_well(now):
             return "the preferred encoder is well again"
         return None
+
+    def _stall_s(self, watch: LogWatch) -> float:
+        """Sound waits in the log for pictures: those of a slow source are as much sign of life as it gives."""
+        slow_s = min(_MOST_STALL_S, _SLOW * watch.pictures.interval_us / 1_000_000)
+        return max(self._site.settings.ingest.standby_stall_s, slow_s)
+
+    def _has_pictures_alone(self, reel: Reel, now: float) -> bool:
+        """Whether the other publisher has sent sound alone for long, and this one pictures as well."""
+        if self._watch is None:
+            return False
+        at_us = now_us()
+        patience_s = self._patience.times(now) * max(_PICTURES_S, self._site.settings.ingest.standby_stall_s)
+        least_us = min(self._watch.missing_us(at_us), reel.pictures.steady_us(at_us))
+        return least_us >= patience_s * 1_000_000
 
     def _is_well(self, now: float) -> bool:
         return (
@@ -105,15 +131,24 @@ class Promotion:
         )
 
     def _measure(self, reel: Reel, now: float) -> None:
-        if now_us() - reel.last_us > _UNWELL_US:
+        at_us = now_us()
+        lacks_pictures = (
+            self._watch is not None
+            and reel.pictures.is_missing(at_us)
+            and self._watch.pictures.steady_us(at_us) > PAUSE_US
+        )
+        if lacks_pictures or at_us - reel.last_us > _UNWELL_US:
             self._well_since = None
         elif self._well_since is None:
             self._well_since = now
 
     # --- where
 
-    def _can_start(self, reel: Reel, now: float) -> bool:
-        """There is a frame to begin with: the one after the log's last, or a key frame that just came."""
+    def _can_start(self, known: Broadcast | None, reel: Reel, now: float) -> bool:
+        """There is a frame to begin with: the one after the log's last, or a key frame that just came.
+
+        Where nobody expects pictures and none came, it may be any frame of sound.
+        """
         published = self._watch.digests if self._watch is not None else []
         own, _ = reel.digests()
         if find_splice(own, published) is not None:
@@ -121,7 +156,11 @@ class Promotion:
         waited = now - self._wanted_since if self._wanted_since is not None else 0.0
         if waited < _BEHIND_S and follows(reel, published):
             return False
-        return reel.key_us > 0 and now_us() - reel.key_us <= _KEY_US
+        at_us = now_us()
+        needs_pictures = known is not None and known.has_video
+        if not needs_pictures and reel.pictures.gone_us(at_us) is None:
+            return at_us - reel.last_us <= _KEY_US
+        return reel.key_us > 0 and at_us - reel.key_us <= _KEY_US
 
     def _follow(self, known: Broadcast | None) -> None:
         """Follows the broadcast that is on the air; only the task of its publisher calls, so nothing races."""

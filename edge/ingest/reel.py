@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from edge.ingest.inputs import CodecError, VideoInput
+from edge.media.presence import Presence
 from edge.protocols.flv import FlvError, TagKind, parse_audio, parse_video
 from edge.protocols.rtmp import AudioData, Cue, Event, Metadata, VideoData
 
@@ -47,6 +48,7 @@ class Reel:
         """`head`: what configures the frames that will come, from before."""
         self.last_us = 0  # when the last picture or sound came
         self.key_us = 0  # when the last key frame came
+        self.pictures = Presence()  # Unix microseconds of arrival
         self._held: deque[Held] = deque()
         self._bytes = 0
         self._number = 0
@@ -65,6 +67,8 @@ class Reel:
         self._bytes += _size(event)
         if not isinstance(event, Metadata | Cue):
             self.last_us = arrived_us
+        if digest is not None:
+            self.pictures.came(arrived_us)
         if is_key:
             self.key_us = arrived_us
         while self._held and (

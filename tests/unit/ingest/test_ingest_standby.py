@@ -40,7 +40,8 @@ class Encoder:
         self._shift_ms = shift_ms
         self._program = program
         self._at = 0
-        client.send(HEAD)
+        pictures = any(body.is_video for body in program)
+        client.send(HEAD if pictures else HEAD[1:])
 
     def skip(self, until_ms: int) -> None:
         while self._program[self._at].stamp < until_ms:
