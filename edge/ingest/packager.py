@@ -8,8 +8,9 @@ RUNNING  tags go through timeline, segmenter and cutters into log messages, one 
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from appliance.contracts.media import AUDIO, Init, Problem
+from appliance.contracts.media import AUDIO, SOURCE, Init, Problem
 from edge.ingest import problems
+from edge.ingest.absent_path import AbsentPath
 from edge.ingest.audio_path import AudioPath
 from edge.ingest.contributed_path import ContributedPath
 from edge.ingest.formats import AudioSource
@@ -107,6 +108,7 @@ class Packager:
         self._source: VideoPath | None = None
         self._audio: AudioPath | None = None
         self._contributed: dict[int, ContributedPath] = {}
+        self._absent: list[AbsentPath] = []
 
     @property
     def is_probing(self) -> bool:
@@ -153,6 +155,11 @@ class Packager:
     def renditions(self) -> dict[str, RenditionOutput]:
         """By name: "source", "audio" and the contributed ones."""
         return self._shared.renditions
+
+    @property
+    def given_up(self) -> list[str]:
+        """Contributed renditions of the broadcast that nobody sends any more."""
+        return self._shared.given_up
 
     @property
     def revision(self) -> int:
@@ -226,6 +233,8 @@ class Packager:
             out += self._source.finish(now_us)
         for path in self._contributed.values():
             out += path.finish(now_us)
+        for absent in self._absent:
+            out += absent.finish(now_us)
         if self._audio is not None:
             out += self._audio.finish(now_us)
         return out
@@ -313,6 +322,11 @@ class Packager:
         out = shared.close_left_open(self._source.output, now_us)
         for track in sorted(seen.videos.keys() - {self._source_track}):
             out += self._add_contributed(track, seen.videos[track], self._source, now_us)
+        for name in sorted(shared.resume.keys() - shared.renditions.keys() - {SOURCE, AUDIO}):
+            absent = AbsentPath(shared, name, self._source.segmenter.next_msn)
+            self._absent.append(absent)
+            self._source.followers.append(absent)
+            out += shared.close_left_open(absent.output, now_us)
         return out
 
     def _add_contributed(self, track: int, one: VideoInput, source: VideoPath, now_us: int) -> list[Append]:

@@ -54,6 +54,11 @@ def video_track_late() -> Problem:
     return Problem(code="video_track_late", text=text)
 
 
+def video_track_gone() -> Problem:
+    text = "A video track that you sent before no longer comes. Viewers no longer have its quality to choose."
+    return Problem(code="video_track_gone", text=text)
+
+
 def audio_tracks() -> Problem:
     text = "You send several audio tracks. Viewers hear the first one only."
     return Problem(code="audio_tracks", text=text)

@@ -61,6 +61,7 @@ class Shared:
         self.hints = Hints()
         self.timeline = Timeline()
         self.renditions: dict[str, RenditionOutput] = {}
+        self.given_up: list[str] = []  # renditions of the broadcast that nobody sends any more
         self.problems: dict[str, Problem] = {}
         self.quirks: list[str] = []
         self.late = 0  # pictures that came when their time had been told as missing
@@ -75,6 +76,11 @@ class Shared:
     def announce(self, target_duration_s: int) -> None:
         """The target duration is known from now on."""
         self.target_duration_s = target_duration_s
+        self.revision += 1
+
+    def give_up(self, name: str) -> None:
+        """A rendition of the broadcast comes no more."""
+        self.given_up.append(name)
         self.revision += 1
 
     def quirk(self, kind: str) -> None:

@@ -205,6 +205,7 @@ class BroadcastWriter:
             packager.has_audio,
             len(packager.problems),
             len(packager.contributed),
+            len(packager.given_up),
             packager.source_playable,
             sum(len(output.inits) for output in packager.renditions.values()),
         )
@@ -228,9 +229,18 @@ class BroadcastWriter:
         )
         became_unplayable = SOURCE in broadcast.ladder and packager.has_video and not packager.source_playable
         if fixed and broadcast.ladder and not became_unplayable:
-            return changed
+            return self._without_given_up(changed)
         ladder, contributed = self._ladder()
         return msgspec.structs.replace(changed, ladder=ladder, contributed=contributed)
+
+    def _without_given_up(self, broadcast: Broadcast) -> Broadcast:
+        """What nobody sends any more is not offered, if another picture is left."""
+        gone = self.packager.given_up
+        left = [name for name in broadcast.ladder if name not in gone]
+        if not gone or not left:
+            return broadcast
+        contributed = [name for name in broadcast.contributed if name not in gone]
+        return msgspec.structs.replace(broadcast, ladder=left, contributed=contributed)
 
     def _is_other_sound(self) -> bool:
         """Whether what viewers hear is encoded otherwise from now on.

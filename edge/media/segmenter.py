@@ -185,6 +185,10 @@ class Segmenter:
         """Decode time at which what was pushed ends."""
         return self._end_dts
 
+    def begin_at(self, dts: int) -> None:
+        """What comes first comes at `dts`: for one that begins with what is missing. No segment may be open."""
+        self._end_dts = dts
+
     def outlook(self, *, chunks: bool = True) -> tuple[int, int]:
         """Decode time of the last sample, and ticks to that which completes a part, or with `chunks` a chunk.
 

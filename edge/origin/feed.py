@@ -137,12 +137,12 @@ class BroadcastFeed:
     def is_without_pictures(self, name: str, window: RenditionWindow) -> bool:
         """Of one that ends in a gap: whether others go on, and it does not for more than a moment.
 
-        It is paused until there is enough for it, or the publisher sends nothing of it: then the others show the
-        last picture on, one that rests as soon as it is asked for.
+        It is paused until there is enough for it, or the publisher sends nothing of it, or does not any more: then
+        the others show the last picture on, one that rests as soon as it is asked for.
         """
         sent = name == SOURCE or name in self.record.contributed
         return name in self._withdrawn or (
-            sent
+            (sent or name not in playlists.listed(self.record))
             and window.ends_in_gap_part
             and any(
                 record.name in self.record.ladder

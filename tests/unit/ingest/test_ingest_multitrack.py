@@ -217,3 +217,64 @@ async def test_who_sends_several_tracks_comes_back_into_the_same_broadcast(site:
     headers = [header for header, _ in site.log.chunks(record.broadcast_id, "360p")]
     assert {header.epoch for header in headers if not header.flags & ChunkFlag.GAP} == {1, 2}
     assert all(two.dts >= one.dts + one.duration for one, two in pairwise(headers))
+
+
+def broadcast_of(bodies: list[Body], **options: object) -> tuple[list[Append], dict[str, ResumePoint]]:
+    """A session of the broadcast, and where it leaves the log."""
+    packager = Packager(PackagerConfig(), **options)  # type: ignore[arg-type]
+    out = run(packager, bodies)
+    points = {
+        name: ResumePoint(of(out, name)[-1].header, 1, output.timescale)
+        for name, output in packager.renditions.items()
+    }
+    return out, points
+
+
+@pytest.mark.parametrize("later_s", [4, 10])
+def test_a_track_that_does_not_come_again_goes_on_in_gaps(later_s: int) -> None:
+    before, resume = broadcast_of(interleaved([video_config()], track(1, 4), [audio_config()], media(4)))
+    second = Packager(PackagerConfig(), epoch=2, resume=resume, target_duration_s=4)
+    after = run(second, [video_config(), audio_config(), *media(10)], T0 + later_s * 1_000_000)
+    headers = [append.header for append in of(before + after, "360p")]
+    gaps = [append.header for append in of(after, "360p") if append.header.duration]
+    assert all(header.flags & ChunkFlag.GAP for header in gaps)
+    assert all(two.dts - one.dts - one.duration in range(9001) for one, two in pairwise(headers))
+    assert all(header.duration <= 31_500 for header in gaps if header.dts >= 90_000 * (later_s + 1))
+    assert {header.msn for header in headers} == {one.header.msn for one in of(before + after, SOURCE)}
+    starts = {one.msn: one.dts for one in reversed([append.header for append in of(after, SOURCE)])}
+    assert starts == {one.msn: one.dts for one in reversed(gaps)}
+    assert of(after, "360p")[-1].header.flags & ChunkFlag.LAST_OF_SEGMENT
+    ends = [of(after, name)[-1].header for name in (SOURCE, "360p")]
+    assert ends[0].dts + ends[0].duration - ends[1].dts - ends[1].duration <= 31_500
+    assert second.given_up == []
+
+
+def test_a_track_that_does_not_come_again_is_given_up() -> None:
+    _, resume = broadcast_of(interleaved([video_config()], track(1, 4), [audio_config()], media(4)))
+    second = Packager(PackagerConfig(), epoch=2, resume=resume, target_duration_s=4)
+    after = run(second, [video_config(), audio_config(), *media(40)], T0 + 10_000_000)
+    assert second.given_up == ["360p"]
+    assert list(second.problems) == ["video_track_gone"]
+    last = of(after, "360p")[-1].header
+    assert last.flags & ChunkFlag.LAST_OF_SEGMENT
+    assert 29 * 90_000 <= last.dts + last.duration - of(after, SOURCE)[0].header.dts <= 45 * 90_000
+
+
+async def test_viewers_are_not_offered_a_track_that_was_given_up(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.ingest.absent_path.GIVEN_UP_S", 2)
+    service = await site.ingest()
+    for bodies in (
+        interleaved([video_config()], track(1, 4), [audio_config()], media(4)),
+        [video_config(), audio_config(), *media(6)],
+    ):
+        ladder = site.log.broadcasts()[0].ladder if site.log.broadcasts() else []
+        client = await site.client(service)
+        client.send(bodies)
+        await until(lambda: site.state() is BroadcastState.LIVE)
+        client.writer.write(client.encoder.command("FCUnpublish", 6, None, KEY))
+        await until(lambda: site.state() is BroadcastState.INTERRUPTED)
+    (record,) = site.log.broadcasts()
+    assert ladder == [SOURCE, "360p"]
+    assert (record.ladder, record.contributed) == ([SOURCE], [])

@@ -176,6 +176,19 @@ def test_who_waits_for_a_track_that_the_publisher_sends_no_more_changes_over(con
     assert waited_for(viewer, "720p") == refused
 
 
+@pytest.mark.parametrize(("ladder", "refused"), [(["source"], True), (["source", "720p"], False)])
+def test_who_asks_for_what_follows_in_a_rendition_that_was_given_up_changes_over(ladder, refused):
+    viewer = Viewer()
+    viewer.feed.tick(60.0)
+    viewer.parts("source", count=5)
+    viewer.parts("720p", gap=True, count=5)
+    viewer.feed.set_record(msgspec.structs.replace(viewer.feed.record, ladder=ladder), 60.0)
+    feed = viewer.feed.renditions["720p"]
+    at = feed.window.position
+    answer = feed.playlist(Face.LIVE, Directives(msn=at.msn, part=at.part + 2), gzip=False)
+    assert (answer is not None and answer.status == 400) == refused
+
+
 @pytest.mark.parametrize(("reason", "refused"), [(Reason.IDLE, [400]), (Reason.LOAD, [])])
 def test_a_rung_that_rests_shows_the_last_picture_as_soon_as_it_is_asked_for(reason, refused):
     viewer = Viewer()

@@ -1,0 +1,89 @@
+"""A rendition of which the encoder sent a track once, in the broadcast's last session, and sends none now.
+
+It goes on with GAP parts on the source's segment boundaries, so that its viewers change over, and is given up
+after a while: an encoder that comes back with all it had does so at once.
+"""
+
+from collections import deque
+
+from appliance.contracts.media import VIDEO_TIMESCALE
+from edge.ingest import problems
+from edge.ingest.holes import follow_holes
+from edge.ingest.rendition import Append
+from edge.ingest.shared import Shared
+from edge.media.audio_cutter import MAX_BOUNDARIES, Boundary
+from edge.media.ladder import MAX_TARGET_DURATION_S
+from edge.media.segmenter import Chunk, Segmenter
+
+GIVEN_UP_S = 30
+
+
+class AbsentPath:
+    """A `Follower` of the source."""
+
+    def __init__(self, shared: Shared, name: str, next_msn: int) -> None:
+        """`next_msn` is the segment that starts next."""
+        config = shared.segmenter_config(max_segment_s=MAX_TARGET_DURATION_S, given_boundaries=True)
+        self.name = name
+        self.output = shared.output(name, VIDEO_TIMESCALE)
+        self._segmenter = Segmenter(config, msn=next_msn, serial=shared.serial(name))
+        self._part = config.part_target
+        self._shared = shared
+        self._boundaries: deque[Boundary] = deque()
+        self._began: int | None = None
+        self._is_over = False
+
+    def boundary(self, boundary: Boundary) -> None:
+        """A segment of the source starts."""
+        if self._began is None:
+            self._began = boundary.dts
+            self._segmenter.begin_at(boundary.dts)
+        self._boundaries.append(boundary)
+        if len(self._boundaries) > MAX_BOUNDARIES:
+            self._boundaries.popleft()
+
+    def advance(self, dts: int, now_us: int, *, ends_part: bool) -> list[Append]:
+        """The source has come to `dts`. Parts are whole, but the last of a segment."""
+        _ = ends_part
+        if self._began is None or self._is_over:
+            return []
+        out: list[Append] = []
+        while self._boundaries and self._boundaries[0].dts <= dts:
+            boundary = self._boundaries.popleft()
+            while (left := boundary.dts - self._segmenter.end_dts) > 0:
+                out += self._miss_part(min(left, self._part), None, now_us)
+            following = self._boundaries[0].dts if self._boundaries else boundary.dts + self._part
+            out += self._miss_part(min(self._part, following - boundary.dts), boundary, now_us)
+        while dts - self._segmenter.end_dts >= self._part:
+            out += self._miss_part(self._part, None, now_us)
+        if dts - self._began >= GIVEN_UP_S * VIDEO_TIMESCALE:
+            out += self._give_up(now_us)
+        return out
+
+    def miss(self, until: int, now_us: int) -> list[Append]:
+        """The source has none either."""
+        return self.advance(until, now_us, ends_part=True)
+
+    def fill_hole(self, holes: list[Chunk], until: int, now_us: int) -> list[Append]:
+        """GAP segments as the source's."""
+        point = self._shared.resume[self.name]
+        return follow_holes(holes, until, point, self._segmenter, self.output, now_us)
+
+    def finish(self, now_us: int) -> list[Append]:
+        """The end of the session."""
+        return self._shared.appends(self.output, self._segmenter.finish(), now_us)
+
+    def _give_up(self, now_us: int) -> list[Append]:
+        self._is_over = True
+        self._shared.give_up(self.name)
+        self._shared.problem(problems.video_track_gone())
+        return self.finish(now_us)
+
+    def _miss_part(self, duration: int, begins: Boundary | None, now_us: int) -> list[Append]:
+        segmenter = self._segmenter
+        pdt_us = self._shared.timeline.pdt_us(segmenter.end_dts)
+        if begins is None:
+            chunks = segmenter.missing(duration, pdt_us=pdt_us)
+        else:
+            chunks = segmenter.missing(duration, pdt_us=pdt_us, msn=begins.msn, discontinuity=begins.discontinuity)
+        return self._shared.appends(self.output, chunks, now_us)
