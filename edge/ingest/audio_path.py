@@ -63,6 +63,7 @@ class AudioPath:
         self._heard_at = self._heard_due = 0  # where pictures (90 kHz) and sound were then
         self._joins = shared.join is not None and point is not None
         self._goes_on = point is not None  # perhaps where the log ends: no gap was written behind it
+        self._from = point.end_dts if shared.overlap and point is not None else 0  # what comes before is there
         self._waiting: deque[_Waiting] = deque()  # for the segment in which a new configuration serves
         self._from_msn: int | None = None
         self._from_pts = 0  # 90 kHz: what came in the new configuration before cannot be decoded with the old
@@ -83,6 +84,8 @@ class AudioPath:
         timed = shared.timeline.audio(
             stamp, frame.data, now_us=now_us, leads=self._video is None, nano=frame.nano, samples=frame.samples
         )
+        if timed is not None and self._from:
+            timed = self._first_new(timed)
         if timed is None:
             return []
         self._heard = True
@@ -99,6 +102,18 @@ class AudioPath:
             if until := pictures.absence.sound(end, now_us):
                 out += pictures.miss(until, now_us)
         return out
+
+    def _first_new(self, timed: Timed) -> Timed | None:
+        """The frame if it is not in the log: the first such goes on exactly where that ends."""
+        sample, clock = timed.sample, self._shared.timeline.audio_clock
+        ahead = sample.dts - self._from
+        if 2 * ahead < -sample.duration:
+            return None
+        self._from = 0
+        if clock is None or ahead > sample.duration:
+            return timed
+        clock.move(-ahead)
+        return Timed(sample._replace(dts=sample.dts - ahead), timed.discontinuity)
 
     def _take(self, timed: Timed, now_us: int) -> list[Append]:
         """A frame with its time, unless it has to wait for its configuration."""

@@ -87,18 +87,20 @@ class Packager:
         target_duration_s: int | None = None,
         join: Join | None = None,
         health: Health | None = None,
+        overlap_us: int = 0,
     ) -> None:
         """`resume` and `inits` are what the log holds of the broadcast's earlier sessions, by rendition.
 
         `target_duration_s` is the broadcast's, None when it has not been announced yet. With `join` the first
         picture goes on where the log ends, key frame or not: the caller knows that it follows. `health` is
-        told of every access unit and sound frame.
+        told of every access unit and sound frame. What came in the first `overlap_us` may be in the log, from
+        another publisher: it is neither seen nor heard again.
         """
         self.has_video = self.has_audio = False
         self.unusable = False  # it is clear that nothing of this publisher can be shown
         self.contributed: list[str] = []  # renditions of further video tracks, largest first
         self._shared = Shared(
-            config, epoch, resume or {}, inits or {}, target_duration_s, join, health
+            config, epoch, resume or {}, inits or {}, target_duration_s, join, health, overlap_us
         )  # fmt: skip
         self._probing = True
         self._queue: list[_Tag] = []
@@ -310,6 +312,8 @@ class Packager:
         shared = self._shared
         picture = seen.videos[self._source_track].source if self.has_video else None
         last = shared.last_point()
+        if len(seen.videos) == 1:
+            shared.find_overlap(now_us)
         shared.timeline = Timeline(
             base=shared.base(now_us),
             frame_rate=shared.hints.frame_rate(picture.picture if picture is not None else None),
@@ -319,6 +323,8 @@ class Packager:
         if picture is None:
             return []
         self._source = VideoPath(shared)
+        if shared.overlap and last is not None:
+            self._source.begin_behind(last.end_media_time)
         out = shared.close_left_open(self._source.output, now_us)
         for track in sorted(seen.videos.keys() - {self._source_track}):
             out += self._add_contributed(track, seen.videos[track], self._source, now_us)

@@ -393,6 +393,7 @@ class PublisherSession:
             appender=self._site.appender,
             on_fenced=self._fenced_off,
             join=start.join,
+            overlap_us=start.overlap_us,
             health=self._health,
         )
         self._broadcast_id = opened.broadcast.broadcast_id

@@ -12,6 +12,8 @@ from edge.media.health import Health
 from edge.media.segmenter import Chunk, SegmenterConfig
 from edge.media.timeline import BASE_OFFSET, Timeline
 
+FRAME_US = 100_000  # a frame ends so much later than it came, at most
+
 
 class PackagerConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds. `repair`: somebody makes a rendition to be watched of a source that players cannot take.
@@ -47,6 +49,7 @@ class Shared:
         target_duration_s: int | None,
         join: Join | None = None,
         health: Health | None = None,
+        overlap_us: int = 0,
     ) -> None:
         self.config = config
         self.epoch = epoch
@@ -64,6 +67,8 @@ class Shared:
         self.given_up: list[str] = []  # renditions of the broadcast that nobody sends any more
         self.problems: dict[str, Problem] = {}
         self.quirks: list[str] = []
+        self.overlap = 0  # 90 kHz: the first stamp is so long before the end of the log
+        self._overlap_us = overlap_us  # at most
         self.late = 0  # pictures that came when their time had been told as missing
         self.discontinuity = False  # the next key frame of the source starts one
 
@@ -116,12 +121,22 @@ class Shared:
         closing = output.closing(point, late_us=now_us) if point is not None else None
         return [closing] if closing is not None else []
 
+    def find_overlap(self, now_us: int) -> None:
+        """Another publisher was on the air when the first stamp came, at `now_us`: how much of this one's is there.
+
+        By the wall clock of the log's end, unless its last frame came well before: an encoder's clock may be fast.
+        """
+        last = self.last_point()
+        if last is not None:
+            there_us = min(last.end_pdt_us, last.header.late_us + FRAME_US) - now_us
+            self.overlap = max(0, min(there_us, self._overlap_us)) * 9 // 100
+
     def base(self, now_us: int) -> int:
-        """Media time of the first stamp: after what the log holds and the time that passed since."""
+        """Media time of the first stamp: after what the log holds and the time that passed since, or `overlap`."""
         last = self.last_point()
         if last is None:
             return BASE_OFFSET
-        return last.end_media_time + max(0, now_us - last.end_pdt_us) * 9 // 100
+        return last.end_media_time - self.overlap + max(0, now_us - last.end_pdt_us) * 9 // 100
 
     def last_point(self) -> ResumePoint | None:
         """Where the broadcast's media ends in the log, over all renditions."""

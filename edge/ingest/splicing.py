@@ -6,7 +6,7 @@ from typing import NamedTuple
 from appliance.contracts.media import AUDIO, SOURCE
 from edge.ingest.reel import Held, Reel
 from edge.ingest.rendition import ResumePoint
-from edge.ingest.shared import Join
+from edge.ingest.shared import FRAME_US, Join
 from edge.media.splice import find_splice, runs_behind
 from edge.protocols.rtmp import AudioData, Event, VideoData
 
@@ -17,10 +17,14 @@ _HALF = 1 << 31
 
 
 class Start(NamedTuple):
-    """Events to write first, with their arrival. With `join` exactly where the log ends."""
+    """Events to write first, with their arrival. With `join` exactly where the log ends.
+
+    `overlap_us`: for so long events came while the log may have had those of the other publisher.
+    """
 
     events: list[tuple[Event, int]]
     join: Join | None
+    overlap_us: int = 0
 
 
 def splice(reel: Reel, published: Sequence[int], resume: Mapping[str, ResumePoint]) -> Start | None:
@@ -50,10 +54,12 @@ def follows(reel: Reel, published: Sequence[int]) -> bool:
 def from_key_frame(reel: Reel) -> Start:
     """The newest key frame, if it came a moment ago, and all that follows; else the next one to come."""
     key = reel.last_key()
-    chosen = [held for held in reel.held() if key is not None and held.number >= key]
-    if chosen and reel.last_us - chosen[0].arrived_us > _FRESH_US:
-        chosen = []
-    return Start([*_head(reel, chosen), *((held.event, held.arrived_us) for held in chosen)], None)
+    first = next((held for held in reel.held() if held.number == key), None)
+    if first is None or reel.last_us - first.arrived_us > _FRESH_US:
+        return Start(_head(reel, []), None)
+    chosen = [first, *(held for held in reel.held() if held is not first and _is_from(held, first))]
+    events = [*_head(reel, chosen), *((held.event, held.arrived_us) for held in chosen)]
+    return Start(events, None, reel.last_us - first.arrived_us + FRAME_US)
 
 
 def _head(reel: Reel, chosen: list[Held]) -> list[tuple[Event, int]]:
@@ -62,6 +68,19 @@ def _head(reel: Reel, chosen: list[Held]) -> list[tuple[Event, int]]:
     first = chosen[0].number if chosen else None
     before = [held.event for held in reel.held() if held.configures and (first is None or held.number < first)]
     return [(event, at_us) for event in (*reel.head(), *before)]
+
+
+def _is_from(held: Held, first: Held) -> bool:
+    """Whether it belongs to a stream that begins with `first`. Sound may have come before its pictures."""
+    if held.number > first.number:
+        return True
+    event, begin = held.event, first.event
+    return (
+        isinstance(event, AudioData)
+        and isinstance(begin, VideoData)
+        and not held.configures
+        and (event.timestamp - begin.timestamp) % (2 * _HALF) < _HALF
+    )
 
 
 def _follows(held: Held, first: Held, join: Join, sound_from: int) -> bool:

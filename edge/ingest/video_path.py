@@ -60,6 +60,11 @@ class VideoPath:
         self._is_reordered = False  # others wait for longer or shorter
         self._gone_until = 0  # pictures are missing up to here; 0: they come
         self._late = LatePictures()
+        self._overlaps = False  # those before are there, from another publisher
+
+    def begin_behind(self, end: int) -> None:
+        """The log goes up to `end` (90 kHz). Pictures before it are decoded and not shown again."""
+        self._gone_until, self._overlaps = end, True
 
     def unit(self, source: VideoSource | None, unit: AccessUnit, stamp: int, now_us: int) -> list[Append]:
         """An access unit and the configuration that decodes it."""
@@ -72,7 +77,7 @@ class VideoPath:
             stamp, unit.cts_ms, unit.key, unit.data, now_us=now_us, nano=unit.nano
         )  # fmt: skip
         begin, end = self._shared.timeline.video_clock.newest
-        if begin < self._gone_until:
+        if begin < self._gone_until and not self._overlaps:
             self._came_late(begin, now_us)
         elif self._started or unit.key:
             self.absence.picture(begin, end, now_us)
@@ -87,7 +92,7 @@ class VideoPath:
 
     def miss(self, until: int, now_us: int) -> list[Append]:
         """As much sound has come that pictures are missing up to `until` (90 kHz): see `absence`."""
-        if until <= self._gone_until:
+        if until <= self._gone_until or self._overlaps:
             return []
         out = self.flush(now_us)  # a picture that came behind the gap has its place before the next
         out += self._miss(until, now_us)
@@ -110,7 +115,8 @@ class VideoPath:
     def finish(self, now_us: int) -> list[Append]:
         """Ends the segment."""
         out = self.flush(now_us)
-        out += self._decode_late(self.segmenter.end_dts, now_us)
+        if not self._overlaps:
+            out += self._decode_late(self.segmenter.end_dts, now_us)
         return out + self._shared.appends(self.output, self.segmenter.finish(), now_us)
 
     def _configure(self, source: VideoSource, now_us: int) -> list[Append]:
@@ -142,6 +148,8 @@ class VideoPath:
         sample = timed.sample
         if sample.dts < self._gone_until:
             return self._came_too_late(timed, now_us)
+        if self._overlaps:
+            return self._take_over(timed, now_us)
         out: list[Append] = []
         if self._gone_until or self.segmenter.is_too_far(sample.dts):
             out += self._miss(sample.dts, now_us)
@@ -149,6 +157,20 @@ class VideoPath:
             if sample.key:
                 self._late.clear()
             out += self._decode_late(max(sample.dts, self.segmenter.end_dts), now_us)
+        return out + self._show(timed, now_us)
+
+    def _take_over(self, timed: Timed, now_us: int) -> list[Append]:
+        """The first picture behind those that are in the log."""
+        self._overlaps, self._gone_until = False, 0
+        sample, out, point = timed.sample, list[Append](), self._shared.resume.get(SOURCE)
+        if sample.key:
+            self._late.clear()
+        elif self._late.has_any:
+            self._started = True
+            out += self._fill_hole(sample, now_us)
+            if not out:
+                self.segmenter.begin_at(point.end_dts if point is not None else sample.dts)
+            out += self._decode_late(self.segmenter.end_dts, now_us)
         return out + self._show(timed, now_us)
 
     def _show(self, timed: Timed, now_us: int) -> list[Append]:
@@ -168,11 +190,15 @@ class VideoPath:
         discontinuity = sample.key and (timed.discontinuity or shared.discontinuity)
         if sample.key:
             shared.discontinuity = False
+        self._watch_order(sample)
+        shared.health.video(sample.dts, sample.key, len(sample.data), now_us, sample.cts)
+        return out + self._cut(sample, lead, discontinuity, now_us)
+
+    def _watch_order(self, sample: Sample) -> None:
+        if sample.key:
             self._reorder = sample.cts
         elif sample.cts != self._reorder:
             self._is_reordered = True
-        shared.health.video(sample.dts, sample.key, len(sample.data), now_us, sample.cts)
-        return out + self._cut(sample, lead, discontinuity, now_us)
 
     def _cut(self, sample: Sample, lead: int, discontinuity: bool, now_us: int) -> list[Append]:
         """With `lead` it is decoded where the log ends, and shown when it is due."""
@@ -199,9 +225,12 @@ class VideoPath:
     def _came_too_late(self, timed: Timed, now_us: int) -> list[Append]:
         """A picture for whose time a gap was told."""
         shared, sample = self._shared, timed.sample
-        shared.late += 1
         shared.discontinuity = shared.discontinuity or timed.discontinuity
-        shared.health.late(now_us)
+        if self._overlaps:
+            self._watch_order(sample)
+        else:
+            shared.late += 1
+            shared.health.late(now_us)
         shared.health.video(sample.dts, sample.key, len(sample.data), now_us, sample.cts)
         self._late.add(sample)
         return self._decode_late(self.segmenter.end_dts, now_us) if self._late.is_full else []
@@ -252,7 +281,8 @@ class VideoPath:
         if point is None:
             return []
         chunks = self._follow_sound(point, first)
-        if not chunks and now_us - point.end_pdt_us < MIN_HOLE_US:
+        is_short = now_us - point.end_pdt_us < MIN_HOLE_US or first.dts - point.end_dts < SMALL
+        if not chunks and is_short:
             return []
         start = self.segmenter.end_dts if chunks else point.end_dts
         pdt_us = point.end_pdt_us + (start - point.end_dts) * 1_000_000 // VIDEO_TIMESCALE

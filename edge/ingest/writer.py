@@ -53,8 +53,9 @@ class BroadcastWriter:
         on_fenced: Callable[[], None],
         health: Health,
         join: Join | None = None,
+        overlap_us: int = 0,
     ) -> None:
-        """`join`: go on in the middle of a GOP, exactly where the log ends."""
+        """`join`: go on in the middle of a GOP, exactly where the log ends. `overlap_us`: see `Start`."""
         media = settings.media
         self.fenced = self.over = False
         self.opening: list[tuple[Event, int]] = []  # what came while nothing could be written yet
@@ -73,6 +74,7 @@ class BroadcastWriter:
             inits=opened.inits,
             target_duration_s=opened.broadcast.target_duration_s if opened.announced else None,
             join=join,
+            overlap_us=overlap_us,
             health=health,
         )
         self._transcode = settings.transcode

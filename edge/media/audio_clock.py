@@ -58,6 +58,10 @@ class AudioClock:
         self._hold_back(max(0, at - self._due))
         self._dropping, self._away, self._left_out, self._shift = False, 0, 0, 0
 
+    def move(self, ticks: int) -> None:
+        """Frames from the next one on are so much later than the counted samples say, or earlier."""
+        self._hold_back(ticks)
+
     def fill(self, frames: int, data: Payload) -> list[Sample]:
         """Frames that did not come, all of them `data`. Those that come for their time after all are left out."""
         out = []

@@ -27,6 +27,11 @@ class LatePictures:
         return len(self._held) >= _MOST or self._bytes >= _MOST_BYTES
 
     @property
+    def has_any(self) -> bool:
+        """Whether anything is held."""
+        return bool(self._held)
+
+    @property
     def crowds_until(self) -> int:
         """Decode time up to which samples have to make room for what was taken."""
         return self._seen + _MOST

@@ -190,6 +190,7 @@ async def test_a_standby_with_another_picture_begins_with_its_key_frame(site: Si
         at += 100
         await asyncio.sleep(0.01)
     await until(lambda: site.log.broadcasts()[0].slot == "standby")
+    spare.send(at + 1000)
     await until(lambda: numbers(site)[-1] > 690)
     assert_contiguous(site, frames=False)
     shown = numbers(site)
