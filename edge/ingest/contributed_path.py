@@ -48,8 +48,6 @@ class ContributedPath:
         self._absence = Absence(config.part_target)
         self._gone_until = 0  # pictures are missing up to here; 0: they come
         self._late = LatePictures()
-        self._reorder = 0  # ticks from decoding a key frame to its being shown
-        self._is_reordered = False
 
     def unit(self, source: VideoSource | None, unit: AccessUnit, stamp: int, now_us: int) -> list[Append]:
         """An access unit and the configuration that decodes it."""
@@ -99,7 +97,7 @@ class ContributedPath:
         """The end of the session: everything held comes out."""
         out = self._hold(self._shared.timeline.flush(track=self.track), now_us)
         out += self._release(now_us, everything=True)
-        out += self._decode_late(self.segmenter.end_dts, now_us)
+        out += self._decode_late(self._late.take(self.segmenter.end_dts), now_us)
         return out + self._shared.appends(self.output, self.segmenter.finish(), now_us)
 
     def _configure(self, source: VideoSource) -> None:
@@ -134,28 +132,20 @@ class ContributedPath:
         return out
 
     def _take(self, sample: Sample, now_us: int) -> list[Append]:
-        if sample.key:
-            self._reorder = sample.cts
-        elif sample.cts != self._reorder:
-            self._is_reordered = True
         if sample.dts < self._gone_until:
-            self._late.add(sample)
-            return self._decode_late(self.segmenter.end_dts, now_us) if self._late.is_full else []
+            return self._decode_late(self._late.hold(sample, self.segmenter.end_dts), now_us)
         out: list[Append] = []
         if self._gone_until:
             out += self._fill(sample.dts, now_us)
             self._gone_until = 0
-            if sample.key:
-                self._late.clear()
-            out += self._decode_late(max(sample.dts, self.segmenter.end_dts), now_us)
-        if sample.dts < self._late.crowds_until:
-            sample = self._late.make_room(sample, self.segmenter.end_dts)
+            out += self._decode_late(self._late.before(sample, self.segmenter.end_dts), now_us)
+        sample = self._late.fit(sample, self.segmenter.end_dts)
         return out + self._shared.appends(self.output, self._assign(sample), now_us)
 
-    def _decode_late(self, begin: int, now_us: int) -> list[Append]:
-        """Those that came too late, decoded from `begin` on."""
+    def _decode_late(self, samples: list[Sample], now_us: int) -> list[Append]:
+        """Those that came too late, with the times at which they are decoded."""
         out: list[Append] = []
-        for sample in self._late.take(begin, self._reorder, is_reordered=self._is_reordered):
+        for sample in samples:
             out += self._shared.appends(self.output, self._assign(sample), now_us)
         return out
 
@@ -185,7 +175,7 @@ class ContributedPath:
 
     def _miss_part(self, duration: int, begins: Boundary | None, now_us: int) -> list[Append]:
         segmenter = self.segmenter
-        pdt_us = self._shared.timeline.pdt_us(segmenter.end_dts + self._reorder)
+        pdt_us = self._shared.timeline.pdt_us(segmenter.end_dts + self._late.reorder)
         if begins is None:
             chunks = segmenter.missing(duration, pdt_us=pdt_us)
         else:

@@ -56,8 +56,6 @@ class VideoPath:
         self._started = shared.join is not None
         self._keys = KeyFrames(shared, self.segmenter)
         self.absence = Absence(self.segmenter.config.part_target)
-        self._reorder = 0  # ticks from decoding a key frame to its being shown
-        self._is_reordered = False  # others wait for longer or shorter
         self._gone_until = 0  # pictures are missing up to here; 0: they come
         self._late = LatePictures()
         self._overlaps = False  # those before are there, from another publisher
@@ -116,7 +114,7 @@ class VideoPath:
         """Ends the segment."""
         out = self.flush(now_us)
         if not self._overlaps:
-            out += self._decode_late(self.segmenter.end_dts, now_us)
+            out += self._decode_late(self._late.take(self.segmenter.end_dts), now_us)
         return out + self._shared.appends(self.output, self.segmenter.finish(), now_us)
 
     def _configure(self, source: VideoSource, now_us: int) -> list[Append]:
@@ -154,9 +152,7 @@ class VideoPath:
         if self._gone_until or self.segmenter.is_too_far(sample.dts):
             out += self._miss(sample.dts, now_us)
             self._gone_until = 0
-            if sample.key:
-                self._late.clear()
-            out += self._decode_late(max(sample.dts, self.segmenter.end_dts), now_us)
+            out += self._decode_late(self._late.before(sample, self.segmenter.end_dts), now_us)
         return out + self._show(timed, now_us)
 
     def _take_over(self, timed: Timed, now_us: int) -> list[Append]:
@@ -170,14 +166,13 @@ class VideoPath:
             out += self._fill_hole(sample, now_us)
             if not out:
                 self.segmenter.begin_at(point.end_dts if point is not None else sample.dts)
-            out += self._decode_late(self.segmenter.end_dts, now_us)
+            out += self._decode_late(self._late.take(self.segmenter.end_dts), now_us)
         return out + self._show(timed, now_us)
 
     def _show(self, timed: Timed, now_us: int) -> list[Append]:
-        shared, sample = self._shared, timed.sample
+        shared = self._shared
+        sample = self._late.fit(timed.sample, self.segmenter.end_dts)
         out: list[Append] = []
-        if sample.dts < self._late.crowds_until:
-            sample = self._late.make_room(sample, self.segmenter.end_dts)
         lead = 0
         if not self._started:
             if not sample.key:
@@ -190,20 +185,13 @@ class VideoPath:
         discontinuity = sample.key and (timed.discontinuity or shared.discontinuity)
         if sample.key:
             shared.discontinuity = False
-        self._watch_order(sample)
         shared.health.video(sample.dts, sample.key, len(sample.data), now_us, sample.cts)
         return out + self._cut(sample, lead, discontinuity, now_us)
-
-    def _watch_order(self, sample: Sample) -> None:
-        if sample.key:
-            self._reorder = sample.cts
-        elif sample.cts != self._reorder:
-            self._is_reordered = True
 
     def _cut(self, sample: Sample, lead: int, discontinuity: bool, now_us: int) -> list[Append]:
         """With `lead` it is decoded where the log ends, and shown when it is due."""
         shared, segmenter = self._shared, self.segmenter
-        before, pts, shown = segmenter.msn, sample.pts, sample.dts + self._reorder
+        before, pts, shown = segmenter.msn, sample.pts, sample.dts + self._late.reorder
         self._keys.watch(sample)
         if lead:
             sample = sample.replace(dts=sample.dts - lead, cts=sample.cts + lead, duration=sample.duration + lead)
@@ -226,19 +214,16 @@ class VideoPath:
         """A picture for whose time a gap was told."""
         shared, sample = self._shared, timed.sample
         shared.discontinuity = shared.discontinuity or timed.discontinuity
-        if self._overlaps:
-            self._watch_order(sample)
-        else:
+        if not self._overlaps:
             shared.late += 1
             shared.health.late(now_us)
         shared.health.video(sample.dts, sample.key, len(sample.data), now_us, sample.cts)
-        self._late.add(sample)
-        return self._decode_late(self.segmenter.end_dts, now_us) if self._late.is_full else []
+        return self._decode_late(self._late.hold(sample, self.segmenter.end_dts), now_us)
 
-    def _decode_late(self, begin: int, now_us: int) -> list[Append]:
-        """Those that came too late, decoded from `begin` on."""
+    def _decode_late(self, samples: list[Sample], now_us: int) -> list[Append]:
+        """Those that came too late, with the times at which they are decoded."""
         out: list[Append] = []
-        for sample in self._late.take(begin, self._reorder, is_reordered=self._is_reordered):
+        for sample in samples:
             discontinuity = sample.key and self._shared.discontinuity
             if sample.key:
                 self._shared.discontinuity = False
@@ -257,7 +242,7 @@ class VideoPath:
     def _miss_part(self, duration: int, now_us: int) -> list[Append]:
         shared, segmenter = self._shared, self.segmenter
         dts, before, following = segmenter.end_dts, segmenter.msn, segmenter.next_msn
-        pts = dts + self._reorder
+        pts = dts + self._late.reorder
         chunks = segmenter.missing(duration, pdt_us=shared.timeline.pdt_us(pts))
         msn = segmenter.msn
         if msn is not None and msn != before:

@@ -16,37 +16,38 @@ def sample(index: int, *, shown: int | None = None, key: bool = False, size: int
     return Sample(index * FRAME, FRAME, ((index if shown is None else shown) - index) * FRAME, key, b"x" * size)
 
 
-def test_from_a_key_frame_on_what_came_before_is_not_needed() -> None:
+def held(*samples: Sample) -> LatePictures:
     late = LatePictures()
-    for index in range(5):
-        late.add(sample(index, key=index == 3))
-    assert [one.key for one in late.take(10 * FRAME, 0, is_reordered=False)] == [True, False]
-    assert late.take(10 * FRAME, 0, is_reordered=False) == []
+    for one in samples:
+        assert late.hold(one, 0) == []
+    return late
+
+
+def test_from_a_key_frame_on_what_came_before_is_not_needed() -> None:
+    late = held(*(sample(index, key=index == 3) for index in range(5)))
+    out = late.before(sample(10), 10 * FRAME)
+    assert [one.key for one in out] == [True, False]
+    assert [one.dts for one in out] == [10 * FRAME, 10 * FRAME + UNSEEN]
+    assert late.take(10 * FRAME) == []
+    assert held(sample(0, key=True), sample(1)).before(sample(2, key=True), 0) == []
 
 
 def test_what_is_held_has_a_bound() -> None:
-    late = LatePictures()
-    for index in range(600):
-        assert not late.is_full
-        late.add(sample(index))
-    assert late.is_full
-    assert len(late.take(900 * FRAME, 0, is_reordered=False)) == 600
-    assert not late.is_full
-    late.add(sample(0, size=16 << 20))
-    assert late.is_full
+    late = held(*(sample(index) for index in range(599)))
+    assert len(late.hold(sample(599), 900 * FRAME)) == 600
+    assert not late.has_any
+    assert len(late.hold(sample(0, size=16 << 20), 0)) == 1
 
 
 def test_times_of_what_is_not_reordered_stay_a_constant_apart() -> None:
     """WebRTC takes such streams only."""
-    late = LatePictures()
-    for index in range(30):
-        late.add(sample(index, shown=index + 2))
+    late = held(*(sample(index, shown=index + 2, key=not index) for index in range(30)))
     first, second = sample(30, shown=32), sample(31, shown=33)
-    out = late.take(first.dts, 2 * FRAME, is_reordered=False)
-    out.append(late.make_room(first, out[-1].end))
+    out = late.before(first, 0)
+    out.append(late.fit(first, out[-1].end))
     assert {one.cts for one in out} == {2 * FRAME}
     assert [one.duration for one in out] == [UNSEEN] * 30 + [FRAME - 30]
-    assert late.make_room(second, out[-1].end) == second
+    assert late.fit(second, out[-1].end) == second
 
 
 @given(st.integers(1, 40), st.lists(st.permutations(range(4)), min_size=12, max_size=12))
@@ -55,11 +56,13 @@ def test_what_is_shown_stays_in_order(count: int, orders: list[list[int]]) -> No
     shown = [4 * group + at for group, order in enumerate(orders) for at in order]
     every = [sample(index, shown=at + 6) for index, at in enumerate(shown)]
     late = LatePictures()
+    late.fit(sample(-6, shown=0, key=True), 0)
+    late.fit(sample(-5, shown=0), 0)
     for one in every[:count]:
-        late.add(one)
-    out = late.take(every[count].dts, 6 * FRAME, is_reordered=True)
+        late.hold(one, 0)
+    out = late.before(every[count], 0)
     for one in every[count:]:
-        out.append(late.make_room(one, out[-1].end) if one.dts < late.crowds_until else one)
+        out.append(late.fit(one, out[-1].end))
     assert all(one.end == two.dts for one, two in pairwise(out))
     due = every[count].dts + 6 * FRAME
     assert [one.pts for one in out if one.pts >= due] == [one.pts for one in every if one.pts >= due]
