@@ -13,6 +13,7 @@ import msgspec
 from appliance.contracts import subjects
 from appliance.runtime.ids import new_id
 from edge.ingest.appends import Appends
+from edge.ingest.backlog import Backlog
 
 _FORGET_S = 3600  # every process of the site has heard of it by then
 _REMOVED = {"KV-Operation": "DEL", "Nats-TTL": f"{_FORGET_S}s"}
@@ -25,8 +26,7 @@ class Figures:
         self._appender = appender
         self._waiting: dict[str, bytes | None] = {}  # the newest values of keys that are being written
         self._writing: set[str] = set()
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self.backlog = Backlog()
 
     def put(self, key: str, record: msgspec.Struct) -> None:
         """Writes a record."""
@@ -36,21 +36,12 @@ class Figures:
         """Removes a record."""
         self._write(key, None)
 
-    async def flushed(self, deadline_s: float) -> bool:
-        """Waits until everything is written; False when it is not in time."""
-        try:
-            async with asyncio.timeout(deadline_s):
-                await self._idle.wait()
-        except TimeoutError:
-            return False
-        return True
-
     def _write(self, key: str, value: bytes | None) -> None:
         if key in self._writing:
             self._waiting[key] = value
             return
         self._writing.add(key)
-        self._idle.clear()
+        self.backlog.fill()
         written = self._appender.append(
             subjects.kept(subjects.FIGURES_BUCKET, key),
             value or b"",
@@ -64,4 +55,4 @@ class Figures:
         if key in self._waiting:
             self._write(key, self._waiting.pop(key))
         elif not self._writing:
-            self._idle.set()
+            self.backlog.drained()

@@ -13,6 +13,7 @@ from appliance.runtime.bus import Bus
 from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import counter
 from appliance.runtime.tasks import Tasks
+from edge.ingest.backlog import Backlog
 
 MAX_EVENTS = 10_000
 _FORGET_S = 3600  # every process of the site has heard of it by then
@@ -33,8 +34,7 @@ class Records:
         self._values: dict[str, bytes | None] = {}
         self._events: deque[BroadcastEvent | PublisherReport] = deque()
         self._work = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self.backlog = Backlog()
         self._log = get_logger("ingest.records")
 
     def start(self) -> None:
@@ -59,17 +59,8 @@ class Records:
         self._events.append(event)
         self._wake()
 
-    async def flushed(self, deadline_s: float) -> bool:
-        """Waits until everything is written; False when it is not in time."""
-        try:
-            async with asyncio.timeout(deadline_s):
-                await self._idle.wait()
-        except TimeoutError:
-            return False
-        return True
-
     def _wake(self) -> None:
-        self._idle.clear()
+        self.backlog.fill()
         self._work.set()
 
     async def _run(self) -> None:
@@ -85,7 +76,7 @@ class Records:
                 self._work.set()
                 await asyncio.sleep(backoff.next_delay())
             if not self._values and not self._events:
-                self._idle.set()
+                self.backlog.drained()
 
     async def _write_all(self) -> None:
         while self._values:

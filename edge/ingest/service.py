@@ -160,8 +160,8 @@ class IngestService:
         await _all_done(sessions, _STOP_S)
         for subscription in self._subscriptions:
             await subscription.close()
-        await self._records.flushed(3.0)
-        await self._site.figures.flushed(1.0)
+        await self._records.backlog.flushed(3.0)
+        await self._site.figures.backlog.flushed(1.0)
         _flush_tallies()
 
     def _work(self) -> float:

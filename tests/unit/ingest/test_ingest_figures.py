@@ -59,9 +59,9 @@ def test_the_last_of_each_key_stays(steps: list[tuple[str, str | None, bool]]) -
             if acknowledged and log.open:
                 await log.acknowledge()
         while log.open:
-            assert not await figures.flushed(0.0)
+            assert not await figures.backlog.flushed(0.0)
             await log.acknowledge()
-        assert await figures.flushed(1.0)
+        assert await figures.backlog.flushed(1.0)
         assert {key: value is not None for key, value in log.values.items()} == expected
         if steps and last is not None:
             assert last.encode() in (log.values[steps[-1][0]] or b"")
