@@ -28,7 +28,7 @@ from appliance.runtime.metrics import Tally, counter, gauge
 from appliance.runtime.pull import status_of
 from appliance.runtime.tasks import Tasks
 
-TICK_S: Final = 0.016  # between two ticks, at least: fewer cost less, but a message waits for one
+TICK_S: Final = 0.006  # between two ticks, at least: fewer cost less, but a message waits for one
 _PROMPT_S: Final = 0.002  # and where `before_tick` wants one sooner
 _IDLE_S: Final = 0.1  # between two ticks, at most
 _ROUNDED_S: Final = 0.0006  # more than uvloop may be early: its timers are rounded to milliseconds

@@ -45,6 +45,7 @@ MODULES = (
     "edge.media.audio_cutter",
     "edge.media.health",
     "edge.media.segmenter",
+    "edge.media.segmenter_config",
     "edge.media.stamps",
     "edge.media.timeline",
     "edge.media.video_clock",

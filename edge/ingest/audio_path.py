@@ -113,7 +113,7 @@ class AudioPath:
         if clock is None or ahead > sample.duration:
             return timed
         clock.move(-ahead)
-        return Timed(sample._replace(dts=sample.dts - ahead), timed.discontinuity)
+        return Timed(sample.replace(dts=sample.dts - ahead), timed.discontinuity)
 
     def _take(self, timed: Timed, now_us: int) -> list[Append]:
         """A frame with its time, unless it has to wait for its configuration."""

@@ -11,7 +11,7 @@ from appliance.contracts.directory import KeyRecord
 from appliance.contracts.media import Broadcast
 from appliance.contracts.moments import MomentRequest, plain
 from appliance.contracts.session import CaptureRequest, ReleaseRequest
-from appliance.runtime.appender import TICK_S, Appender
+from appliance.runtime.appender import Appender
 from appliance.runtime.bus import Bus, BusMessage, Subscription
 from appliance.runtime.clock import now_us
 from appliance.runtime.ids import new_id
@@ -165,7 +165,7 @@ class IngestService:
         _flush_tallies()
 
     def _work(self) -> float:
-        return go_round(self.gate.sessions, self._loop.time(), TICK_S)
+        return go_round(self.gate.sessions, self._loop.time())
 
     async def _measure(self) -> None:
         while True:

@@ -9,7 +9,8 @@ from appliance.contracts.media import SOURCE, VIDEO_TIMESCALE, Init, Problem
 from edge.ingest.hints import Hints
 from edge.ingest.rendition import Append, RenditionOutput, ResumePoint
 from edge.media.health import Health
-from edge.media.segmenter import Chunk, SegmenterConfig
+from edge.media.segmenter import Chunk
+from edge.media.segmenter_config import SegmenterConfig
 from edge.media.timeline import BASE_OFFSET, Timeline
 
 FRAME_US = 100_000  # a frame ends so much later than it came, at most

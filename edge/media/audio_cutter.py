@@ -5,7 +5,8 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from appliance.contracts.media import VIDEO_TIMESCALE, ChunkFlag
-from edge.media.segmenter import Chunk, Segmenter, SegmenterConfig
+from edge.media.segmenter import Chunk, Segmenter
+from edge.media.segmenter_config import SegmenterConfig
 from edge.protocols.fmp4 import Sample
 
 HOLD_LIMIT_S: Final = 1

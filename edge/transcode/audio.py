@@ -6,7 +6,7 @@ from collections.abc import Callable
 from appliance.contracts.media import AUDIO, AUDIO_AAC, AudioFormat, Rendition
 from appliance.contracts.subjects import media
 from appliance.runtime.bus import Bus
-from edge.media.segmenter import SegmenterConfig
+from edge.media.segmenter_config import SegmenterConfig
 from edge.protocols.fmp4 import AudioTrack, init_segment
 from edge.transcode.audio_pipeline import AudioPipeline
 from edge.transcode.reader import Lead, SourceReader

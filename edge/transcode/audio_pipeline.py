@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from appliance.contracts.media import AUDIO_AAC, ChunkFlag
-from edge.media.segmenter import Chunk, Segmenter, SegmenterConfig
+from edge.media.segmenter import Chunk, Segmenter
+from edge.media.segmenter_config import SegmenterConfig
 from edge.protocols.fmp4 import Sample, fragment, read_fragments
 from edge.transcode.chunks import Output, SourceChunk
 from edge.transcode.forms import AudioForm

@@ -16,7 +16,8 @@ from typing import NamedTuple
 from appliance.contracts.media import VIDEO_TIMESCALE, ChunkFlag
 from appliance.runtime.metrics import counter
 from edge.media.ladder import Rung
-from edge.media.segmenter import Chunk, Segmenter, SegmenterConfig
+from edge.media.segmenter import Chunk, Segmenter
+from edge.media.segmenter_config import SegmenterConfig
 from edge.protocols.fmp4 import Sample, fragment
 from edge.transcode.chunks import Boundary, Output
 from edge.transcode.control import Usage

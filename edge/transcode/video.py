@@ -9,7 +9,7 @@ from appliance.contracts.media import SOURCE, VIDEO_TIMESCALE, Broadcast, Rendit
 from appliance.contracts.subjects import PICTURES_BUCKET, media
 from appliance.runtime.bus import Bus
 from edge.media.ladder import RUNGS, Rung, SourceDescription, ladder_of
-from edge.media.segmenter import SegmenterConfig
+from edge.media.segmenter_config import SegmenterConfig
 from edge.transcode.announcing import Announcer, Changes
 from edge.transcode.control import RungControl, Usage
 from edge.transcode.decoders.base import Card

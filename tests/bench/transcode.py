@@ -73,7 +73,7 @@ def ours(clip: str, target: str = "") -> None:
 
     from appliance.contracts.media import ChunkFlag, ChunkHeader
     from edge.media.ladder import plan_ladder
-    from edge.media.segmenter import SegmenterConfig
+    from edge.media.segmenter_config import SegmenterConfig
     from edge.protocols.fmp4 import Sample, fragment
     from edge.transcode.chunks import SourceChunk
     from edge.transcode.forms import VideoForm

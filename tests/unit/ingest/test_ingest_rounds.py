@@ -6,8 +6,6 @@ import pytest
 
 from edge.ingest.rounds import go_round
 
-PAUSE_S = 0.016
-
 
 class Session:
     """What a round asks of a session."""
@@ -23,7 +21,7 @@ class Session:
 
 
 def go(*sessions: Session, now: float = 10.0) -> float:
-    return go_round(sessions, now, PAUSE_S)  # type: ignore[arg-type] # of the same shape
+    return go_round(sessions, now)  # type: ignore[arg-type] # of the same shape
 
 
 def test_those_whose_time_has_come_work() -> None:
@@ -38,7 +36,12 @@ def test_nobody_is_there() -> None:
 
 
 def test_publishers_that_are_due_soon_have_their_turn_together() -> None:
-    assert go(Session(10.001, 10.001), Session(10.01, 10.01)) == pytest.approx(10.0 + PAUSE_S)
+    assert go(Session(10.001, 10.001), Session(10.01, 10.01)) == pytest.approx(10.0062)
+
+
+def test_the_more_publishers_there_are_the_more_have_their_turn_together() -> None:
+    pauses = [go(*(Session(10.001, 10.001) for _ in range(count))) - 10.0 for count in (1, 50, 100, 1000)]
+    assert pauses == pytest.approx([0.0061, 0.011, 0.016, 0.016])
 
 
 def test_who_is_waited_for_is_not_kept_waiting_by_others() -> None:

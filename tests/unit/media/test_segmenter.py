@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.contracts.media import ChunkFlag
-from edge.media.segmenter import Chunk, Segmenter, SegmenterConfig
+from edge.media.segmenter import Chunk, Segmenter
+from edge.media.segmenter_config import SegmenterConfig
 from edge.protocols.fmp4 import Sample
 
 CONFIG = SegmenterConfig(

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.contracts.media import ChunkFlag
-from edge.media.segmenter import Chunk, Segmenter, SegmenterConfig, unled
+from edge.media.segmenter import Chunk, Segmenter, unled
+from edge.media.segmenter_config import SegmenterConfig
 from edge.protocols.fmp4 import Sample
 from tests.unit.media.test_segmenter import parts_of, run
 

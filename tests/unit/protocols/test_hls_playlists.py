@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from edge.media.segmenter import Segmenter, SegmenterConfig
+from edge.media.segmenter import Segmenter
+from edge.media.segmenter_config import SegmenterConfig
 from edge.protocols.fmp4 import Sample
 from edge.protocols.hls import media_parser, multivariant
 from edge.protocols.hls.errors import PlaylistError

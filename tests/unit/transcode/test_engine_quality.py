@@ -10,7 +10,7 @@ from av.video.frame import VideoFrame
 
 from appliance.contracts.media import ChunkFlag
 from edge.media.ladder import Rung
-from edge.media.segmenter import SegmenterConfig
+from edge.media.segmenter_config import SegmenterConfig
 from edge.protocols.fmp4 import VideoTrack, init_segment, read_fragments
 from edge.transcode.chunks import Output, SourceChunk
 from edge.transcode.engines.base import EngineError, RungFormat

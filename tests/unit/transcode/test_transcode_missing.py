@@ -11,7 +11,7 @@ from appliance.contracts.media import ChunkFlag, ChunkHeader
 from appliance.contracts.transcode import RungMode
 from edge.media.ladder import Rung
 from edge.media.late_pictures import LatePictures
-from edge.media.segmenter import SegmenterConfig
+from edge.media.segmenter_config import SegmenterConfig
 from edge.protocols.fmp4 import Sample, fragment, read_fragments
 from edge.transcode.chunks import Output, SourceChunk
 from edge.transcode.control import RungControl

@@ -9,7 +9,7 @@ import pytest
 from appliance.contracts.media import ChunkFlag
 from appliance.contracts.transcode import RungMode
 from edge.media.ladder import Rung
-from edge.media.segmenter import SegmenterConfig
+from edge.media.segmenter_config import SegmenterConfig
 from edge.protocols.fmp4 import Sample, read_fragments
 from edge.transcode.chunks import Output, SourceChunk
 from edge.transcode.control import RungControl

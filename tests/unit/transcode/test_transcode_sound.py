@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.contracts.media import AudioFormat, ChunkFlag, Init
-from edge.media.segmenter import SegmenterConfig
+from edge.media.segmenter_config import SegmenterConfig
 from edge.protocols.fmp4 import AudioTrack, Sample, init_segment, read_fragments
 from edge.transcode.audio_pipeline import AudioPipeline
 from edge.transcode.chunks import Output, SourceChunk

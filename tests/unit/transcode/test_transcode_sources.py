@@ -8,7 +8,7 @@ import pytest
 
 from appliance.contracts.media import ChunkFlag, Init, VideoFormat
 from edge.media.ladder import Rung
-from edge.media.segmenter import SegmenterConfig
+from edge.media.segmenter_config import SegmenterConfig
 from edge.protocols.fmp4 import Sample, VideoTrack, init_segment, read_fragments
 from edge.transcode.chunks import Output, SourceChunk
 from edge.transcode.engines.scaler import Scaler
