@@ -278,12 +278,13 @@ def test_pictures_that_came_too_late_are_decoded_and_not_shown(
     log.segment()
     log.missing(30 * FRAME, 60 * FRAME)
     late = LatePictures()
+    for sample in samples[:30]:
+        assert late.fit(sample, 0) == sample
     for sample in samples[30:60]:
-        late.add(sample)
-    came = late.take(60 * FRAME, cts, is_reordered=reordered) if not samples[60].key else []
+        assert not late.hold(sample, 60 * FRAME)
+    came = late.before(samples[60], 60 * FRAME)
     for sample in samples[60:]:
-        end = came[-1].end if came else 0
-        came.append(late.make_room(sample, end) if sample.dts < late.crowds_until else sample)
+        came.append(late.fit(sample, came[-1].end if came else 60 * FRAME))
     if came[0].key:
         log.segment()
     log.pictures(came[:-20])
