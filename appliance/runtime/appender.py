@@ -30,7 +30,7 @@ from appliance.runtime.tasks import Tasks
 
 TICK_S: Final = 0.006  # between two ticks, at least: fewer cost less, but a message waits for one
 _PROMPT_S: Final = 0.002  # and where `before_tick` wants one sooner
-_IDLE_S: Final = 0.1  # between two ticks, at most
+_IDLE_S = 0.1  # between two ticks, at most
 _ROUNDED_S: Final = 0.0006  # more than uvloop may be early: its timers are rounded to milliseconds
 _MEASURE_S: Final = 0.6
 _RESEND_S: Final = 1.0
@@ -39,7 +39,7 @@ _KEEP: Final = 256
 _LOST_TWICE_S: Final = 0.05  # until what was lost again is appended once more: longer each time
 _LOST_AGAIN_S: Final = 1.0
 _DOUBT_S: Final = 30.0  # what was acknowledged so long ago is on the disk, and perhaps no longer in the log
-_FORGET_S: Final = 300.0  # a fenced subject nobody has appended to for so long has no writer any more
+_FORGET_S = 300.0  # a fenced subject nobody has appended to for so long has no writer any more
 _APPENDED: Final = Tally(counter("nearcast_log_appended_bytes_total", "Bytes acknowledged by the part log."))
 _RESTORED: Final = counter("nearcast_log_restored_total", "Appends that a killed server had acknowledged and lost.")
 _RESENT: Final = counter("nearcast_log_resent_total", "Appends sent again for want of an acknowledgement.")

@@ -6,8 +6,9 @@ imports of a process find them there. Without that folder, or with one made of o
 What compiled code does not do: take another function in the place of one of its own, or a value of another type
 than a signature says. A class attribute that is no `ClassVar` is one of each instance there.
 
-What makes it fast: a module's constants are `Final`, else each use looks them up by name; what there is one of for
-each frame is a `Record`, else each field is looked up; classes, where it matters, and not protocols.
+What makes it fast: a module's constants are `Final` unless a test replaces them, else each use looks them up by
+name; what there is one of for each frame is a `Record`, else each field is looked up; classes, where it matters, and
+not protocols.
 """
 
 import hashlib

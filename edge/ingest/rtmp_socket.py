@@ -26,12 +26,12 @@ from edge.protocols.rtmp import (
 )
 
 _CLOSE_S: Final = 2.0
-_PAUSE_S: Final = 30.0  # back-pressure for longer than that: another connection may fare better
+_PAUSE_S = 30.0  # back-pressure for longer than that: another connection may fare better
 _EARLY: Final = 1000  # media messages of encoders that do not wait for the answer to publish
 _WORTH_WAITING: Final = 4096  # bytes of a message that are waited for
 _AT_ONCE: Final = 1 << 16
 _READ: Final = 1 << 17
-_UNSENT: Final = 1 << 18  # bytes of answers that the peer does not read
+_UNSENT = 1 << 18  # bytes of answers that the peer does not read
 _HELD: Final = 1 << 18  # bytes that may lie between socket and protocol; more stay in the socket
 _SO_TIMESTAMPNS: Final = 35  # not in the socket module
 _TIMESPEC: Final = struct.Struct("@ll")
