@@ -136,10 +136,12 @@ class Timeline:
             cts += nano_ticks(nano)
         elif nano:
             time += nano_ticks(nano)
-        if track == 0:
-            self._came_us = now_us
-        samples = self._clock(state).push(time, cts, key, data)
-        return [self._timed(sample, now_us) if track == 0 else Timed(sample, False) for sample in samples]
+        clock = self._clock(state)
+        if track:
+            return [Timed(sample, False) for sample in clock.push(time, cts, key, data)]
+        before_us, self._came_us = self._came_us if clock.holds_one else now_us, now_us
+        samples = clock.push(time, cts, key, data)
+        return [self._timed(sample, now_us if at else before_us) for at, sample in enumerate(samples)]
 
     def audio(
         self, stamp: int, data: Payload, *, now_us: int, leads: bool = False, nano: int = 0, samples: int = 0

@@ -59,6 +59,11 @@ class VideoClock:
         return self._rate is not None
 
     @property
+    def holds_one(self) -> bool:
+        """Whether the sample before is held back until the next one comes."""
+        return self._held is not None
+
+    @property
     def end(self) -> int:
         """Where the samples given out so far end."""
         return self._end

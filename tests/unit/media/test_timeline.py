@@ -272,3 +272,12 @@ def test_a_first_picture_behind_which_none_comes_has_the_wall_clock_of_its_arriv
     assert timeline.video(0, 0, True, b"key", now_us=5_000_000) == []
     (held,) = timeline.flush()
     assert timeline.pdt_us(held.sample.dts) == 5_000_000
+
+
+def test_the_wall_clock_of_a_variable_rate_is_that_at_which_its_first_picture_came() -> None:
+    """It is known one picture later how long it lasts."""
+    timeline = Timeline()
+    came_us = 1_700_000_000_000_000
+    items = timeline.video(0, 0, True, b"", now_us=came_us)
+    items += timeline.video(1000, 0, False, b"", now_us=came_us + 1_000_000)
+    assert timeline.pdt_us(items[0].sample.pts) == came_us
