@@ -7,8 +7,8 @@ What compiled code does not do: take another function in the place of one of its
 than a signature says. A class attribute that is no `ClassVar` is one of each instance there.
 
 What makes it fast: a module's constants are `Final` unless a test replaces them, else each use looks them up by
-name; what there is one of for each frame is a `Record`, else each field is looked up; classes, where it matters, and
-not protocols.
+name; what there is one of for each frame is a `Record`, else each field is looked up; classes, where it matters,
+and not protocols.
 """
 
 import hashlib

@@ -75,12 +75,13 @@ class VideoPath:
             stamp, unit.cts_ms, unit.key, unit.data, now_us=now_us, nano=unit.nano
         )  # fmt: skip
         begin, end = self._shared.timeline.video_clock.newest
-        if begin < self._gone_until and not self._overlaps:
+        is_late = begin < self._gone_until and not self._overlaps
+        if is_late:
             self._came_late(begin, now_us)
-        elif self._started or unit.key:
-            self.absence.picture(begin, end, now_us)
         for item in timed:
             out += self._push(item, now_us)
+        if not is_late and (self._started or unit.key):
+            self.absence.picture(begin, end, now_us)
         return out
 
     def _came_late(self, dts: int, now_us: int) -> None:
@@ -127,6 +128,7 @@ class VideoPath:
                 out += self._push(timed, now_us)
         self.source = source
         self._late.clear()
+        self.absence.announce(rate)
         track = source.track()
         shared.discontinuity = shared.discontinuity or self.output.differs_from_last(track)
         self.output.bandwidth = self.output.bandwidth or source.first_bandwidth

@@ -38,6 +38,7 @@ class Absence:
         self._came_us = 0
         self._apart = 0  # pictures in succession with a pause before each
         self._slides = 0  # the most sound that came between those
+        self._announced = 0  # so far apart pictures are by what the encoder says of them
         self._lost_us = 0  # when the first one came too late since the last that did not; 0: none
         self._lost_dts = 0  # and when that is decoded
 
@@ -56,7 +57,14 @@ class Absence:
     def _waits(self) -> int:
         """How far behind the sound pictures may be before they are missing."""
         usual = max(self._recent, self._before)
-        return max(usual, self._slides) + _SLACK
+        apart = max(self._slides, self._announced)
+        return max(usual, apart) + _SLACK
+
+    def announce(self, frame_rate: tuple[int, int]) -> None:
+        """What the configuration says of the pictures to come; (0, 1): nothing."""
+        frames, seconds = frame_rate
+        apart = VIDEO_TIMESCALE * seconds // frames if frames > 0 else 0
+        self._announced = apart if _SLACK < apart <= PAUSE else 0
 
     def _forget(self, now_us: int) -> None:
         """Time without pictures does not count: nothing is learned in it."""

@@ -444,3 +444,15 @@ def test_whatever_stops_and_comes_back(
     assert heard[0] <= 12
     shown = numbers(out, SOURCE)
     assert shown == sorted(set(shown))
+
+
+def test_an_encoder_with_a_picture_a_second_begins_without_a_gap() -> None:
+    """What its metadata says is enough: nothing was learned of it yet."""
+    packager = Packager(PackagerConfig())
+    packager.metadata({"framerate": 1.0})
+    bodies = [*broadcast(12, video=False), *(picture(at, key=True, stamp=1000 * at) for at in range(12))]
+    configs = [video_config(), *(body for body in bodies if body.stamp == 0)]
+    later = sorted((body for body in bodies if body.stamp), key=lambda body: body.stamp)
+    out = feed(packager, [*configs, *later]) + packager.finish(now_us=T0 + 12_000_000)
+    assert gaps(out) == []
+    assert_whole(out)

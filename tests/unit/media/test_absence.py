@@ -126,3 +126,14 @@ def test_what_is_always_late_stays_usual() -> None:
     stream = Stream()
     stream.both(5 * 5_400_000, every=50_000)
     assert not stream.sound(stream.now + 50_000)
+
+
+@pytest.mark.parametrize(("frame_rate", "apart"), [((1, 1), 90_000), ((2, 1), 45_000), ((1, 10), 0), ((0, 1), 0)])
+def test_pictures_that_are_said_to_be_far_apart_are_waited_for_so_long(
+    frame_rate: tuple[int, int], apart: int
+) -> None:
+    stream = Stream()
+    stream.absence.announce(frame_rate)
+    stream.absence.picture(0, 3_000, 0)
+    assert stream.sound(SLACK + PART + apart) == 0
+    assert stream.sound(SLACK + PART + apart + 2 * STEP)
