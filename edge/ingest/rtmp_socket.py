@@ -31,6 +31,7 @@ _EARLY: Final = 1000  # media messages of encoders that do not wait for the answ
 _WORTH_WAITING: Final = 4096  # bytes of a message that are waited for
 _AT_ONCE: Final = 1 << 16
 _READ: Final = 1 << 17
+_LOOK_TWICE: Final = 16  # each so many looks at a socket whether more comes when what was there is read
 _UNSENT = 1 << 18  # bytes of answers that the peer does not read
 _HELD: Final = 1 << 18  # bytes that may lie between socket and protocol; more stay in the socket
 _SO_TIMESTAMPNS: Final = 35  # not in the socket module
@@ -85,6 +86,8 @@ class RtmpSocket(asyncio.Protocol):
         self._lying: list[tuple[bytes, int]] = []  # what was taken off it and when it came, _HELD bytes at most
         self._lying_bytes = 0
         self._lying_ends = False
+        self._looks = 0
+        self._trickles = True  # a read sets free what the next one finds
 
     # --- the transport's calls
 
@@ -212,7 +215,7 @@ class RtmpSocket(asyncio.Protocol):
             self._transport.pause_reading()
 
     def collect(self) -> int:
-        """See Publisher. It goes on until there is nothing: what the first read acknowledges sets more free.
+        """See Publisher. Where what the first read acknowledges sets more free, it goes on until there is nothing.
 
         An encoder without TCP_NODELAY has one small packet under way at a time. The kernel acknowledges it when it
         is read, or 40 ms later. Frames arrived when the kernel says that the last of those read with them did.
@@ -220,6 +223,9 @@ class RtmpSocket(asyncio.Protocol):
         held = self._held
         if held is None or self._paused or self._lying_ends:
             return 0
+        self._looks += 1
+        goes_on = self._trickles or self._looks % _LOOK_TWICE == 0
+        before = len(self._lying)
         try:
             while self._lying_bytes < _HELD:
                 data, ancillary, _, _ = held.recvmsg(_READ, _ANCILLARY)
@@ -228,8 +234,11 @@ class RtmpSocket(asyncio.Protocol):
                     break
                 self._lying.append((data, _arrived_us(ancillary)))
                 self._lying_bytes += len(data)
+                if len(data) < _READ and not goes_on:
+                    break
         except BlockingIOError:
-            pass
+            if pieces := len(self._lying) - before:
+                self._trickles = pieces > 1
         except OSError:
             self._lying_ends = True
         return MOST_COLLECTED if self._lying_ends else self._lying_bytes

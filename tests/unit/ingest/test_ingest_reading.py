@@ -147,3 +147,48 @@ async def test_no_more_than_a_bound_is_collected(site: Site) -> None:
     assert connection._lying_bytes < MOST_COLLECTED
     session._rest.end()
     await until(lambda: connection.received_bytes >= received + 3 * len(frame) - 1000)
+
+
+class Counted(socket.socket):
+    """A socket that counts how often it is read, and whose peer sends the next piece when the one before is."""
+
+    reads = 0
+
+    def recvmsg(self, *sizes: int) -> tuple[bytes, list[tuple[int, int, bytes]], int, object]:  # type: ignore[override]
+        self.reads += 1
+        found = super().recvmsg(*sizes)
+        if self.pieces:
+            self.peer.sendall(self.pieces.pop())
+        return found
+
+    def waits_for(self, peer: socket.socket, pieces: list[bytes]) -> None:
+        """`pieces` come one after the other, the last of them now."""
+        self.peer, self.pieces = peer, pieces
+        peer.sendall(pieces.pop())
+
+
+async def test_a_socket_is_read_once_a_look_unless_a_read_sets_more_free(site: Site) -> None:
+    """What an encoder without TCP_NODELAY has next leaves it when the packet before is read."""
+    service = await site.ingest()
+    client, connection = await on_the_air(site, service)
+    (session,) = service.gate.sessions
+    session._rest._until = session.ready_at = session.due_at = float("inf")
+    connection.collect()
+    held = cast("socket.socket", connection._held)
+    near, far = socket.socketpair()
+    held.detach()
+    counted = Counted(near.family, near.type, near.proto, near.detach())
+    counted.setblocking(False)
+    connection._held = counted
+
+    def reads(*pieces: bytes) -> int:
+        before = counted.reads
+        counted.waits_for(far, list(pieces))
+        connection.collect()
+        return counted.reads - before
+
+    assert sum(reads(b"1") for _ in range(64)) <= 64 + 5
+    assert sum(reads(b"3", b"2", b"1") for _ in range(64)) >= 48 * 4, "found out soon, and then read at once"
+    connection._lying.clear()  # this was no RTMP
+    far.close()
+    client.writer.transport.abort()
