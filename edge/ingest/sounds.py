@@ -3,12 +3,13 @@
 `source` is what the next frame needs, None until it is known. Reading raises CodecError only.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Protocol
 
 from appliance.contracts.errors import BadInputError
 from edge.ingest.formats import AudioSource
-from edge.protocols.codecs import aac, ac3, flac, mp3, opus
+from edge.protocols.codecs import aac, ac3, ac3_silence, flac, mp3, opus
 from edge.protocols.flv.names import AAC, AC3, EAC3, FLAC, MP3, OPUS
 from edge.protocols.fmp4 import read_init
 from edge.protocols.record import Record
@@ -131,14 +132,7 @@ class DolbySound:
     def frame(self, data: bytes) -> AudioFrame | None:
         first, samples = ac3.parse_frame(data), ac3.packet_samples(data)
         if not self._frame or self._same(first) != self._same(self._frame):
-            self.source = AudioSource(
-                EAC3 if first.enhanced else AC3,
-                first.specific_box(),
-                first.rfc6381(),
-                first.sample_rate,
-                first.channels,
-                samples,
-            )
+            self.source = _dolby_source(first, list(ac3.iter_frames(data)))
             self._frame = first
         return AudioFrame(data, samples)
 
@@ -146,6 +140,21 @@ class DolbySound:
     def _same(frame: ac3.Ac3Config) -> tuple[object, ...]:
         """What a decoder must know; the bit rate may change with each frame."""
         return frame.enhanced, frame.sample_rate, frame.channels, frame.bsid, frame.layout
+
+
+def _dolby_source(first: ac3.Ac3Config, frames: Sequence[ac3.Ac3Config]) -> AudioSource:
+    """Of packets with these frames. None of further substreams is known that is silent."""
+    is_one = all(frame.substream == (0, 0) for frame in frames)
+    samples = sum(frame.samples for frame in frames if frame.substream[0] != 1 and not frame.substream[1])
+    return AudioSource(
+        EAC3 if first.enhanced else AC3,
+        first.specific_box(),
+        first.rfc6381(),
+        first.sample_rate,
+        first.channels,
+        samples,
+        b"".join(map(ac3_silence.silence, frames)) if is_one else b"",
+    )
 
 
 class Mp3Sound:
@@ -184,6 +193,10 @@ def silent_source(init: bytes) -> AudioSource | None:
         track = read_init(init)
         if track.entry == MP3:
             return _mp3_source(track.sample_rate, track.channels)
+        if track.entry in (AC3, EAC3):
+            frame = ac3.read_specific_box(track.config, enhanced=track.entry == EAC3)
+            source = _dolby_source(frame, [frame])
+            return source if source.silence else None
         sound = SOUNDS[track.entry]() if track.entry in SOUNDS else None
         if sound is not None:
             sound.configure(track.config)

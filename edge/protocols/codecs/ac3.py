@@ -8,9 +8,9 @@ from edge.protocols.codecs.bits import BitReader, CodecError
 
 _SYNC = 0x0B77
 _RATES = (48_000, 44_100, 32_000)
-_CHANNELS = (2, 1, 2, 3, 3, 4, 4, 5)
+CHANNELS = (2, 1, 2, 3, 3, 4, 4, 5)
 _BLOCKS = (1, 2, 3, 6)
-_BLOCK_SAMPLES = 256
+BLOCK_SAMPLES = 256
 _KBIT = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
 _FIRST_ENHANCED, _LAST_ENHANCED = 11, 16
 _MAX_FRAMES = 64
@@ -76,15 +76,14 @@ def _plain(reader: BitReader) -> Ac3Config:
     if layout == 2:
         reader.bits(2)  # dsurmod
     low = reader.flag()
-    rate, kbit = _RATES[rate_code], _KBIT[size_code >> 1]
-    words = 96_000 * kbit // rate + (size_code & 1 if rate_code == 1 else 0)
-    samples = 6 * _BLOCK_SAMPLES
+    rate, padded = _RATES[rate_code], size_code & 1 and rate_code == 1
+    samples = 6 * BLOCK_SAMPLES
     return Ac3Config(
         False,
         rate,
-        _CHANNELS[layout] + low,
+        CHANNELS[layout] + low,
         samples,
-        2 * words,
+        plain_size(rate_code, size_code >> 1) + 2 * padded,
         rate_code,
         bsid,
         bsmod,
@@ -92,6 +91,11 @@ def _plain(reader: BitReader) -> Ac3Config:
         low,
         size_code >> 1,
     )
+
+
+def plain_size(rate_code: int, bit_rate_code: int) -> int:
+    """Bytes of a frame of AC-3 that is not padded (table 4.13)."""
+    return 2 * (96_000 * _KBIT[bit_rate_code] // _RATES[rate_code])
 
 
 def _enhanced(reader: BitReader) -> Ac3Config:
@@ -104,9 +108,25 @@ def _enhanced(reader: BitReader) -> Ac3Config:
     rate = _RATES[half] // 2 if rate_code == 3 else _RATES[rate_code]
     layout, low = reader.bits(3), reader.flag()
     bsid = reader.bits(5)
-    samples = blocks * _BLOCK_SAMPLES
+    samples = blocks * BLOCK_SAMPLES
     return Ac3Config(
-        True, rate, _CHANNELS[layout] + low, samples, size, rate_code, bsid, 0, layout, low, 0, (kind, number)
+        True, rate, CHANNELS[layout] + low, samples, size, rate_code, bsid, 0, layout, low, 0, (kind, number)
+    )
+
+
+def read_specific_box(box: bytes, *, enhanced: bool) -> Ac3Config:
+    """A frame as the payload of dac3 or dec3 tells of, of six blocks. CodecError."""
+    reader = BitReader(bytes(box))
+    kbit = reader.bits(16) >> 3 if enhanced else 0
+    rate_code, bsid = reader.bits(2), reader.bits(5)
+    bsmod = reader.bits(5 if enhanced else 3) & 7
+    layout, low, code = reader.bits(3), reader.flag(), 0 if enhanced else reader.bits(5)
+    if rate_code > 2 or code >= len(_KBIT):
+        raise CodecError("not a configuration of AC-3")
+    rate, samples = _RATES[rate_code], 6 * BLOCK_SAMPLES
+    size = 2 * (kbit * 1000 * samples // (16 * rate)) if enhanced else plain_size(rate_code, code)
+    return Ac3Config(
+        enhanced, rate, CHANNELS[layout] + low, samples, size, rate_code, bsid, bsmod, layout, low, code
     )
 
 

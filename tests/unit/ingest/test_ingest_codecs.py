@@ -81,7 +81,10 @@ def test_audio_codec(codec: str) -> None:
     assert packager.problems == {}
 
 
-@pytest.mark.parametrize(("codec", "samples"), [("fLaC", 4608), (".mp3", 1152), ("Opus", 960), ("mp4a", 1024)])
+@pytest.mark.parametrize(
+    ("codec", "samples"),
+    [("fLaC", 4608), (".mp3", 1152), ("Opus", 960), ("mp4a", 1024), ("ac-3", 1536), ("ec-3", 1536)],
+)
 def test_silence_follows_the_pictures_while_sound_has_stopped(codec: str, samples: int) -> None:
     packager = Packager(PackagerConfig())
     sound = audio_bodies(codec, encoded.audio(codec), samples, frames=3 * 48_000 // samples)
