@@ -31,6 +31,7 @@ class AbsentPath:
         self._shared = shared
         self._boundaries: deque[Boundary] = deque()
         self._began: int | None = None
+        self._last_dts = 0
         self._is_over = False
 
     def boundary(self, boundary: Boundary) -> None:
@@ -43,26 +44,20 @@ class AbsentPath:
             self._boundaries.popleft()
 
     def advance(self, dts: int, now_us: int, *, ends_part: bool) -> list[Append]:
-        """The source has come to `dts`. Parts are whole, but the last of a segment."""
-        _ = ends_part
+        """The source has come to `dts`. Parts end where the source's do."""
+        step, self._last_dts = dts - self._last_dts, dts
         if self._began is None or self._is_over:
             return []
-        out: list[Append] = []
-        while self._boundaries and self._boundaries[0].dts <= dts:
-            boundary = self._boundaries.popleft()
-            while (left := boundary.dts - self._segmenter.end_dts) > 0:
-                out += self._miss_part(min(left, self._part), None, now_us)
-            following = self._boundaries[0].dts if self._boundaries else boundary.dts + self._part
-            out += self._miss_part(min(self._part, following - boundary.dts), boundary, now_us)
-        while dts - self._segmenter.end_dts >= self._part:
-            out += self._miss_part(self._part, None, now_us)
+        begun = [boundary.dts for boundary in self._boundaries if boundary.dts <= dts]
+        out = self._fill(dts + step if ends_part else max(begun, default=0), now_us)
         if dts - self._began >= GIVEN_UP_S * VIDEO_TIMESCALE:
             out += self._give_up(now_us)
         return out
 
     def miss(self, until: int, now_us: int) -> list[Append]:
         """The source has none either."""
-        return self.advance(until, now_us, ends_part=True)
+        self._last_dts = until
+        return [] if self._began is None or self._is_over else self._fill(until, now_us)
 
     def fill_hole(self, holes: list[Chunk], until: int, now_us: int) -> list[Append]:
         """GAP segments as the source's."""
@@ -72,6 +67,17 @@ class AbsentPath:
     def finish(self, now_us: int) -> list[Append]:
         """The end of the session."""
         return self._shared.appends(self.output, self._segmenter.finish(), now_us)
+
+    def _fill(self, until: int, now_us: int) -> list[Append]:
+        """GAP parts up to `until` (90 kHz), in the source's segments."""
+        out: list[Append] = []
+        while (end := self._segmenter.end_dts) < until:
+            begins = None
+            while self._boundaries and self._boundaries[0].dts <= end:
+                begins = self._boundaries.popleft()
+            stop = min(until, self._boundaries[0].dts) if self._boundaries else until
+            out += self._miss_part(min(stop - end, self._part), begins, now_us)
+        return out
 
     def _give_up(self, now_us: int) -> list[Append]:
         self._is_over = True

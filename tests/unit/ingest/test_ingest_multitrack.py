@@ -230,6 +230,12 @@ def broadcast_of(bodies: list[Body], **options: object) -> tuple[list[Append], d
     return out, points
 
 
+def ends_of_parts(appends: list[Append], name: str) -> list[int]:
+    """Of segments that go on, and of the first session's hole."""
+    found = [append.header for append in of(appends, name)]
+    return [one.dts + one.duration for one in found if one.flags & ChunkFlag.LAST_OF_PART and one.duration]
+
+
 @pytest.mark.parametrize("later_s", [4, 10])
 def test_a_track_that_does_not_come_again_goes_on_in_gaps(later_s: int) -> None:
     before, resume = broadcast_of(interleaved([video_config()], track(1, 4), [audio_config()], media(4)))
@@ -241,6 +247,7 @@ def test_a_track_that_does_not_come_again_goes_on_in_gaps(later_s: int) -> None:
     assert all(two.dts - one.dts - one.duration in range(9001) for one, two in pairwise(headers))
     assert all(header.duration <= 31_500 for header in gaps if header.dts >= 90_000 * (later_s + 1))
     assert {header.msn for header in headers} == {one.header.msn for one in of(before + after, SOURCE)}
+    assert ends_of_parts(after, "360p") == ends_of_parts(after, SOURCE)
     starts = {one.msn: one.dts for one in reversed([append.header for append in of(after, SOURCE)])}
     assert starts == {one.msn: one.dts for one in reversed(gaps)}
     assert of(after, "360p")[-1].header.flags & ChunkFlag.LAST_OF_SEGMENT
