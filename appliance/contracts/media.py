@@ -148,9 +148,9 @@ class Broadcast(msgspec.Struct, frozen=True, kw_only=True):
 
     `broadcast_id` is the public stream_id. `target_duration_s` and `part_target_s` never change.
     `ladder` names every video rendition a viewer may expect, best first: "source" is not among them when
-    players cannot show it. `contributed` names those of them that the encoder sends itself, besides the
-    source; the transcoder makes the others. `audio` names the rendition viewers hear: "audio" as it was
-    sent, or "aac" made of it by the transcoder.
+    players cannot show it. `contributed` names those that the encoder sends itself, besides the source, also
+    where it has stopped and they left the ladder; the transcoder makes the others. `audio` names the rendition
+    viewers hear: "audio" as it was sent, or "aac" made of it by the transcoder.
     """
 
     broadcast_id: str

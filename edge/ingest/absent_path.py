@@ -1,7 +1,7 @@
-"""A rendition of which the encoder sent a track once, in the broadcast's last session, and sends none now.
+"""A rendition of which an encoder sent a track earlier in the broadcast, and sends none now.
 
 It goes on with GAP parts on the source's segment boundaries, so that its viewers change over, and is given up
-after a while: an encoder that comes back with all it had does so at once.
+after a while: an encoder that comes back with all it had does so at once. A later session may send it again.
 """
 
 from collections import deque

@@ -30,6 +30,7 @@ from edge.media.ladder import Contribution, SourceDescription, ladder_of
 from edge.protocols.rtmp import AudioData, Cue, Event, Metadata, VideoData
 
 _FLUSH_S: Final = 10.0
+_LARGEST: Final = 1 << 16  # pixels
 _PLAYABLE_SOUND: Final = "mp4a.40."  # RFC 6381; other sound is made into AAC by the transcoder
 
 _PROBLEMS: Final = counter("nearcast_ingest_problems_total", "Problems found in publishers' streams.", ["code"])
@@ -231,18 +232,18 @@ class BroadcastWriter:
         )
         became_unplayable = SOURCE in broadcast.ladder and packager.has_video and not packager.source_playable
         if fixed and broadcast.ladder and not became_unplayable:
-            return self._without_given_up(changed)
+            return msgspec.structs.replace(changed, ladder=self._offered(changed))
         ladder, contributed = self._ladder()
         return msgspec.structs.replace(changed, ladder=ladder, contributed=contributed)
 
-    def _without_given_up(self, broadcast: Broadcast) -> Broadcast:
-        """What nobody sends any more is not offered, if another picture is left."""
-        gone = self.packager.given_up
+    def _offered(self, broadcast: Broadcast) -> list[str]:
+        """The ladder without what nobody sends any more, if another picture is left, and with what comes again."""
+        sent, gone = self.packager.contributed, self.packager.given_up
         left = [name for name in broadcast.ladder if name not in gone]
-        if not gone or not left:
-            return broadcast
-        contributed = [name for name in broadcast.contributed if name not in gone]
-        return msgspec.structs.replace(broadcast, ladder=left, contributed=contributed)
+        back = [name for name in sent if name in broadcast.contributed and name not in left]
+        if back:
+            left = sorted([*left, *back], key=_side, reverse=True)
+        return left or broadcast.ladder
 
     def _is_other_sound(self) -> bool:
         """Whether what viewers hear is encoded otherwise from now on.
@@ -297,3 +298,9 @@ class BroadcastWriter:
 def _was_repaired(broadcast: Broadcast) -> bool:
     """Whether an earlier session found that the source cannot be watched as it is."""
     return bool(broadcast.ladder) and SOURCE not in broadcast.ladder
+
+
+def _side(name: str) -> int:
+    """The short side that a rendition is named after; the source is the largest."""
+    digits = name.partition("p")[0]
+    return int(digits) if digits.isdecimal() else _LARGEST

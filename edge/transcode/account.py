@@ -128,7 +128,7 @@ class Account:
                 )
             )
         decode = self._cost.decode * self._factor(DECODE)
-        needs_one = SOURCE not in broadcast.ladder and not broadcast.contributed
+        needs_one = SOURCE not in broadcast.ladder and set(broadcast.contributed).isdisjoint(broadcast.ladder)
         return BroadcastLoad(broadcast.broadcast_id, broadcast.priority, total, decode, rungs, needs_one)
 
     def apply(self, load: BroadcastLoad, choices: Mapping[str, Choice]) -> list[RungState]:

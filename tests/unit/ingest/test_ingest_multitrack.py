@@ -267,21 +267,23 @@ def test_a_track_that_does_not_come_again_is_given_up() -> None:
     assert 29 * 90_000 <= last.dts + last.duration - of(after, SOURCE)[0].header.dts <= 45 * 90_000
 
 
-async def test_viewers_are_not_offered_a_track_that_was_given_up(
+async def test_viewers_are_not_offered_a_track_that_was_given_up_before_it_comes_again(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edge.ingest.absent_path.GIVEN_UP_S", 2)
     service = await site.ingest()
-    for bodies in (
-        interleaved([video_config()], track(1, 4), [audio_config()], media(4)),
-        [video_config(), audio_config(), *media(6)],
-    ):
-        ladder = site.log.broadcasts()[0].ladder if site.log.broadcasts() else []
+    both = interleaved([video_config()], track(1, 4), [audio_config()], media(4))
+    ladders = []
+    for bodies in (both, [video_config(), audio_config(), *media(6)], both):
         client = await site.client(service)
         client.send(bodies)
         await until(lambda: site.state() is BroadcastState.LIVE)
         client.writer.write(client.encoder.command("FCUnpublish", 6, None, KEY))
         await until(lambda: site.state() is BroadcastState.INTERRUPTED)
+        ladders.append(site.log.broadcasts()[0].ladder)
     (record,) = site.log.broadcasts()
-    assert ladder == [SOURCE, "360p"]
-    assert (record.ladder, record.contributed) == ([SOURCE], [])
+    assert ladders == [[SOURCE, "360p"], [SOURCE], [SOURCE, "360p"]]
+    assert record.contributed == ["360p"]
+    headers = [header for header, _ in site.log.chunks(record.broadcast_id, "360p")]
+    assert all(two.dts >= one.dts + one.duration for one, two in pairwise(headers))
+    assert {header.epoch for header in headers if header.duration and not header.flags & ChunkFlag.GAP} == {1, 3}

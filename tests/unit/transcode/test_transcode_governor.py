@@ -175,3 +175,15 @@ def test_damaged_access_units_of_the_last_minute_are_told(site: Site) -> None:
         made.govern(float(second), site)
         told.append(made.job_loads()["b"].damaged)
     assert told == [3] * 10 + [5] * 20 + [9] * 30 + [6] * 10 + [4] * 20 + [0] * 10
+
+
+@pytest.mark.parametrize(("left", "runs"), [([], ["360p"]), (["240p"], [])])
+def test_the_smallest_rung_runs_where_no_track_of_the_encoder_can_be_watched(
+    site: Site, left: list[str], runs: list[str]
+) -> None:
+    made, job = governor(TranscodeSettings(cores=0.01)), Job()
+    ladder = ["720p", "480p", "360p", *left]
+    job.view.set_broadcast(msgspec.structs.replace(job.view.broadcast, ladder=ladder, contributed=["240p"]))
+    made.add(job, 0.0)
+    made.govern(0.0, site)
+    assert [name for name in ("720p", "480p", "360p") if name not in job.paused] == runs
