@@ -18,8 +18,8 @@ from tests.support.compiled import Plugin
 sys.exit(pytest.main(sys.argv[1:], plugins=[Plugin()]))
 """
 _INGEST = (
-    "absence", "codecs", "eager_readers", "figures", "irregular", "moments", "multitrack", "muxed", "overlap", "packager",
-    "reading", "rest", "service", "standby",
+    "absence", "codecs", "eager_readers", "figures", "irregular", "moments", "multitrack", "muxed", "overlap",
+    "packager", "reading", "rest", "service", "standby",
 )  # fmt: skip
 _MEDIA = ("audio_cutter", "health", "segmenter", "segmenter_holes", "stamps", "timeline", "video_clock")
 _PROTOCOLS = (
