@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { readStatus } from "../src/api/types";
 import type { Refusal } from "../src/player/admission";
+import { askAnew } from "../src/player/ask_anew";
 import { latencyOf, nextBehind } from "../src/player/latency";
 import { type PictureInput, pictureOf } from "../src/player/picture";
 import { levelLabel, qualityChoices } from "../src/player/quality";
 import { Recovery } from "../src/player/recovery";
-import { firstPart, hlsSettings, targetLatencyS } from "../src/player/settings";
+import { fastestRate, firstPart, hlsSettings, targetLatencyS } from "../src/player/settings";
 import { commandOf, KEY_HELP } from "../src/player/shortcuts";
 
 describe("latency", () => {
@@ -51,6 +52,35 @@ describe("being behind by choice", () => {
   it("ends by going live or by being close", () => {
     expect(nextBehind(true, "went_live", 30, false)).toBe(false);
     expect(nextBehind(true, "tick", 2, false)).toBe(false);
+  });
+});
+
+describe("the playback rate", () => {
+  it("is raised for nobody who is behind by choice, or wants no low latency", () => {
+    expect(fastestRate(true, false)).toBeGreaterThan(1);
+    for (const [lowLatency, behind] of [
+      [true, true],
+      [false, false],
+      [false, true],
+    ] as const)
+      expect(fastestRate(lowLatency, behind)).toBe(1);
+  });
+});
+
+describe("asking anew", () => {
+  const asked = (place: number) => {
+    const calls: unknown[][] = [];
+    askAnew(
+      { stopLoad: () => calls.push(["stop"]), startLoad: (...where) => calls.push(["start", ...where]) },
+      place,
+    );
+    return calls;
+  };
+  it("is for the viewer's place, and takes nobody elsewhere", () => {
+    expect(asked(21.98)).toEqual([["stop"], ["start", 21.98, true]]);
+  });
+  it("is for live while there is no place", () => {
+    expect(asked(0)).toEqual([["stop"], ["start"]]);
   });
 });
 

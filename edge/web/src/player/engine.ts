@@ -35,6 +35,8 @@ export interface Measured {
   readonly target: number;
   /** The oldest position that can be sought to; null when there is no going back. */
   readonly windowStart: number | null;
+  /** The engine has gone where it begins by itself: who is put elsewhere before is taken there by it. */
+  readonly begun: boolean;
 }
 
 /** One way of getting live media into a video element. */

@@ -7,6 +7,7 @@ import Hls, {
   type LevelDetails,
 } from "hls.js";
 import { Ability } from "./ability";
+import { askAnew } from "./ask_anew";
 import { Calm } from "./calm";
 import { clockOf, positionOf } from "./dated";
 import type { Engine, EngineEvents, EngineStats, Measured } from "./engine";
@@ -14,7 +15,7 @@ import { Leap } from "./leap";
 import { loaderOf, PictureFirst } from "./picture_first";
 import type { Closeness } from "./preferences";
 import { AUTO, type Level } from "./quality";
-import { CATCH_UP_RATE, type HlsWishes, hlsSettings, targetLatencyS } from "./settings";
+import { fastestRate, type HlsWishes, hlsSettings, targetLatencyS } from "./settings";
 
 /** HTTP status of a server that takes no further viewers for now. */
 const FULL = 503;
@@ -101,8 +102,7 @@ export class HlsEngine implements Engine {
       this.hls.loadSource(this.url);
       return;
     }
-    this.hls.stopLoad();
-    this.hls.startLoad();
+    askAnew(this.hls, this.hls.media?.currentTime ?? 0);
   }
 
   measured(): Measured {
@@ -110,21 +110,20 @@ export class HlsEngine implements Engine {
       measured: this.latency(),
       syncPosition: this.hls.liveSyncPosition,
       target: this.hls.targetLatency ?? this.target() ?? 0,
-      windowStart: this.details?.fragmentStart ?? null,
+      windowStart: this.windowStart(),
+      begun: this.hls.hasEnoughToStart,
     };
   }
 
   stayBehind(behind: boolean): void {
     this.behind = behind;
     this.pull();
-    if (behind && this.hls.media !== null) this.hls.media.playbackRate = 1;
   }
 
   follow(closeness: Closeness): void {
     this.closeness = closeness;
     this.hls.lowLatencyMode = closeness.lowLatency;
     this.pull();
-    if (!closeness.lowLatency && this.hls.media !== null) this.hls.media.playbackRate = 1;
   }
 
   chooseLevel(index: number): void {
@@ -162,6 +161,13 @@ export class HlsEngine implements Engine {
     return this.hls.latestLevelDetails ?? this.playlist;
   }
 
+  /** Picture and sound need not begin together, and hls.js plays nothing where one of them is not. */
+  private windowStart(): number | null {
+    const { details } = this;
+    const sound = this.hls.audioTracks[this.hls.audioTrack]?.details;
+    return details === null ? null : Math.max(details.fragmentStart, sound?.fragmentStart ?? 0);
+  }
+
   /** As hls.js counts it, but of this moment: its own figure is from before a seek until the next time update. */
   private latency(): number | null {
     const { details } = this;
@@ -178,19 +184,22 @@ export class HlsEngine implements Engine {
 
   /** Tells hls.js where the picture belongs and how it may get there. */
   private pull(): void {
+    const { config, media } = this.hls;
+    const fastest = fastestRate(this.closeness.lowLatency, this.behind);
+    config.maxLiveSyncPlaybackRate = fastest;
+    // hls.js leaves the rate as it is where it may not raise it
+    if (fastest === 1 && media !== null) media.playbackRate = 1;
     const target = this.target();
     if (target === null) return;
     this.hls.targetLatency = target;
-    this.hls.config.maxLiveSyncPlaybackRate = this.behind ? 1 : CATCH_UP_RATE;
   }
 
   /** Leaps to its place when that is too far ahead to be reached by playing faster. */
   private catchUp(): void {
     const { media, liveSyncPosition: place } = this.hls;
-    const latency = this.latency();
-    const target = this.hls.targetLatency;
-    if (this.behind || !media?.readyState || place === null || latency === null || target === null) return;
-    if (place <= media.currentTime || !this.leap.due(nowS(), latency - target)) return;
+    const excess = (this.latency() ?? 0) - (this.hls.targetLatency ?? 0);
+    if (this.behind || !this.hls.hasEnoughToStart || media === null || place === null) return;
+    if (place <= media.currentTime || !this.leap.due(nowS(), excess)) return;
     this.leaping = true;
     media.currentTime = place;
   }

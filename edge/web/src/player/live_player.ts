@@ -27,6 +27,8 @@ const TICK_MS = 250;
 const ALIGN_S = 1;
 /** A viewer whose place fell out of the window goes on this far inside it, seconds. */
 const INSIDE_S = 4;
+/** So far inside the window lies the first moment that can be sought to, seconds: where it begins is told roughly. */
+const FIRST_S = 0.1;
 
 export interface Source {
   readonly url: string;
@@ -230,7 +232,7 @@ export class LivePlayer {
       return;
     }
     this.stay(nextBehind(this.behind.value, "sought_back", null, this.video.paused));
-    this.video.currentTime = Math.max(this.window.value?.start ?? 0, position);
+    this.video.currentTime = Math.max((this.window.value?.start ?? 0) + FIRST_S, position);
   }
 
   chooseLevel(index: number): void {
@@ -405,13 +407,16 @@ export class LivePlayer {
     const latency = loaded ? latencyOf({ ...measured, position, advancing }) : null;
     const lateness = latency === null ? null : latency - measured.target;
     this.latency.value = latency === null ? null : Math.round(latency * 10) / 10;
-    this.stay(nextBehind(this.behind.value, "tick", lateness, this.video.paused));
+    if (this.start === null) this.stay(nextBehind(this.behind.value, "tick", lateness, this.video.paused));
     this.late.value = this.behind.value || (lateness ?? 0) > LATE_S;
     const { windowStart: start, syncPosition: end } = measured;
     if (start === null || end === null) return;
     this.window.value = { start, end, position: Math.min(position, end) };
-    if (this.start !== null) this.begin(this.start, end + measured.target);
-    else if (this.behind.value && position < start) this.video.currentTime = Math.min(start + INSIDE_S, end);
+    if (this.start !== null) {
+      if (measured.begun) this.begin(this.start, end + measured.target);
+    } else if (this.behind.value && position < start) {
+      this.video.currentTime = Math.min(start + INSIDE_S, end);
+    }
   }
 
   /** Goes where the viewer asked to begin, once the window is known. `live`: the live edge's position. */

@@ -57,6 +57,7 @@ export class NativeEngine implements Engine {
       syncPosition: some ? seekable.end(seekable.length - 1) - (target - LIVE_MARGIN_S) : null,
       target,
       windowStart: some ? seekable.start(0) : null,
+      begun: this.video.readyState > HTMLMediaElement.HAVE_NOTHING,
     };
   }
 

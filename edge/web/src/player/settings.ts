@@ -8,7 +8,12 @@ const HOLD_BACK_PARTS = 3;
 /** Above the hold back, for the network's jitter, seconds. */
 const MARGIN_S = 0.15;
 /** Playback rate that catches up with the live edge. */
-export const CATCH_UP_RATE = 1.5;
+const CATCH_UP_RATE = 1.5;
+
+/** The highest playback rate: nothing hurries who is behind by choice, or wants no low latency. */
+export function fastestRate(lowLatency: boolean, behind: boolean): number {
+  return lowLatency && !behind ? CATCH_UP_RATE : 1;
+}
 
 /** The least distance from the live edge, seconds. */
 export function leastLatencyS(partTargetS: number | null): number {
@@ -72,7 +77,7 @@ export function hlsSettings(wishes: HlsWishes): Partial<HlsConfig> {
   const target = targetLatencyS(wishes.partTargetS, closeness.targetS);
   return {
     lowLatencyMode: closeness.lowLatency,
-    maxLiveSyncPlaybackRate: CATCH_UP_RATE,
+    maxLiveSyncPlaybackRate: fastestRate(closeness.lowLatency, false),
     ...(closeness.lowLatency ? { liveSyncDuration: target } : {}),
     ...(readdress === undefined
       ? {}

@@ -71,7 +71,7 @@ export class WhepEngine implements Engine {
   hurry(): void {}
 
   measured(): Measured {
-    return { measured: this.facts.latencyS, syncPosition: null, target: 0, windowStart: null };
+    return { measured: this.facts.latencyS, syncPosition: null, target: 0, windowStart: null, begun: true };
   }
 
   stayBehind(): void {}
