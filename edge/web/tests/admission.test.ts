@@ -1,6 +1,6 @@
 import { signal } from "@preact/signals";
 import { describe, expect, it } from "vitest";
-import { type GrantAnswer, readGrant } from "../src/api/grants";
+import { clockAheadMs, type GrantAnswer, readGrant } from "../src/api/grants";
 import { Admission, type Desk, untilRenewal, withPrefix } from "../src/player/admission";
 
 interface Asked {
@@ -58,6 +58,14 @@ function granted(grant: string, expiresAt: number): GrantAnswer {
 }
 
 const NO_FOLLOWER: GrantAnswer = { kind: "refused", status: 403, code: "followers_only", detail: "" };
+
+describe("a viewer's clock", () => {
+  it("is compared with the server's, to the second", () => {
+    const theirs = Date.UTC(2026, 10, 30, 20, 0, 0);
+    expect(clockAheadMs("Mon, 30 Nov 2026 20:00:00 GMT", theirs - 3_600_000)).toBe(-3_600_000);
+    for (const odd of [null, "", "yesterday"]) expect(clockAheadMs(odd, theirs)).toBe(0);
+  });
+});
 
 describe("admission", () => {
   it("asks for nothing where a channel is for everybody", () => {
@@ -165,6 +173,7 @@ describe("a prefix", () => {
 describe("a grant's document", () => {
   it("is read with care", () => {
     expect(readGrant({ grant: "abc", expires_at: 5 })).toEqual(granted("abc", 5));
+    expect(readGrant({ grant: "abc", expires_at: 5 }, 3_600_000)).toEqual(granted("abc", 3_600_005));
     expect(readGrant({ grant: null })).toEqual({ kind: "open" });
     for (const odd of [null, {}, { grant: "a/b", expires_at: 5 }, { grant: "abc" }]) {
       expect(readGrant(odd)).toEqual({ kind: "away" });

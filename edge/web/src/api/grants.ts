@@ -6,7 +6,7 @@ const TIMEOUT_MS = 8000;
 export type GrantAnswer =
   /** It needs no grant. */
   | { readonly kind: "open" }
-  /** Good until `expiresAt`, Unix milliseconds. */
+  /** Good until `expiresAt`, Unix milliseconds by this machine's clock, however wrong that is. */
   | { readonly kind: "granted"; readonly grant: string; readonly expiresAt: number }
   /** `code` as the server names it. `status` 401: the token, or the grant that was to be renewed, is no good. */
   | { readonly kind: "refused"; readonly status: number; readonly code: string; readonly detail: string }
@@ -35,19 +35,28 @@ async function ask(path: string, init: RequestInit): Promise<GrantAnswer> {
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
     if (REFUSING.has(response.status)) return refused(response.status, await response.text());
-    return response.ok ? readGrant(await response.json()) : AWAY;
+    const ahead = clockAheadMs(response.headers.get("date"), Date.now());
+    return response.ok ? readGrant(await response.json(), ahead) : AWAY;
   } catch {
     return AWAY;
   }
 }
 
-/** A grant's document. */
-export function readGrant(document: unknown): GrantAnswer {
+/** How far this machine's clock is ahead of a server's, by the Date of its answer (RFC 9110, 6.6.1); 0 without one. */
+export function clockAheadMs(date: string | null, nowMs: number): number {
+  const theirs = Date.parse(date ?? "");
+  return Number.isNaN(theirs) ? 0 : nowMs - theirs;
+}
+
+/** A grant's document. `aheadMs`: how far this machine's clock is ahead of its server's. */
+export function readGrant(document: unknown, aheadMs = 0): GrantAnswer {
   if (!isFields(document)) return AWAY;
   if (document.grant === null) return { kind: "open" };
   const grant = textOf(document.grant);
   const expiresAt = numberOf(document.expires_at);
-  return /^[\w-]+$/.test(grant) && expiresAt !== null ? { kind: "granted", grant, expiresAt } : AWAY;
+  return /^[\w-]+$/.test(grant) && expiresAt !== null
+    ? { kind: "granted", grant, expiresAt: expiresAt + aheadMs }
+    : AWAY;
 }
 
 function refused(status: number, body: string): GrantAnswer {
