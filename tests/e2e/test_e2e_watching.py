@@ -50,6 +50,20 @@ async def test_the_first_moment_of_the_window_plays(node: Node, clips: ClipMaker
     assert not watcher.errors
 
 
+async def test_a_long_title_on_a_small_phone_lies_below_the_picture(node: Node, browser: Browser) -> None:
+    channel = await asyncio.to_thread(node.channel, "small")
+    await asyncio.to_thread(node.command, "channel", "set", channel.name, "--title", "a long title " * 10)
+    page = await browser.new_page(viewport={"width": 320, "height": 568})
+    await page.goto(f"{node.web}/{channel.name}")
+    await page.get_by_role("heading", name="a long title").wait_for()
+    boxes = [await page.locator(part).bounding_box() for part in (".player", ".info", ".chat")]
+    player, info, chat = (box for box in boxes if box is not None)
+    assert player["height"] == pytest.approx(180, abs=1)
+    assert player["y"] + player["height"] <= info["y"]
+    assert info["y"] + info["height"] <= chat["y"] + 1
+    await page.close()
+
+
 @pytest.mark.parametrize(("key", "cut_s"), [("PageDown", 4.5), ("PageDown", 12.0), ("Home", 12.0)])
 async def test_who_goes_back_while_the_network_is_cut_stays_there(
     node: Node, clips: ClipMaker, browser: Browser, key: str, cut_s: float
