@@ -22,7 +22,10 @@ class AnswerHead:
 
 
 _HOP = frozenset({b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"proxy-connection", b"trailer"})
-_BAD = HttpError(502, "malformed answer")
+
+
+def _malformed() -> HttpError:
+    return HttpError(502, "malformed answer")
 
 
 class AnswerReader:
@@ -66,13 +69,13 @@ class AnswerReader:
             end = self._buffer.find(b"\r\n\r\n", 0, _MAX_HEAD)
             if end < 0:
                 if len(self._buffer) >= _MAX_HEAD:
-                    raise _BAD
+                    raise _malformed()
                 return False
             lines = self._buffer[:end].split(b"\r\n")
             self._buffer = self._buffer[end + 4 :]
             match = _LINE.match(lines[0])
             if match is None or match[1] == b"101":
-                raise _BAD
+                raise _malformed()
             if match[1][:1] != b"1":
                 self._begin(int(match[1]), [_field(line) for line in lines[1:]])
         return True
@@ -86,11 +89,11 @@ class AnswerReader:
         elif b"transfer-encoding" in named:
             self._chunked = True
             if named[b"transfer-encoding"].lower() != b"chunked" or length is not None:
-                raise _BAD
+                raise _malformed()
         elif length is None:
             self._until_end = True
         elif not length.isdigit() or len(length) > 18:
-            raise _BAD
+            raise _malformed()
         else:
             self._left = int(length)
             self.done = self._left == 0
@@ -116,7 +119,7 @@ class AnswerReader:
                 if len(self._buffer) < 2:
                     break
                 if self._buffer[:2] != b"\r\n":
-                    raise _BAD
+                    raise _malformed()
                 self._buffer, self._left = self._buffer[2:], 0
             if not self._next_line():
                 break
@@ -127,7 +130,7 @@ class AnswerReader:
         end = self._buffer.find(b"\r\n", 0, _MAX_LINE)
         if end < 0:
             if len(self._buffer) >= _MAX_LINE:
-                raise _BAD
+                raise _malformed()
             return False
         line, self._buffer = self._buffer[:end], self._buffer[end + 2 :]
         if self._trailing:
@@ -135,7 +138,7 @@ class AnswerReader:
             return True
         match = _SIZE.match(line)
         if match is None:
-            raise _BAD
+            raise _malformed()
         size = int(match[1], 16)
         self._trailing = size == 0
         self._left = size + 2 if size else 0
@@ -145,5 +148,5 @@ class AnswerReader:
 def _field(line: bytes) -> Field:
     name, colon, value = line.partition(b":")
     if not colon or not name or b"\0" in value or b"\n" in value or b"\r" in value:
-        raise _BAD
+        raise _malformed()
     return name.lower(), value.strip(b" \t")

@@ -77,3 +77,13 @@ def test_the_end_of_the_connection(data, complete):
     else:
         with pytest.raises(HttpError):
             reader.receive_eof()
+
+
+def test_what_is_malformed_leaves_nothing_behind() -> None:
+    """An error that is raised again and again keeps what each time was going on."""
+    found = []
+    for _ in range(2):
+        with pytest.raises(HttpError) as caught:
+            AnswerReader(has_body=True).receive_data(b"nonsense\r\n\r\n")
+        found.append(caught.value)
+    assert found[0] is not found[1]
