@@ -9,7 +9,7 @@ from appliance.doctor.findings import Finding
 from appliance.runtime.settings import Settings
 
 _VARIABLE = "NEARCAST_COMPILED"  # of the launcher
-_SLOWER = "each encoder takes up to a quarter more processor time"
+_SLOWER = "each encoder takes up to twice the processor time"
 
 
 def hot_modules(_settings: Settings) -> list[Finding]:
