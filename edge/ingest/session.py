@@ -105,18 +105,19 @@ class PublisherSession:
 
     @property
     def is_prompt(self) -> bool:
-        """Whether a reader works on each message as it comes, so that it is not to wait for other publishers'."""
+        """Whether a reader waits for each message, so that it is not to wait for other publishers'."""
         return self._rest.is_prompt
 
     def set_eager(self, readers: Eager, *, rival: bool) -> None:
-        """Who does not wait for parts of its broadcast; `rival`: another publisher waits for its turn."""
+        """Who waits for its broadcast; `rival`: another publisher waits for its turn."""
         writer = self._writer
         if writer is not None:
             broadcast_id = writer.broadcast.broadcast_id
             near = broadcast_id in readers.viewers
             transcoded = broadcast_id in readers.transcoders and writer.wants_rungs
-            self._rest.is_prompt = near or rival or transcoded
-            writer.packager.set_fine(pictures=self._rest.is_prompt, sound=near)
+            is_fine = near or rival or transcoded
+            self._rest.is_prompt = is_fine or broadcast_id in readers.parts
+            writer.packager.set_fine(pictures=is_fine, sound=near)
 
     def set_damaged(self, units: int) -> None:
         """Access units of the last minute from which a transcoder got no whole picture."""

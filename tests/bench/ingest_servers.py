@@ -1,6 +1,5 @@
 """The two servers of the ingest bench: a node of ours that does not transcode, and nginx with its RTMP module."""
 
-import asyncio
 import json
 import shutil
 import socket
@@ -12,15 +11,14 @@ from pathlib import Path
 from typing import Protocol
 
 from appliance.contracts import subjects
-from appliance.contracts.media import CHUNK_HEADER, SOURCE, ChunkFlag, ChunkHeader
 from appliance.runtime.bus import Bus, Endpoint
-from appliance.runtime.clock import now_us
 from tests.bench.footprint import memory_mb
 from tests.bench.ingest_publishers import cpu_of
+from tests.bench.ingest_viewers import Lateness, part_lateness
 from tests.e2e.e2e_node import Node, free_port_base
 
 MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
-WATCHED = 4  # streams whose parts are timed: the reader must not be the load
+WATCHED = 4  # streams whose parts are timed: reader and viewers must not be the load
 _PROCESSES = ("ingest", "nats-edge")
 _OVER_S = 10.0
 _CONFIGURATION = """load_module {module};
@@ -194,23 +192,12 @@ class Ours:
         assert len(found) == len(_PROCESSES), f"{_PROCESSES} are not among {sorted(roles)}"
         return found
 
-    async def late_parts(self, streams: int, seconds: float) -> list[float]:
-        """Seconds from the arrival of a part's last frame until this reader of the log has the part."""
+    async def late_parts(self, streams: int, seconds: float) -> Lateness:
+        """Of a few of the streams."""
         bus = await Bus.connect(Endpoint(self._local_url()), name="bench")
         try:
-            filters = [subjects.media(one, SOURCE) for one in await self._broadcasts(bus, min(streams, WATCHED))]
-            last = [await bus.last_message(subjects.MEDIA_STREAM, subject) for subject in filters]
-            start = max(message.seq for message in last if message is not None) + 1
-            found: list[float] = []
-            try:
-                async with asyncio.timeout(seconds):
-                    async for message in bus.tail(subjects.MEDIA_STREAM, filters, start):
-                        header = ChunkHeader.decode(message.headers[CHUNK_HEADER])
-                        if header.flags & (ChunkFlag.LAST_OF_PART | ChunkFlag.LAST_OF_SEGMENT):
-                            found.append((now_us() - header.late_us) / 1e6)
-            except TimeoutError:
-                pass
-            return found
+            found = await self._broadcasts(bus, min(streams, WATCHED))
+            return await part_lateness(bus, found, seconds)
         finally:
             await bus.close()
 
@@ -219,7 +206,8 @@ class Ours:
 
         return running_settings(self._node.data).bus.local_url
 
-    async def _broadcasts(self, bus: Bus, most: int) -> list[str]:
+    async def _broadcasts(self, bus: Bus, most: int) -> dict[str, str]:
+        """The multivariant playlists of the first ones by broadcast."""
         names = {name for name, _, _ in self._channels[:most]}
         found = {}
         for key, value in await bus.bucket(subjects.LIVE_BUCKET).items():
@@ -228,7 +216,7 @@ class Ours:
                 if entry["channel"] in names and entry["state"] == "live":
                     found[entry["channel"]] = entry["broadcast_id"]
         assert len(found) == most, f"{sorted(found)} of {most} streams are live"
-        return list(found.values())
+        return {broadcast_id: self._node.hls(name) for name, broadcast_id in found.items()}
 
 
 def _listens(port: int) -> bool:

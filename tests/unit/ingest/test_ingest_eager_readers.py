@@ -1,4 +1,4 @@
-"""Media is cut finer than parts only while somebody takes it who does not wait for parts."""
+"""Media is cut finer than parts only while somebody takes it who does not wait for parts; parts wait for nobody."""
 
 import asyncio
 
@@ -28,11 +28,14 @@ def test_what_is_told_of_viewers_holds_for_a_while() -> None:
     readers = EagerReaders(lease_s=2.0)
     assert readers.heard(DEMAND + "whep-1", record("whep-1", "a", "b"), {}, 10.0)
     assert readers.heard(DEMAND + "whep-2", record("whep-2", "b", "c"), {}, 11.0)
-    assert not readers.heard(DEMAND + "hls", record("hls", "d", near=False), {}, 11.0)
+    assert readers.heard(DEMAND + "hls", record("hls", "d", near=False), {}, 11.0)
+    assert not readers.heard(DEMAND + "hls", record("hls", "d", near=False), {}, 11.8)  # told again: no news
     assert not readers.heard(DEMAND + "bad", b"{", {}, 11.0)
-    assert readers.at(12.0).viewers == {"a", "b", "c"}
-    readers.heard(DEMAND + "whep-2", record("whep-2"), {}, 12.4)
-    assert readers.at(12.5) == (set(), set())
+    assert readers.at(12.0) == ({"a", "b", "c"}, set(), {"d"})
+    assert readers.heard(DEMAND + "whep-2", record("whep-2"), {}, 12.4)
+    assert readers.at(12.5) == (set(), set(), {"d"})
+    assert readers.at(14.4) == (set(), set(), set())
+    assert readers.heard(DEMAND + "hls", record("hls", "d", near=False), {}, 14.5)
 
 
 def test_a_lease_holds_until_it_is_given_back_or_runs_out() -> None:
@@ -132,6 +135,15 @@ async def test_sound_too_is_cut_for_who_watches(on_the_air: OnTheAir) -> None:
     await until(lambda: on_the_air.is_fine() == (True, True))
     assert await on_the_air.chunks_per_part(SOURCE) > 2.5
     assert await on_the_air.chunks_per_part(AUDIO) > 2.5
+
+
+async def test_parts_are_not_cut_for_who_waits_for_them_but_leave_at_once(on_the_air: OnTheAir) -> None:
+    session = on_the_air.service.gate.sessions[0]
+    assert not session.is_prompt
+    on_the_air.tell(DEMAND + "hls", record("hls", on_the_air.broadcast_id, near=False))
+    await until(lambda: session.is_prompt)
+    assert on_the_air.is_fine() == (False, False)
+    assert await on_the_air.chunks_per_part(SOURCE) < 1.3
 
 
 async def test_pictures_are_cut_for_a_publisher_that_waits_behind(on_the_air: OnTheAir) -> None:
