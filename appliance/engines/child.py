@@ -19,7 +19,7 @@ class Child:
     stages start in order and stop in reverse. `essential`: the node is not ready without it. `listen`: sockets
     that are held for it by their names, host and port (appliance.runtime.listening), so that nobody is refused
     while it is started again. `alone`: two of it cannot run at the same time, so the old one ends before its
-    successor begins.
+    successor begins. `slack_s`: how late its timers may run out, where that saves work; 0: as is usual.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Child:
     essential: bool = True
     listen: tuple[tuple[str, str, int], ...] = ()
     alone: bool = False
+    slack_s: float = 0.0
 
 
 def confined(argv: list[str], account: Account | None, paths: list[Path], stop: signal.Signals) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ max_payload: 8MB
 write_deadline: "10s"
 ping_interval: "10s"
 """
+_SLACK_S = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ class NatsEngine:
             directory=self._home,
             ready=lambda: _greets(port),
             watch=lambda log: StoreWatch(log, self._home),
+            slack_s=_SLACK_S,
         )
 
     def _hub(self, operator_file: Path, system: str, tokens: dict[str, str]) -> str:

@@ -17,6 +17,7 @@ from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import counter
 from appliance.runtime.role import READY_FD
 from appliance.supervisor.log_files import keep_short, open_log
+from appliance.supervisor.timers import timer_slack
 from appliance.supervisor.vitals import Vitals
 
 _RESTARTS = counter("nearcast_supervisor_restarts_total", "Children started again after they died.", ["role"])
@@ -103,7 +104,7 @@ class Process:
         if held:
             environment[LISTEN] = " ".join(f"{name}={number}" for name, number in held.items())
         try:
-            with open_log(self._log_file) as log:
+            with open_log(self._log_file) as log, timer_slack(self.child.slack_s):
                 self._process = await asyncio.create_subprocess_exec(
                     *self.child.argv,
                     stdin=asyncio.subprocess.DEVNULL,

@@ -65,7 +65,7 @@ class Reel:
         held = Held(event, arrived_us, digest, is_key, self._number, bool(_configures(event)))
         self._held.append(held)
         self._bytes += _size(event)
-        if not isinstance(event, Metadata | Cue):
+        if not isinstance(event, (Metadata, Cue)):
             self.last_us = arrived_us
         if digest is not None:
             self.pictures.came(arrived_us)
@@ -131,7 +131,7 @@ def _configures(event: Event) -> list[tuple[str, int]]:
 
 def may_configure(event: Event) -> bool:
     """By the first bytes: most tags are frames, and need no closer look."""
-    if not isinstance(event, VideoData | AudioData):
+    if not isinstance(event, (VideoData, AudioData)):
         return isinstance(event, Metadata)
     body = event.body
     if len(body) < 2:
@@ -142,4 +142,4 @@ def may_configure(event: Event) -> bool:
 
 
 def _size(event: Event) -> int:
-    return len(event.body) if isinstance(event, VideoData | AudioData) else 200
+    return len(event.body) if isinstance(event, (VideoData, AudioData)) else 200

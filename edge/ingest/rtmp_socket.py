@@ -317,7 +317,7 @@ class RtmpSocket(asyncio.Protocol):
             self._loop.call_later(_CLOSE_S, self._transport.abort)
 
     def _event(self, event: Event, arrived_us: int) -> None:
-        if isinstance(event, VideoData | AudioData | Metadata | Cue):
+        if isinstance(event, (VideoData, AudioData, Metadata, Cue)):
             if self._sink is not None:
                 self._sink.offer(event, arrived_us)
             elif len(self._early) < _EARLY:

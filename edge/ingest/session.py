@@ -488,5 +488,5 @@ class PublisherSession:
 
 
 def _size(event: Event) -> int:
-    body = len(event.body) if isinstance(event, VideoData | AudioData) else 0
+    body = len(event.body) if isinstance(event, (VideoData, AudioData)) else 0
     return body + _ITEM_BYTES

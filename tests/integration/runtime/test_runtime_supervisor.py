@@ -61,6 +61,19 @@ async def test_killed_child_is_started_again(data: Path) -> None:
     await supervisor.stop()
 
 
+async def test_timers_of_a_child_run_out_as_late_as_it_says(data: Path) -> None:
+    slack = "/proc/{}/timerslack_ns"
+    before = Path(slack.format("self")).read_text()
+    supervisor = Supervisor(data, {})
+    await supervisor.start_stage([child("late", SLEEPER, slack_s=0.002), child("exact", SLEEPER)])
+    supervisor.announce_ready()
+    status = await until(data, lambda status: status.state == "ready")
+    found = {role.name: Path(slack.format(role.pid)).read_text() for role in status.roles}
+    await supervisor.stop()
+    assert found == {"late": "2000000\n", "exact": before}
+    assert Path(slack.format("self")).read_text() == before
+
+
 async def test_not_essential_child_does_not_degrade(data: Path) -> None:
     supervisor = Supervisor(data, {})
     await supervisor.start_stage([child("one", SLEEPER), child("extra", SLEEPER, essential=False)])
