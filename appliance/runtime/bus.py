@@ -345,16 +345,24 @@ class Bus:
         return Bucket(self, name)
 
     def tail(
-        self, stream: str, subjects: Sequence[str], start: int = 1, *, domain: str = "", ahead: int = 0
+        self,
+        stream: str,
+        subjects: Sequence[str],
+        start: int = 1,
+        *,
+        domain: str = "",
+        ahead: int = 0,
+        every_s: float = 0.0,
     ) -> AsyncIterator[LogMessage]:
         """Every message of `subjects` from stream sequence `start`, in order, without end.
 
         `domain`: the JetStream domain that holds the stream, when it is not this server's. `ahead`: messages that
-        may wait for the reader, 0: as many as is usual.
+        may wait for the reader, 0: as many as is usual. `every_s`: a reader that need not be prompt takes what
+        there is every so often, at half the cost of being woken for each message; 0: as they are written.
         """
         from appliance.runtime.tail import AHEAD, Tail  # noqa: PLC0415 - tail needs this module's types
 
-        return Tail(self, stream, subjects, start, domain, ahead or AHEAD).messages()
+        return Tail(self, stream, subjects, start, domain, ahead or AHEAD, every_s).messages()
 
     async def close(self) -> None:
         """Sends what is pending and closes."""

@@ -63,3 +63,8 @@ def next_request(batch: int, expires_s: float, heartbeat_s: float = 0.0) -> dict
     if heartbeat_s:
         body["idle_heartbeat"] = int(heartbeat_s * NS)
     return body
+
+
+def what_there_is(batch: int) -> dict[str, Any]:
+    """Body of CONSUMER.MSG.NEXT that waits for nothing: at the log's end a status says so."""
+    return {"batch": batch, "no_wait": True}

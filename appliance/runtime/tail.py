@@ -24,14 +24,14 @@ from appliance.runtime.backoff import Backoff
 from appliance.runtime.bus import Bus, LogMessage
 from appliance.runtime.logs import get_logger
 from appliance.runtime.metrics import counter
-from appliance.runtime.pull import NS, delivery_of, log_message, next_request, status_of
+from appliance.runtime.pull import NS, delivery_of, log_message, next_request, status_of, what_there_is
 
 _RESTARTS = counter("nearcast_tail_restarts_total", "Tails whose consumer was made anew.", ["reason"])
 AHEAD = 128
 _EXPIRES_S = 30.0
 _HEARTBEAT_S = 2.0
 _SILENCE_S = 5.0
-_IDLE_HEARTBEAT, _REQUEST_OVER = 100, 408
+_IDLE_HEARTBEAT, _NO_MESSAGES, _REQUEST_OVER = 100, 404, 408
 _OVERLAP = 512  # far more than a server writes behind
 
 
@@ -52,8 +52,12 @@ class Tail:
         start: int,
         domain: str = "",
         ahead: int = AHEAD,
+        every_s: float = 0.0,
     ) -> None:
-        """`ahead`: messages that may wait here for the reader."""
+        """`ahead`: messages that may wait here for the reader. `every_s`: between two readings of what there is.
+
+        With `every_s` of 0 they come as they are written.
+        """
         self._bus = bus
         self._ahead = ahead
         self._domain = domain
@@ -70,6 +74,8 @@ class Tail:
         self._consumer = ""
         self._inbox = ""
         self._credit = 0
+        self._every_s = every_s
+        self._rests = False
         self._consumer_seq = 0
         self._log = get_logger("tail").bind(stream=stream)
 
@@ -108,6 +114,7 @@ class Tail:
         self._queue.clear()
         self._broken = ""
         self._credit = 0
+        self._rests = False
         self._consumer_seq = 0
 
     async def _create(self) -> None:
@@ -146,11 +153,12 @@ class Tail:
         return max(self._start, min(self._next, last + 1) - _OVERLAP)
 
     async def _ask(self) -> None:
-        if self._credit > self._ahead // 2:
+        if self._rests or self._credit > self._ahead // 2:
             return
         batch = self._ahead - self._credit
         self._credit += batch
-        body = msgspec.json.encode(next_request(batch, _EXPIRES_S, _HEARTBEAT_S))
+        wanted = what_there_is(batch) if self._every_s else next_request(batch, _EXPIRES_S, _HEARTBEAT_S)
+        body = msgspec.json.encode(wanted)
         subject = f"{self._prefix}.CONSUMER.MSG.NEXT.{self._stream}.{self._consumer}"
         await self._bus.client.publish(subject, body, reply=self._inbox)
 
@@ -163,18 +171,37 @@ class Tail:
                     return message
             if self._broken:
                 raise _Restart(self._broken)
-            self._wake.clear()
-            try:
-                async with asyncio.timeout(_SILENCE_S):  # wait_for of Python 3.11 can lose a cancellation
-                    await self._wake.wait()
-            except TimeoutError:
-                raise _Restart("silence") from None
+            if self._rests:
+                await self._rest()
+            elif not await self._woken(_SILENCE_S):
+                raise _Restart("silence")
+
+    async def _woken(self, within_s: float) -> bool:
+        self._wake.clear()
+        try:
+            async with asyncio.timeout(within_s):  # wait_for of Python 3.11 can lose a cancellation
+                await self._wake.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _rest(self) -> None:
+        """Until it is time to read on."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._every_s
+        while not self._broken and (left_s := until - loop.time()) > 0:
+            await self._woken(left_s)
+        self._rests = False
+        if not self._broken:
+            await self._ask()
 
     def _read(self, message: Msg) -> LogMessage | None:
         delivery = delivery_of(message.reply)
         if delivery is None:
             status = status_of(message)
-            if status == _REQUEST_OVER:
+            if self._every_s and status in (_NO_MESSAGES, _REQUEST_OVER):
+                self._credit, self._rests = 0, True  # that was all there is
+            elif status == _REQUEST_OVER:
                 unfilled = (message.headers or {}).get("Nats-Pending-Messages", "0")
                 self._credit -= int(unfilled) if unfilled.isdigit() else self._ahead
             elif status != _IDLE_HEARTBEAT:
@@ -182,7 +209,7 @@ class Tail:
             return None
         if delivery.consumer_seq != self._consumer_seq + 1:
             raise _Restart("skipped")
-        self._credit -= 1
+        self._credit = max(0, self._credit - 1)
         self._consumer_seq = delivery.consumer_seq
         identity = (message.headers or {}).get("Nats-Msg-Id", "")
         if identity in self._known or (not identity and delivery.stream_seq < self._next):

@@ -29,6 +29,7 @@ T = TypeVar("T")
 _EVERY_S = 1.0
 _TRIM_EVERY = 5  # writings
 _SETTLE = 5  # writings; record and log travel apart: the last chunks may come after the end was announced
+_AHEAD = 32  # parts that may wait to be taken
 _WAITING_BYTES = 128 << 20  # beyond it the log is not read on: it keeps what is not read for some minutes
 _SEGMENTS = counter("nearcast_recorder_segments_total", "Segments written to the spool.")
 _BYTES = counter("nearcast_recorder_bytes_total", "Bytes written to the spool.")
@@ -49,7 +50,7 @@ class RecorderService:
         on_failure: Callable[[BaseException], None],
         every_s: float = _EVERY_S,
     ) -> None:
-        """`every_s`: how often what is finished is written, all of it at once."""
+        """`every_s`: how often the log is read and what is finished is written, all of it at once."""
         self._every_s = every_s
         self._local = local
         self._live = Replica(local, LIVE_BUCKET, self._live_changed, kinds=("broadcast",))
@@ -111,7 +112,8 @@ class RecorderService:
     # -- the log
 
     async def _read(self) -> None:
-        async for message in self._local.tail(MEDIA_STREAM, [media_of("*")], 1):
+        tail = self._local.tail(MEDIA_STREAM, [media_of("*")], 1, ahead=_AHEAD, every_s=self._every_s)
+        async for message in tail:
             self._take(message)
             await self._room.wait()
 

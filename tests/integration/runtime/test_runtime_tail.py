@@ -124,3 +124,37 @@ async def test_waits_for_a_stream_that_is_not_there_yet(bus: Bus) -> None:
     await bus.append("log.a", b"first", message_id="1")
     assert [message.data for message in await taking] == [b"first"]
     await tail.aclose()
+
+
+async def waiting_requests(bus: Bus) -> int:
+    """Of the only consumer of the log: one that rests has asked for nothing."""
+    (consumer,) = (await bus.api("CONSUMER.LIST.LOG"))["consumers"]
+    return int(consumer["num_waiting"])
+
+
+async def test_a_reader_that_need_not_be_prompt_gets_everything(bus: Bus) -> None:
+    await bus.ensure_stream(LOG)
+    await asyncio.gather(*(bus.append("log.a", b"x", message_id=str(number)) for number in range(100)))
+    reader = Tail(bus, "LOG", ["log.>"], 1, ahead=8, every_s=1.0)
+    messages = reader.messages()
+    assert [message.seq for message in await take(messages, 100)] == list(range(1, 101))
+    taking = asyncio.ensure_future(take(messages, 5))
+    await asyncio.sleep(0.3)  # it has come to the end
+    assert await waiting_requests(bus) == 0
+    await fill(bus, "log.a", range(1000, 1005))
+    assert not taking.done()
+    assert [message.seq for message in await taking] == list(range(101, 106))
+    await messages.aclose()
+
+
+async def test_a_reader_that_rests_reads_on_after_a_kill(bus: Bus, server) -> None:
+    await bus.ensure_stream(LOG)
+    await fill(bus, "log.a", range(3))
+    tail = bus.tail("LOG", ["log.>"], every_s=60.0)
+    await take(tail, 3)
+    taking = asyncio.ensure_future(take(tail, 3))
+    await asyncio.sleep(0.1)
+    await fill(bus, "log.a", range(3, 6))
+    await server.restart(0.1)
+    assert [int(message.data) for message in await taking] == [3, 4, 5]
+    await tail.aclose()
