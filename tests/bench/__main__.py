@@ -11,6 +11,7 @@ BENCHES = {
     "latency": "picture to picture in Chromium with hls.js, against the part target's limit",
     "whep": "WebRTC viewers: CPU of a packet against plain sendto, picture to picture in Chromium",
     "ingest": "CPU, memory and lateness of the way in against nginx-rtmp writing HLS",
+    "whip": "WebRTC publishers: CPU of a session against its packets' least, how soon it is there",
     "footprint": "start-up time and idle memory of a whole node",
     "delivery": "playlists and parts over HTTP/1.1, TLS and HTTP/2 against nginx, memory of held requests",
     "origin_herd": "answers to a herd of held playlist requests",
