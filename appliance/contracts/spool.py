@@ -13,6 +13,8 @@ import msgspec
 from appliance.contracts.errors import BadInputError
 
 INDEX = "index"
+_MOST = (1 << 63) - 1  # readers keep what an index says in binary
+_MOST_SIZE = (1 << 31) - 1  # bytes of a segment, and how many volumes there are
 
 
 class SegmentFlag(enum.IntFlag):
@@ -60,11 +62,14 @@ class SpooledSegment(msgspec.Struct, frozen=True):
     def decode(cls, line: str) -> "SpooledSegment":
         """Reads a line of the index. BadInputError when it is none."""
         try:
-            msn, init, serial, ticks, pdt_us, dsn, flags, volume, offset, size, key_size = map(int, line.split())
+            numbers = [int(token) for token in line.split()]
+            msn, init, serial, ticks, pdt_us, dsn, flags, volume, offset, size, key_size = numbers
         except ValueError as error:
             raise BadInputError("not a line of a spool's index", code="spool_index") from error
         if min(msn, init, serial, ticks, volume, offset, size, key_size) < 0:
             raise BadInputError("a negative number in a spool's index", code="spool_index")
+        if max(numbers) > _MOST or max(volume, size, key_size) > _MOST_SIZE or pdt_us < -_MOST:
+            raise BadInputError("a number in a spool's index that is too large", code="spool_index")
         return cls(msn, init, serial, ticks, pdt_us, dsn, SegmentFlag(flags & 7), volume, offset, size, key_size)
 
 

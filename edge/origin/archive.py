@@ -168,4 +168,4 @@ def _bytes_of(volume: Path, kept: Kept) -> bytes:
         os.close(fd)
     if len(data) != size:
         raise OSError(f"{volume} is shorter than its index says")
-    return key_fragment(data, place.ticks) if kept.picture else data
+    return key_fragment(data, kept.ticks) if kept.picture else data

@@ -166,7 +166,8 @@ class RenditionFeed:
         if picture and (self._is_sound or not segment.key_size()):
             return None
         if segment.released:
-            return Kept(segment.place, picture) if segment.place is not None else None
+            place = segment.place
+            return None if place is None else Kept(segment.msn, segment.ticks, place, picture)
         body = (key_fragment(segment.parts[0].chunks[0], segment.ticks),) if picture else segment.body()
         return self.media_response("segment", body)
 

@@ -4,7 +4,6 @@ Behind the skip boundary a line never changes; only the head goes away. So they 
 numbers, and an update of a two hour playlist costs as much as one of a minute.
 """
 
-import itertools
 from collections.abc import Callable
 
 from edge.origin.stored import StoredSegment
@@ -50,7 +49,7 @@ class SettledLines:
         head = window.segments[0].msn
         before = window.segments[first - head - 1].init if first > head else None
         lines: list[Segment] = []
-        for segment in itertools.islice(window.segments, first - head, end - head):
+        for segment in window.segments.span(first - head, end - head):
             lines.append(self._line_of(window, segment, segment.init != before))
             before = segment.init
         return Piece(render_segments(lines))

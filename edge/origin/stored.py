@@ -10,6 +10,20 @@ from edge.protocols.fmp4 import FragmentError, key_frame_end
 MICRO = 1_000_000
 
 
+class Place(NamedTuple):
+    """Where a segment lies in the spool, in bytes; `key_size` as `SpooledSegment` has it."""
+
+    volume: int
+    offset: int
+    size: int
+    key_size: int
+
+    @classmethod
+    def of(cls, spooled: SpooledSegment) -> "Place":
+        """The place that a line of the index names."""
+        return cls(spooled.volume, spooled.offset, spooled.size, spooled.key_size)
+
+
 @dataclasses.dataclass(slots=True)
 class StoredPart:
     """A run of chunks. `closed` when the last one is there; `gap` when its media is missing."""
@@ -41,7 +55,7 @@ class StoredSegment:
     complete: bool = False
     holed: bool = False
     released: bool = False
-    place: SpooledSegment | None = None
+    place: Place | None = None
     first_key: int = -1  # what `key_size` found
 
     @property
@@ -72,32 +86,34 @@ class StoredSegment:
         return self.first_key
 
 
-def recalled(place: SpooledSegment, *, discontinuity: bool) -> StoredSegment:
+def recalled(spooled: SpooledSegment, *, discontinuity: bool) -> StoredSegment:
     """A segment of the spool."""
     return StoredSegment(
-        place.msn,
-        place.init,
-        place.pdt_us,
+        spooled.msn,
+        spooled.init,
+        spooled.pdt_us,
         discontinuity,
-        gap=bool(place.flags & SegmentFlag.GAP),
-        ticks=place.ticks,
+        gap=bool(spooled.flags & SegmentFlag.GAP),
+        ticks=spooled.ticks,
         complete=True,
-        holed=bool(place.flags & SegmentFlag.HOLED),
+        holed=bool(spooled.flags & SegmentFlag.HOLED),
         released=True,
-        place=place,
+        place=Place.of(spooled),
     )
 
 
 class Kept(NamedTuple):
-    """Something of the spool that is asked for: a segment, or only its first picture."""
+    """Something of the spool that is asked for: a segment, `ticks` long, or only its first picture."""
 
-    place: SpooledSegment
+    msn: int
+    ticks: int
+    place: Place
     picture: bool = False
 
     @property
     def file(self) -> str:
         """Its name in URIs."""
-        return f"{'k' if self.picture else 's'}{self.place.msn}.m4s"
+        return f"{'k' if self.picture else 's'}{self.msn}.m4s"
 
 
 class Discontinuities:

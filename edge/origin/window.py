@@ -4,13 +4,12 @@ Sans-I/O: chunks and `now` (monotonic seconds) in. Chunks come in log order; a r
 Durations are kept in ticks of the rendition's timescale, so nothing is rounded twice.
 """
 
-import collections
-import itertools
 from collections.abc import Iterable, Iterator
 
 from appliance.contracts.media import ChunkFlag, ChunkHeader
 from appliance.contracts.spool import SpooledSegment
-from edge.origin.stored import MICRO, Discontinuities, StoredPart, StoredSegment, WindowRules, recalled
+from edge.origin.segments import SegmentRow
+from edge.origin.stored import MICRO, Discontinuities, Place, StoredPart, StoredSegment, WindowRules, recalled
 from edge.protocols.hls.reload import WHOLE, Position
 
 _FILL_AT_MOST = 64  # segments; a longer hole starts the window anew
@@ -26,7 +25,7 @@ class RenditionWindow:
 
     def __init__(self, timescale: int, rules: WindowRules, discontinuities: Discontinuities) -> None:
         self.timescale = timescale
-        self.segments: collections.deque[StoredSegment] = collections.deque()
+        self.segments = SegmentRow()
         self.version = 0  # grows with every change of the playlist
         self.bytes = 0
         self.ended = False
@@ -35,13 +34,10 @@ class RenditionWindow:
         self.next_serial = 0
         self._rules = rules
         self._discontinuities = discontinuities
-        self._retired: collections.deque[tuple[float, StoredSegment]] = collections.deque()
         self._ticks = 0  # of all that is listed
-        self._released = 0  # how many at the head are released
         self._released_ticks = 0
-        self._places: dict[int, SpooledSegment] = {}  # of segments that are not here yet
+        self._places: dict[int, Place] = {}  # of segments that are not here yet
         self._parts: dict[int, StoredPart] = {}
-        self._by_msn: dict[int, StoredSegment] = {}
         self._last: tuple[int, int, int] = (-1, -1, -1)
         self._positioned = -1
         self._position: Position | None = None
@@ -98,12 +94,12 @@ class RenditionWindow:
 
     def segment(self, msn: int) -> StoredSegment | None:
         """A finished segment, listed or retired not long ago, that has media."""
-        segment = self._by_msn.get(msn)
+        segment = self.segments.find(msn)
         return segment if segment is not None and segment.has_media else None
 
     def gap(self, msn: int) -> StoredSegment | None:
         """A segment that is listed, or was not long ago, without media. Of what was released the spool tells."""
-        segment = self._by_msn.get(msn)
+        segment = self.segments.find(msn)
         if segment is None or not segment.complete or segment.released or segment.has_media:
             return None
         return segment
@@ -112,7 +108,7 @@ class RenditionWindow:
         """What begins with the last key frame before a gap, and how many ticks later the gap begins."""
         later, following = 0, gap
         while not following.discontinuity:
-            segment = self._by_msn.get(following.msn - 1)
+            segment = self.segments.find(following.msn - 1)
             if segment is None or segment.released or segment.init != gap.init:
                 return None
             later += segment.ticks
@@ -148,11 +144,11 @@ class RenditionWindow:
     def listed(self, first: int = 0) -> Iterator[StoredSegment]:
         """The listed segments from index `first` on: only the newest may not be listed yet."""
         count = len(self.segments) - (1 if self.segments and not self.segments[-1].listed else 0)
-        return itertools.islice(self.segments, first, count)
+        return self.segments.span(first, count)
 
     def in_memory(self) -> Iterator[StoredSegment]:
         """The segments whose bytes are here."""
-        return itertools.islice(self.segments, self._released, None)
+        return iter(self.segments.held)
 
     def ended_before(self, edge_us: int) -> int:
         """How many listed segments ended at least `edge_us` before the end of the playlist."""
@@ -176,11 +172,11 @@ class RenditionWindow:
             self._discontinuities.note(place.msn, place.dsn, discontinuity=place.is_discontinuity)
             segment = recalled(place, discontinuity=place.msn in self._discontinuities)
             self._fill(place.msn, place.pdt_us)
+            while self.segments.held:  # what was filled in lies before what is recalled
+                self.segments.release()
             self._put(segment)
             self.next_serial = max(self.next_serial, place.next_serial)
-        for segment in self.segments:  # what was filled in lies before what is recalled
-            segment.released = True
-        self._released, self._released_ticks = len(self.segments), self._ticks
+        self._released_ticks = self._ticks
         self.version += 1
 
     def locate(self, places: Iterable[SpooledSegment], now: float) -> bool:
@@ -190,11 +186,10 @@ class RenditionWindow:
         """
         before = self.version
         for place in places:
-            segment = self._by_msn.get(place.msn)
-            if segment is not None:
-                segment.place = segment.place or place
-            elif not self.segments or place.msn > self.segments[-1].msn:
-                self._places[place.msn] = place
+            if self.segments.locate(place.msn, Place.of(place)):
+                continue
+            if not self.segments or place.msn > self.segments[-1].msn:
+                self._places[place.msn] = Place.of(place)
                 if len(self._places) > _PLACES_AHEAD:
                     del self._places[next(iter(self._places))]
         self._prune(now)
@@ -203,15 +198,14 @@ class RenditionWindow:
     def forget_before(self, msn: int, now: float) -> bool:
         """The spool no longer has what lies before `msn`. True when the playlist changed."""
         before = self.version
-        while self._released and self.segments[0].msn < msn:
+        while self.segments.released and self.segments[0].msn < msn:
             self._retire(now)
         return self.version != before
 
-    def _release(self, segment: StoredSegment) -> None:
+    def _release(self) -> None:
         """The head of what is in memory: from now on its bytes are only in the spool."""
+        segment = self.segments.release()
         self._drop_bytes(segment)
-        segment.released = True
-        self._released += 1
         self._released_ticks += segment.ticks
 
     def _drop_bytes(self, segment: StoredSegment) -> None:
@@ -223,10 +217,8 @@ class RenditionWindow:
 
     def _replace_released(self, msn: int) -> None:
         """The log repeats what was recalled, from segment `msn` on."""
-        while self._released and self._released == len(self.segments) and self.segments[-1].msn >= msn:
+        while self.segments.released and not self.segments.held and self.segments[-1].msn >= msn:
             segment = self.segments.pop()
-            self._by_msn.pop(segment.msn, None)
-            self._released -= 1
             self._released_ticks -= segment.ticks
             self._ticks -= segment.ticks
             if segment.place is not None:
@@ -362,16 +354,14 @@ class RenditionWindow:
         self.version += 1
 
     def _start_anew(self) -> None:
-        while self.segments:
-            self._forget(self.segments.popleft())
-        self._released = self._released_ticks = self._ticks = 0
+        self._forget(self.segments.clear())
+        self._released_ticks = self._ticks = 0
         self.version += 1
 
     def _put(self, segment: StoredSegment) -> None:
-        self.segments.append(segment)
-        self._by_msn[segment.msn] = segment
-        self._ticks += segment.ticks
         segment.place = segment.place or self._places.pop(segment.msn, None)
+        self.segments.append(segment)
+        self._ticks += segment.ticks
 
     # -- what goes
 
@@ -384,7 +374,7 @@ class RenditionWindow:
             lost = segment.parts.pop()  # never finished, so its URI was never answered
             self._parts.pop(lost.serial, None)
         if segment is not None and not segment.parts:
-            self._forget(self.segments.pop())
+            self._forget([self.segments.pop()])
         self._finish_open()
         self.ended = True
         self.version += 1
@@ -392,18 +382,19 @@ class RenditionWindow:
     def _prune(self, now: float) -> None:
         rules = self._rules
         shortest = max(rules.window_s, 3.0 * rules.target_duration_s)
-        while len(self.segments) - self._released > rules.min_segments + 1:
-            head = self.segments[self._released]
+        held = self.segments.held
+        while len(held) > rules.min_segments + 1:
+            head = held[0]
             left_s = (self._ticks - self._released_ticks - head.ticks) / self.timescale
             if left_s < shortest:
                 break
             if rules.rewind_s and (head.place is not None or head.gap):
-                self._release(head)
+                self._release()
             elif rules.rewind_s and left_s < shortest + _SPOOL_LATE_S:
                 break
             else:  # nothing older can be listed either: numbers have no holes
                 self.retire_head(now)
-        while self._released and (self._ticks - self.segments[0].ticks) / self.timescale >= max(
+        while self.segments.released and (self._ticks - self.segments[0].ticks) / self.timescale >= max(
             rules.rewind_s, shortest
         ):
             self._retire(now)
@@ -412,51 +403,43 @@ class RenditionWindow:
     @property
     def oldest_us(self) -> int | None:
         """Wall clock of the oldest segment in memory that may go; None: only the newest is left."""
-        if len(self.segments) - self._released < 2:
-            return None
-        return self.segments[self._released].pdt_us
+        held = self.segments.held
+        return held[0].pdt_us if len(held) > 1 else None
 
     def retire_head(self, now: float) -> None:
         """Takes the oldest segment in memory, and all before it, off the playlist.
 
         What was listed is served for one playlist duration more.
         """
-        for _ in range(self._released + 1):
+        for _ in range(self.segments.released + 1):
             self._retire(now)
 
     def make_room(self, now: float) -> None:
         """Frees the memory of the oldest segment: it stays listed when it lies in the spool."""
-        head = self.segments[self._released]
+        head = self.segments.held[0]
         if self._rules.rewind_s and (head.place is not None or head.gap):
-            self._release(head)
+            self._release()
             return
         self.retire_head(now)
-        self._forget(self._retired.pop()[1])
+        self._forget(self.segments.pop_retired(newest=True))
 
     def _retire(self, now: float) -> None:
-        served_s = self.listed_s()
-        segment = self.segments.popleft()
+        segment = self.segments.retire(now + self.listed_s())
         self._ticks -= segment.ticks
-        if self._released:
-            self._released -= 1
+        if segment.released:
             self._released_ticks -= segment.ticks
-        self._retired.append((now + served_s, segment))
         self.version += 1
 
     def expire(self, now: float) -> None:
         """Forgets retired segments whose time is over."""
-        while self._retired and self._retired[0][0] <= now:
-            self._forget(self._retired.popleft()[1])
+        self._forget(self.segments.expire(now))
 
     def forget_oldest(self) -> bool:
         """Frees the oldest retired segment that takes memory before its time. False when there is none."""
-        for index, (_, segment) in enumerate(self._retired):
-            if segment.size:
-                del self._retired[index]
-                self._forget(segment)
-                return True
-        return False
+        found = self.segments.pop_retired()
+        self._forget(found)
+        return bool(found)
 
-    def _forget(self, segment: StoredSegment) -> None:
-        self._drop_bytes(segment)
-        self._by_msn.pop(segment.msn, None)
+    def _forget(self, segments: Iterable[StoredSegment]) -> None:
+        for segment in segments:
+            self._drop_bytes(segment)

@@ -34,7 +34,9 @@ lines = st.builds(
     st.integers(0, 2**60),
     st.integers(-1, 99),
     st.builds(SegmentFlag, st.integers(0, 7)),
-    *(st.integers(0, 2**40) for _ in range(4)),
+    st.integers(0, 2**31 - 1),
+    st.integers(0, 2**40),
+    *(st.integers(0, 2**31 - 1) for _ in range(2)),
 )
 
 
