@@ -21,6 +21,7 @@ class SettledLines:
     def __init__(self, line_of: LineOf) -> None:
         self._line_of = line_of
         self._blocks: dict[int, Piece] = {}
+        self._ends: dict[tuple[int, int, bool], Piece] = {}  # what is no whole block, as of the last update
 
     def pieces(self, window: RenditionWindow, count: int) -> list[Piece]:
         """The lines of the first `count` listed segments. Their numbers have no holes."""
@@ -32,11 +33,12 @@ class SettledLines:
             del self._blocks[number]
         # The first segment always names its map, so it is never taken from a block.
         border = min(end, (head // _BLOCK + 1) * _BLOCK)
-        found = [self._render(window, head, border)]
+        ends, self._ends = self._ends, {}
+        found = [self._end(window, head, border, ends)]
         while border < end:
             following = min(end, border + _BLOCK)
             if following - border < _BLOCK:
-                found.append(self._render(window, border, following))
+                found.append(self._end(window, border, following, ends))
             else:
                 number = border // _BLOCK
                 if number not in self._blocks:
@@ -44,6 +46,13 @@ class SettledLines:
                 found.append(self._blocks[number])
             border = following
         return found
+
+    def _end(
+        self, window: RenditionWindow, first: int, end: int, known: dict[tuple[int, int, bool], Piece]
+    ) -> Piece:
+        key = first, end, first == window.segments[0].msn
+        piece = self._ends[key] = known.get(key) or self._render(window, first, end)
+        return piece
 
     def _render(self, window: RenditionWindow, first: int, end: int) -> Piece:
         head = window.segments[0].msn

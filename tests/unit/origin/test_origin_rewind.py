@@ -18,6 +18,7 @@ from edge.origin.metrics import Tally
 from edge.origin.part_store import PartStore, RenditionStore
 from edge.origin.playlist_answers import Kind, PlaylistAnswers
 from edge.origin.playlists import Face, media_playlist
+from edge.origin.settled import SettledLines
 from edge.origin.stored import Discontinuities, WindowRules
 from edge.origin.window import RenditionWindow
 from edge.protocols.fmp4 import Sample, fragment, key_frame_end, read_fragments
@@ -210,6 +211,25 @@ def test_an_update_of_a_long_playlist_is_short():
     assert len(answers(target, Face.LIVE)) > 200_000
     assert len(answers(target, Face.LIVE, packed=True)) < 40_000
     assert len(answers(target, Face.LIVE, skip=True)) < 2_000
+
+
+def test_only_new_lines_of_a_long_playlist_are_rendered():
+    rendered = []
+
+    def line_of(window, segment, new_map):
+        rendered.append(segment.msn)
+        return playlists.settled_segment(window, segment, new_map)
+
+    target, lines = window(rewind_s=7200.0), SettledLines(line_of)
+    target.recall(places(300, first=10))
+    for count, new in ((290, 290), (290, 0), (291, 301 - 256), (291, 0)):
+        before = len(rendered)
+        text = b"".join(piece.text for piece in lines.pieces(target, count))
+        assert len(rendered) - before == new
+        assert text.count(b"EXTINF") == count
+    target.forget_before(64, 0.0)  # where a block begins, which names its map from now on
+    text = b"".join(piece.text for piece in lines.pieces(target, 237))
+    assert text.startswith(b'#EXT-X-MAP:URI="i0.mp4"')
 
 
 def test_i_frames_are_the_beginnings_of_segments():
