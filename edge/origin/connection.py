@@ -31,14 +31,14 @@ class ViewerConnection(asyncio.Protocol):
 
     __slots__ = (
         "_asker", "_fd", "_head_only", "_keep", "_paused", "_pumping", "_reader", "_reading", "_release", "_served",
-        "_server", "_stalled_size", "_unread", "closed", "deadline", "held_until", "stalled_since", "streaming",
+        "_stalled_size", "_unread", "closed", "deadline", "held_until", "server", "stalled_since", "streaming",
         "transport",
     )  # fmt: skip
 
     transport: asyncio.Transport
 
     def __init__(self, server: "OriginServer") -> None:
-        self._server = server
+        self.server = server
         self._reader = RequestReader(server.memo)
         self._release: Release | None = None
         self._fd = -1  # of the socket, once a request was held
@@ -62,21 +62,20 @@ class ViewerConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by its type
         self._asker = client_of(transport.get_extra_info("peername"))
-        self.deadline = self._server.now() + self._server.config.head_s
-        self._server.opened(self)
+        self.deadline = self.server.now() + self.server.config.head_s
+        self.server.opened(self)
 
     def data_received(self, data: bytes) -> None:
         if self.closed:
             return
-        request = self._server.memo.whole.get(data)
-        if request is not None and self._reader.is_fresh and not (self._busy or self._unread):  # nearly all come so
-            shortcut = request.note.value
-            if shortcut is None:
-                self._serve(request)
-            else:
-                self._serve_again(request, shortcut)
-            if self._release is None:
-                self._await_request()
+        request = self.server.memo.whole.get(data)
+        if (
+            request is not None  # nearly all come so
+            and self._release is None
+            and not (self._paused or self.streaming or self._unread)
+            and self._reader.is_fresh
+        ):
+            self._serve_whole(request)
             return
         try:
             self._reader.receive_data(data)
@@ -92,7 +91,7 @@ class ViewerConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._paused = True
-        self.stalled_since = self._server.now()
+        self.stalled_since = self.server.now()
         self._stalled_size = self.transport.get_write_buffer_size()
 
     def resume_writing(self) -> None:
@@ -103,7 +102,7 @@ class ViewerConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
         self.closed = True
         self._let_go()
-        self._server.lost(self)
+        self.server.lost(self)
 
     # -- requests
 
@@ -143,7 +142,7 @@ class ViewerConnection(asyncio.Protocol):
                     break
                 if awaits_body(request, self._reader.waiting):
                     self._unread = request
-                    self.deadline = min(self.deadline, self._server.now() + self._server.config.head_s)
+                    self.deadline = min(self.deadline, self.server.now() + self.server.config.head_s)
                     break
                 self._serve(request)
                 if not self._reader.waiting:
@@ -160,31 +159,42 @@ class ViewerConnection(asyncio.Protocol):
         if self.closed or self._busy:
             return
         if not self._reader.waiting:
-            self.deadline = self._server.idle_until
+            self.deadline = self.server.idle_until
         else:  # the first bytes set it; later ones do not move it
-            self.deadline = min(self.deadline, self._server.now() + self._server.config.head_s)
+            self.deadline = min(self.deadline, self.server.now() + self.server.config.head_s)
 
     def _serve(self, request: RequestHead) -> None:
         self.deadline = _NEVER
         self._served = True
         self._head_only = request.method == "HEAD"
         self._keep = request.keep_alive and not request.headers.chunked
-        response = self._server.routes.serve(self, request)
+        response = self.server.routes.serve(self, request)
         if response is not None:
             self._write(response)
+
+    def _serve_whole(self, request: RequestHead) -> None:
+        """Serves what came in one piece, with nothing before it."""
+        shortcut = request.note.value
+        if shortcut is None:
+            self._serve(request)
+        else:
+            self._serve_again(request, shortcut)
+        if self._release is None:
+            self._await_request()
 
     def _serve_again(self, request: RequestHead, shortcut: Shortcut) -> None:
         """Answers what was answered to others since the last update, or waits with them."""
         self._served = True
         self._head_only = False
         self._keep = request.keep_alive
+        shortcut.asked = True
         if shortcut.askers is not None:
             shortcut.askers.add(self._asker)
         if shortcut.response is not None:
             self._write(shortcut.response)
-        elif shortcut.group is not None and self._server.has_room():
+        elif shortcut.group is not None and self.server.has_room():
             self.deadline = _NEVER
-            self.hold(shortcut.group.add(self), self._server.now() + shortcut.seconds)
+            self.hold(shortcut.group.add(self), self.server.ticked + shortcut.seconds)
         else:
             self._write(FULL)
 
@@ -195,13 +205,13 @@ class ViewerConnection(asyncio.Protocol):
 
     def has_room(self) -> bool:
         """Whether this process may hold one more request."""
-        return self._server.has_room()
+        return self.server.has_room()
 
     def hold(self, release: Release, until: float) -> None:
         """The request being served waits; `release` takes it off its list."""
         self._release = release
         self.held_until = until
-        self._server.held.add(self)
+        self.server.held.add(self)
 
     def claim(self) -> None:
         """An answer is on its way in a later turn of the loop: the request's time cannot run out any more."""
@@ -219,7 +229,7 @@ class ViewerConnection(asyncio.Protocol):
         if self._reader.waiting or not self._reading:
             self._go_on()
         else:
-            self._await_request()
+            self.deadline = self.server.idle_until
 
     # -- answers past the transport
 
@@ -240,17 +250,17 @@ class ViewerConnection(asyncio.Protocol):
 
     def bytes_of(self, response: Response) -> bytes:
         """All of an answer."""
-        pieces = response.wire(self._server.date)
+        pieces = response.wire(self.server.date)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def spill(self, data: bytes) -> None:
         """The rest of an answer, which the socket did not take."""
         self.transport.write(data)
 
-    def answered(self, response: Response) -> None:
-        """The answer to the held request has gone out."""
-        self._let_go()
-        self._server.tally.answered(response.key, response.size)
+    def answered(self) -> None:
+        """The answer to the held request has gone out, to all who waited with it: nobody is to be told."""
+        self._release = None
+        self.held_until = _NEVER
         self._after_answer()
 
     def _let_go(self) -> None:
@@ -258,10 +268,10 @@ class ViewerConnection(asyncio.Protocol):
             self._release(self)
             self._release = None
             self.held_until = _NEVER
-            self._server.held.discard(self)
+            self.server.held.discard(self)
 
     def _write(self, response: Response) -> None:
-        server = self._server
+        server = self.server
         if self._head_only:
             self.transport.write(response.head(server.date))
             server.tally.answered(response.key, 0)
@@ -278,7 +288,7 @@ class ViewerConnection(asyncio.Protocol):
             self._finish()
 
     def _refuse(self, failure: HttpError) -> None:
-        self._server.tally.event("bad_request")
+        self.server.tally.event("bad_request")
         if self._busy:  # an earlier request has no answer yet, so this one cannot have one
             self.transport.abort()
             return
@@ -291,9 +301,9 @@ class ViewerConnection(asyncio.Protocol):
             self._refuse(failure)
             return
         self.closed = True
-        other = Http2Connection(self._server)
+        other = Http2Connection(self.server)
         self.transport.set_protocol(other)
-        self._server.lost(self)
+        self.server.lost(self)
         other.connection_made(self.transport)
         other.data_received(_PREFACE_HEAD + self._reader.rest)
 
@@ -329,14 +339,14 @@ class ViewerConnection(asyncio.Protocol):
             self._finish()
             return
         self.closed = True
-        self.deadline = self._server.now() + _LINGER_S
+        self.deadline = self.server.now() + _LINGER_S
         self.transport.write_eof()
 
     def _finish(self) -> None:
         """Nothing more is read; the connection closes when what was written is out, or is cut as stalled."""
         self.closed = True
         if self.transport.get_write_buffer_size():
-            self.stalled_since = min(self.stalled_since, self._server.now())
+            self.stalled_since = min(self.stalled_since, self.server.now())
             self._stalled_size = self.transport.get_write_buffer_size()
         self.transport.close()
 
@@ -365,7 +375,7 @@ class ViewerConnection(asyncio.Protocol):
             size = self.transport.get_write_buffer_size()
             if size < self._stalled_size:
                 self._stalled_size, self.stalled_since = size, now
-            elif now - self.stalled_since >= self._server.config.stall_s:
+            elif now - self.stalled_since >= self.server.config.stall_s:
                 return "stalled_cut"
         if now >= self.deadline:
             return "head_timeout" if self._reader.waiting else "idle_cut"

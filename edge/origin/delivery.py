@@ -51,6 +51,5 @@ def _send(sockets: FanOut, waiters: Sequence[Waiter], response: Response) -> lis
     unsent = sockets.send(fds, data)
     for place, taken, _ in unsent:
         bare[place].spill(data[taken:])  # its transport finds out what is wrong
-    for connection in bare:
-        connection.answered(response)
+    bare[0].server.answered(bare, response)
     return others

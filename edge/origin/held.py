@@ -87,7 +87,9 @@ class HeldRequests(Generic[K]):
                 del self._groups[key]
             elif ready(key):
                 del self._groups[key]
-                yield key, list(group.waiters)
+                waiters = list(group.waiters)
+                group.waiters.clear()
+                yield key, waiters
 
 
 class _Ranged:

@@ -132,6 +132,7 @@ class Http2Connection(asyncio.Protocol):
             self.write(exchange, error("request", head.status, head.detail))
 
     def _serve_again(self, exchange: Exchange, shortcut: Shortcut) -> None:
+        shortcut.asked = True
         if shortcut.askers is not None:
             shortcut.askers.add((self.address, self.port))
         if shortcut.response is not None:

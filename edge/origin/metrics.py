@@ -28,11 +28,11 @@ class Tally:
         self.events: collections.Counter[str] = collections.Counter()
         self._flushed: dict[object, int] = {}
 
-    def answered(self, key: tuple[str, int], size: int) -> None:
-        """One answer of `size` bytes; `key` is its resource class and its status."""
+    def answered(self, key: tuple[str, int], size: int, times: int = 1) -> None:
+        """An answer of `size` bytes, so many times; `key` is its resource class and its status."""
         counts = self.requests[key]
-        counts[0] += 1
-        counts[1] += size
+        counts[0] += times
+        counts[1] += times * size
 
     def event(self, name: str, times: int = 1) -> None:
         self.events[name] += times

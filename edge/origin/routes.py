@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 from appliance.contracts.directory import CHANNEL_NAME, Access
@@ -359,18 +359,17 @@ class Routes:
         """Counts those who asked in the same words, as `_count` does."""
         agent = request.headers.get("user-agent")
         question = -1 if asked.msn is None else asked.msn
-        is_counted = asked.msn is None or asked.part in (None, 1)
 
-        def count(askers: set[Asker]) -> None:
+        def tell(askers: Collection[Asker]) -> None:
             now = self._clock()
             feed.last_request = now
             feed.demand.asked(rendition, now)
-            for address, port in askers if is_counted else ():
+            for address, port in askers:
                 group = address, agent
                 self._audience.asked_by_nobody(feed.record.broadcast_id, group, port, question, now)
                 feed.demand.note(rendition, group, port, question, now)
 
-        return count
+        return Count(tell, each=asked.msn is None or asked.part in (None, 1))
 
     def _count(
         self, caller: Caller, request: RequestHead, feed: BroadcastFeed, rendition: str, asked: Directives

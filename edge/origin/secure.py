@@ -208,9 +208,9 @@ class SecureConnection(Buffered, ViewerConnection):
         near, self._near = self._near, None
         assert near is not None
         self.closed = True
-        relay = Relay(self._server, self.transport, near)
+        relay = Relay(self.server, self.transport, near)
         self.transport.set_protocol(relay)
-        self._server.replace(self, relay)
+        self.server.replace(self, relay)
         relay.start()
 
     def _write(self, response: Response) -> None:

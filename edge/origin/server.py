@@ -2,7 +2,7 @@
 
 import asyncio
 import email.utils
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from appliance.runtime.listening import inherited
@@ -68,6 +68,7 @@ class OriginServer:
         self.memo = HeadMemo()
         self.blocks = BlockMemo()
         self.date = b""
+        self.ticked = 0.0  # monotonic seconds of the last tick
         self.idle_until = 0.0  # for a connection that begins to wait now; exact to a tick
         self.held: set[Held] = set()
         self._on_tick = on_tick
@@ -99,7 +100,7 @@ class OriginServer:
         """Returns when listening. OSError when the address cannot be had."""
         self._loop = asyncio.get_running_loop()
         self._stamp()
-        self.idle_until = self.now() + self.config.idle_connection_s
+        self._begin_tick(self.now())
         held = inherited("http")
         if held is not None:
             self._listener = await self._loop.create_server(
@@ -181,6 +182,13 @@ class OriginServer:
         self.tally.event("over_waiters")
         return False
 
+    def answered(self, connections: Sequence[ViewerConnection], response: Response) -> None:
+        """The same answer has gone out to all of these, who were held for it."""
+        self.held.difference_update(connections)
+        self.tally.answered(response.key, response.size, len(connections))
+        for connection in connections:
+            connection.answered()
+
     # -- time
 
     async def _tick(self) -> None:
@@ -188,7 +196,7 @@ class OriginServer:
             await asyncio.sleep(TICK_S)
             self._on_tick()
             now = self.now()
-            self.idle_until = now + self.config.idle_connection_s
+            self._begin_tick(now)
             for connection in [one for one in self.held if now >= one.held_until]:
                 connection.answer(_HELD_TOO_LONG)
             if now - self._second >= 1.0:
@@ -197,6 +205,10 @@ class OriginServer:
                 CONNECTIONS.set(len(self._connections))
                 WAITERS.set(len(self.held))
                 self.tally.flush()
+
+    def _begin_tick(self, now: float) -> None:
+        self.ticked = now
+        self.idle_until = now + self.config.idle_connection_s
 
     def _stamp(self) -> None:
         self._second = self.now()

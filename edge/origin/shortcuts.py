@@ -5,7 +5,8 @@ The first one is served by the routes, which leave a shortcut in the parsed head
 gone with the next update. Only what is open to everybody may have one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from typing import NamedTuple
 
 from edge.origin.held import Group
 from edge.origin.responses import Response
@@ -13,14 +14,20 @@ from edge.protocols.http.request import RequestHead
 
 Asker = tuple[str, int]  # address and port of a client
 _MOST = 4096
-Count = Callable[[set[Asker]], None]
+
+
+class Count(NamedTuple):
+    """Is told now and then that somebody asked; `each`: and who."""
+
+    tell: Callable[[Collection[Asker]], None]
+    each: bool
 
 
 class Shortcut:
     """An answer, or the group in which to wait for one, `seconds` long at most; and who took it since they were
     counted last, where that is wanted."""
 
-    __slots__ = ("askers", "count", "group", "response", "seconds")
+    __slots__ = ("asked", "askers", "count", "group", "response", "seconds")
 
     def __init__(
         self, response: Response | None, count: Count | None, group: Group | None = None, seconds: float = 0.0
@@ -29,7 +36,8 @@ class Shortcut:
         self.group = group
         self.seconds = seconds
         self.count = count
-        self.askers: set[Asker] | None = None if count is None else set()
+        self.asked = False
+        self.askers: set[Asker] | None = set() if count is not None and count.each else None
 
 
 class Shortcuts:
@@ -51,9 +59,12 @@ class Shortcuts:
         """Counts those who asked."""
         for request in self._heads:
             shortcut = request.note.value
-            if shortcut is not None and shortcut.askers:
-                askers, shortcut.askers = shortcut.askers, set()
-                shortcut.count(askers)
+            if shortcut is not None and shortcut.asked and shortcut.count is not None:
+                askers = shortcut.askers or ()
+                shortcut.asked = False
+                if shortcut.askers:
+                    shortcut.askers = set()
+                shortcut.count.tell(askers)
 
     def clear(self) -> None:
         """The answers are old."""

@@ -13,7 +13,7 @@ from appliance.contracts.directory import Access, ChannelRecord
 from appliance.contracts.subjects import channel_key
 from edge.origin.held import HeldRequests
 from edge.origin.responses import Response
-from edge.origin.shortcuts import Shortcut, Shortcuts
+from edge.origin.shortcuts import Count, Shortcut, Shortcuts
 from edge.protocols.http.request import HeadMemo
 
 SOURCE = f"/media/{BROADCAST}/source"
@@ -198,6 +198,39 @@ def test_nobody_is_forgotten_or_answered_twice(steps):
                     del waiting[waiter]
             assert not any(waiter[0] == key for waiter in waiting)
     assert len(held) == len(waiting)
+
+
+@pytest.mark.parametrize("each", [True, False])
+def test_that_somebody_asked_is_told_once(each):
+    told, shortcuts, memo = [], Shortcuts(), HeadMemo()
+    head = memo.parse(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    shortcut = Shortcut(Response("playlist", 200, ()), Count(told.append, each=each))
+    shortcuts.add(head, shortcut)
+    shortcuts.flush()
+    assert told == []
+    for _ in range(2):
+        shortcut.asked = True
+        assert (shortcut.askers is not None) == each
+        if shortcut.askers is not None:
+            shortcut.askers.add(("192.0.2.1", 7))
+        shortcuts.flush()
+        shortcuts.flush()
+    assert [set(askers) for askers in told] == [{("192.0.2.1", 7)} if each else set()] * 2
+
+
+async def test_who_waits_for_the_middle_of_a_segment_keeps_the_broadcast_followed(origin, served):
+    await followed(origin, served)
+    clients = [await origin.client() for _ in range(3)]
+    for number, client in enumerate(clients):
+        client.send(f"{SOURCE}/index.m3u8?_HLS_msn=3&_HLS_part=2")
+        await settled(lambda wanted=number + 1: len(origin.server.held) == wanted)
+        if number == 0:  # who goes the long way
+            feed = origin.catalogue.feed(BROADCAST)
+            before = feed.last_request = feed.last_request - 1.0
+    origin.add_part()
+    for client in clients:
+        await client.receive()
+    assert feed.last_request > before
 
 
 def test_shortcuts_are_bounded():
