@@ -223,6 +223,7 @@ class RenditionWindow:
             self._ticks -= segment.ticks
             if segment.place is not None:
                 self._places[segment.msn] = segment.place
+            self.version += 1
 
     # -- what comes
 

@@ -24,6 +24,7 @@ from edge.origin.window import RenditionWindow
 from edge.protocols.fmp4 import Sample, fragment, key_frame_end, read_fragments
 from edge.protocols.hls import media_parser
 from edge.protocols.hls.media import delta, length_us, merge, render
+from edge.protocols.hls.reload import WHOLE, Position
 
 RULES = WindowRules(target_duration_s=2, window_s=12.0, min_segments=6, rewind_s=600.0, part_target_s=2.0)
 
@@ -121,6 +122,16 @@ def test_a_new_process_lists_what_the_one_before_listed():
     assert mine == theirs
     assert new.next_serial == old.next_serial == 30 * 4 + 1
     assert [msn for msn in held(new) if new.segment(msn) is not None] == held(old)[:-1]
+
+
+def test_a_log_that_reaches_further_back_than_the_spool_begins_the_list():
+    target, chunks = window(), Chunks(msn=20, chunks_per_part=2)
+    target.recall(places(4, first=30))
+    assert target.position == Position(33, WHOLE)
+    feed(target, chunks.next_part()[:1])
+    assert target.position is None, "nothing is listed: the first part is not finished"
+    feed(target, chunks.segment())
+    assert listed(target) == [20]
 
 
 def test_what_the_recorder_does_not_have_is_a_gap_in_the_list():
