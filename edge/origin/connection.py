@@ -178,15 +178,15 @@ class ViewerConnection(asyncio.Protocol):
         if shortcut is None:
             self._serve(request)
         else:
-            self._serve_again(request, shortcut)
-        if self._release is None:
-            self._await_request()
+            self._serve_again(shortcut)
+        if self._release is None and not (self.closed or self._paused or self.streaming):
+            self.deadline = self.server.idle_until
 
-    def _serve_again(self, request: RequestHead, shortcut: Shortcut) -> None:
+    def _serve_again(self, shortcut: Shortcut) -> None:
         """Answers what was answered to others since the last update, or waits with them."""
         self._served = True
         self._head_only = False
-        self._keep = request.keep_alive
+        self._keep = shortcut.keep
         shortcut.asked = True
         if shortcut.askers is not None:
             shortcut.askers.add(self._asker)

@@ -27,7 +27,7 @@ class Shortcut:
     """An answer, or the group in which to wait for one, `seconds` long at most; and who took it since they were
     counted last, where that is wanted."""
 
-    __slots__ = ("asked", "askers", "count", "group", "response", "seconds")
+    __slots__ = ("asked", "askers", "count", "group", "keep", "response", "seconds")
 
     def __init__(
         self, response: Response | None, count: Count | None, group: Group | None = None, seconds: float = 0.0
@@ -36,6 +36,7 @@ class Shortcut:
         self.group = group
         self.seconds = seconds
         self.count = count
+        self.keep = True  # whether the connection goes on after the answer
         self.asked = False
         self.askers: set[Asker] | None = set() if count is not None and count.each else None
 
@@ -52,6 +53,7 @@ class Shortcuts:
         """Equal requests go this way as well; `shortcut.count` is told who they were."""
         if len(self._heads) >= _MOST:
             self.clear()
+        shortcut.keep = request.keep_alive
         request.note.value = shortcut
         self._heads.append(request)
 

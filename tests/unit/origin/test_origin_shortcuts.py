@@ -46,6 +46,15 @@ async def test_the_second_request_in_the_same_words_takes_the_shortcut(origin, s
         assert served == []
 
 
+async def test_who_does_not_ask_on_is_closed_on_the_short_way_too(origin, served):
+    await followed(origin, served)
+    for _ in range(3):
+        client = await origin.client()
+        assert (await client.get(f"{SOURCE}/index.m3u8", Connection="close")).status == 200
+        assert await asyncio.wait_for(client.reader.read(), 5) == b""
+    assert len(served) == 1
+
+
 async def test_nothing_old_is_answered(origin, served):
     client = await origin.client()
     for _ in range(3):
