@@ -49,16 +49,26 @@ class _IndexReader:
                 if identity != self._identity:  # the recorder has left out what it removed
                     self._identity, self._read = identity, 0
                 index.seek(self._read)
-                found, read = read_index(index.read(_INDEX_AT_MOST))
+                data = index.read(_INDEX_AT_MOST)
         except FileNotFoundError:
             return News([], self._first_msn)
-        if self._read == 0 and found:
-            self._first_msn = found[0].msn
-        self._read += read
+        known = 0
+        if self._read == 0:
+            known = _behind(data, self._last_msn)
+            head, _ = read_index(data[: data.find(b"\n") + 1])
+            self._first_msn = head[0].msn if head else self._first_msn
+        found, read = read_index(data[known:])
+        self._read += known + read
         fresh = [segment for segment in found if segment.msn > self._last_msn]
         if fresh:
             self._last_msn = fresh[-1].msn
         return News(fresh, self._first_msn)
+
+
+def _behind(data: bytes, msn: int) -> int:
+    """Where the lines behind segment `msn` begin in an index; 0 where it has no such line."""
+    at = data.find(b"\n%d " % msn)
+    return data.find(b"\n", at + 1) + 1 if at >= 0 else 0
 
 
 class Followed:

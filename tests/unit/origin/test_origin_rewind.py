@@ -14,6 +14,7 @@ from appliance.contracts.media import BroadcastState, ChunkFlag, ChunkHeader
 from appliance.contracts.moments import Moment, MomentKind
 from appliance.contracts.spool import INDEX, SegmentFlag, SpooledSegment, volume_name
 from edge.origin import playlists
+from edge.origin.archive import Followed
 from edge.origin.metrics import Tally
 from edge.origin.part_store import PartStore, RenditionStore
 from edge.origin.playlist_answers import Kind, PlaylistAnswers
@@ -297,6 +298,29 @@ def test_what_happened_is_in_every_playlist_that_begins_before_it():
     assert [one.id for one in media_parser.parse(shorter).date_ranges] == ["30"]
     assert b"#EXT-X-VERSION:10\n" in shorter
     assert b',RECENTLY-REMOVED-DATERANGES="-1"\n' in shorter
+
+
+async def test_of_an_index_that_became_shorter_only_new_lines_are_read(tmp_path, monkeypatch):
+    folder = tmp_path / BROADCAST / "source"
+    folder.mkdir(parents=True)
+    followed, read, decode = Followed(tmp_path / BROADCAST), [], SpooledSegment.decode
+
+    def noted(line):
+        read.append(line)
+        return decode(line)
+
+    monkeypatch.setattr(SpooledSegment, "decode", noted)
+    for first, end, new, lines in (
+        (0, 300, 300, 302), (32, 310, 10, 12), (310, 320, 10, 12), (310, 320, 0, 2), (319, 320, 0, 2)
+    ):  # fmt: skip
+        fresh = folder / "fresh"
+        fresh.write_text("".join(one.encode() for one in places(end - first, first)))
+        fresh.replace(folder / INDEX)
+        read.clear()
+        found = (await followed.news())["source"]
+        assert [one.msn for one in found.segments] == list(range(end - new, end))
+        assert found.first_msn == first
+        assert len(read) <= lines
 
 
 # -- over HTTP
