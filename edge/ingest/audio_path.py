@@ -53,7 +53,6 @@ class AudioPath:
             serial=shared.serial(AUDIO),
         )
         self.output = shared.output(AUDIO, timescale)
-        self.output.bandwidth = shared.hints.audio_bit_rate
         self._shared = shared
         self._pictures = video
         self._video = video.segmenter if video is not None else None
@@ -189,6 +188,7 @@ class AudioPath:
         if differs and self.source is not None and self._video is not None:
             self._from_msn = follows
         described = source.described()
+        self.output.expect(source.expected_bandwidth(self._shared.hints.audio_bit_rate))
         self.output.use(track, follows, audio=described)
         self._shared.revision += 1
         self._shared.health.set_audio(described.codec, described.sample_rate, described.channels)

@@ -270,7 +270,8 @@ class Broadcasts:
                 continue
             rendition = self._rendition(broadcast_id, name)
             timescale = rendition.timescale if rendition is not None else usual
-            resume[name] = ResumePoint(header, message.seq, timescale)
+            told = rendition.bandwidth if rendition is not None else 0
+            resume[name] = ResumePoint(header, message.seq, timescale, told)
             inits[name] = list(rendition.inits) if rendition is not None else []
         return resume, inits
 

@@ -110,7 +110,7 @@ class ContributedPath:
         if self.output.differs_from_last(track):
             self._new_config = self._open
             self._config_dts = self._held[-1].end if self._held else self.segmenter.end_dts
-        self.output.bandwidth = self.output.bandwidth or hints.video_bit_rate or source.first_bandwidth
+        self.output.expect(source.expected_bandwidth(hints.video_bit_rate))
         self.output.use(track, self.segmenter.next_msn, video=source.described(rate))
         self.source = source
         self._shared.revision += 1

@@ -1,10 +1,15 @@
 """What a publisher's track is, whatever its codec: enough for an initialisation segment and a playlist."""
 
+from typing import Final
+
 import msgspec
 
 from appliance.contracts.media import VIDEO_TIMESCALE, AudioFormat, VideoFormat
 from edge.protocols.codecs.picture import UNSPECIFIED, Picture
 from edge.protocols.fmp4 import AudioTrack, VideoTrack
+
+_MOST_OF_USUAL: Final = 16  # declared rates beyond that are no rates
+_USUAL_OF_CHANNEL: Final = 80_000  # bit/s with head room
 
 
 class VideoSource(msgspec.Struct, frozen=True):
@@ -41,10 +46,14 @@ class VideoSource(msgspec.Struct, frozen=True):
             sample_aspect=picture.sample_aspect,
         )
 
-    @property
-    def first_bandwidth(self) -> int:
-        """A guess in bit/s for the time before the first segment was measured."""
-        return self.picture.width * self.picture.height * 2 + 200_000
+    def expected_bandwidth(self, declared: int) -> int:
+        """Bit/s for which players have to plan before anything was measured.
+
+        What the encoder has `declared`, unless no picture of this size needs as much; where it has not (0), what
+        encoders usually send.
+        """
+        usual = self.picture.width * self.picture.height * 5 // 2 + 250_000
+        return min(declared, _MOST_OF_USUAL * usual) if declared else usual
 
 
 class AudioSource(msgspec.Struct, frozen=True):
@@ -68,6 +77,11 @@ class AudioSource(msgspec.Struct, frozen=True):
             channels=self.channels,
             sample_rate=self.sample_rate,
         )
+
+    def expected_bandwidth(self, declared: int) -> int:
+        """Bit/s for which players have to plan before anything was measured: as `VideoSource`'s."""
+        usual = _USUAL_OF_CHANNEL * max(1, self.channels)
+        return min(declared, _MOST_OF_USUAL * usual) if declared else usual
 
     def described(self) -> AudioFormat:
         """What the rendition's record says."""

@@ -9,6 +9,7 @@ from edge.protocols.fmp4 import AudioTrack, VideoTrack, fragment, init_segment
 
 _HEADROOM: Final = 1.25
 _GROWTH: Final = 1.2
+_SHORTEST_S: Final = 1  # half of the shortest target duration
 _MOST_INITS: Final = 64  # of a rendition that changes to and fro
 _LAST_OF_SEGMENT: Final = int(ChunkFlag.LAST_OF_SEGMENT)
 _DISCONTINUITY: Final = int(ChunkFlag.DISCONTINUITY)
@@ -25,11 +26,12 @@ class Append(NamedTuple):
 
 
 class ResumePoint(NamedTuple):
-    """The last chunk of a rendition in the log, and its sequence in the stream."""
+    """The last chunk of a rendition in the log, its sequence in the stream, and the bit/s told to players."""
 
     header: ChunkHeader
     sequence: int
     timescale: int
+    bandwidth: int = 0
 
     @property
     def end_dts(self) -> int:
@@ -63,7 +65,8 @@ class RenditionOutput:
     ) -> None:
         """`inits` and `last` (the last chunk's header) are those of earlier sessions.
 
-        `bandwidth` is a first guess in bit/s, 0 for none; `dsn` the discontinuities of the broadcast so far.
+        `bandwidth` is what players were told so far in bit/s, 0 for nothing; `dsn` the discontinuities of the
+        broadcast so far.
         """
         self.name = name
         self.timescale = timescale
@@ -71,7 +74,6 @@ class RenditionOutput:
         self.bandwidth = bandwidth
         self.dirty = False
         self._epoch = epoch
-        self._guessed = True
         self._uses: list[tuple[int, int]] = []  # (first msn, init), ascending
         if last is not None:
             self._uses.append((0, last.init))
@@ -83,6 +85,12 @@ class RenditionOutput:
     def current_init(self) -> int | None:
         """The initialisation segment in use, None before the first."""
         return self._uses[-1][1] if self._uses else None
+
+    def expect(self, bandwidth: int) -> None:
+        """Players have to plan for so many bit/s whatever is measured: slides may be followed by action."""
+        if bandwidth > self.bandwidth:
+            self.bandwidth = bandwidth
+            self.dirty = True
 
     def use(
         self,
@@ -162,16 +170,16 @@ class RenditionOutput:
         return chosen
 
     def _measure(self, size: int, duration: int, *, ends_segment: bool) -> None:
-        """Peak of a segment; the record follows growth by more than a fifth."""
+        """The record follows peaks that need more than a fifth more; what was told is never taken back.
+
+        Segments too short for a peak by themselves (RFC 8216bis, 4.4.6.2) count with the next.
+        """
         self._bytes += size
         self._ticks += duration
-        if not ends_segment:
+        if not ends_segment or (self._bytes and self._ticks < self.timescale * _SHORTEST_S):
             return
-        if self._bytes and self._ticks >= self.timescale // 2:
+        if self._bytes:
             peak = int(self._bytes * 8 * self.timescale * _HEADROOM / self._ticks)
-            grown = peak > self.bandwidth * _GROWTH
-            if grown or self._guessed:
-                self.bandwidth = peak if self._guessed else max(self.bandwidth, peak)
-                self._guessed = False
-                self.dirty = True
+            if peak > self.bandwidth * _GROWTH:
+                self.expect(peak)
         self._bytes = self._ticks = 0

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from appliance.contracts.media import SOURCE, VIDEO_TIMESCALE, Init, Problem
+from appliance.contracts.media import VIDEO_TIMESCALE, Init, Problem
 from edge.ingest.hints import Hints
 from edge.ingest.rendition import Append, RenditionOutput, ResumePoint
 from edge.media.health import Health
@@ -97,14 +97,13 @@ class Shared:
     def output(self, name: str, timescale: int) -> RenditionOutput:
         """The rendition `name`, going on where the log ends."""
         point = self.resume.get(name)
-        bandwidth = self.hints.video_bit_rate if name == SOURCE else 0
         output = RenditionOutput(
             name,
             timescale,
             self.epoch,
             inits=self.inits.get(name, ()),
             last=point.header if point is not None else None,
-            bandwidth=bandwidth,
+            bandwidth=point.bandwidth if point is not None else 0,
             dsn=self._discontinuities(),
         )
         self.renditions[name] = output

@@ -131,7 +131,7 @@ class VideoPath:
         self.absence.announce(rate)
         track = source.track()
         shared.discontinuity = shared.discontinuity or self.output.differs_from_last(track)
-        self.output.bandwidth = self.output.bandwidth or source.first_bandwidth
+        self.output.expect(source.expected_bandwidth(shared.hints.video_bit_rate))
         described = source.described(rate)
         self.output.use(track, self.segmenter.next_msn, video=described)
         shared.revision += 1

@@ -181,7 +181,7 @@ _ACROSS = (
 _MULTIVARIANT = (
     ("MV-SYNTAX", M, "4.4.6", "The multivariant playlist is well-formed."),
     ("MV-BANDWIDTH", M, "4.4.6.2", "Every variant has BANDWIDTH."),
-    ("MV-PEAK", M, "4.4.6.2, [A 1.29]", "No segment has more than 125 % of BANDWIDTH."),
+    ("MV-PEAK", M, "4.4.6.2, [A 1.29]", "The peak segment bit rate is at most 125 % of BANDWIDTH."),
     ("MV-AVERAGE-BANDWIDTH", S, "[A 9.14]", "Every variant has AVERAGE-BANDWIDTH, not above BANDWIDTH."),
     ("MV-CODECS", M, "[A 9.1]", "Every variant has CODECS."),
     ("MV-CODECS-TRUE", M, "6.2.4", "CODECS names every format of the initialisation segments, as their bytes say."),

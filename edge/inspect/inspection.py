@@ -215,7 +215,7 @@ class Inspection:
             return
         note, now = self._note(exchange), state.text
         if len(state.sizes) < SEGMENTS and segment.duration_us:
-            state.sizes.append((len(exchange.body), segment.duration_us / MICRO))
+            state.sizes.append(variants.Size(segment.msn, len(exchange.body), segment.duration_us / MICRO))
         read = self._read(state, segment.map_uri, exchange)
         if read is None:
             return
@@ -292,11 +292,11 @@ class Inspection:
         if state.tracks and all(other.tracks for other in sound):
             variants.check_media(variant, list(state.tracks.values()), sounding, note)
         rates = [
-            8 * sum(size for size, _ in other.sizes) / sum(s for _, s in other.sizes)
+            8 * sum(one.size for one in other.sizes) / sum(one.length_s for one in other.sizes)
             for other in sound
             if other.sizes
         ]
-        variants.check_peak(variant, state.sizes, max(rates, default=0.0), note)
+        variants.check_peak(variant, state.sizes, state.target_s, max(rates, default=0.0), note)
 
     def _sound(self, variant: VariantLine) -> list[RenditionState]:
         """The audio renditions that go with a variant and have playlists of their own."""

@@ -10,6 +10,7 @@ from edge.inspect.playlist import MediaText, PartLine, SegmentLine
 from edge.inspect.rules.across import Seen
 from edge.inspect.rules.sequence import Uris
 from edge.inspect.rules.timing import Cadence
+from edge.inspect.rules.variants import Size
 
 SEGMENTS = 2_000  # of which facts are kept
 PARTS = 4_000
@@ -47,7 +48,7 @@ class RenditionState:
         self.last: tuple[SegmentLine, Media, Note] | None = None
         self.last_part: tuple[Position, PartLine, Media, dict[int, TrackInit], Note] | None = None
         self.seen: list[Seen] = []
-        self.sizes: list[tuple[int, float]] = []
+        self.sizes: list[Size] = []
         self.vanished: collections.deque[tuple[str, float]] = collections.deque(maxlen=64)
         self.best_rate = 0.0
 

@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from edge.inspect.mp4 import TrackInit
 from edge.inspect.multivariant import MultivariantText, VariantLine, is_video, number
@@ -16,6 +17,14 @@ _STABLE = re.compile(r"[A-Za-z0-9+/=.\-_]+\Z")
 _TYPES = frozenset({"AUDIO", "VIDEO", "SUBTITLES", "CLOSED-CAPTIONS"})
 _MOST_FRAMES = 60.0
 _NAMED = frozenset({"Opus", "fLaC", "ac-3", "ec-3"})
+
+
+class Size(NamedTuple):
+    """A segment: bytes and seconds."""
+
+    msn: int
+    size: int
+    length_s: float
 
 
 def check(text: MultivariantText, note: Note) -> None:
@@ -154,12 +163,24 @@ def _wrong_codecs(said: Sequence[str], tracks: Sequence[TrackInit]) -> str:
     return ""
 
 
-def check_peak(variant: VariantLine, sizes: Sequence[tuple[int, float]], sound_rate: float, note: Note) -> None:
-    """`sizes`: bytes and seconds of each segment of the variant; `sound_rate`: bit/s of its audio rendition."""
-    rates = [8 * size / length for size, length in sizes if length > 0]
+def check_peak(variant: VariantLine, sizes: Sequence[Size], target_s: int, sound_rate: float, note: Note) -> None:
+    """`sizes`: of the variant's segments, in order; `sound_rate`: bit/s of its audio rendition."""
+    rates = list(_rates(sizes, target_s))
     if rates and variant.bandwidth and max(rates) + sound_rate > PEAK * variant.bandwidth:
         peak = round(max(rates) + sound_rate)
         note("MV-PEAK", variant.line.number, f"BANDWIDTH {variant.bandwidth}, a segment has {peak} bit/s")
+
+
+def _rates(sizes: Sequence[Size], target_s: int) -> Iterator[float]:
+    """Bit/s of each run of segments that lasts 0.5 to 1.5 target durations, of which the largest is the peak."""
+    for first, begin in enumerate(sizes):
+        size, length_s = 0, 0.0
+        for msn, one in enumerate(sizes[first:], begin.msn):
+            size, length_s = size + one.size, length_s + one.length_s
+            if one.msn != msn or length_s > 1.5 * target_s:
+                break
+            if length_s >= 0.5 * target_s > 0:
+                yield 8 * size / length_s
 
 
 def check_steering(tag: Tag, manifest: object, variants: Sequence[VariantLine], note: Note) -> None:

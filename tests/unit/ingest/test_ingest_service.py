@@ -126,6 +126,7 @@ async def test_announced_stream_id_is_used_until_it_has_ended(site: Site) -> Non
 async def test_return_within_grace_is_the_same_broadcast(site: Site) -> None:
     service = await site.ingest()
     client = await site.client(service)
+    client.writer.write(client.encoder.metadata("onMetaData", {"videodatarate": 2500.0}))
     client.send(broadcast(3))
     await until(lambda: site.state() is BroadcastState.LIVE)
     client.writer.transport.abort()
@@ -138,6 +139,7 @@ async def test_return_within_grace_is_the_same_broadcast(site: Site) -> None:
     msns = [header.msn for header, _ in site.log.chunks(record.broadcast_id, SOURCE)]
     assert msns == sorted(msns)
     await until(lambda: site.events() == ["started", "interrupted", "resumed"])
+    assert site.log.rendition(record.broadcast_id, SOURCE).bandwidth == 3_125_000, "players know it so"
 
 
 async def test_return_without_a_picture_is_told_once_it_is_known(
