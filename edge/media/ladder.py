@@ -126,6 +126,20 @@ def plan_ladder(
     return ladder_of(source).rungs
 
 
+def rate_within(rung: Rung, source: SourceDescription, bit_rate: int) -> int:
+    """Bit/s of a rung of a source that has `bit_rate`: as usual, unless that is more than what it is made of.
+
+    Fewer pixels need more bits each, so its part is that of its lines, and a fifth more. What is not H.264 may
+    become twice as large. Not less than a third of what is usual: what encoders say of themselves may be wrong.
+    """
+    shown = _shown(source)
+    if shown is None or bit_rate <= 0:
+        return rung.bit_rate
+    part = min(1.0, 1.2 * min(rung.width, rung.height) / shown.short)
+    growth = 1 if source.codec.startswith(_H264) else 2
+    return min(rung.bit_rate, max(round(bit_rate * part * growth), rung.bit_rate // 3))
+
+
 def announced_duration(segment_target_s: float) -> int:
     """EXT-X-TARGETDURATION of a broadcast whose key frames are not known yet; it can never be changed later.
 

@@ -20,7 +20,7 @@ from edge.transcode.rung import InitUse
 from edge.transcode.source import BroadcastView
 from edge.transcode.writer import RenditionWriter
 
-_PEAK = 1.25  # a segment's rate against the rung's: what a player must plan for
+PEAK = 1.25  # a segment's rate against the rung's: what a player must plan for
 _SHORTEST = 0.9  # of the segment target: sooner no segment of the source ends
 _AHEAD_S = 0.5  # that a discontinuity is known before its segment begins
 _ANNOUNCE_S = 10.0
@@ -71,7 +71,7 @@ class Announcer:
         announced = await self._writer.announce(
             rung.name,
             VIDEO_TIMESCALE,
-            round(rung.bit_rate * _PEAK),
+            round(rung.bit_rate * PEAK),
             data,
             video=VideoFormat(
                 codec=avc.parse_config(config).rfc6381(),

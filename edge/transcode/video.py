@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from appliance.contracts.directory import Profile
 from appliance.contracts.media import SOURCE, VIDEO_TIMESCALE, Broadcast, Rendition
 from appliance.contracts.subjects import PICTURES_BUCKET, media
 from appliance.runtime.bus import Bus
-from edge.media.ladder import RUNGS, Rung, SourceDescription, ladder_of
+from edge.media.ladder import RUNGS, Rung, SourceDescription, ladder_of, rate_within
 from edge.media.segmenter_config import SegmenterConfig
-from edge.transcode.announcing import Announcer, Changes
+from edge.transcode.announcing import PEAK, Announcer, Changes
 from edge.transcode.control import RungControl, Usage
 from edge.transcode.decoders.base import Card
 from edge.transcode.engines.base import RungFormat
@@ -42,22 +44,26 @@ def rungs_to_make(broadcast: Broadcast, source: Rendition | None) -> list[Rung]:
 
     Sizes follow from the first initialisation segment: the broadcast may change its picture, its ladder stays.
     """
-    form = source.inits[0].video if source is not None and source.inits else None
-    if form is None:
+    described = _described(broadcast, source)
+    if described is None:
         return []
-    ladder = ladder_of(
-        SourceDescription(
-            width=form.width,
-            height=form.height,
-            frame_rate=form.frame_rate,
-            sample_aspect=form.sample_aspect,
-            codec=form.codec,
-            playable=SOURCE in broadcast.ladder,
-        ),
-        wanted=RUNGS,
-    )
+    ladder = ladder_of(described, wanted=RUNGS)
     wanted = set(broadcast.ladder) - set(broadcast.contributed)
     return [rung for rung in ladder.rungs if rung.name in wanted]
+
+
+def _described(broadcast: Broadcast, source: Rendition | None) -> SourceDescription | None:
+    form = source.inits[0].video if source is not None and source.inits else None
+    if form is None:
+        return None
+    return SourceDescription(
+        width=form.width,
+        height=form.height,
+        frame_rate=form.frame_rate,
+        sample_aspect=form.sample_aspect,
+        codec=form.codec,
+        playable=SOURCE in broadcast.ladder,
+    )
 
 
 class VideoLane:
@@ -183,8 +189,20 @@ class VideoLane:
             raise
         return workers
 
+    async def _told(self, rung: Rung) -> Rung:
+        """With the bit rate that its viewers were told, or that becomes what the source has now."""
+        known = await self._writer.known(rung.name)
+        source = self._view.rendition(SOURCE)
+        described = _described(self._view.broadcast, source)
+        bit_rate = rung.bit_rate
+        if known is not None and known.inits:
+            bit_rate = min(bit_rate, round(known.bandwidth / PEAK))
+        elif source is not None and described is not None and source.bandwidth > 1:
+            bit_rate = rate_within(rung, described, round(source.bandwidth / PEAK))
+        return msgspec.structs.replace(rung, bit_rate=bit_rate)
+
     async def _worker(self, rung: Rung, position: RungPosition) -> RungWorker:
-        broadcast = self._view.broadcast
+        broadcast, rung = self._view.broadcast, await self._told(rung)
         segmenter = SegmenterConfig(
             timescale=VIDEO_TIMESCALE,
             part_target=round(broadcast.part_target_s * VIDEO_TIMESCALE),

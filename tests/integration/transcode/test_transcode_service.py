@@ -1,6 +1,7 @@
 """A transcoder on a real log: what ingest wrote of a source that players cannot play becomes a ladder."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 import msgspec
@@ -21,6 +22,9 @@ from appliance.runtime.bus import Bus
 from appliance.runtime.settings import MediaSettings
 from edge.media.storyboard import Cue, parse_vtt
 from edge.protocols.fmp4 import AudioTrack, VideoTrack, init_segment
+from edge.transcode import video
+from edge.transcode.engines.base import RungFormat
+from edge.transcode.engines.lineup import Candidate, Lineup
 from edge.transcode.service import TranscodeService
 from tests.integration.transcode.transcode_site import BROADCAST, SETTINGS, Site, h264_record, live, make_site
 from tests.unit.transcode.encoded_sources import FRAME, chunks_of, picture_source, sound_source
@@ -103,6 +107,34 @@ async def test_a_ladder_that_changes_while_it_runs(site: Site) -> None:
     joined = [s.dts for _, samples in both[1] for s in samples]
     assert joined == list(range(joined[0], 4 * GOP * FRAME, FRAME))
     assert joined[0] in (0, GOP * FRAME, 2 * GOP * FRAME)
+
+
+async def test_a_rung_is_told_and_made_no_larger_than_its_source(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By what the source has when the rung begins; whoever takes over goes by what viewers were told."""
+    made: list[int] = []
+
+    class Watched(Lineup):
+        def __init__(self, form: RungFormat, candidates: Sequence[Candidate]) -> None:
+            made.append(form.bit_rate)
+            super().__init__(form, candidates)
+
+    monkeypatch.setattr(video, "Lineup", Watched)
+    source = await asyncio.to_thread(picture_source, "libx264", 2 * GOP, GOP, (640, 480))
+    chunks = chunks_of(source.samples, source.form, segments=[0, GOP])
+    record = h264_record(source, 640, 480)
+    await site.put(msgspec.structs.replace(record, bandwidth=500_000))
+    await site.put(live(ladder=["source", "360p"]))
+    for worker in range(2):
+        service = TranscodeService(SETTINGS, MediaSettings(), site.bus, worker)
+        await service.start()
+        await site.append("source", [one for one in chunks if one.header.msn == worker])
+        await site.read("360p", worker + 1)
+        await service.stop()
+        await site.put(msgspec.structs.replace(record, bandwidth=5_000_000))
+    assert made == [360_000, 360_000]
+    assert (await site.rendition("360p")).bandwidth == 450_000
 
 
 async def test_contributed_renditions_are_not_made(site: Site) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.media.ladder import Contribution, SourceDescription, ladder_of, plan_ladder, target_duration
+from edge.media.ladder import Contribution, SourceDescription, ladder_of, plan_ladder, rate_within, target_duration
 
 
 def names(*args: object) -> list[str]:
@@ -123,6 +123,21 @@ def test_what_a_channel_is_given() -> None:
     assert (more.rungs[-1].width, more.rungs[-1].height, more.rungs[-1].bit_rate) == (284, 160, 250_000)
     assert ladder_of(HD, wanted=()).names == ["source"]
     assert ladder_of(described(codec=HEVC), wanted=()).names == ["source", "1080p"], "nobody is left without"
+
+
+@pytest.mark.parametrize(
+    ("codec", "bit_rate", "rates"),
+    [
+        pytest.param("avc1.64001f", 6_000_000, {"480p": 1_500_000, "360p": 800_000}, id="as usual"),
+        pytest.param("avc1.64001f", 0, {"480p": 1_500_000, "360p": 800_000}, id="unknown"),
+        pytest.param("avc1.64001f", 900_000, {"480p": 720_000, "360p": 540_000}, id="less than a rung usually has"),
+        pytest.param("avc1.64001f", 40_000, {"480p": 500_000, "360p": 266_666}, id="hardly true"),
+        pytest.param(HEVC, 900_000, {"720p": 1_800_000, "480p": 1_440_000, "360p": 800_000}, id="a better codec"),
+    ],
+)
+def test_no_rung_is_larger_than_what_it_is_made_of(codec: str, bit_rate: int, rates: dict[str, int]) -> None:
+    source = described(codec=codec, width=1280, height=720)
+    assert {rung.name: rate_within(rung, source, bit_rate) for rung in ladder_of(source).rungs} == rates
 
 
 def test_without_a_transcoder() -> None:
