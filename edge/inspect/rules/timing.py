@@ -13,6 +13,10 @@ class Cadence:
 
     An answer that was held came when there was something; one that came at once may have been there since
     the answer before it, which did not have it.
+
+    Of parts 8216bis, 6.2.1, says that a server must add one "within one Part Target Duration after it added the
+    previous", and has no exception for a source that has stopped: it would have to add GAP parts. One more part
+    target is allowed for the network. What came then is told, since a source that sends nothing is no slow server.
     """
 
     def __init__(self) -> None:
@@ -39,7 +43,7 @@ class Cadence:
             if before is not None and edge <= before[0]:
                 continue
             if before is not None:
-                self._judge(name, came - before[1], note)
+                self._judge(name, came - before[1], note, _then(text, before[0]) if name == "CADENCE-PART" else "")
             self._seen[name] = edge, exchange.ended
         self._last_answer = exchange.ended
 
@@ -47,8 +51,14 @@ class Cadence:
         """The watch is over: what the last answer did not have is late if it is so already."""
         if not self._over:
             for name, (_, at) in self._seen.items():
-                self._judge(name, self._last_answer - at, note)
+                self._judge(name, self._last_answer - at, note, ", and nothing since")
 
-    def _judge(self, name: str, took: float, note: Note) -> None:
+    def _judge(self, name: str, took: float, note: Note, then: str) -> None:
         if name in self._limits and took > self._limits[name]:
-            note(name, 0, f"{took:.2f} s, at most {self._limits[name]:.2f} s")
+            note(name, 0, f"{took:.2f} s, at most {self._limits[name]:.2f} s{then}")
+
+
+def _then(text: MediaText, edge: tuple[int, int]) -> str:
+    """What the first part from `edge` on is."""
+    part = next((part for segment, index, part in text.parts() if (segment.msn, index) >= edge), None)
+    return ", then a gap" if part is not None and part.gap else ""
