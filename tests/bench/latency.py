@@ -3,9 +3,10 @@
 A real encoder publishes numbered pictures drawn in real time; players show them; each painted frame's number is
 read back from a canvas on the same clock. The limit is what the protocol itself costs: three part targets of
 hold-back. Watched: the watch page at the default part target, then hls.js, shaka and video.js by themselves,
-hls.js also at parts of 0.2 s.
+hls.js also at parts of 0.2 s. video.js is started as docs/players.md says; as it comes (videojs-alone) it has no
+limit, for how it does is chance there.
 
-    ./nearcast bench latency [--seconds=60] [--players=page,hls,shaka,videojs]
+    ./nearcast bench latency [--seconds=60] [--players=page,hls,shaka,videojs,videojs-alone]
 """
 
 import argparse
@@ -30,7 +31,7 @@ _HOLD_BACK = 3  # part targets
 
 
 class Case(NamedTuple):
-    """Who watches, at which part target, and the median that is aimed at, in seconds."""
+    """Who watches, at which part target, and the median that is aimed at, in seconds; 0: none is."""
 
     player: str
     part_target_s: float
@@ -42,6 +43,7 @@ _CASES = (
     Case("hls", 0.35, 1.4),
     Case("shaka", 0.35, 1.9),
     Case("videojs", 0.35, 2.0),
+    Case("videojs-alone", 0.35, 0.0),
     Case("hls", 0.2, 1.15),
 )
 
@@ -66,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
 def _options(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./nearcast bench latency")
     parser.add_argument("--seconds", type=float, default=60, help="how long each player is watched")
-    parser.add_argument("--players", default="page,hls,shaka,videojs", help="those that are watched")
+    parser.add_argument("--players", default="page,hls,shaka,videojs,videojs-alone", help="those that are watched")
     return parser.parse_args(argv)
 
 
@@ -97,10 +99,10 @@ def _measured(node: Node, case: Case, player_page: str, seconds: float) -> bool:
     floor = _HOLD_BACK * case.part_target_s
     print(
         f"latency: {case.player}, parts of {case.part_target_s} s: picture to picture median {median:.2f} s "
-        f"({median / floor:.2f}x the hold-back), p95 {late:.2f} s, {len(delays)} frames, {stalls} stalls; "
-        f"aimed at {case.target_s} s"
+        f"({median / floor:.2f}x the hold-back), p95 {late:.2f} s, {len(delays)} frames, {stalls} stalls"
+        + (f"; aimed at {case.target_s} s" if case.target_s else "")
     )
-    return median <= case.target_s and not stalls
+    return not case.target_s or (median <= case.target_s and not stalls)
 
 
 def _await_live(url: str) -> None:

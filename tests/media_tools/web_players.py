@@ -1,9 +1,13 @@
-"""hls.js, shaka and video.js in a page of their own, and a server for it. They are installed once, under build/."""
+"""hls.js, shaka and video.js in a page of their own, and a server for it. They are installed once, under build/.
+
+video.js is started as docs/players.md says, "videojs-alone" without that.
+"""
 
 import contextlib
 import functools
 import http.server
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -53,10 +57,30 @@ def install() -> Path:
     return _PLACE / "node_modules"
 
 
+def documented() -> str:
+    """The script in docs/players.md."""
+    text = (ROOT / "docs" / "players.md").read_text(encoding="utf-8")
+    found = re.search(r"<!-- video.js: begin -->\n```js\n(.*?)```", text, re.DOTALL)
+    assert found is not None, "docs/players.md has no script"
+    return found.group(1)
+
+
 class _Handler(http.server.SimpleHTTPRequestHandler):
     def __init__(self, *arguments: Any, modules: Path) -> None:
         self._modules = modules
         super().__init__(*arguments, directory=str(_SOURCES))
+
+    def do_GET(self) -> None:
+        """A file, or what the documentation has pages of video.js do."""
+        if self.path != "/documented/video.js":
+            super().do_GET()
+            return
+        script = documented().encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/javascript")
+        self.send_header("Content-Length", str(len(script)))
+        self.end_headers()
+        self.wfile.write(script)
 
     def translate_path(self, path: str) -> str:
         path = urllib.parse.urlsplit(path).path
