@@ -110,6 +110,36 @@ def test_nothing_is_violated_where_key_frames_come_as_they_like(node: Node, tmp_
 
 
 @pytest.mark.slow
+def test_slides_that_are_followed_by_action_violate_nothing(node: Node, tmp_path: Path) -> None:
+    clip = Clip(tmp_path / "slides.flv", 30)
+    scenes = "color=s=hd720:r=30:d=12[a];testsrc2=s=hd720:r=30:d=18,noise=alls=60:allf=t[b];[a][b]concat[out0]"
+    subprocess.run(
+        [
+            *("ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", scenes),
+            *(
+                "-f",
+                "lavfi",
+                "-i",
+                "sine=r=44100",
+                "-t",
+                str(clip.seconds),
+                "-c:v",
+                "libx264",
+                "-pix_fmt",
+                "yuv420p",
+            ),
+            *("-preset", "ultrafast", "-g", "60", "-sc_threshold", "0", "-b:v", "2M", "-maxrate", "2M"),
+            *("-bufsize", "2M", "-c:a", "aac", "-b:a", "128k", str(clip.path)),
+        ],
+        check=True,
+        timeout=60,
+    )
+    channel = node.channel("slides")
+    with Publisher(clip, channel.publish_url):
+        _assert_clean(_inspected(node, channel, 20), 4)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("harm", "share"), [(thin, 0.02), (skip, 0.1)])
 def test_nothing_is_violated_where_pictures_are_left_out(
     node: Node, clips: ClipMaker, tmp_path: Path, harm: Callable[[Clip, Path, float, int], Clip], share: float
