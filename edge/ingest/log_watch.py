@@ -1,17 +1,19 @@
 """Follows a channel's broadcast in the part log on behalf of a publisher that waits for its turn."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import Protocol
 
 from appliance.contracts import subjects
 from appliance.contracts.errors import BadInputError, UnavailableError
-from appliance.contracts.media import AUDIO, CHUNK_HEADER, SOURCE, ChunkFlag, ChunkHeader
+from appliance.contracts.media import AUDIO, CHUNK_HEADER, SOURCE, VIDEO_TIMESCALE, ChunkFlag, ChunkHeader
 from appliance.runtime.bus import LogMessage
 from appliance.runtime.clock import now_us
 from appliance.runtime.tasks import Tasks
 from edge.media.presence import Presence
+from edge.media.video_clock import MAX_DURATION
 from edge.protocols.fmp4 import FragmentError, read_fragments
 
 _FRAMES = 1500
@@ -23,6 +25,9 @@ class Log(Protocol):
 
     async def last_sequence(self, stream: str) -> int:
         """Of the newest message."""
+
+    async def last_message(self, stream: str, subject: str) -> LogMessage | None:
+        """The newest message of a subject."""
 
     def tail(self, stream: str, subjects: list[str], start: int = 1) -> AsyncIterator[LogMessage]:
         """Every message of `subjects` from `start`, in order, without end."""
@@ -82,6 +87,7 @@ class LogWatch:
         while True:
             try:
                 start = await self._log.last_sequence(subjects.MEDIA_STREAM)
+                self._look_back(await self._log.last_message(subjects.MEDIA_STREAM, source))
                 break
             except UnavailableError:
                 await asyncio.sleep(_RETRY_S)
@@ -90,6 +96,14 @@ class LogWatch:
             self.grown_at = asyncio.get_running_loop().time()
             if message.subject == source:
                 self._read(message)
+
+    def _look_back(self, message: LogMessage | None) -> None:
+        """A publisher may stop before enough has come to measure. How far apart its last pictures were may tell."""
+        with contextlib.suppress(FragmentError):
+            fragments = read_fragments(message.data) if message is not None else []
+            durations = [sample.duration for fragment in fragments for sample in fragment.samples]
+            if durations and max(durations) < MAX_DURATION:
+                self.pictures.presume(max(durations) * 1_000_000 // VIDEO_TIMESCALE)
 
     def _read(self, message: LogMessage) -> None:
         """Behind pictures that are missing the log does not end with the last one that came."""

@@ -13,7 +13,7 @@ class Presence:
     """Of one publisher. All times in microseconds of one clock.
 
     `interval_us` lies between two pictures or groups that come together; one pause that is longer does not change
-    it. A second before it is known.
+    it. Before it is known what was presumed, or a second.
     """
 
     def __init__(self) -> None:
@@ -23,6 +23,11 @@ class Presence:
         self._usual = PAUSE_US
         self._group_us = self._apart = 0  # when the last group began, and how long after the one before
         self.interval_us = _UNKNOWN_US
+
+    def presume(self, interval_us: int) -> None:
+        """What the interval seems to be, as long as none was measured."""
+        if not self._apart:
+            self.interval_us = interval_us
 
     def came(self, at_us: int) -> None:
         """A picture came. One pause may be a stop, two in succession are slides."""

@@ -59,3 +59,29 @@ async def test_behind_missing_pictures_the_log_does_not_end_with_the_last_one() 
     await until(lambda: watch.sequence == len(log.messages))
     assert watch.digests == digests(seen[:1])
     await watch.close()
+
+
+async def interval_at_first(appends: list[Append]) -> int:
+    """Between the pictures of who sent `appends` and nothing since, in microseconds."""
+    log = FakeLog()
+    for append in appends:
+        log.add(subjects.media("b", SOURCE), append.data, {CHUNK_HEADER: append.header.encode()}, None)
+    watch = LogWatch(FakeBus(log), "b")
+    watch.start()
+    await asyncio.sleep(0.02)
+    await watch.close()
+    return watch.pictures.interval_us
+
+
+async def test_how_often_pictures_come_is_known_before_any_came() -> None:
+    pictures = [append for append in source(4) if append.header.duration]
+    assert await interval_at_first(pictures) <= 400_000
+    packager, slow = Packager(PackagerConfig()), list[Append]()
+    for body in broadcast(20):
+        if not body.is_video or not body.stamp % 2000 or body.body[1] == 0:
+            take = packager.video if body.is_video else packager.audio
+            slow += take(body.stamp, body.body, now_us=T0 + 1000 * body.stamp)
+    shown = [one for one in slow if one.rendition == SOURCE and one.header.duration]
+    known = next(at for at, one in enumerate(shown) if one.header.duration > 90_000)  # that they are slides
+    for count in (0, *range(known + 1, len(shown))):
+        assert await interval_at_first(shown[:count]) >= 1_000_000
