@@ -15,19 +15,22 @@ from edge.protocols.record import Record
 
 
 class AccessUnit(Record):
-    """One picture as a sample has it."""
+    """One picture as a sample has it. `open_gop`: a key frame that is no IDR picture."""
 
-    __slots__ = ("cts_ms", "data", "key", "nano")
+    __slots__ = ("cts_ms", "data", "key", "nano", "open_gop")
 
-    def __init__(self, data: bytes | memoryview, key: bool, cts_ms: int, nano: int = 0) -> None:
+    def __init__(
+        self, data: bytes | memoryview, key: bool, cts_ms: int, nano: int = 0, *, open_gop: bool = False
+    ) -> None:
         self.data = data
         self.key = key
         self.cts_ms = cts_ms
         self.nano = nano
+        self.open_gop = open_gop
 
     def fields(self) -> tuple[object, ...]:
         """See Record."""
-        return self.data, self.key, self.cts_ms, self.nano
+        return self.data, self.key, self.cts_ms, self.nano, self.open_gop
 
 
 class Bitstream(Protocol):
@@ -85,7 +88,7 @@ class AvcStream:
         data = tag.data
         if annexb or self._length_size != 4 or kinds & self._LEFT_OUT:
             data = avc.join_avcc(nal for nal in nals if nal[0] & 0x1F not in self._LEFT_OUT)
-        return AccessUnit(data, key, tag.cts_ms, tag.nano)
+        return AccessUnit(data, key, tag.cts_ms, tag.nano, open_gop=key and avc.NAL_IDR not in kinds)
 
     def _use(self, config: avc.AvcConfig) -> None:
         if config == self._config:

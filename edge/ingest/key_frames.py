@@ -19,7 +19,8 @@ class KeyFrames:
     """With `repair` the target duration is announced at once, twice the segment target: key frames as far
     apart as that are places to cut. Where they are further apart a segment ends without one, and from then on
     segments are cut by time and another rendition has to be watched. Not where pictures were missing in between:
-    then the encoder makes enough key frames, and one segment is cut by time.
+    then the encoder makes enough key frames, and one segment is cut by time. Where key frames are no IDR pictures
+    another rendition has to be watched as well.
     """
 
     def __init__(self, shared: Shared, segmenter: Segmenter) -> None:
@@ -77,6 +78,17 @@ class KeyFrames:
         shared.revision += 1
         shared.problem(problems.keyframes_repaired(self._longest_s))
         self._set_longest()
+
+    def without_idr(self) -> None:
+        """A key frame is no IDR picture: Chromium begins with no other."""
+        shared = self._shared
+        if not shared.config.repair:
+            shared.problem(problems.open_gop())
+        elif not shared.needs_repair:
+            shared.needs_repair = True
+            shared.revision += 1
+            shared.problem(problems.open_gop_repaired())
+            self._set_longest()
 
     def _set_longest(self) -> None:
         config = self._shared.config

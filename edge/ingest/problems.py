@@ -39,6 +39,16 @@ def keyframes_repaired(seconds: float) -> Problem:
     return Problem(code="keyframe_interval", text=text)
 
 
+def open_gop() -> Problem:
+    text = "Open GOP: turn it off in your encoder (x264: open-gop=0). Many viewers cannot begin to watch."
+    return Problem(code="open_gop", text=text)
+
+
+def open_gop_repaired() -> Problem:
+    text = "Open GOP: turn it off in your encoder (x264: open-gop=0). Until then we re-encode it."
+    return Problem(code="open_gop", text=text)
+
+
 def track_key_frames(name: str) -> Problem:
     text = f"The key frames of your {name} video are not where the main video has them. Use one encoder for both."
     return Problem(code="track_keyframes", text=text)

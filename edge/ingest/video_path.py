@@ -71,6 +71,8 @@ class VideoPath:
             if source is None or not (unit.key or self._continues(source)):
                 return []  # nothing decodes before a key frame of the new configuration
             out += self._configure(source, now_us)
+        if unit.open_gop:
+            self._keys.without_idr()
         timed = self._shared.timeline.video(
             stamp, unit.cts_ms, unit.key, unit.data, now_us=now_us, nano=unit.nano
         )  # fmt: skip

@@ -143,7 +143,8 @@ def test_without_repair_a_long_gop_is_waited_for() -> None:
     assert [round(length, 3) for length in lengths(out).values()] == [4.0, 4.0, 4.0]
 
 
-def test_open_gop_with_recovery_points() -> None:
+@pytest.mark.parametrize("repair", [True, False])
+def test_open_gop_with_recovery_points(repair: bool) -> None:
     """Key frames after the first are no IDR: an SEI says that decoding may begin there; B-frames lead it."""
     bodies = [video_config(), audio_config()]
     for index in range(180):
@@ -156,10 +157,11 @@ def test_open_gop_with_recovery_points() -> None:
         elif index:
             body = body._replace(body=body.body[:2] + (0 if index % 3 else 66).to_bytes(3, "big") + body.body[5:])
         bodies.append(body)
-    packager = Packager(PackagerConfig())
+    packager = Packager(PackagerConfig(repair=repair))
     out = run(packager, bodies)
     assert numbers(out, SOURCE) == list(range(180))
-    assert not packager.needs_repair
+    assert packager.source_playable is not repair
+    assert list(packager.problems) == ["open_gop"]
     assert set(lengths(out)) == {0, 1, 2}
 
 
