@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from appliance.contracts.media import AUDIO, VIDEO_TIMESCALE
+from edge.ingest import problems
 from edge.ingest.formats import AudioSource
 from edge.ingest.holes import SMALL, follow_holes
 from edge.ingest.inputs import AudioFrame
@@ -83,6 +84,8 @@ class AudioPath:
         timed = shared.timeline.audio(
             stamp, frame.data, now_us=now_us, leads=self._video is None, nano=frame.nano, samples=frame.samples
         )
+        if shared.timeline.stood_still:
+            shared.problem(problems.stamps_still())
         if timed is not None and self._from:
             timed = self._first_new(timed)
         if timed is None:

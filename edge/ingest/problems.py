@@ -34,6 +34,11 @@ def jump() -> Problem:
     return Problem(code="timestamps", text="The encoder's clock jumped. Viewers may have seen a short break.")
 
 
+def stamps_still() -> Problem:
+    text = "The encoder sends no times: all its timestamps are the same. Pictures and sound may drift apart."
+    return Problem(code="timestamps_still", text=text)
+
+
 def keyframes_repaired(seconds: float) -> Problem:
     text = f"Keyframe interval: set 2 s (now {seconds:.1f} s or irregular). Until then we re-encode it."
     return Problem(code="keyframe_interval", text=text)

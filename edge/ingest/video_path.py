@@ -76,6 +76,8 @@ class VideoPath:
         timed = self._shared.timeline.video(
             stamp, unit.cts_ms, unit.key, unit.data, now_us=now_us, nano=unit.nano
         )  # fmt: skip
+        if self._shared.timeline.stood_still:
+            self._shared.problem(problems.stamps_still())
         begin, end = self._shared.timeline.video_clock.newest
         is_late = begin < self._gone_until and not self._overlaps
         if is_late:

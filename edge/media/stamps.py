@@ -11,6 +11,8 @@ BACKWARD_LIMIT_MS: Final = 200
 AUDIO_BACKWARD_LIMIT_MS: Final = 1_000  # the audio clock takes less than that as drift
 JUMP_FRAMES: Final = 3
 _MAX_STEP_MS: Final = 500
+_STILL_US: Final = 2_000_000
+_APART_MS: Final = 500
 
 
 class Unwrapper:
@@ -36,6 +38,43 @@ class Unwrapper:
             step = (stamp - last + half) % (2 * half) - half
         self.last = last = last + step
         return last
+
+
+class StillStamps:
+    """Stamps in the place of those of a track that all are the same: by arrival, at the pace of the first two seconds.
+
+    What came together was not made together, so that one follows the other evenly, near to when it came.
+    """
+
+    def __init__(self) -> None:
+        self._stamp_ms = -1
+        self._since_us = 0  # the same stamp has come
+        self._count = 0
+        self._interval_ms = 0.0  # 0: it is not known yet that they stand still
+        self._at_ms = 0.0
+
+    @property
+    def are_still(self) -> bool:
+        """Whether they are replaced."""
+        return self._interval_ms > 0
+
+    def feed(self, stamp_ms: int, now_us: int) -> int:
+        """The unwrapped stamp of what came at `now_us`, or the one in its place."""
+        if stamp_ms != self._stamp_ms:
+            self._stamp_ms, self._since_us, self._count, self._interval_ms = stamp_ms, now_us, 0, 0.0
+            return stamp_ms
+        self._count += 1
+        passed_us = now_us - self._since_us
+        if passed_us < _STILL_US:
+            return stamp_ms
+        passed_ms = passed_us / 1000
+        if not self._interval_ms:
+            self._interval_ms, self._at_ms = passed_ms / self._count, passed_ms
+        else:
+            self._at_ms += self._interval_ms
+            if abs(self._at_ms - passed_ms) > _APART_MS:
+                self._at_ms = passed_ms
+        return stamp_ms + round(self._at_ms)
 
 
 class Verdict(enum.Enum):

@@ -4,7 +4,14 @@ from typing import Final
 
 from appliance.contracts.media import VIDEO_TIMESCALE
 from edge.media.audio_clock import AudioClock
-from edge.media.stamps import AUDIO_BACKWARD_LIMIT_MS, BACKWARD_LIMIT_MS, StampGuard, Unwrapper, Verdict
+from edge.media.stamps import (
+    AUDIO_BACKWARD_LIMIT_MS,
+    BACKWARD_LIMIT_MS,
+    StampGuard,
+    StillStamps,
+    Unwrapper,
+    Verdict,
+)
 from edge.media.video_clock import VideoClock
 from edge.protocols.fmp4 import Payload, Sample
 from edge.protocols.record import Record
@@ -44,6 +51,7 @@ class _Track:
     def __init__(self, backward_ms: int) -> None:
         self.unwrap = Unwrapper()
         self.guard = StampGuard(backward_ms)
+        self.still = StillStamps()
         self.offset: int | None = None  # 90 kHz ticks to add to a stamp
 
 
@@ -54,7 +62,7 @@ class Timeline:
 
     A *section* is a stretch of media time with one wall clock anchor. A jump of the stamps starts a new one:
     media time goes on without a hole, the first key frame of the section says `discontinuity` and takes a
-    new anchor. A single wrong stamp changes nothing.
+    new anchor. A single wrong stamp changes nothing. Stamps that stand still are replaced by when they came.
     """
 
     def __init__(
@@ -73,6 +81,7 @@ class Timeline:
         first key frame's arrival is the anchor.
         """
         self.restamped = 0
+        self.stood_still = False  # stamps did
         self.sections = 1
         self.audio_clock: AudioClock | None = None
         self._audio_rate = 0
@@ -126,7 +135,7 @@ class Timeline:
         `nano` (0 to 999999) belongs to the presentation time: with a composition offset it is part of that.
         """
         state = self._track(track) if track else self._video
-        time = self._media_time(state, stamp)
+        time = self._media_time(state, stamp, now_us)
         if cts_ms:
             cts_ms = max(-_MAX_CTS_MS, min(cts_ms, _MAX_CTS_MS))
             if cts_ms + self._cts_shift < 0:
@@ -152,7 +161,7 @@ class Timeline:
         """
         if self.audio_clock is None:
             return None
-        time = self._media_time(self._audio, stamp)
+        time = self._media_time(self._audio, stamp, now_us)
         if nano:
             time += nano_ticks(nano)
         if self._audio.offset != self._video.offset and self._video.offset is not None:
@@ -207,14 +216,16 @@ class Timeline:
             track.clock = VideoClock()
         return track.clock
 
-    def _media_time(self, track: _Track, stamp: int) -> int:
+    def _media_time(self, track: _Track, stamp: int, now_us: int) -> int:
         """Media time of a stamp, 90 kHz, with outliers replaced."""
         unwrap, offset = track.unwrap, track.offset
         last = unwrap.last
         if last is not None and offset is not None and track.guard.follows(last, stamp - last):
             unwrap.last = stamp
             return stamp * TICKS_PER_MS + offset
-        stamp_ms = unwrap.feed(stamp)
+        stamp_ms = track.still.feed(unwrap.feed(stamp), now_us)
+        if track.still.are_still:
+            self.stood_still = True
         if offset is None:
             offset = track.offset = self._first_offset(track, stamp_ms)
         if track.guard.takes(stamp_ms):
