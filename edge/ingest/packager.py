@@ -134,6 +134,11 @@ class Packager:
         return (source is None or source.entry != VP8) and not self.needs_repair
 
     @property
+    def is_other_video(self) -> bool:
+        """Whether pictures come in another codec than the broadcast's: they are left out."""
+        return self._shared.is_other_video
+
+    @property
     def problems(self) -> dict[str, Problem]:
         """What the streamer can put right, by code."""
         return self._shared.problems

@@ -330,8 +330,9 @@ class PublisherSession:
         self.publisher.release()
         await writer.finish(now_us)
         self._problems |= writer.packager.problems
-        self._diary.note(now_ms(), "other_sound", "the sound is encoded otherwise: a new broadcast begins")
-        self._site.broadcasts.end(writer.broadcast, "the sound is encoded otherwise")
+        why = f"the {writer.over} is encoded otherwise"
+        self._diary.note(now_ms(), f"other_{writer.over}", f"{why}: a new broadcast begins")
+        self._site.broadcasts.end(writer.broadcast, why)
         opened = await self._open(instead_of=writer.broadcast.broadcast_id)
         if opened is not None:
             start = from_key_frame(self._reel)

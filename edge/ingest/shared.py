@@ -71,6 +71,7 @@ class Shared:
         self.overlap = 0  # 90 kHz: the first stamp is so long before the end of the log
         self._overlap_us = overlap_us  # at most
         self.late = 0  # pictures that came when their time had been told as missing
+        self.is_other_video = False  # it comes in another codec than the broadcast's
         self.discontinuity = False  # the next key frame of the source starts one
 
     def problem(self, problem: Problem) -> None:
@@ -82,6 +83,11 @@ class Shared:
     def announce(self, target_duration_s: int) -> None:
         """The target duration is known from now on."""
         self.target_duration_s = target_duration_s
+        self.revision += 1
+
+    def end_for_other_video(self) -> None:
+        """Pictures come in another codec than before: no more of them belongs to the broadcast."""
+        self.is_other_video = True
         self.revision += 1
 
     def give_up(self, name: str) -> None:

@@ -68,6 +68,10 @@ class VideoPath:
         """An access unit and the configuration that decodes it."""
         out: list[Append] = []
         if source is not self.source and source != self.source:
+            if source is not None and unit.key and self._is_other_codec(source):
+                self._shared.end_for_other_video()
+            if self._shared.is_other_video:
+                return []
             if source is None or not (unit.key or self._continues(source)):
                 return []  # nothing decodes before a key frame of the new configuration
             out += self._configure(source, now_us)
@@ -102,6 +106,11 @@ class VideoPath:
         self._gone_until = self.segmenter.end_dts
         self._shared.timeline.skip_video(self._gone_until)
         return out
+
+    def _is_other_codec(self, source: VideoSource) -> bool:
+        """Whether the broadcast had pictures in another codec before, in which those that watch go on."""
+        before = self.output.inits[-1].video if self.output.inits else None
+        return before is not None and _codec(before.codec) != _codec(source.codec)
 
     def _continues(self, source: VideoSource) -> bool:
         """Whether the first picture may go on in the middle of what the log ends with."""
@@ -294,3 +303,8 @@ class VideoPath:
         end = last.end_media_time
         until = first.dts if first.dts - end < SMALL else end
         return segmenter.gap(until, pdt_us=point.end_pdt_us, from_dts=point.end_dts, count=count)
+
+
+def _codec(parameter: str) -> str:
+    """What the codecs parameter (RFC 6381) begins with."""
+    return parameter.partition(".")[0]

@@ -41,7 +41,8 @@ _LATE: Final = counter("nearcast_ingest_late_pictures_total", "Pictures that cam
 class BroadcastWriter:
     """Feed `handle`; `finish` when the publisher goes or steps back. `fenced`: another writes the broadcast.
 
-    `over`: what comes belongs to another broadcast, because players cannot follow it here: nothing more is taken.
+    `over`, empty or what is other: what comes belongs to another broadcast, because players cannot follow it here.
+    Nothing more is taken.
     """
 
     def __init__(
@@ -58,7 +59,8 @@ class BroadcastWriter:
     ) -> None:
         """`join`: go on in the middle of a GOP, exactly where the log ends. `overlap_us`: see `Start`."""
         media = settings.media
-        self.fenced = self.over = False
+        self.fenced = False
+        self.over = ""
         self.opening: list[tuple[Event, int]] = []  # what came while nothing could be written yet
         self.broadcast = opened.broadcast
         self.packager = Packager(
@@ -109,8 +111,9 @@ class BroadcastWriter:
         if packager.is_probing:
             self.opening.append((event, now_us))
         appends = self._package(event, now_us)
-        if packager.revision != self._revision and self._is_other_sound():
-            self.over = True
+        if packager.revision != self._revision:
+            self.over = self._what_is_other()
+        if self.over:
             if self.appends:
                 self._append_all(appends)
             return
@@ -244,6 +247,12 @@ class BroadcastWriter:
         if back:
             left = sorted([*left, *back], key=_side, reverse=True)
         return left or broadcast.ladder
+
+    def _what_is_other(self) -> str:
+        """What is encoded otherwise from now on than players can follow; empty: nothing."""
+        if self.packager.is_other_video:
+            return "video"
+        return "sound" if self._is_other_sound() else ""
 
     def _is_other_sound(self) -> bool:
         """Whether what viewers hear is encoded otherwise from now on.

@@ -41,7 +41,7 @@ class Unwrapper:
 
 
 class StillStamps:
-    """Stamps in the place of those of a track that all are the same: by arrival, at the pace of the first two seconds.
+    """Stamps in the place of those of a track that all are the same: by arrival, at the pace of the first 2 s.
 
     What came together was not made together, so that one follows the other evenly, near to when it came.
     """

@@ -158,10 +158,21 @@ def test_hevc_parameter_sets_in_band_only() -> None:
     assert len(decoded(packager, out, SOURCE)) == 20
 
 
-def test_codec_changes_in_the_middle() -> None:
+def test_pictures_in_another_codec_are_left_out() -> None:
+    """They begin another broadcast."""
     packager = Packager(PackagerConfig())
     first = video_bodies("avc1", encoded.video("avc1", 10), frames=60)
     second = video_bodies("hvc1", encoded.video("hvc1", 10), frames=60, start_ms=2000)
+    out = run(packager, interleaved(first, second))
+    assert packager.is_other_video
+    assert count(of(out, SOURCE)) == 60
+    assert len(packager.renditions[SOURCE].inits) == 1
+
+
+def test_codec_changes_in_the_middle() -> None:
+    packager = Packager(PackagerConfig())
+    first = video_bodies("avc1", encoded.video("avc1", 10), frames=60)
+    second = video_bodies("avc1", encoded.video("avc1", 10, width=256), frames=60, start_ms=2000)
     sound = audio_bodies("mp4a", encoded.audio("mp4a"), 1024, frames=94)
     other = audio_bodies("Opus", encoded.audio("Opus"), 960, frames=100, start_ms=2006)
     out = run(packager, interleaved(first, second, sound, other))
@@ -169,7 +180,7 @@ def test_codec_changes_in_the_middle() -> None:
     for name in (SOURCE, AUDIO):
         new = [append.header.msn for append in of(out, name) if append.header.flags & ChunkFlag.DISCONTINUITY]
         assert new[-1] == 3
-    assert [init.video.codec[:4] for init in packager.renditions[SOURCE].inits if init.video] == ["avc1", "hvc1"]
+    assert [init.video.width for init in packager.renditions[SOURCE].inits if init.video] == [128, 256]
     assert [init.audio.codec for init in packager.renditions[AUDIO].inits if init.audio] == ["mp4a.40.2", "opus"]
     for append in of(out, AUDIO):
         for part in read_fragments(append.data):
