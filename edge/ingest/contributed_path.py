@@ -17,7 +17,7 @@ from edge.ingest.shared import Shared
 from edge.media.absence import Absence
 from edge.media.audio_cutter import HOLD_LIMIT_S, MAX_BOUNDARIES, Boundary, at_boundary
 from edge.media.ladder import MAX_TARGET_DURATION_S
-from edge.media.late_pictures import LatePictures
+from edge.media.late_pictures import UNSEEN, LatePictures
 from edge.media.segmenter import Chunk, Segmenter
 from edge.media.timeline import Timed
 from edge.protocols.fmp4 import Sample
@@ -48,6 +48,11 @@ class ContributedPath:
         self._absence = Absence(config.part_target)
         self._gone_until = 0  # pictures are missing up to here; 0: they come
         self._late = LatePictures()
+        self._overlaps = False  # pictures before `_gone_until` are there, from another publisher
+
+    def begin_behind(self, end: int) -> None:
+        """The log goes up to `end` (90 kHz). Pictures before it are decoded and not shown again."""
+        self._gone_until, self._overlaps = end, True
 
     def unit(self, source: VideoSource | None, unit: AccessUnit, stamp: int, now_us: int) -> list[Append]:
         """An access unit and the configuration that decodes it."""
@@ -135,12 +140,26 @@ class ContributedPath:
         if sample.dts < self._gone_until:
             return self._decode_late(self._late.hold(sample, self.segmenter.end_dts), now_us)
         out: list[Append] = []
-        if self._gone_until:
+        if self._overlaps:
+            out += self._take_over(sample, now_us)
+        elif self._gone_until:
             out += self._fill(sample.dts, now_us)
             self._gone_until = 0
             out += self._decode_late(self._late.before(sample, self.segmenter.end_dts), now_us)
         sample = self._late.fit(sample, self.segmenter.end_dts)
         return out + self._shared.appends(self.output, self._assign(sample), now_us)
+
+    def _take_over(self, sample: Sample, now_us: int) -> list[Append]:
+        """What has to be decoded before the first picture that is not in the log: behind that, as the source's."""
+        self._overlaps, self._gone_until = False, 0
+        if sample.key:
+            self._late.clear()
+            return []
+        point = self._shared.resume.get(self.name)
+        begin = max(self.segmenter.end_dts, point.end_dts if point is not None else 0)
+        if self._boundaries:
+            begin = max(begin, self._boundaries[-1].dts)
+        return self._decode_late(self._late.take(begin), now_us)
 
     def _decode_late(self, samples: list[Sample], now_us: int) -> list[Append]:
         """Those that came too late, with the times at which they are decoded."""
@@ -193,7 +212,8 @@ class ContributedPath:
         out = self._skip_segments(crossed) if self._open else []
         said = crossed[-1:] if out else crossed  # the others have said it in segments of their own
         started = crossed[-1]
-        if abs(sample.pts - started.pts) > sample.duration and not started.forced:
+        is_seen = sample.duration > UNSEEN
+        if is_seen and abs(sample.pts - started.pts) > sample.duration and not started.forced:
             self._shared.problem(problems.track_key_frames(self.name))
         flagged = any(boundary.discontinuity for boundary in said)
         self._open, self._new_config = True, False

@@ -317,8 +317,7 @@ class Packager:
         shared = self._shared
         picture = seen.videos[self._source_track].source if self.has_video else None
         last = shared.last_point()
-        if len(seen.videos) == 1:
-            shared.find_overlap(now_us)
+        shared.find_overlap(now_us)
         shared.timeline = Timeline(
             base=shared.base(now_us),
             frame_rate=shared.hints.frame_rate(picture.picture if picture is not None else None),
@@ -349,6 +348,9 @@ class Packager:
             self._shared.problem(problems.video_track_late())
             return []
         path = ContributedPath(self._shared, name, track, source.segmenter.next_msn)
+        last = self._shared.last_point()
+        if self._shared.overlap and last is not None:
+            path.begin_behind(last.end_media_time)
         self._contributed[track] = path
         source.followers.append(path)
         self.contributed.append(name)
