@@ -97,6 +97,7 @@ class Packager:
         another publisher: it is neither seen nor heard again.
         """
         self.has_video = self.has_audio = False
+        self.has_late_pictures = False  # they came when it was clear that there are none
         self.unusable = False  # it is clear that nothing of this publisher can be shown
         self.contributed: list[str] = []  # renditions of further video tracks, largest first
         self._shared = Shared(
@@ -430,7 +431,9 @@ class Packager:
                 self._shared.problem(problems.video_codec(one.unsupported))
             return []
         if source is None:
-            self._shared.problem(problems.video_late())
+            if unit.key and one.source is not None and not self.has_late_pictures:
+                self.has_late_pictures = True
+                self._shared.revision += 1
             return []
         if tag.track != self._source_track:
             self._shared.problem(problems.video_track_late())

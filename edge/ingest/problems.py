@@ -26,10 +26,6 @@ def keyframe_interval(seconds: float) -> Problem:
     )
 
 
-def video_late() -> Problem:
-    return Problem(code="video_late", text="Video came after the broadcast began as sound only. Restart it.")
-
-
 def jump() -> Problem:
     return Problem(code="timestamps", text="The encoder's clock jumped. Viewers may have seen a short break.")
 

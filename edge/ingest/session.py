@@ -30,7 +30,7 @@ from edge.ingest.reel import Head, Reel, may_configure
 from edge.ingest.rest import Rest
 from edge.ingest.site import Site
 from edge.ingest.splicing import Start, follows, from_key_frame, splice
-from edge.ingest.writer import BroadcastWriter
+from edge.ingest.writer import PICTURES, BroadcastWriter
 from edge.media.health import Health
 from edge.protocols.rtmp import AudioData, Event, VideoData
 
@@ -325,17 +325,21 @@ class PublisherSession:
             self._start(opened, from_key_frame(self._reel))
 
     async def _begin_anew(self, writer: BroadcastWriter, now_us: int) -> None:
-        """Goes on in another broadcast, with what came since this one was over."""
+        """Goes on in another broadcast, or anew in this one, with what came since then."""
         self._writer = None
         self.publisher.release()
         await writer.finish(now_us)
         self._problems |= writer.packager.problems
-        why = f"the {writer.over} is encoded otherwise"
-        self._diary.note(now_ms(), f"other_{writer.over}", f"{why}: a new broadcast begins")
-        self._site.broadcasts.end(writer.broadcast, why)
-        opened = await self._open(instead_of=writer.broadcast.broadcast_id)
+        if writer.over == PICTURES:
+            self._diary.note(now_ms(), "pictures", "pictures come as well")
+            opened = await self._open()
+        else:
+            why = f"the {writer.over} is encoded otherwise"
+            self._diary.note(now_ms(), f"other_{writer.over}", f"{why}: a new broadcast begins")
+            self._site.broadcasts.end(writer.broadcast, why)
+            opened = await self._open(instead_of=writer.broadcast.broadcast_id)
         if opened is not None:
-            start = from_key_frame(self._reel)
+            start = from_key_frame(self._reel)._replace(overlap_us=0)
             if writer.opening:
                 start = Start([*writer.opening, *((one.event, one.arrived_us) for one in self._reel.held())], None)
             self._start(opened, start)

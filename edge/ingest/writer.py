@@ -29,6 +29,7 @@ from edge.media.health import Health
 from edge.media.ladder import Contribution, SourceDescription, ladder_of
 from edge.protocols.rtmp import AudioData, Cue, Event, Metadata, VideoData
 
+PICTURES: Final = "pictures"
 _FLUSH_S: Final = 10.0
 _LARGEST: Final = 1 << 16  # pixels
 _PLAYABLE_SOUND: Final = "mp4a.40."  # RFC 6381; other sound is made into AAC by the transcoder
@@ -41,8 +42,8 @@ _LATE: Final = counter("nearcast_ingest_late_pictures_total", "Pictures that cam
 class BroadcastWriter:
     """Feed `handle`; `finish` when the publisher goes or steps back. `fenced`: another writes the broadcast.
 
-    `over`, empty or what is other: what comes belongs to another broadcast, because players cannot follow it here.
-    Nothing more is taken.
+    `over`, empty or what is other: what comes belongs to another broadcast, because players cannot follow it here,
+    or for PICTURES to another session of this one, which had only sound so far. Nothing more is taken.
     """
 
     def __init__(
@@ -250,6 +251,8 @@ class BroadcastWriter:
 
     def _what_is_other(self) -> str:
         """What is encoded otherwise from now on than players can follow; empty: nothing."""
+        if self.packager.has_late_pictures:
+            return PICTURES
         if self.packager.is_other_video:
             return "video"
         return "sound" if self._is_other_sound() else ""

@@ -376,12 +376,13 @@ def test_silence_follows_the_pictures_while_the_sound_has_stopped() -> None:
     assert msns == {append.header.msn for append in out if append.rendition == SOURCE}
 
 
-def test_video_that_comes_too_late_is_said() -> None:
+def test_pictures_that_come_late_are_told_of() -> None:
+    """They are for another session of the broadcast."""
     packager = Packager(PackagerConfig())
     bodies = [audio_config(), *media(3, video=False)]
     bodies += [video_config()._replace(stamp=3000), *media(2, start_ms=3000, audio=False)]
     out = run(packager, bodies)
-    assert "video_late" in packager.problems
+    assert packager.has_late_pictures
     assert len(numbers(out, AUDIO)) == 141
 
 
