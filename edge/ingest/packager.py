@@ -1,7 +1,7 @@
 """One publisher session as a pure machine: FLV tags in, messages for the part log out. No clock, no I/O.
 
-PROBING  until picture and sound are known and pictures come, or 2 s of media passed, 8 s where metadata
-         promises pictures of which there is nothing yet; tags are kept
+PROBING  until picture and sound are known and pictures come, or 2 s of media passed, 8 s where metadata or a
+         configuration promises pictures of which there is nothing yet; tags are kept
 RUNNING  tags go through timeline, segmenter and cutters into log messages, one path per rendition
 """
 
@@ -49,6 +49,7 @@ class _Inputs:
     def __init__(self) -> None:
         self.videos: dict[int, VideoInput] = {}
         self.audios: dict[int, AudioInput] = {}
+        self.has_picture = False  # of any track
         self.has_frame = False  # of track 0: the headers of all tracks come before it
 
     def video(self, track: int) -> VideoInput | None:
@@ -259,7 +260,8 @@ class Packager:
             waited_ms = 0
         inputs = self._inputs
         known = inputs.first_video() is not None and inputs.first_audio() is not None
-        waits = self.hints.pictures and not inputs.videos
+        waits = self.hints.pictures if not inputs.videos else inputs.first_video() is not None
+        waits = waits and not inputs.has_picture
         most_ms = _PROMISED_MS if waits else PROBE_MS
         if (known and inputs.has_frame) or waited_ms >= most_ms or self._queue_bytes > _PROBE_BYTES:
             return self._decide()
@@ -272,6 +274,7 @@ class Packager:
                 if isinstance(parsed, VideoTag):
                     picture = self._inputs.video(parsed.track)
                     unit = picture.take(parsed) if picture is not None else None
+                    self._inputs.has_picture |= unit is not None
                     self._inputs.has_frame |= unit is not None and parsed.track == 0
                     continue
                 sound = self._inputs.audio(parsed.track)
@@ -285,6 +288,8 @@ class Packager:
         self._probing = False
         seen, self._inputs = self._inputs, _Inputs()
         source, audio = seen.first_video(), seen.first_audio()
+        if audio is not None and not seen.has_picture:
+            source = None  # a configuration alone shows nothing
         self.has_video, self.has_audio = source is not None, audio is not None
         self.unusable = not (self.has_video or self.has_audio)
         self._shared.revision += 1
