@@ -82,12 +82,10 @@ class KeyFrames:
     def without_idr(self) -> None:
         """A key frame is no IDR picture: Chromium begins with no other."""
         shared = self._shared
-        if not shared.config.repair:
-            shared.problem(problems.open_gop())
-        elif not shared.needs_repair:
+        shared.problem(problems.open_gop_repaired() if shared.config.repair else problems.open_gop())
+        if shared.config.repair and not shared.needs_repair:
             shared.needs_repair = True
             shared.revision += 1
-            shared.problem(problems.open_gop_repaired())
             self._set_longest()
 
     def _set_longest(self) -> None:

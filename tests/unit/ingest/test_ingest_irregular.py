@@ -143,8 +143,8 @@ def test_without_repair_a_long_gop_is_waited_for() -> None:
     assert [round(length, 3) for length in lengths(out).values()] == [4.0, 4.0, 4.0]
 
 
-@pytest.mark.parametrize("repair", [True, False])
-def test_open_gop_with_recovery_points(repair: bool) -> None:
+@pytest.mark.parametrize(("repair", "repaired_before"), [(True, False), (True, True), (False, False)])
+def test_open_gop_with_recovery_points(repair: bool, repaired_before: bool) -> None:
     """Key frames after the first are no IDR: an SEI says that decoding may begin there; B-frames lead it."""
     bodies = [video_config(), audio_config()]
     for index in range(180):
@@ -157,7 +157,7 @@ def test_open_gop_with_recovery_points(repair: bool) -> None:
         elif index:
             body = body._replace(body=body.body[:2] + (0 if index % 3 else 66).to_bytes(3, "big") + body.body[5:])
         bodies.append(body)
-    packager = Packager(PackagerConfig(repair=repair))
+    packager = Packager(PackagerConfig(repair=repair, cut_by_time=repaired_before))
     out = run(packager, bodies)
     assert numbers(out, SOURCE) == list(range(180))
     assert packager.source_playable is not repair
