@@ -12,6 +12,7 @@ from playwright.async_api import Browser, Page, Route
 
 from tests.e2e.e2e_node import ROOT, Channel, Node
 from tests.e2e.e2e_pages import AT_THE_EDGE, BUILT, CHROMIUM, Watcher, Wire, until_live, watch
+from tests.media_tools.captioned import captioned
 from tests.media_tools.clients import Running, libraries
 from tests.media_tools.clips import ClipMaker
 from tests.media_tools.codec_clips import make_apart, with_mp3, without_pictures
@@ -332,6 +333,25 @@ async def test_an_encoder_that_comes_back_with_other_sound(
         broadcasts.add((await asyncio.to_thread(node.broadcast, channel) or {})["broadcast_id"])
     assert len(broadcasts) == 2
     assert await watcher.page.evaluate("() => window.stayed")
+    assert not watcher.errors
+    await watcher.page.close()
+
+
+@pytest.mark.slow
+async def test_captions_in_the_pictures_are_offered(
+    node: Node, clips: ClipMaker, browser: Browser, tmp_path: Path
+) -> None:
+    """A caption is longer than a part, and begins after the page was opened."""
+    channel = await asyncio.to_thread(node.channel, "said")
+    with Publisher(captioned(clips.clip(40), tmp_path / "said.flv"), channel.publish_url):
+        await until_live(node, channel)
+        watcher = await watch(browser, node, channel)
+        await watcher.plays()
+        tracks = "[...player.video.textTracks].filter((one) => one.kind === 'captions')"
+        await watcher.until(
+            f"{tracks}.some((one) => [...one.cues].some((cue) => /^[A-X]{{4}}$/.test(cue.text)))", 15
+        )
+        await watcher.page.get_by_role("button", name="Captions").wait_for()
     assert not watcher.errors
     await watcher.page.close()
 

@@ -9,6 +9,7 @@ import Hls, {
 import { Ability } from "./ability";
 import { askAnew } from "./ask_anew";
 import { Calm } from "./calm";
+import { captionParts } from "./caption_parts";
 import { clockOf, positionOf } from "./dated";
 import type { Engine, EngineEvents, EngineStats, Measured } from "./engine";
 import { Leap } from "./leap";
@@ -57,8 +58,16 @@ export class HlsEngine implements Engine {
     this.closeness = wishes.closeness;
     const pictureFirst = new PictureFirst();
     const { capLevelController } = this.ability;
-    this.hls = new Hls({ ...hlsSettings(wishes), fLoader: loaderOf(pictureFirst), capLevelController });
-    this.hls.on(Events.MANIFEST_PARSED, (_, data) => events.ready(data.levels.map(describe)));
+    this.hls = new Hls({
+      ...hlsSettings(wishes),
+      fLoader: loaderOf(pictureFirst),
+      capLevelController,
+      timelineController: captionParts,
+    });
+    this.hls.on(Events.MANIFEST_PARSED, (_, data) => {
+      expectCaptions(data.levels);
+      events.ready(data.levels.map(describe));
+    });
     this.hls.on(Events.LEVEL_SWITCHED, (_, data) => {
       this.ability.begun(nowS());
       events.levelChanged(data.level);
@@ -231,6 +240,11 @@ function nowS(): number {
 function playlistKind(blocking: boolean, parts: boolean): string {
   if (parts) return blocking ? "LL-HLS, blocking reload" : "LL-HLS";
   return "HLS";
+}
+
+/** They come in the pictures, perhaps from later on than the playlist was read, which says that there are none. */
+function expectCaptions(levels: HlsLevel[]): void {
+  for (const level of levels) delete level.attrs["CLOSED-CAPTIONS"];
 }
 
 function describe(level: HlsLevel): Level {
