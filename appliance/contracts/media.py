@@ -170,6 +170,7 @@ class Broadcast(msgspec.Struct, frozen=True, kw_only=True):
     audio: str = AUDIO
     has_video: bool = False
     has_audio: bool = False
+    has_captions: bool = False  # closed captions came in the pictures (CEA-608); transcoded ones keep them
     encoder: str = ""  # what the publisher calls itself
     ingest: str = ""  # the process that writes it
     priority: int = 0  # who keeps their rungs longest when capacity is short: higher; 1 is a partner's channel

@@ -37,6 +37,7 @@ class Bitstream(Protocol):
     """One codec of one track."""
 
     source: VideoSource | None
+    has_captions: bool
 
     def configure(self, data: bytes) -> None:
         """A sequence start."""
@@ -53,9 +54,11 @@ class AvcStream:
     _PICTURE: ClassVar[int] = avc.kind_set(_SLICES)
     _UNUSUAL: ClassVar[int] = avc.kind_set(_LEFT_OUT)
     _KEY: ClassVar[int] = avc.kind_set({avc.NAL_IDR})
+    _SEI: ClassVar[int] = avc.kind_set({avc.NAL_SEI})
 
     def __init__(self) -> None:
         self.source: VideoSource | None = None
+        self.has_captions = False  # some came
         self._config: avc.AvcConfig | None = None
         self._length_size = 4
         self._seen_idr = False
@@ -68,6 +71,8 @@ class AvcStream:
 
     def unit(self, tag: VideoTag) -> AccessUnit | None:
         kinds_set = avc.prefixed_kinds(tag.data) if self._length_size == 4 else 0
+        if kinds_set & self._SEI and not self.has_captions:
+            self.has_captions = avc.has_captions(avc.iter_nals(tag.data, self._length_size))
         if kinds_set & self._PICTURE and not kinds_set & self._UNUSUAL:
             key = bool(kinds_set & self._KEY)
             if key or not tag.key:
@@ -114,6 +119,7 @@ class HevcStream:
 
     def __init__(self) -> None:
         self.source: VideoSource | None = None
+        self.has_captions = False
         self._config: hevc.HevcConfig | None = None
         self._length_size = 4
 
@@ -149,6 +155,7 @@ class Av1Stream:
 
     def __init__(self) -> None:
         self.source: VideoSource | None = None
+        self.has_captions = False
         self._config: av1.Av1Config | None = None
 
     def configure(self, data: bytes) -> None:
@@ -179,6 +186,7 @@ class _VpStream:
 
     def __init__(self) -> None:
         self.source: VideoSource | None = None
+        self.has_captions = False
         self._announced: vpx.VpConfig | None = None
 
     def configure(self, data: bytes) -> None:

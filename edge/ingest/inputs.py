@@ -25,6 +25,11 @@ class VideoInput:
         """What the next key frame needs, None until it is known."""
         return self._stream.source if self._stream is not None else None
 
+    @property
+    def has_captions(self) -> bool:
+        """Whether closed captions came in the pictures."""
+        return self._stream is not None and self._stream.has_captions
+
     def take(self, tag: VideoTag) -> AccessUnit | None:
         """The access unit of a tag, None when it has none. CodecError when it is damaged."""
         if self._stream is not None and tag.kind is TagKind.FRAME and tag.codec == self._codec:

@@ -97,7 +97,7 @@ class Packager:
         told of every access unit and sound frame. What came in the first `overlap_us` may be in the log, from
         another publisher: it is neither seen nor heard again.
         """
-        self.has_video = self.has_audio = False
+        self.has_video = self.has_audio = self.has_captions = False
         self.has_late_pictures = False  # they came when it was clear that there are none
         self.unusable = False  # it is clear that nothing of this publisher can be shown
         self.contributed: list[str] = []  # renditions of further video tracks, largest first
@@ -435,6 +435,9 @@ class Packager:
             if tag.track == self._source_track and one.unsupported:
                 self._shared.problem(problems.video_codec(one.unsupported))
             return []
+        if one.has_captions and not self.has_captions:
+            self.has_captions = True
+            self._shared.revision += 1
         if source is None:
             if unit.key and one.source is not None and not self.has_late_pictures:
                 self.has_late_pictures = True

@@ -305,9 +305,9 @@ class BroadcastFeed:
         return response
 
     @property
-    def _has(self) -> tuple[bool, bool]:
-        """Whether there is a picture and a sound."""
-        return self.record.has_video, self.record.has_audio
+    def _has(self) -> tuple[bool, bool, bool]:
+        """Whether there is a picture, a sound, and captions."""
+        return self.record.has_video, self.record.has_audio, self.record.has_captions
 
     def hold_multivariant(self, face: Face, gzip: bool, waiter: Waiter) -> Release:
         """Holds a request until the multivariant playlist is complete."""

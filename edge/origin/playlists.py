@@ -215,16 +215,17 @@ def multivariant(
     place = _Place(f"../../media/{broadcast.broadcast_id}", face.playlist)
     asleep = {place.uri(name) for name in resting}
     pictures = tuple(_i_frames(place, record, window) for record, window in ready.values() if _is_picture(record))
+    captions = broadcast.has_captions
     if sound is None:
         variants = [_variant(place, record, window, None) for record, window in ready.values()]
-        return MultivariantPlaylist(_ordered(variants, asleep), i_frames=pictures)
+        return MultivariantPlaylist(_ordered(variants, asleep), i_frames=pictures, captions=captions)
     if not ready:
         return MultivariantPlaylist((_variant(place, sound[0], sound[1], None),))
     variants = [_variant(place, record, window, sound) for record, window in ready.values()]
     audio_format = sound[0].inits[-1].audio
     channels = audio_format.channels if audio_format is not None else 2
     media = AudioRendition(place.uri(broadcast.audio), _GROUP, "Main", channels=channels)
-    return MultivariantPlaylist(_ordered(variants, asleep), (media,), i_frames=pictures)
+    return MultivariantPlaylist(_ordered(variants, asleep), (media,), i_frames=pictures, captions=captions)
 
 
 class _Place(NamedTuple):

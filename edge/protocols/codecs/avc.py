@@ -21,6 +21,7 @@ NAL_FILLER: Final = 12
 _START_CODE: Final = re.compile(rb"\x00\x00\x01")
 _HIGH_PROFILES: Final = frozenset({100, 110, 122, 144})
 _RECOVERY_POINT: Final = 6
+_CAPTIONS: Final = b"\xb5\x00\x31GA94\x03"  # country, provider, user identifier and type of the data
 
 
 class AvcConfig(msgspec.Struct, frozen=True):
@@ -176,6 +177,11 @@ def join_avcc(nals: Iterable[bytes | memoryview]) -> bytes:
 def has_recovery_point(nals: Iterable[bytes | memoryview]) -> bool:
     """Whether an SEI among `nals` says that decoding can begin here exactly (ITU-T H.264, D.1.8)."""
     return any(nal[0] & 0x1F == NAL_SEI and _says_recovery(bytes(nal[1:64])) for nal in nals if len(nal) > 3)
+
+
+def has_captions(nals: Iterable[bytes | memoryview]) -> bool:
+    """Whether an SEI message has closed captions: user data of ATSC A/53 Part 4, 6.2.3.1."""
+    return any(nal[0] & 0x1F == NAL_SEI and _CAPTIONS in bytes(nal[1:128]) for nal in nals if len(nal) > 3)
 
 
 def _says_recovery(payloads: bytes) -> bool:

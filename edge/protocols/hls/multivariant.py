@@ -7,6 +7,7 @@ from edge.protocols.hls.errors import PlaylistError
 from edge.protocols.hls.tags import lines_of, need, parse_attributes, parse_integer, quoted
 
 _RATE = re.compile(r"\d{1,4}\.\d{3}\Z", re.ASCII)
+_CAPTIONS, _CAPTIONS_TYPE = "captions", "CLOSED-CAPTIONS"
 _SIZE = re.compile(r"(\d{1,6})x(\d{1,6})\Z", re.ASCII)
 
 
@@ -54,6 +55,7 @@ class MultivariantPlaylist:
     audio: tuple[AudioRendition, ...] = ()
     version: int = 6
     i_frames: tuple[IFrameVariant, ...] = ()
+    captions: bool = False  # CEA-608, channel 1, in the pictures
 
 
 def render(playlist: MultivariantPlaylist) -> bytes:
@@ -66,8 +68,14 @@ def render(playlist: MultivariantPlaylist) -> bytes:
             f"NAME={quoted(media.name)},DEFAULT={default},AUTOSELECT=YES,"
             f"CHANNELS={quoted(str(media.channels))},URI={quoted(media.uri)}"
         )
+    if playlist.captions:
+        out.append(
+            f"#EXT-X-MEDIA:TYPE={_CAPTIONS_TYPE},GROUP-ID={quoted(_CAPTIONS)},NAME={quoted('Captions')},"
+            f"DEFAULT=NO,AUTOSELECT=YES,INSTREAM-ID={quoted('CC1')}"
+        )
+    captions = quoted(_CAPTIONS) if playlist.captions else "NONE"
     for variant in playlist.variants:
-        out.append(_stream_inf(variant))
+        out.append(f"{_stream_inf(variant)},CLOSED-CAPTIONS={captions}")
         out.append(variant.uri)
     out += [_i_frame_stream_inf(variant) for variant in playlist.i_frames]
     out.append("")
@@ -84,7 +92,7 @@ def _stream_inf(variant: Variant) -> str:
         line += f",FRAME-RATE={variant.frame_rate_milli // 1000}.{variant.frame_rate_milli % 1000:03d}"
     if variant.audio:
         line += f",AUDIO={quoted(variant.audio)}"
-    return line + ",CLOSED-CAPTIONS=NONE"
+    return line
 
 
 def _i_frame_stream_inf(variant: IFrameVariant) -> str:
@@ -104,6 +112,7 @@ def parse(data: bytes) -> MultivariantPlaylist:
     audio: list[AudioRendition] = []
     i_frames: list[IFrameVariant] = []
     version = 1
+    captions = False
     pending: dict[str, str] | None = None
     for line in lines_of(data):
         name, _, value = line.partition(":")
@@ -119,12 +128,14 @@ def parse(data: bytes) -> MultivariantPlaylist:
         elif name == "#EXT-X-STREAM-INF":
             pending = parse_attributes(value)
         elif name == "#EXT-X-MEDIA":
-            audio.extend(_audio(parse_attributes(value)))
+            attributes = parse_attributes(value)
+            audio.extend(_audio(attributes))
+            captions = captions or attributes.get("TYPE") == _CAPTIONS_TYPE
         elif name == "#EXT-X-I-FRAME-STREAM-INF":
             i_frames.append(_i_frames(parse_attributes(value)))
     if pending is not None:
         raise PlaylistError("EXT-X-STREAM-INF without a URI")
-    return MultivariantPlaylist(tuple(variants), tuple(audio), version, tuple(i_frames))
+    return MultivariantPlaylist(tuple(variants), tuple(audio), version, tuple(i_frames), captions)
 
 
 def _i_frames(attributes: dict[str, str]) -> IFrameVariant:

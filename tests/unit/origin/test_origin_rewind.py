@@ -470,3 +470,13 @@ async def test_i_frame_playlists_are_held_until_the_segment_is_there(rewinding):
         rewinding.add("source", rewinding.video.next_part(last=rewinding.video.part == 3))
     found = media_parser.parse((await coming).body)
     assert found.segments[-1].uri == "k12.m4s"
+
+
+@pytest.mark.parametrize("captions", [True, False])
+def test_captions_are_offered_once_they_came(captions: bool) -> None:
+    target = window()
+    target.recall(places(4))
+    record = msgspec.structs.replace(broadcast(), has_video=True, has_captions=captions)
+    offered = playlists.multivariant(record, [(rendition("source"), target)])
+    assert offered.variants
+    assert offered.captions is captions

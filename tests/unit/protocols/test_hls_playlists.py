@@ -304,6 +304,7 @@ sounds = st.builds(AudioRendition, names, names, names, names, st.integers(1, 8)
         MultivariantPlaylist,
         st.lists(variants, max_size=3).map(tuple),
         st.lists(sounds, max_size=2).map(tuple),
+        captions=st.booleans(),
     )
 )
 def test_multivariant_round_trip(playlist):
@@ -332,6 +333,18 @@ def test_multivariant_text():
         "v.m3u8",
         "",
     ]
+
+
+def test_multivariant_text_with_captions():
+    variants = tuple(Variant(uri, 3_128_000, 2_000_000, "avc1.64001f") for uri in ("v.m3u8", "w.m3u8"))
+    lines = multivariant.render(MultivariantPlaylist(variants, captions=True)).decode().split("\n")
+    assert (
+        '#EXT-X-MEDIA:TYPE=CLOSED-CAPTIONS,GROUP-ID="captions",NAME="Captions",DEFAULT=NO,AUTOSELECT=YES,'
+        'INSTREAM-ID="CC1"'
+    ) in lines
+    offered = [line for line in lines if line.startswith("#EXT-X-STREAM-INF")]
+    assert len(offered) == 2
+    assert all(line.endswith(',CLOSED-CAPTIONS="captions"') for line in offered)
 
 
 @pytest.mark.parametrize("parse", [media_parser.parse, multivariant.parse])
