@@ -125,6 +125,7 @@ class Rendition(msgspec.Struct, frozen=True, kw_only=True):
     timescale: int
     bandwidth: int  # bit/s a player must plan for (peak of a segment)
     inits: list[Init]  # newest last; at least one
+    frame_rate: tuple[int, int] = (0, 1)  # of pictures as they came, in whole segments; (0, 1): not measured
 
 
 class BroadcastState(enum.StrEnum):

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 from appliance.contracts.media import AudioFormat, ChunkFlag, ChunkHeader, Init, Rendition, VideoFormat
 from edge.media.segmenter import Chunk
+from edge.media.video_clock import measured_rate
 from edge.protocols.fmp4 import AudioTrack, VideoTrack, fragment, init_segment
 
 _HEADROOM: Final = 1.25
@@ -79,7 +80,8 @@ class RenditionOutput:
             self._uses.append((0, last.init))
         self.dsn = max(dsn, last.dsn if last is not None else 0)
         self._sequence = 0
-        self._bytes = self._ticks = 0
+        self._bytes = self._ticks = self._samples = 0
+        self.frame_rate = 0, 1  # of the whole segments
 
     @property
     def current_init(self) -> int | None:
@@ -133,6 +135,7 @@ class RenditionOutput:
         if chunk.samples and not flags & _GAP:
             self._sequence += 1
             data = fragment(1, self._sequence, chunk.samples[0].dts, chunk.samples)
+            self._samples += len(chunk.samples)
         self._measure(len(data), chunk.duration, ends_segment=bool(flags & _LAST_OF_SEGMENT))
         if flags & _DISCONTINUITY:
             self.dsn += 1
@@ -160,6 +163,7 @@ class RenditionOutput:
             timescale=self.timescale,
             bandwidth=max(self.bandwidth, 1),
             inits=list(self.inits),
+            frame_rate=self.frame_rate,
         )
 
     def _init_of(self, msn: int) -> int:
@@ -182,4 +186,14 @@ class RenditionOutput:
             peak = int(self._bytes * 8 * self.timescale * _HEADROOM / self._ticks)
             if peak > self.bandwidth * _GROWTH:
                 self.expect(peak)
-        self._bytes = self._ticks = 0
+            self._measure_rate()
+        self._bytes = self._ticks = self._samples = 0
+
+    def _measure_rate(self) -> None:
+        """The highest that was measured, for those pictures that do not tell theirs."""
+        video = self.inits[-1].video if self.inits else None
+        if video is None or video.frame_rate[0]:
+            return
+        rate = measured_rate(self._samples, self._ticks)
+        if rate > self.frame_rate:
+            self.frame_rate, self.dirty = rate, True

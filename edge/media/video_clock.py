@@ -1,5 +1,6 @@
 """Exact decode times for video whose stamps are whole milliseconds."""
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from fractions import Fraction
@@ -20,6 +21,7 @@ _IRREGULAR_COST: Final = 8
 _IRREGULAR_LIMIT: Final = 60
 _FIRST_WINDOW: Final = 12
 _MAX_WINDOW: Final = 384
+_NEAR: Final = 20  # so many times as much as it is away
 _RATES: Final = (
     *(Fraction(rate) for rate in (60, 50, 30, 25, 24)),
     *(Fraction(1000 * rate, 1001) for rate in (60, 30, 24)),
@@ -198,6 +200,13 @@ def _on_one_grid(stamps: Sequence[int], scaled: int, numerator: int) -> bool:
         if most - least > limit:
             return False
     return True
+
+
+def measured_rate(frames: int, ticks: int) -> tuple[int, int]:
+    """The whole rate per second that is meant where `frames` came in `ticks` (90 kHz)."""
+    exact = Fraction(frames * VIDEO_TIMESCALE, ticks)
+    near = min((rate for rate in _RATES if rate.denominator == 1), key=lambda rate: abs(rate - exact))
+    return (near.numerator if abs(near - exact) * _NEAR <= near else math.ceil(exact)), 1
 
 
 def _usable(frame_rate: tuple[int, int]) -> Fraction | None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from appliance.contracts.media import Broadcast, Init, Rendition
+from appliance.contracts.media import SOURCE, Broadcast, Init, Rendition
 from appliance.contracts.moments import Moment
 from edge.origin.stored import MICRO, StoredPart, StoredSegment
 from edge.origin.window import RenditionWindow
@@ -206,7 +206,9 @@ def multivariant(
     players cannot show: their playlists exist for whoever knows their names.
     """
     names = listed(broadcast)
-    ready = {record.name: (record, window) for record, window in renditions if record.name in names}
+    given = {record.name: (record, window) for record, window in renditions}
+    measured = given[SOURCE][0].frame_rate if SOURCE in given else (0, 1)
+    ready = {name: one for name, one in given.items() if name in names}
     sound = ready.pop(broadcast.audio, None)
     if face is Face.AUDIO or (sound is not None and broadcast.has_audio and not broadcast.has_video):
         ready.clear()
@@ -217,11 +219,11 @@ def multivariant(
     pictures = tuple(_i_frames(place, record, window) for record, window in ready.values() if _is_picture(record))
     captions = broadcast.has_captions
     if sound is None:
-        variants = [_variant(place, record, window, None) for record, window in ready.values()]
+        variants = [_variant(place, record, window, None, measured) for record, window in ready.values()]
         return MultivariantPlaylist(_ordered(variants, asleep), i_frames=pictures, captions=captions)
     if not ready:
-        return MultivariantPlaylist((_variant(place, sound[0], sound[1], None),))
-    variants = [_variant(place, record, window, sound) for record, window in ready.values()]
+        return MultivariantPlaylist((_variant(place, sound[0], sound[1], None, measured),))
+    variants = [_variant(place, record, window, sound, measured) for record, window in ready.values()]
     audio_format = sound[0].inits[-1].audio
     channels = audio_format.channels if audio_format is not None else 2
     media = AudioRendition(place.uri(broadcast.audio), _GROUP, "Main", channels=channels)
@@ -271,8 +273,13 @@ def listed(broadcast: Broadcast) -> set[str]:
 
 
 def _variant(
-    place: _Place, record: Rendition, window: RenditionWindow, sound: tuple[Rendition, RenditionWindow] | None
+    place: _Place,
+    record: Rendition,
+    window: RenditionWindow,
+    sound: tuple[Rendition, RenditionWindow] | None,
+    measured: tuple[int, int],
 ) -> Variant:
+    """`measured` is the source's frame rate, for pictures that do not tell theirs."""
     init = record.inits[-1]
     codecs = _codecs(init)
     bandwidth = record.bandwidth
@@ -283,7 +290,7 @@ def _variant(
         average += average_bandwidth(*sound)
     rate = 0
     if init.video is not None:
-        frames, per = init.video.frame_rate
+        frames, per = init.video.frame_rate if init.video.frame_rate[0] else measured
         rate = round(1000 * frames / per) if per else 0
     return Variant(
         uri=place.uri(record.name),

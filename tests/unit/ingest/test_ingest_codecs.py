@@ -56,6 +56,8 @@ def test_video_codec(codec: str) -> None:
     assert described is not None
     assert described.codec == CODECS.get(codec, "vp08.00.10.08")
     assert (described.width, described.height) == (128, 96)
+    told, measured = described.frame_rate, packager.renditions[SOURCE].record("b").frame_rate
+    assert (told, measured) in [((30, 1), (0, 1)), ((0, 1), (30, 1))]
     assert read_init(packager.renditions[SOURCE].inits[0].data).entry == codec
     assert packager.source_playable == (codec != "vp08")
     assert len(packager.renditions[SOURCE].inits) == 1

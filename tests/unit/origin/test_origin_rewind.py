@@ -480,3 +480,18 @@ def test_captions_are_offered_once_they_came(captions: bool) -> None:
     offered = playlists.multivariant(record, [(rendition("source"), target)])
     assert offered.variants
     assert offered.captions is captions
+
+
+def test_the_measured_frame_rate_is_told_where_pictures_do_not_tell_theirs() -> None:
+    target = window()
+    target.recall(places(4))
+    source = rendition("source")
+    (init,) = source.inits
+    silent = msgspec.structs.replace(init, video=msgspec.structs.replace(init.video, frame_rate=(0, 1)))
+    record = msgspec.structs.replace(source, inits=[silent], frame_rate=(30, 1))
+    rung = msgspec.structs.replace(record, name="360p", frame_rate=(0, 1))
+    both = broadcast(ladder=["source", "360p"])
+    offered = playlists.multivariant(both, [(record, target), (rung, target)])
+    assert [one.frame_rate_milli for one in offered.variants] == [30_000, 30_000]
+    unknown = playlists.multivariant(both, [(rung, target)])
+    assert [one.frame_rate_milli for one in unknown.variants] == [0]
