@@ -410,9 +410,9 @@ class PublisherSession:
             epoch=opened.broadcast.epoch,
         )
         self._diary.note(now_ms(), "on_air", "on the air")
-        for event, arrived_us in start.events:
-            writer.handle(event, arrived_us)
         self._reel = Reel()
+        for event, arrived_us in start.events:
+            self._give(writer, event, arrived_us)
         self._rest.end()
         self.ready_at = self.due_at = 0.0
         self.publisher.hold()

@@ -1,8 +1,15 @@
 """Pictures that come in another codec than before, over real sockets."""
 
+import asyncio
+import itertools
+
+import msgspec
 from flv_source import Body, audio_config, broadcast, media
+from ingest_fakes import KEY, directory_with
 from ingest_site import Site, until
 
+from appliance.contracts import subjects
+from appliance.contracts.directory import KeyRecord, secret_hash
 from appliance.contracts.media import AUDIO, SOURCE, BroadcastState
 from edge.protocols.fmp4 import read_fragments
 from tests.media_tools import encoded
@@ -65,6 +72,28 @@ async def test_a_codec_that_changes_in_mid_stream_begins_a_new_broadcast(site: S
     first, second = site.log.broadcasts()
     assert site.log.chunks(second.broadcast_id, AUDIO)
     assert first.state is BroadcastState.ENDED
+
+
+async def test_a_standby_encoder_with_another_codec_begins_a_new_broadcast(site: Site) -> None:
+    site.directory = directory_with(KEY)
+    record = KeyRecord(key_id="spare", channel_id="channel0", channel="name0", user_id="user", standby=True)
+    site.directory.values[subjects.stream_key_key(secret_hash("spare"))] = msgspec.json.encode(record)
+    service = await site.ingest()
+    primary = await site.client(service)
+    primary.send(broadcast(3))
+    await until(lambda: site.state() is BroadcastState.LIVE)
+    spare = await site.client(service, "spare")
+    program = [audio_config(), *with_hevc(0.0, 20.0)]
+    spare.send(one for one in program if one.stamp < 3_000)
+    await asyncio.sleep(0.1)
+    primary.writer.transport.abort()
+    for at in range(3_000, 9_000, 100):
+        spare.send(one for one in program if at <= one.stamp < at + 100)
+        await asyncio.sleep(0.02)
+    await until(lambda: codecs(site)[-1] == ["hvc1"])
+    await until(lambda: shown(site, len(site.log.broadcasts()) - 1) >= 100)
+    pictures = [header for header, _ in site.log.chunks(site.log.broadcasts()[-1].broadcast_id, SOURCE)]
+    assert all(two.dts == one.dts + one.duration for one, two in itertools.pairwise(pictures)), "none is lost"
 
 
 async def test_the_same_codec_in_another_form_goes_on(site: Site) -> None:
