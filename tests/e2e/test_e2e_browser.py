@@ -118,7 +118,7 @@ async def test_publisher_returns_while_watching(node: Node, clips: ClipMaker, br
         )
         assert await watcher.page.evaluate("() => window.stayed"), "the page was loaded anew"
     assert not watcher.errors
-    assert back < 4
+    assert back < 3
 
 
 @pytest.mark.slow  # one who returns as they were is among the quick ones

@@ -27,4 +27,21 @@ describe("a leap to live", () => {
     expect(leap.due(60, 7)).toBe(true);
     expect(leap.due(100, 4)).toBe(true);
   });
+
+  it("is due sooner behind a hole, where the picture stood still anyway", () => {
+    const leap = new Leap();
+    leap.over(10);
+    expect(leap.due(10.3, 0.9)).toBe(false);
+    expect(leap.due(10.6, 1.2)).toBe(true);
+    leap.over(40);
+    expect(leap.due(43, 2.5)).toBe(false);
+  });
+
+  it("is not due sooner while leaps do not help", () => {
+    const leap = new Leap();
+    leap.due(0, 4);
+    leap.due(5, 4);
+    leap.over(8);
+    expect(leap.due(8.3, 2.5)).toBe(false);
+  });
 });

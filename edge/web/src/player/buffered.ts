@@ -8,3 +8,8 @@ export function aheadOf(media: HTMLMediaElement): number {
   }
   return 0;
 }
+
+/** Where the last of the ranges ends, seconds; 0 when there is none. */
+export function lastOf(ranges: TimeRanges): number {
+  return ranges.length > 0 ? ranges.end(ranges.length - 1) : 0;
+}

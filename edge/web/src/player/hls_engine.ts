@@ -8,6 +8,7 @@ import Hls, {
 } from "hls.js";
 import { Ability } from "./ability";
 import { askAnew } from "./ask_anew";
+import { lastOf } from "./buffered";
 import { Calm } from "./calm";
 import { captionParts } from "./caption_parts";
 import { clockOf, positionOf } from "./dated";
@@ -37,6 +38,7 @@ export class HlsEngine implements Engine {
   private closeness: Closeness;
   private behind = false;
   private leaping = false;
+  private stalled = false; // and has not moved by itself since
   /** Where the picture was when it was looked at last, seconds on the media's time line. */
   private position = 0;
   private readonly calm = new Calm(nowS());
@@ -76,10 +78,12 @@ export class HlsEngine implements Engine {
     this.hls.on(Events.LEVEL_UPDATED, (_, data) => {
       this.playlist = data.details;
       if (this.calm.returned(nowS())) this.pull();
+      if (video.currentTime !== this.position) this.stalled = false;
       this.position = video.currentTime;
       this.catchUp();
       this.ability.look(this.hls, nowS());
     });
+    video.addEventListener("durationchange", () => this.catchUp(), { signal: this.leave.signal });
     video.addEventListener("seeking", () => this.sought(video.currentTime), { signal: this.leave.signal });
     this.hls.on(Events.INIT_PTS_FOUND, (_, data) => {
       this.offset = data.initPTS / data.timescale;
@@ -208,7 +212,9 @@ export class HlsEngine implements Engine {
     const { media, liveSyncPosition: place } = this.hls;
     const excess = (this.latency() ?? 0) - (this.hls.targetLatency ?? 0);
     if (this.behind || !this.hls.hasEnoughToStart || media === null || place === null) return;
-    if (place <= media.currentTime || !this.leap.due(nowS(), excess)) return;
+    // a browser goes no further than that, which hls.js extends a moment after the playlist
+    if (place <= media.currentTime || place > lastOf(media.seekable)) return;
+    if (!this.leap.due(nowS(), excess)) return;
     this.leaping = true;
     media.currentTime = place;
   }
@@ -217,12 +223,18 @@ export class HlsEngine implements Engine {
   private sought(position: number): void {
     const far = Math.abs(position - this.position) > NUDGE_S;
     if (far && !this.leaping) this.ability.begun(nowS());
+    if (far && this.stalled) this.leap.over(nowS());
+    if (far) this.stalled = false;
     this.leaping = false;
     this.position = position;
   }
 
   private failed(data: ErrorData): void {
-    if (data.details === ErrorDetails.BUFFER_STALLED_ERROR) this.calm.stalled(nowS());
+    if (data.details === ErrorDetails.BUFFER_STALLED_ERROR) {
+      this.calm.stalled(nowS());
+      this.stalled = true;
+      this.position = this.hls.media?.currentTime ?? this.position;
+    }
     const detail = `${data.details}: ${data.error.message}`;
     if (data.details === "manifestIncompatibleCodecsError") this.events.trouble("unsupported", detail);
     else if (!data.fatal) return;
