@@ -28,10 +28,12 @@ class Rest:
     usually comes; one that is earlier waits until then.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, collects: bool = True) -> None:
+        """`collects`: what comes meanwhile has to be taken off a socket before that is full."""
         self.is_prompt = (
             False  # a reader works on each message as it comes: looking more often costs it less than waiting
         )
+        self._collects = collects
         self._until = -math.inf
         self._usual: int | None = None  # arrival less media time, microseconds
         self._spread_us = 0  # how much later frames come, in the mean
@@ -82,6 +84,8 @@ class Rest:
             if self._until > -math.inf:
                 again_s = min(max(again_s, -left_s / _OVERDUE), _MOST_AGAIN_S)
             return now + again_s, now + again_s
+        if not self._collects:
+            return self._until, self._until
         if collected:
             self._pause_s = max(_COLLECT_S, _COLLECT_BYTES * (now - self._begun) / collected)
         last_s = _LAST_S if self._missed else 0.0

@@ -76,7 +76,7 @@ class PublisherSession:
         self._writer: BroadcastWriter | None = None
         self._health = Health(keys_asked_for=publisher.kind == "whip")
         self._reports = HealthFeed(self._health)
-        self._rest = Rest()
+        self._rest = Rest(collects=publisher.kind != "whip")
         self.head = Head()  # what configures the frames that will come
         self._reel = Reel()
         self._broadcast_id = ""  # that it wrote last

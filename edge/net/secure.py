@@ -7,7 +7,8 @@ from edge.protocols.webrtc.ice import IceAgent
 from edge.protocols.webrtc.sdp import Offer
 from edge.protocols.webrtc.srtp import SrtpPair
 
-_HELLO_EVERY_S = 0.1  # some servers' first look for a ClientHello comes later than our first one
+_HELLO_AGAIN_S = 0.03  # some servers' first look for a ClientHello comes later than our first one
+_HELLO_EVERY_S = 0.1  # at most
 
 
 class SecureLink:
@@ -22,6 +23,7 @@ class SecureLink:
         self._agent = agent
         self._hello: list[bytes] = []
         self._hello_at = now
+        self._hello_pause_s = _HELLO_AGAIN_S
         self._retry_at: float | None = None
 
     @property
@@ -49,8 +51,9 @@ class SecureLink:
             self._hello_at = now
             self._plan_retry(now)
             self.send_all(self._hello)
-        elif self._hello and now - self._hello_at >= _HELLO_EVERY_S:
+        elif self._hello and now - self._hello_at >= self._hello_pause_s:
             self._hello_at = now
+            self._hello_pause_s = min(2 * self._hello_pause_s, _HELLO_EVERY_S)
             self.send_all(self._hello)
         elif self._retry_at is not None and now >= self._retry_at:
             self.send_all(self._dtls.handle_timeout())

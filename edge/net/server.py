@@ -55,6 +55,10 @@ class Session(Peer, Protocol):
     offer_fragment: str
     is_over: bool
 
+    @property
+    def is_connecting(self) -> bool:
+        """Whether the other side waits for what we answer."""
+
     def tick(self, now: float) -> None:
         """Every 20 ms."""
 
@@ -72,11 +76,15 @@ class SessionServer(ABC, Generic[S]):
     `socket_path` from the role that owns the viewer port.
     """
 
-    def __init__(self, config: ServerConfig, socket_path: Path, tasks: Tasks, *, prefix: str, name: str) -> None:
+    def __init__(
+        self, config: ServerConfig, socket_path: Path, tasks: Tasks, *, prefix: str, name: str, rests: bool = False
+    ) -> None:
+        """`rests`: what live sessions send may wait for the next tick."""
         self.prefix = prefix
         self.memo = HeadMemo(_MEMO)
         self.draining = False
         self._name = name
+        self._rests = rests
         self._server_config = config
         self._tasks = tasks
         self._loop = asyncio.get_running_loop()
@@ -180,6 +188,7 @@ class SessionServer(ABC, Generic[S]):
         self._secrets[session] = secret
         self._busy.set()
         self._port.register(session)
+        self._port.rest(False)
         self.changed()
         return secret
 
@@ -228,9 +237,11 @@ class SessionServer(ABC, Generic[S]):
                 continue
             await asyncio.sleep(TICK_S)
             ticks += 1
+            self._port.look()
             now = self.now()
             for session in list(self._secrets):
                 session.tick(now)
+            self._port.rest(self._rests and not any(session.is_connecting for session in self._secrets))
             if ticks % _SECOND == 0:
                 self._each_second(now)
 

@@ -2,10 +2,11 @@
 
 import asyncio
 import collections
+import contextlib
 import socket
 import struct
 import time
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from appliance.contracts.errors import ConfigError
 from appliance.runtime.listening import client_of, open_listener
@@ -13,16 +14,19 @@ from appliance.runtime.logs import get_logger
 from edge.protocols.webrtc import stun
 from edge.protocols.webrtc.ice import Address, IceAgent
 
-_BATCH = 64  # datagrams in one turn of the loop
-_NO_STUN = 4  # the least first byte of a datagram that is none (RFC 7983, 7)
-_MOST_BYTES = 2048  # of a datagram; more is no packet of ours
-_BUFFER = 4 << 20
-_SO_TIMESTAMPNS = 35  # not in the socket module
-_TIMESPEC = struct.Struct("=qq")
-_ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size)
-_TCP_UNKNOWN_S = 15.0  # a connection that belongs to no session by then is closed
-_TCP_BEHIND = 256 * 1024
-_PORTS = 10  # tried to find one
+_BATCH: Final = 64  # datagrams in one turn of the loop
+_MOST_BATCHES: Final = 8  # in one look
+_NO_STUN: Final = 4  # the least first byte of a datagram that is none (RFC 7983, 7)
+_MOST_BYTES: Final = 2048  # of a datagram; more is no packet of ours
+_BUFFER: Final = 4 << 20
+_LEAST_TO_REST: Final = 1 << 20  # bytes of buffer: 20 ms of some dozens of publishers
+_SO_RCVBUFFORCE: Final = 33  # not in the socket module
+_SO_TIMESTAMPNS: Final = 35  # not in the socket module
+_TIMESPEC: Final = struct.Struct("=qq")
+_ANCILLARY: Final = socket.CMSG_SPACE(_TIMESPEC.size)
+_TCP_UNKNOWN_S: Final = 15.0  # a connection that belongs to no session by then is closed
+_TCP_BEHIND: Final = 256 * 1024
+_PORTS: Final = 10  # tried to find one
 
 
 class Peer(Protocol):
@@ -35,13 +39,19 @@ class Peer(Protocol):
 
 
 class MediaPort:
-    """Finds the session of a datagram: checks by the name they carry, all else by an authenticated address."""
+    """Finds the session of a datagram: checks by the name they carry, all else by an authenticated address.
+
+    While it rests what comes lies there until `look`: to be woken for each packet costs several times what the
+    packet does.
+    """
 
     def __init__(self, connections: int) -> None:
         """At most so many TCP connections."""
         self.port = 0
+        self._resting = False
         self.counts: collections.Counter[str] = collections.Counter()
         self._connections = connections
+        self._loop = asyncio.get_running_loop()
         self._socket: socket.socket | None = None
         self._server: asyncio.Server | None = None
         self._by_fragment: dict[str, Peer] = {}
@@ -54,12 +64,11 @@ class MediaPort:
 
         Port 0 is any port that is free for both.
         """
-        loop = asyncio.get_running_loop()
         for _ in range(_PORTS):
             opened = _bound(host, port)
             self.port = int(opened.getsockname()[1])
             try:
-                self._server = await loop.create_server(
+                self._server = await self._loop.create_server(
                     lambda: TcpLeg(self), sock=open_listener(host, self.port, shared=False)
                 )
             except OSError as error:
@@ -68,7 +77,7 @@ class MediaPort:
                     opened.close()
                     continue
             self._socket = opened
-            loop.add_reader(opened, self._readable)
+            self._loop.add_reader(opened, self._readable)
             return
         raise ConfigError("no port is free for WebRTC")
 
@@ -79,7 +88,7 @@ class MediaPort:
         for leg in list(self._legs):
             leg.abort()
         if self._socket is not None:
-            asyncio.get_running_loop().remove_reader(self._socket)
+            self._loop.remove_reader(self._socket)
             self._socket.close()
             self._socket = None
 
@@ -115,18 +124,47 @@ class MediaPort:
 
     # --- datagrams
 
-    def _readable(self) -> None:
-        """Kernel times: with those of a busy loop the sender sees a congested network."""
-        if self._socket is None:
+    @property
+    def is_resting(self) -> bool:
+        """Whether what comes lies there."""
+        return self._resting
+
+    def rest(self, resting: bool) -> None:
+        """Whether what comes may lie there until `look`. It may not where the system keeps little of it."""
+        opened = self._socket
+        if opened is None or resting is self._resting:
             return
+        if not resting:
+            self._loop.add_reader(opened, self._readable)
+        elif opened.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) >= _LEAST_TO_REST:
+            self._loop.remove_reader(opened)
+        else:
+            return
+        self._resting = resting
+
+    def look(self) -> None:
+        """Takes what came while it rests, within a bound."""
+        for _ in range(_MOST_BATCHES):
+            if not self._resting or self._socket is None or self._take(self._socket) < _BATCH:
+                return
+
+    def _readable(self) -> None:
+        if self._socket is not None:
+            self._take(self._socket)
+
+    def _take(self, opened: socket.socket) -> int:
+        """Takes a batch of datagrams; how many there were.
+
+        Kernel times: with those of a busy loop the sender sees a congested network.
+        """
         monotonic, wall = time.monotonic(), time.time()
-        take, known = self._socket.recvmsg, self._by_address
-        for _ in range(_BATCH):
+        take, known = opened.recvmsg, self._by_address
+        for count in range(_BATCH):
             try:
                 datagram, ancillary, _, address = take(_MOST_BYTES, _ANCILLARY)
             except BlockingIOError:
-                return
-            except OSError:  # an ICMP error of something sent before
+                return count
+            except OSError:  # an ICMP error of something sent before, or what was taken had it closed
                 continue
             at = monotonic
             if ancillary:
@@ -138,6 +176,7 @@ class MediaPort:
                 peer.receive(datagram, at)
             else:
                 self.receive(datagram, address, address[:2], at)
+        return _BATCH
 
     def receive(self, datagram: bytes, address: Address, mapped: tuple[str, int], at: float) -> bool:
         """Takes a datagram; False when it belongs to no session."""
@@ -243,6 +282,8 @@ def _bound(host: str, port: int) -> socket.socket:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             made.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
+        with contextlib.suppress(OSError):  # beyond the system's limit only for who administers the network
+            made.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
         made.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         made.bind((host, port))
     except OSError as error:

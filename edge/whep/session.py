@@ -103,6 +103,11 @@ class WhepSession:
 
     # --- the port's side
 
+    @property
+    def is_connecting(self) -> bool:
+        """See Session."""
+        return self._link.srtp is None
+
     def receive(self, datagram: bytes, at: float) -> None:
         """A datagram of an authenticated address (RFC 7983, 7)."""
         if self.is_over:

@@ -1,6 +1,6 @@
 """WebRTC publishers: CPU of a session beside the least that its packets cost, and how soon it is there.
 
-    ./nearcast bench whip [--sessions=8] [--seconds=10]
+    ./nearcast bench whip [--sessions=20] [--seconds=10]
 
 FFmpeg's newest libraries copy a clip of 3 Mbit/s with Opus, `sessions` times, over the loopback. What counts is the
 CPU of the ingest process beyond idle. In the same run as many packets of the same size are taken from a socket and
@@ -51,7 +51,7 @@ class Sender(NamedTuple):
 def main(argv: list[str] | None = None) -> int:
     """Prints the figures; 1 when one misses its target."""
     parser = argparse.ArgumentParser(prog="nearcast bench whip")
-    parser.add_argument("--sessions", type=int, default=8)
+    parser.add_argument("--sessions", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=10)
     options = parser.parse_args(argv or [])
     node = Node({"NEARCAST__TRANSCODE__ENABLED": "no"})

@@ -1,11 +1,11 @@
 """Frames of each video codec as the part log stores them, with the configuration that decodes them."""
 
-from typing import NamedTuple, Protocol
+from typing import ClassVar, Final, NamedTuple, Protocol
 
 from edge.protocols.codecs import av1, avc, hevc, vp8, vp9
 from edge.protocols.webrtc.depayload import Frame
 
-_MOST_SETS = 16  # parameter sets of one kind
+_MOST_SETS: Final = 16  # parameter sets of one kind
 
 
 class Stored(NamedTuple):
@@ -30,8 +30,8 @@ class AvcFormat:
     """H.264: parameter sets leave the stream, NAL units get lengths (ISO/IEC 14496-15)."""
 
     fourcc = "avc1"
-    _SETS: tuple[int, ...] = (avc.NAL_SPS, avc.NAL_PPS)
-    _LEFT_OUT = frozenset({avc.NAL_SPS, avc.NAL_PPS, avc.NAL_AUD, avc.NAL_FILLER})
+    _SETS: ClassVar[tuple[int, ...]] = (avc.NAL_SPS, avc.NAL_PPS)
+    _LEFT_OUT: ClassVar[frozenset[int]] = frozenset({*_SETS, avc.NAL_AUD, avc.NAL_FILLER})
 
     def __init__(self) -> None:
         self._sets: dict[int, dict[bytes, None]] = {kind: {} for kind in self._SETS}
@@ -73,8 +73,10 @@ class HevcFormat(AvcFormat):
     """HEVC, likewise."""
 
     fourcc = "hvc1"
-    _SETS = (hevc.NAL_VPS, hevc.NAL_SPS, hevc.NAL_PPS)
-    _LEFT_OUT = frozenset({hevc.NAL_VPS, hevc.NAL_SPS, hevc.NAL_PPS, hevc.NAL_AUD, hevc.NAL_FILLER})
+    _SETS: ClassVar[tuple[int, ...]] = (hevc.NAL_VPS, hevc.NAL_SPS, hevc.NAL_PPS)
+    _LEFT_OUT: ClassVar[frozenset[int]] = frozenset(
+        {hevc.NAL_VPS, hevc.NAL_SPS, hevc.NAL_PPS, hevc.NAL_AUD, hevc.NAL_FILLER}
+    )
 
     def _kind(self, nal: bytes) -> int:
         return hevc.nal_type(nal)

@@ -27,7 +27,7 @@ class WhipServer(SessionServer[WhipSession]):
     """The gate admits publishers."""
 
     def __init__(self, config: WhipConfig, gate: Gate, access: Access, socket_path: Path, tasks: Tasks) -> None:
-        super().__init__(config, socket_path, tasks, prefix=PREFIX, name="ingest.whip")
+        super().__init__(config, socket_path, tasks, prefix=PREFIX, name="ingest.whip", rests=True)
         self.config = config
         self.resource = WhipResource(self, config.ice_servers)
         self._gate = gate

@@ -2,6 +2,7 @@
 
 import collections
 from collections.abc import Callable
+from typing import Final
 
 from appliance.runtime.clock import now_us
 from appliance.runtime.logs import get_logger
@@ -20,16 +21,16 @@ from edge.protocols.webrtc.receiver import Receiver
 from edge.protocols.webrtc.rtp import is_rtcp
 from edge.protocols.webrtc.sdp import Offer
 
-_MOST_SSRCS = 64  # libsrtp keeps state for each
-_MEDIA_IDLE = 4  # times the idle time without media, while checks still come
-_FLUSH_S = 1.0
-_COUNTERS = {
+_MOST_SSRCS: Final = 64  # libsrtp keeps state for each
+_MEDIA_IDLE: Final = 4  # times the idle time without media, while checks still come
+_FLUSH_S: Final = 1.0
+_COUNTERS: Final = {
     "packets": metrics.PACKETS,
     "nacks": metrics.NACKS,
     "plis": metrics.PLIS,
     "damaged_frames": metrics.DAMAGED,
 }
-_BAD = ("malformed", "unknown", "srtp")
+_BAD: Final = ("malformed", "unknown", "srtp")
 
 
 class WhipSession:
@@ -87,6 +88,11 @@ class WhipSession:
         self._log = get_logger("ingest.whip")
 
     # --- the port's side
+
+    @property
+    def is_connecting(self) -> bool:
+        """See Session."""
+        return self._link.srtp is None
 
     def receive(self, datagram: bytes, at: float) -> None:
         """A datagram of an authenticated address (RFC 7983, 7)."""
@@ -156,14 +162,15 @@ class WhipSession:
         return LinkFigures(None, self._receiver.lost())
 
     def hold(self) -> None:
-        """Its packets have to be answered as they come."""
-
-    def read(self) -> None:
-        """There is nothing that lies somewhere."""
+        """All sessions lie in one port, which rests by itself."""
 
     def collect(self) -> int:
-        """It takes them at once."""
+        """Nothing goes on by that."""
         return 0
+
+    def read(self) -> None:
+        """See Publisher."""
+        self._port.look()
 
     def release(self) -> None:
         """It is not held."""

@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from edge.ingest.whip.formats import FORMATS, Stored, VideoFormat
 from edge.protocols.codecs import opus
@@ -12,14 +12,14 @@ from edge.protocols.rtmp import AudioData, VideoData
 from edge.protocols.webrtc.depayload.opus import silence_like
 from edge.protocols.webrtc.receiver import MediaFrame
 
-_BEFORE_S = 1.0  # the first stamp, so that nothing that belongs before it becomes negative
-_LAYERS_S = 1.5  # wait for the layers of a simulcast before the highest is chosen
-_HELD_BYTES = 16 << 20
-_OPUS_RATE = 48_000
-_SILENCE = 960  # samples of a packet of silence
-_MOST_SILENCE = _OPUS_RATE
-_MOST_REORDER = 4
-_MS_NS = 1_000_000
+_BEFORE_S: Final = 1.0  # the first stamp, so that nothing that belongs before it becomes negative
+_LAYERS_S: Final = 1.5  # wait for the layers of a simulcast before the highest is chosen
+_HELD_BYTES: Final = 16 << 20
+_OPUS_RATE: Final = 48_000
+_SILENCE: Final = 960  # samples of a packet of silence
+_MOST_SILENCE: Final = _OPUS_RATE
+_MOST_REORDER: Final = 4
+_MS_NS: Final = 1_000_000
 
 
 class _Item(NamedTuple):

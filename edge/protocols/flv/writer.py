@@ -1,14 +1,21 @@
 """Writes tag bodies in the enhanced form (Enhanced RTMP v2). What is written here, `parse_*` reads back."""
 
+from typing import Final
+
 from edge.protocols.flv.tags import TagKind
 
-_EX_VIDEO, _EX_AUDIO = 0x80, 0x90
-_KEY, _INTER = 1, 2
-_PACKETS = {TagKind.CONFIG: 0, TagKind.FRAME: 1, TagKind.END: 2}
-_CODED_FRAMES_X, _METADATA = 3, 4
-_MULTITRACK_VIDEO, _MULTITRACK_AUDIO, _MOD_EX = 6, 5, 7
-_ONE_TRACK = 0
-_HAS_COMPOSITION_TIME = frozenset({"avc1", "hvc1", "vvc1"})
+_EX_VIDEO: Final = 0x80
+_EX_AUDIO: Final = 0x90
+_KEY: Final = 1
+_INTER: Final = 2
+_PACKETS: Final = {TagKind.CONFIG: 0, TagKind.FRAME: 1, TagKind.END: 2}
+_CODED_FRAMES_X: Final = 3
+_METADATA: Final = 4
+_MULTITRACK_VIDEO: Final = 6
+_MULTITRACK_AUDIO: Final = 5
+_MOD_EX: Final = 7
+_ONE_TRACK: Final = 0
+_HAS_COMPOSITION_TIME: Final = frozenset({"avc1", "hvc1", "vvc1"})
 
 
 def video_tag(

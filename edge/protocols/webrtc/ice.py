@@ -1,15 +1,15 @@
 """One ICE-lite agent (RFC 8445, 2.5): it answers checks, remembers who passed, and follows the nomination."""
 
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from edge.protocols.webrtc import stun
 
 Address: TypeAlias = tuple[object, ...]
 """Where a peer is, as its socket names it: opaque here, hashable."""
 
-_MOST_ADDRESSES = 16
-_SILENT_S = 2.0  # a selected pair without a packet for so long gives way to a less preferred one
-_CHECKS_PER_S = 200
+_MOST_ADDRESSES: Final = 16
+_SILENT_S: Final = 2.0  # a selected pair without a packet for so long gives way to a less preferred one
+_CHECKS_PER_S: Final = 200
 
 
 class Checked(NamedTuple):

@@ -1,7 +1,7 @@
 """Everything behind SRTP of one session that receives: RTP and RTCP in, frames and RTCP out."""
 
 import collections
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from edge.protocols.webrtc import rtcp
 from edge.protocols.webrtc.answer import Chosen, Negotiated
@@ -13,12 +13,14 @@ from edge.protocols.webrtc.source import Source
 from edge.protocols.webrtc.sync import SourceClock
 from edge.protocols.webrtc.twcc import ArrivalLog
 
-_MOST_SOURCES = 16
-_GONE_S = 3.0
-_SILENT_S = 0.5  # a source this silent gives way to another one of the same layer
-_TWCC_EVERY_S, _REMB_EVERY_S, _REPORT_EVERY_S = 0.1, 0.5, 1.0
-_MOST_NACKS = 200
-_NAME = b"nearcast"
+_MOST_SOURCES: Final = 16
+_GONE_S: Final = 3.0
+_SILENT_S: Final = 0.5  # a source this silent gives way to another one of the same layer
+_TWCC_EVERY_S: Final = 0.1
+_REMB_EVERY_S: Final = 0.5
+_REPORT_EVERY_S: Final = 1.0
+_MOST_NACKS: Final = 200
+_NAME: Final = b"nearcast"
 
 
 class MediaFrame(NamedTuple):

@@ -1,10 +1,10 @@
 """Packets of one source in order: waits for missing ones, asks for them, and gives up in bounded time."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from edge.protocols.webrtc.rtp import RtpPacket, SerialUnwrap
 
-_JUMP = 3_000  # a step beyond this is a sender that started anew
+_JUMP: Final = 3_000  # a step beyond this is a sender that started anew
 
 
 class InOrder(NamedTuple):

@@ -1,12 +1,14 @@
 """RTP packets (RFC 3550, 5.1), header extensions (RFC 8285), retransmissions (RFC 4588), serial numbers."""
 
 import struct
+from typing import Final
 
 from edge.protocols.webrtc.errors import RtpError
 
-_HEADER = struct.Struct("!BBHII")
-_TWO_BYTES = struct.Struct("!HH")
-_ONE_BYTE_PROFILE, _TWO_BYTE_PROFILE = 0xBEDE, 0x100
+_HEADER: Final = struct.Struct("!BBHII")
+_TWO_BYTES: Final = struct.Struct("!HH")
+_ONE_BYTE_PROFILE: Final = 0xBEDE
+_TWO_BYTE_PROFILE: Final = 0x100
 
 
 class RtpPacket:

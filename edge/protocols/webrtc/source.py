@@ -1,5 +1,7 @@
 """One incoming RTP stream: its order, its frames, its clock, and what a receiver report says about it."""
 
+from typing import Final
+
 from edge.protocols.webrtc.answer import Chosen
 from edge.protocols.webrtc.depayload import DEPAYLOADERS, Frame
 from edge.protocols.webrtc.reorder import InOrder, ReorderBuffer
@@ -7,9 +9,9 @@ from edge.protocols.webrtc.rtcp import ReceptionReport
 from edge.protocols.webrtc.rtp import RtpPacket
 from edge.protocols.webrtc.sync import SourceClock
 
-_WAIT_S = 0.25  # for a packet that can be asked for
-_SHORT_WAIT_S = 0.06  # for one that is late at most
-_PLI_EVERY_S = 1.0
+_WAIT_S: Final = 0.25  # for a packet that can be asked for
+_SHORT_WAIT_S: Final = 0.06  # for one that is late at most
+_PLI_EVERY_S: Final = 1.0
 
 
 class Source:

@@ -1,11 +1,13 @@
 """SRTP and SRTCP (RFC 3711, RFC 7714) by libsrtp; its errors become SrtpError."""
 
+from typing import Final
+
 from pylibsrtp import Error as LibraryError
 from pylibsrtp import Policy, Session
 
 from edge.protocols.webrtc.errors import SrtpError
 
-_WINDOW = 1024  # packets of the replay window
+_WINDOW: Final = 1024  # packets of the replay window
 
 
 class SrtpProfile:

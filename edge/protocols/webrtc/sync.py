@@ -8,14 +8,16 @@ A sender whose track was taken away for a while (RTCRtpSender.replaceTrack) need
 then comes later than before, all of it, has its place where it arrives.
 """
 
+from typing import Final
+
 from edge.protocols.webrtc.rtp import SerialUnwrap
 
-_SLEW = 0.1  # seconds of correction per second of media
-_CREDIBLE_S = 3.0  # reports that would move a source further than this are nonsense
-_PAUSE_S = 1.0  # without a packet; and so long what comes then is watched
-_LATE_S = 0.3  # more than before the pause
-_USUAL = 0.05  # weight of a packet in how late they usually are
-_NTP_SECOND = 1 << 32
+_SLEW: Final = 0.1  # seconds of correction per second of media
+_CREDIBLE_S: Final = 3.0  # reports that would move a source further than this are nonsense
+_PAUSE_S: Final = 1.0  # without a packet; and so long what comes then is watched
+_LATE_S: Final = 0.3  # more than before the pause
+_USUAL: Final = 0.05  # weight of a packet in how late they usually are
+_NTP_SECOND: Final = 1 << 32
 
 
 class SourceClock:

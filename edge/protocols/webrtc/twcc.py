@@ -5,14 +5,17 @@ busy event loop the sender sees a congested network and stays at a postage stamp
 """
 
 import struct
+from typing import Final
 
 from edge.protocols.webrtc.rtp import SerialUnwrap
 
-_TICKS_PER_S = 4_000  # 250 us
-_TICKS_PER_REFERENCE = 256  # 64 ms
-_MOST = 2_000  # packets of one report
-_MISSING, _SMALL, _LARGE = 0, 1, 2
-_RUN = 7  # from here on a run length is no longer than status vectors
+_TICKS_PER_S: Final = 4_000  # 250 us
+_TICKS_PER_REFERENCE: Final = 256  # 64 ms
+_MOST: Final = 2_000  # packets of one report
+_MISSING: Final = 0
+_SMALL: Final = 1
+_LARGE: Final = 2
+_RUN: Final = 7  # from here on a run length is no longer than status vectors
 
 
 class ArrivalLog:

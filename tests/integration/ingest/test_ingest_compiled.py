@@ -30,6 +30,7 @@ _TESTS = [
     "tests/unit/ingest/whip",
     *(f"tests/unit/media/test_{name}.py" for name in _MEDIA),
     *(f"tests/unit/protocols/test_{name}.py" for name in _PROTOCOLS),
+    "tests/unit/protocols/webrtc",
     "tests/unit/appliance/test_wire.py",
     "tests/integration/runtime/test_runtime_appender.py",
 ]

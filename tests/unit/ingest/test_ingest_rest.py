@@ -80,6 +80,16 @@ def test_a_socket_into_which_little_comes_at_once_is_looked_at_seldom(clock: Clo
     assert set(looks[1:]) <= {1, 2}
 
 
+def test_who_has_no_socket_of_its_own_is_looked_at_at_the_end_only(clock: Clock) -> None:
+    one = Rest(collects=False)
+    for index in range(5):
+        clock.us = START_US + index * 300_000
+        one.begin(clock.loop_s, clock.us, index * 300_000, (index + 1) * 300_000)
+        ready_at, due_at = one.next_look(clock.loop_s, 0)
+        assert ready_at == due_at
+        assert not one.lasts(due_at)
+
+
 def test_who_sends_punctually_is_not_looked_at_before_the_end(clock: Clock) -> None:
     one, looks = Rest(), []
     for index in range(20):

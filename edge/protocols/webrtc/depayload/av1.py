@@ -1,11 +1,17 @@
 """AV1 (RTP Payload Format for AV1, v1.0): OBU elements, of which one may go on in the next packet."""
 
+from typing import Final
+
 from edge.protocols.webrtc.depayload.base import FrameCollector
 from edge.protocols.webrtc.errors import RtpError
 
-_CONTINUES, _GOES_ON, _NEW_SEQUENCE = 0x80, 0x40, 0x08
-_TEMPORAL_DELIMITER, _TILE_LIST, _PADDING = 2, 8, 15
-_LEFT_OUT = frozenset({_TEMPORAL_DELIMITER, _TILE_LIST, _PADDING})
+_CONTINUES: Final = 0x80
+_GOES_ON: Final = 0x40
+_NEW_SEQUENCE: Final = 0x08
+_TEMPORAL_DELIMITER: Final = 2
+_TILE_LIST: Final = 8
+_PADDING: Final = 15
+_LEFT_OUT: Final = frozenset({_TEMPORAL_DELIMITER, _TILE_LIST, _PADDING})
 
 
 class Av1Depayloader(FrameCollector):

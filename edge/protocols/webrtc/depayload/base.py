@@ -1,12 +1,12 @@
 """What the payload formats share: packets of one time stamp are one frame, the marker ends it."""
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from edge.protocols.webrtc.errors import RtpError
 from edge.protocols.webrtc.rtp import RtpPacket
 
-_MOST_BYTES = 8 << 20  # of one frame
+_MOST_BYTES: Final = 8 << 20  # of one frame
 
 
 class Frame(NamedTuple):

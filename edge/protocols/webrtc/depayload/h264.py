@@ -1,10 +1,17 @@
 """H.264 (RFC 6184): single NAL units, STAP-A, FU-A; the two packetization modes that real-time senders use."""
 
+from typing import Final
+
 from edge.protocols.webrtc.depayload.base import FrameCollector
 from edge.protocols.webrtc.errors import RtpError
 
-_IDR, _SPS, _AUD, _STAP_A, _FU_A = 5, 7, 9, 24, 28
-_START, _END = 0x80, 0x40
+_IDR: Final = 5
+_SPS: Final = 7
+_AUD: Final = 9
+_STAP_A: Final = 24
+_FU_A: Final = 28
+_START: Final = 0x80
+_END: Final = 0x40
 
 
 class H264Depayloader(FrameCollector):

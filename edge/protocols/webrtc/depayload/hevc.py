@@ -1,11 +1,19 @@
 """HEVC (RFC 7798): single NAL units, aggregation packets, fragmentation units; without DONL fields."""
 
+from typing import Final
+
 from edge.protocols.webrtc.depayload.base import FrameCollector
 from edge.protocols.webrtc.errors import RtpError
 
-_VPS, _SPS, _AUD, _AGGREGATE, _FRAGMENT = 32, 33, 35, 48, 49
-_FIRST_IRAP, _LAST_IRAP = 16, 21
-_START, _END = 0x80, 0x40
+_VPS: Final = 32
+_SPS: Final = 33
+_AUD: Final = 35
+_AGGREGATE: Final = 48
+_FRAGMENT: Final = 49
+_FIRST_IRAP: Final = 16
+_LAST_IRAP: Final = 21
+_START: Final = 0x80
+_END: Final = 0x40
 
 
 class HevcDepayloader(FrameCollector):

@@ -1,10 +1,17 @@
 """VP8 (RFC 7741): a payload descriptor of one to six bytes before a piece of the frame."""
 
+from typing import Final
+
 from edge.protocols.webrtc.depayload.base import FrameCollector
 from edge.protocols.webrtc.errors import RtpError
 
-_EXTENDED, _START, _PARTITION = 0x80, 0x10, 0x07
-_PICTURE_ID, _TL0PICIDX, _TID_OR_KEYIDX, _LONG = 0x80, 0x40, 0x30, 0x80
+_EXTENDED: Final = 0x80
+_START: Final = 0x10
+_PARTITION: Final = 0x07
+_PICTURE_ID: Final = 0x80
+_TL0PICIDX: Final = 0x40
+_TID_OR_KEYIDX: Final = 0x30
+_LONG: Final = 0x80
 
 
 class Vp8Depayloader(FrameCollector):

@@ -1,11 +1,22 @@
 """VP9 (RFC 9628), flexible mode or not. Several spatial layers of a picture become one superframe."""
 
+from typing import Final
+
 from edge.protocols.webrtc.depayload.base import FrameCollector
 from edge.protocols.webrtc.errors import RtpError
 
-_ID, _PREDICTED, _LAYERS, _FLEXIBLE, _BEGIN, _END, _STRUCTURE = 0x80, 0x40, 0x20, 0x10, 0x08, 0x04, 0x02
-_LONG, _MORE, _SIZES, _GROUP = 0x80, 0x01, 0x10, 0x08
-_MOST_LAYERS = 8
+_ID: Final = 0x80
+_PREDICTED: Final = 0x40
+_LAYERS: Final = 0x20
+_FLEXIBLE: Final = 0x10
+_BEGIN: Final = 0x08
+_END: Final = 0x04
+_STRUCTURE: Final = 0x02
+_LONG: Final = 0x80
+_MORE: Final = 0x01
+_SIZES: Final = 0x10
+_GROUP: Final = 0x08
+_MOST_LAYERS: Final = 8
 
 
 class Vp9Depayloader(FrameCollector):

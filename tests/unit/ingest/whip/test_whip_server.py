@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -80,6 +81,50 @@ async def test_media_of_a_publisher_comes_out(start: Start, gate: FakeGate) -> N
     assert bytes(pictures[1].data) == b"\0\0\0\4\x65key"
     sounds = [parse_audio(event.body)[0] for event in gate.sink.events if isinstance(event, AudioData)]
     assert [(one.codec, one.kind) for one in sounds] == [("Opus", TagKind.CONFIG), ("Opus", TagKind.FRAME)]
+
+
+async def test_what_lies_in_the_port_is_there_when_its_session_asks(start: Start, gate: FakeGate) -> None:
+    """While every publisher is connected nobody is woken for each packet."""
+    browser = await start()
+    await browser.post()
+    await browser.connect()
+    port = browser.server._port
+    await until(lambda: port.is_resting)
+    for number in range(200):  # more than are taken in one go
+        browser.rtp(rtp(number, 9000 + 3000 * number, KEY_FRAME, marker=True))
+    assert not gate.sink.events
+    gate.publishers[0].read()
+    assert len(gate.sink.events) == 1 + 200
+    browser.rtp(rtp(200, 9000 + 3000 * 200, KEY_FRAME, marker=True))
+    await until(lambda: len(gate.sink.events) == 1 + 201)
+
+
+async def test_who_connects_is_answered_at_once(start: Start) -> None:
+    browser = await start()
+    await browser.post()
+    await browser.connect()
+    port = browser.server._port
+    await until(lambda: port.is_resting)
+    other = Browser(browser.server)
+    await other.post()
+    assert not port.is_resting
+    await asyncio.sleep(0.05)
+    assert not port.is_resting
+    await other.connect()
+    await until(lambda: port.is_resting)
+    other.close()
+
+
+async def test_a_port_of_little_room_is_read_as_it_comes(start: Start, gate: FakeGate) -> None:
+    browser = await start()
+    port = browser.server._port
+    port._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+    await browser.post()
+    await browser.connect()
+    await asyncio.sleep(0.05)
+    assert not port.is_resting
+    browser.rtp(rtp(1, 9000, KEY_FRAME, marker=True))
+    await until(lambda: len(gate.sink.events) == 2)
 
 
 async def test_a_key_frame_is_asked_for(start: Start) -> None:

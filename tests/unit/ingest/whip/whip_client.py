@@ -178,9 +178,9 @@ async def request(
 
 
 async def settled() -> None:
-    """Lets what was sent arrive."""
-    for _ in range(3):
-        await asyncio.sleep(0.005)
+    """Lets what was sent arrive, be it at the server's next tick."""
+    for _ in range(4):
+        await asyncio.sleep(0.01)
 
 
 async def until(condition: Any, timeout_s: float = 2.0) -> None:
