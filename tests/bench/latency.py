@@ -6,21 +6,26 @@ hold-back. Watched: the watch page at the default part target, then hls.js, shak
 hls.js also at parts of 0.2 s. video.js is started as docs/players.md says; as it comes (videojs-alone) it has no
 limit, for how it does is chance there.
 
-    ./nearcast bench latency [--seconds=60] [--players=page,hls,shaka,videojs,videojs-alone]
+`--whip`: by WebRTC instead of RTMP.
+
+    ./nearcast bench latency [--whip] [--seconds=60] [--players=page,hls,shaka,videojs,videojs-alone]
 """
 
 import argparse
+import datetime as dt
 import itertools
 import statistics
 import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.e2e.e2e_node import Node
+from appliance.engines.certificate import self_signed
+from tests.e2e.e2e_node import Channel, Node
 from tests.media_tools.clips import BAND, BITS, HEIGHT, RATE
 from tests.media_tools.painted import SAMPLER, publishing
 from tests.media_tools.web_players import ARGUMENTS, page_url, serving
@@ -58,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
             node = Node({"NEARCAST__MEDIA__PART_TARGET_S": str(part_target_s)})
             node.start()
             try:
-                missed += sum(not _measured(node, case, player_page, options.seconds) for case in cases)
+                missed += sum(not _measured(node, case, player_page, options) for case in cases)
             finally:
                 node.stop()
                 node.remove()
@@ -67,15 +72,24 @@ def main(argv: list[str] | None = None) -> int:
 
 def _options(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./nearcast bench latency")
+    parser.add_argument("--whip", action="store_true", help="publish by WebRTC")
     parser.add_argument("--seconds", type=float, default=60, help="how long each player is watched")
     parser.add_argument("--players", default="page,hls,shaka,videojs,videojs-alone", help="those that are watched")
     return parser.parse_args(argv)
 
 
-def _measured(node: Node, case: Case, player_page: str, seconds: float) -> bool:
+def _publishing(node: Node, channel: Channel, *, whip: bool) -> AbstractContextManager[float]:
+    if not whip:
+        return publishing(channel.publish_url)
+    files = self_signed(node.data / "encoder", ["encoder"], dt.datetime.now(dt.UTC))
+    given = [f"authorization={channel.key}", f"cert_file={files.certificate}", f"key_file={files.key}"]
+    return publishing(f"{node.web}/whip", whip=given)
+
+
+def _measured(node: Node, case: Case, player_page: str, options: argparse.Namespace) -> bool:
     """Whether the case reached its target."""
-    channel = node.channel("latency")
-    with publishing(channel.publish_url) as start, sync_playwright() as play:
+    channel, seconds = node.channel("latency"), float(options.seconds)
+    with _publishing(node, channel, whip=options.whip) as start, sync_playwright() as play:
         browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
         page = browser.new_page(bypass_csp=True)  # the sampler below is not the page's own script
         if case.player == "page":

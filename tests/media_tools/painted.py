@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 
@@ -52,9 +52,13 @@ LISTENER = """async () => {
 """Keeps the Unix milliseconds at which each beep begins in `window.beeps`."""
 
 
-def publish(url: str) -> None:
-    """Draws picture n at start + n / RATE and encodes it at once; prints the start. Without end."""
-    with av.open(url, "w", format="flv") as output:
+def publish(url: str, *given: str) -> None:
+    """Draws picture n at start + n / RATE and encodes it at once; prints the start. Without end.
+
+    To RTMP, or to WHIP where the muxer is given options ("name=value").
+    """
+    options = dict(one.split("=", 1) for one in given)
+    with av.open(url, "w", format="whip" if given else "flv", options=options) as output:
         stream = output.add_stream("libx264", rate=RATE)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.bit_rate = 3_000_000
@@ -94,9 +98,12 @@ def _at(packet: av.Packet) -> float:
 
 
 @contextmanager
-def publishing(url: str, clip: Clip | None = None) -> Iterator[float]:
-    """Publishes from a process of its own, `clip` or what is drawn; when picture 0 was sent, Unix seconds."""
-    call = f"publish({url!r})" if clip is None else f"replay({url!r}, {str(clip.path)!r}, {clip.seconds})"
+def publishing(url: str, clip: Clip | None = None, whip: Sequence[str] = ()) -> Iterator[float]:
+    """Publishes from a process of its own, `clip` or what is drawn; when picture 0 was sent, Unix seconds.
+
+    `whip`: see `publish`.
+    """
+    call = f"publish{(url, *whip)!r}" if clip is None else f"replay({url!r}, {str(clip.path)!r}, {clip.seconds})"
     code = f"from tests.media_tools.painted import publish, replay; {call}"
     publisher = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=os.environ)
     try:
