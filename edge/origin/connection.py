@@ -30,9 +30,9 @@ class ViewerConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_asker", "_fd", "_head_only", "_keep", "_paused", "_pumping", "_reader", "_reading", "_release", "_served",
-        "_stalled_size", "_unread", "closed", "deadline", "held_until", "server", "stalled_since", "streaming",
-        "transport",
+        "_asker", "_fd", "_head_only", "_keep", "_paused", "_pumping", "_quiet", "_reader", "_reading", "_release",
+        "_served", "_stalled_size", "_unread", "closed", "deadline", "held_until", "server", "stalled_since",
+        "streaming", "transport",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -46,6 +46,7 @@ class ViewerConnection(asyncio.Protocol):
         self._unread: RequestHead | None = None  # its body is still to come
         self._head_only = False
         self._keep = True
+        self._quiet = True  # nothing is on its way in either direction: the next byte begins a request
         self._paused = False
         self._pumping = False
         self._reading = True
@@ -66,17 +67,31 @@ class ViewerConnection(asyncio.Protocol):
         self.server.opened(self)
 
     def data_received(self, data: bytes) -> None:
-        if self.closed:
+        server = self.server
+        request = server.memo.whole.get(data)
+        if request is None or not self._quiet:
+            self._receive(data)
             return
-        request = self.server.memo.whole.get(data)
-        if (
-            request is not None  # nearly all come so
-            and self._release is None
-            and not (self._paused or self.streaming or self._unread)
-            and self._reader.is_fresh
-        ):
+        shortcut = request.note.value  # nearly all come so
+        response = shortcut.response if shortcut is not None else None
+        if response is None or response.date is not server.date or response.whole is None or not shortcut.keep:
             self._serve_whole(request)
             return
+        self._served = shortcut.asked = True
+        if shortcut.askers is not None:
+            shortcut.askers.add(self._asker)
+        self.transport.write(response.whole)
+        counts = server.tally.requests[response.key]
+        counts[0] += 1
+        counts[1] += response.size
+        if self._quiet:
+            self.deadline = server.idle_until
+
+    def _receive(self, data: bytes) -> None:
+        """Takes what is no whole request that is known, or cannot be answered yet."""
+        if self.closed:
+            return
+        self._quiet = False
         try:
             self._reader.receive_data(data)
         except HttpError as failure:
@@ -91,6 +106,7 @@ class ViewerConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._paused = True
+        self._quiet = False
         self.stalled_since = self.server.now()
         self._stalled_size = self.transport.get_write_buffer_size()
 
@@ -100,7 +116,7 @@ class ViewerConnection(asyncio.Protocol):
         self._go_on()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
-        self.closed = True
+        self._end_service()
         self._let_go()
         self.server.lost(self)
 
@@ -128,6 +144,8 @@ class ViewerConnection(asyncio.Protocol):
             self.transport.resume_reading()
         if self._reader.waiting:
             self._pump()
+        else:
+            self._await_request()
 
     def _pump(self) -> None:
         if self._pumping:
@@ -160,6 +178,7 @@ class ViewerConnection(asyncio.Protocol):
             return
         if not self._reader.waiting:
             self.deadline = self.server.idle_until
+            self._quiet = self._reader.is_fresh
         else:  # the first bytes set it; later ones do not move it
             self.deadline = min(self.deadline, self.server.now() + self.server.config.head_s)
 
@@ -174,13 +193,14 @@ class ViewerConnection(asyncio.Protocol):
 
     def _serve_whole(self, request: RequestHead) -> None:
         """Serves what came in one piece, with nothing before it."""
+        self._quiet = False
         shortcut = request.note.value
         if shortcut is None:
             self._serve(request)
         else:
             self._serve_again(shortcut)
-        if self._release is None and not (self.closed or self._paused or self.streaming):
-            self.deadline = self.server.idle_until
+        if self._release is None:
+            self._await_request()
 
     def _serve_again(self, shortcut: Shortcut) -> None:
         """Answers what was answered to others since the last update, or waits with them."""
@@ -229,7 +249,7 @@ class ViewerConnection(asyncio.Protocol):
         if self._reader.waiting or not self._reading:
             self._go_on()
         else:
-            self.deadline = self.server.idle_until
+            self._await_request()
 
     # -- answers past the transport
 
@@ -300,7 +320,7 @@ class ViewerConnection(asyncio.Protocol):
         if self._served:
             self._refuse(failure)
             return
-        self.closed = True
+        self._end_service()
         other = Http2Connection(self.server)
         self.transport.set_protocol(other)
         self.server.lost(self)
@@ -321,7 +341,7 @@ class ViewerConnection(asyncio.Protocol):
 
     def leave(self) -> None:
         """Closes our descriptor without a shutdown: another process goes on with the connection."""
-        self.closed = True
+        self._end_service()
         if self._reading:
             self._reading = False
             self.transport.pause_reading()
@@ -332,19 +352,24 @@ class ViewerConnection(asyncio.Protocol):
         """Whether the client has left."""
         return self.closed
 
+    def _end_service(self) -> None:
+        """No request is served any more."""
+        self.closed = True
+        self._quiet = False
+
     def _linger(self) -> None:
         """Closes our side and takes what still comes for a moment: a socket closed with bytes unread is reset,
         and the client might never see why (RFC 9112, 9.6)."""
         if not self.transport.can_write_eof():
             self._finish()
             return
-        self.closed = True
+        self._end_service()
         self.deadline = self.server.now() + _LINGER_S
         self.transport.write_eof()
 
     def _finish(self) -> None:
         """Nothing more is read; the connection closes when what was written is out, or is cut as stalled."""
-        self.closed = True
+        self._end_service()
         if self.transport.get_write_buffer_size():
             self.stalled_since = min(self.stalled_since, self.server.now())
             self._stalled_size = self.transport.get_write_buffer_size()
@@ -354,6 +379,7 @@ class ViewerConnection(asyncio.Protocol):
 
     def stream(self, response: Response) -> None:
         """Answers with a body that goes on: the caller sends its pieces with `push`."""
+        self._quiet = False
         self._write(response)
         self.streaming = True
 

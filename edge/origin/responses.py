@@ -28,8 +28,8 @@ class Response:
     """An answer without its Date. `resource` names its class in the counters; `close` ends the connection."""
 
     __slots__ = (
-        "_answer", "_answer_date", "_asked", "_date", "_head", "_wire", "block", "body", "close", "fields", "key",
-        "resource", "size", "status", "unsized",
+        "_answer", "_answer_date", "_asked", "_head", "_wire", "block", "body", "close", "date", "fields", "key",
+        "resource", "size", "status", "unsized", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -53,7 +53,8 @@ class Response:
         ending: tuple[Field, ...] = (("Connection", "close"),) if close else ()
         self.block = field_block(fields + ending, None if unsized or status in (204, 304) else self.size)
         self._head = status_line(status)
-        self._date = b""
+        self.date = b""  # of what was made of it last
+        self.whole: bytes | None = None  # everything to write, where that is one piece
         self._asked = 0
         self._wire: tuple[bytes, ...] = ()
         self._answer_date = b""
@@ -65,16 +66,20 @@ class Response:
 
     def wire(self, date: bytes) -> tuple[bytes, ...]:
         """Everything to write; answers that are small or asked for often are one piece, made once a second."""
-        if date is not self._date:
-            self._date, self._asked = date, 0
+        if date is not self.date:
+            self.date, self._asked, self.whole = date, 0, None
             self._wire = (self.head(date), *self.body)
             if self.size < _JOIN_BELOW:
-                self._wire = (b"".join(self._wire),)
-        elif len(self._wire) > 1:
+                self._join()
+        elif self.whole is None:
             self._asked += 1
             if self._asked >= _JOIN_FOR and self.size < _JOIN_MOST:
-                self._wire = (b"".join(self._wire),)
+                self._join()
         return self._wire
+
+    def _join(self) -> None:
+        self.whole = b"".join(self._wire)
+        self._wire = (self.whole,)
 
     def answer(self, date: bytes) -> Answer:
         """The same as frames of HTTP/2, made once a second however many ask; `date` as for `head`."""

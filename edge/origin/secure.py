@@ -207,7 +207,7 @@ class SecureConnection(Buffered, ViewerConnection):
         """The other role has the far end: from here on bytes are passed along."""
         near, self._near = self._near, None
         assert near is not None
-        self.closed = True
+        self._end_service()
         relay = Relay(self.server, self.transport, near)
         self.transport.set_protocol(relay)
         self.server.replace(self, relay)

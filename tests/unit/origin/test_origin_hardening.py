@@ -169,6 +169,18 @@ async def test_too_many_connections_are_told_to_come_back_and_the_others_go_on(m
     assert (await again.get("/healthz")).status == 200
 
 
+async def test_who_took_long_over_an_answer_has_as_long_for_the_next_question(origin):
+    client = await origin.client()
+    assert (await client.get("/healthz")).status == 200
+    (connection,) = origin.server._connections
+    connection.pause_writing()
+    connection.deadline = origin.server.now()  # what the answer before has left
+    connection.resume_writing()
+    await origin.server._sweep(origin.server.now() + 1)
+    assert (origin.server.count, origin.tally.events["idle_cut"]) == (1, 0)
+    assert (await client.get("/healthz")).status == 200
+
+
 async def test_a_kept_connection_ends_after_its_time(origin):
     client = await origin.client()
     for _ in range(3):
