@@ -68,21 +68,28 @@ class Spool:
 
     def trim(self, now_us: int) -> int:
         """Removes what is too old or too much. The number of volumes that had to go before their time."""
-        for volumes in self._open.values():
+        for place, volumes in list(self._open.items()):
             while (oldest := volumes.oldest_us) is not None and oldest < now_us - self._keep_us:
-                volumes.drop_oldest()
+                self._drop_oldest(place)
         early = 0
         over = self._over()
         while over > 0:
             victim = self._oldest()
             if victim is None:
                 break
-            over -= victim.drop_oldest()
+            over -= self._drop_oldest(victim)
             early += 1
         return early
 
-    def _oldest(self) -> RenditionVolumes | None:
-        ages = [(oldest, volumes) for volumes in self._open.values() if (oldest := volumes.oldest_us) is not None]
+    def _drop_oldest(self, place: Place) -> int:
+        try:
+            return self._open[place].drop_oldest()
+        except OSError:
+            del self._open[place]  # as in `write`
+            raise
+
+    def _oldest(self) -> Place | None:
+        ages = [(oldest, place) for place, one in self._open.items() if (oldest := one.oldest_us) is not None]
         return min(ages, key=lambda one: one[0])[1] if ages else None
 
     def _over(self) -> int:

@@ -4,6 +4,7 @@ A line enters the index after the bytes it names are on disk, so whatever the in
 power cut. Bytes behind the last line are written over.
 """
 
+import dataclasses
 import os
 from collections import deque
 from pathlib import Path
@@ -15,62 +16,86 @@ _VOLUME_SEGMENTS = 32
 _VOLUME_BYTES = 64 << 20
 
 
+@dataclasses.dataclass(slots=True)
+class _Volume:
+    """What is known of one volume: thousands of segments are kept, and each is only in the index."""
+
+    number: int
+    count: int = 0  # segments
+    size: int = 0  # bytes of them
+    end: int = 0  # where the last one ends in the file
+    index_size: int = 0  # bytes of their lines
+    last_msn: int = -1
+    last_pdt_us: int = 0
+
+    def add(self, segment: SpooledSegment, line_size: int) -> None:
+        self.count += 1
+        self.size += segment.size
+        self.end = segment.offset + segment.size
+        self.index_size += line_size
+        self.last_msn, self.last_pdt_us = segment.msn, segment.pdt_us
+
+
 class RenditionVolumes:
-    """Opened for one writer. OSError when the disk does not do what it should."""
+    """Opened for one writer. OSError when the disk does not do what it should: it is to be opened anew then."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.segments: deque[SpooledSegment] = deque()
         self.held_bytes = 0
+        self._volumes: deque[_Volume] = deque()  # the oldest first
         folder.mkdir(parents=True, exist_ok=True)
         self._recover()
 
     @property
     def last_msn(self) -> int:
         """The newest segment in the index; -1: none."""
-        return self.segments[-1].msn if self.segments else -1
+        return self._volumes[-1].last_msn if self._volumes else -1
 
     @property
     def oldest_us(self) -> int | None:
         """When the last segment of the oldest volume began, Unix microseconds; None: only the newest is left."""
-        last = self._last_of_oldest()
-        return last.pdt_us if last is not None else None
+        return self._volumes[0].last_pdt_us if len(self._volumes) > 1 else None
 
     def _recover(self) -> None:
         index = self.folder / INDEX
         data = index.read_bytes() if index.exists() else b""
-        found, read = read_index(data)
+        found, _ = read_index(data)
         sizes: dict[int, int] = {}
-        for segment in found:
+        whole = 0
+        for segment, line in zip(found, data.splitlines(keepends=True), strict=False):
             if segment.volume not in sizes:
                 volume = self.folder / volume_name(segment.volume)
                 sizes[segment.volume] = volume.stat().st_size if volume.exists() else 0
             if segment.offset + segment.size > sizes[segment.volume]:
                 break
-            self._add(segment)
-        if read != len(data) or len(self.segments) != len(found):
-            self._replace_index()
+            self._add(segment, len(line))
+            whole += len(line)
+        if whole != len(data):
+            self._replace_index(data[:whole])
 
-    def _add(self, segment: SpooledSegment) -> None:
-        self.segments.append(segment)
+    def _add(self, segment: SpooledSegment, line_size: int) -> None:
+        if not self._volumes or self._volumes[-1].number != segment.volume:
+            self._volumes.append(_Volume(segment.volume))
+        self._volumes[-1].add(segment, line_size)
         self.held_bytes += segment.size
 
     def write(self, finished: list[FinishedSegment]) -> None:
         """Keeps segments that follow on what is kept."""
-        lines: list[SpooledSegment] = []
+        segments: list[SpooledSegment] = []
         at = 0
         while at < len(finished):
-            at += self._write_volume(finished[at:], lines)
+            at += self._write_volume(finished[at:], segments)
+        lines = [segment.encode().encode() for segment in segments]
         with (self.folder / INDEX).open("ab") as index:
-            index.write("".join(line.encode() for line in lines).encode())
+            index.write(b"".join(lines))
             index.flush()
             os.fdatasync(index.fileno())
-        for line in lines:
-            self._add(line)
+        for segment, line in zip(segments, lines, strict=True):
+            self._add(segment, len(line))
 
-    def _write_volume(self, finished: list[FinishedSegment], lines: list[SpooledSegment]) -> int:
-        """Writes to one volume, as many as it takes; lines for the index are added to `lines`."""
-        volume, offset, room = self._place(lines)
+    def _write_volume(self, finished: list[FinishedSegment], written: list[SpooledSegment]) -> int:
+        """Writes to one volume, as many as it takes; what the index is to say is added to `written`."""
+        volume, offset, room = self._place(written)
         flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
         fd = os.open(self.folder / volume_name(volume), flags, 0o644)
         try:
@@ -82,7 +107,7 @@ class RenditionVolumes:
                     break
                 for piece in segment.pieces:
                     _write_all(fd, piece)
-                lines.append(_line(segment, volume, offset))
+                written.append(_placed(segment, volume, offset))
                 offset += segment.size
                 count += 1
             os.fdatasync(fd)
@@ -90,56 +115,41 @@ class RenditionVolumes:
             os.close(fd)
         return count
 
-    def _place(self, lines: list[SpooledSegment]) -> tuple[int, int, int]:
-        """Volume, offset and how many segments it still takes, after what is kept and `lines`."""
-        last = lines[-1] if lines else (self.segments[-1] if self.segments else None)
-        if last is None:
-            return 0, 0, _VOLUME_SEGMENTS
-        held = 0
-        for segments in (lines, self.segments):
-            for segment in reversed(segments):
-                if segment.volume != last.volume:
-                    break
-                held += 1
-        end = last.offset + last.size
+    def _place(self, written: list[SpooledSegment]) -> tuple[int, int, int]:
+        """Volume, offset and how many segments it still takes, after what is kept and `written`."""
+        newest = self._volumes[-1] if self._volumes else _Volume(0)
+        number, held, end = newest.number, newest.count, newest.end
+        if written:
+            last = written[-1]
+            held = sum(one.volume == last.volume for one in written) + (held if number == last.volume else 0)
+            number, end = last.volume, last.offset + last.size
         if held >= _VOLUME_SEGMENTS or end > _VOLUME_BYTES:
-            return last.volume + 1, 0, _VOLUME_SEGMENTS
-        return last.volume, end, _VOLUME_SEGMENTS - held
+            return number + 1, 0, _VOLUME_SEGMENTS
+        return number, end, _VOLUME_SEGMENTS - held
 
     # -- what goes
 
-    def _last_of_oldest(self) -> SpooledSegment | None:
-        """The last segment of the oldest volume, unless that is the one being written."""
-        found = None
-        for segment in self.segments:
-            if segment.volume != self.segments[0].volume:
-                return found
-            found = segment
-        return None
-
     def drop_oldest(self) -> int:
         """Removes the oldest volume, its lines first. The bytes that are free now; 0: only the newest is left."""
-        last = self._last_of_oldest()
-        if last is None:
+        if len(self._volumes) < 2:
             return 0
-        freed = 0
-        while self.segments and self.segments[0].msn <= last.msn:
-            freed += self.segments.popleft().size
-        self.held_bytes -= freed
-        self._replace_index()
-        (self.folder / volume_name(last.volume)).unlink(missing_ok=True)
-        return freed
+        oldest = self._volumes[0]
+        self._replace_index((self.folder / INDEX).read_bytes()[oldest.index_size :])
+        self._volumes.popleft()
+        self.held_bytes -= oldest.size
+        (self.folder / volume_name(oldest.number)).unlink(missing_ok=True)
+        return oldest.size
 
-    def _replace_index(self) -> None:
+    def _replace_index(self, lines: bytes) -> None:
         fresh = self.folder / f"{INDEX}.new"
         with fresh.open("wb") as file:
-            file.write("".join(segment.encode() for segment in self.segments).encode())
+            file.write(lines)
             file.flush()
             os.fdatasync(file.fileno())
         fresh.replace(self.folder / INDEX)
 
 
-def _line(segment: FinishedSegment, volume: int, offset: int) -> SpooledSegment:
+def _placed(segment: FinishedSegment, volume: int, offset: int) -> SpooledSegment:
     return SpooledSegment(
         segment.msn,
         segment.init,

@@ -1,6 +1,7 @@
 """The spool on disk: what the index says can be read, whatever happened to its writer."""
 
 import os
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -104,6 +105,31 @@ def test_a_volume_is_closed_in_time_and_goes_as_a_whole(tmp_path):
     assert list(stored(tmp_path)) == list(range(64, 80))
 
 
+def test_a_segment_on_disk_takes_hardly_any_memory(tmp_path):
+    volumes = RenditionVolumes(tmp_path)
+    segments = finished(*range(2000))
+    volumes.write(segments[:100])
+    tracemalloc.start()
+    try:
+        volumes.write(segments[100:])
+        assert tracemalloc.get_traced_memory()[0] < 1900 * 30
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_index_keeps_its_lines_when_the_oldest_go(tmp_path):
+    RenditionVolumes(tmp_path).write(finished(*range(70)))
+    index = tmp_path / INDEX
+    index.write_bytes(index.read_bytes().replace(b"5 0 ", b"0005  0 ", 1))  # the same to whoever reads it
+    volumes = RenditionVolumes(tmp_path)
+    volumes.write(finished(70))
+    volumes.drop_oldest()
+    volumes.drop_oldest()
+    assert stored(tmp_path) == {msn: body(msn) for msn in range(64, 71)}
+    assert volumes.held_bytes == sum(len(body(msn)) for msn in range(64, 71))
+    assert RenditionVolumes(tmp_path).held_bytes == volumes.held_bytes
+
+
 def spool(folder, keep_s=3600.0, most_bytes=1 << 30, spare_bytes=0):
     made = Spool(folder, keep_s, most_bytes, spare_bytes)
     made.open(["b1", "b2"])
@@ -163,3 +189,13 @@ def test_after_a_failure_the_disk_is_read_again(tmp_path):
     (tmp_path / "away").rename(tmp_path / "b1/source" / volume_name(0))
     kept.write({("b1", "source"): finished(2)})
     assert stored(tmp_path / "b1/source") == {1: body(1), 2: body(2)}
+
+
+def test_after_an_index_that_is_lost_it_goes_on(tmp_path):
+    kept = spool(tmp_path, keep_s=60)
+    kept.write({("b1", "source"): finished(*range(70))})
+    (tmp_path / "b1/source" / INDEX).unlink()
+    with pytest.raises(FileNotFoundError):
+        kept.trim(PDT_US + DAY_US)
+    kept.write({("b1", "source"): finished(70)})
+    assert stored(tmp_path / "b1/source") == {70: body(70)}
