@@ -72,10 +72,13 @@ class ViewerConnection(asyncio.Protocol):
         if request is None or not self._quiet:
             self._receive(data)
             return
-        shortcut = request.note.value  # nearly all come so
-        response = shortcut.response if shortcut is not None else None
-        if response is None or response.date is not server.date or response.whole is None or not shortcut.keep:
+        shortcut = request.note.value
+        if shortcut is None:
             self._serve_whole(request)
+            return
+        response = shortcut.response  # nearly all come so
+        if response is None or response.date is not server.date or response.whole is None or not shortcut.keep:
+            self._serve_again(shortcut)
             return
         self._served = shortcut.asked = True
         if shortcut.askers is not None:
@@ -194,29 +197,24 @@ class ViewerConnection(asyncio.Protocol):
     def _serve_whole(self, request: RequestHead) -> None:
         """Serves what came in one piece, with nothing before it."""
         self._quiet = False
-        shortcut = request.note.value
-        if shortcut is None:
-            self._serve(request)
-        else:
-            self._serve_again(shortcut)
+        self._serve(request)
         if self._release is None:
             self._await_request()
 
     def _serve_again(self, shortcut: Shortcut) -> None:
         """Answers what was answered to others since the last update, or waits with them."""
-        self._served = True
-        self._head_only = False
+        server = self.server
+        self._quiet = self._head_only = False
+        self._served = shortcut.asked = True
         self._keep = shortcut.keep
-        shortcut.asked = True
         if shortcut.askers is not None:
             shortcut.askers.add(self._asker)
-        if shortcut.response is not None:
-            self._write(shortcut.response)
-        elif shortcut.group is not None and self.server.has_room():
+        if shortcut.group is not None and server.has_room():
             self.deadline = _NEVER
-            self.hold(shortcut.group.add(self), self.server.ticked + shortcut.seconds)
-        else:
-            self._write(FULL)
+            self.hold(shortcut.group.add(self), server.ticked + shortcut.seconds)
+            return
+        self._write(shortcut.response or FULL)
+        self._await_request()
 
     @property
     def rest(self) -> bytes:
@@ -243,13 +241,7 @@ class ViewerConnection(asyncio.Protocol):
             return
         self._let_go()
         self._write(response)
-        self._after_answer()
-
-    def _after_answer(self) -> None:
-        if self._reader.waiting or not self._reading:
-            self._go_on()
-        else:
-            self._await_request()
+        self._go_on()
 
     # -- answers past the transport
 
@@ -281,7 +273,12 @@ class ViewerConnection(asyncio.Protocol):
         """The answer to the held request has gone out, to all who waited with it: nobody is to be told."""
         self._release = None
         self.held_until = _NEVER
-        self._after_answer()
+        reader = self._reader
+        if reader.rest or reader.skipped or self._paused or not self._reading:
+            self._go_on()
+        else:  # as `_await_request` does: thousands are answered at once
+            self.deadline = self.server.idle_until
+            self._quiet = True
 
     def _let_go(self) -> None:
         if self._release is not None:

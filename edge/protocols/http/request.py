@@ -178,52 +178,47 @@ class RequestReader:
     States: reading a head, skipping a body, dead after an HttpError.
     """
 
-    __slots__ = ("_buffer", "_memo", "_skip")
+    __slots__ = ("_memo", "rest", "skipped")
 
     def __init__(self, memo: HeadMemo) -> None:
         self._memo = memo
-        self._buffer = b""
-        self._skip = 0
+        self.rest = b""  # what came after the last head: its body as far as it came, and what was pipelined
+        self.skipped = 0  # bytes of a body that are still to come or to be passed over
 
     def receive_data(self, data: bytes) -> None:
         """Takes bytes from the peer. HttpError(413) when more is waiting than anybody needs to send."""
-        self._buffer = self._buffer + data if self._buffer else data
-        if len(self._buffer) > MAX_BUFFER + self._skip:
+        self.rest = self.rest + data if self.rest else data
+        if len(self.rest) > MAX_BUFFER + self.skipped:
             raise HttpError(413, "too much sent ahead")
 
     @property
     def is_fresh(self) -> bool:
         """Whether the next byte begins a request."""
-        return not self._buffer and not self._skip
+        return not self.rest and not self.skipped
 
     @property
     def waiting(self) -> int:
         """Bytes received and not used yet."""
-        return len(self._buffer)
-
-    @property
-    def rest(self) -> bytes:
-        """Bytes after the last head: its body as far as it came, and what was pipelined."""
-        return self._buffer
+        return len(self.rest)
 
     def next_request(self) -> RequestHead | None:
         """The next request, or None until more bytes come. Raises HttpError as parse_head does."""
-        buffer = self._buffer
-        if self._skip:
-            cut = min(self._skip, len(buffer))
-            self._skip -= cut
-            buffer = self._buffer = buffer[cut:]
-            if self._skip:
+        buffer = self.rest
+        if self.skipped:
+            cut = min(self.skipped, len(buffer))
+            self.skipped -= cut
+            buffer = self.rest = buffer[cut:]
+            if self.skipped:
                 return None
         if buffer.startswith(b"\r\n"):  # RFC 9112, 2.2: tolerate empty lines before a request
-            buffer = self._buffer = buffer.lstrip(b"\r\n")
+            buffer = self.rest = buffer.lstrip(b"\r\n")
         end = buffer.find(_END, 0, MAX_HEAD)
         if end < 0:
             if len(buffer) >= MAX_HEAD:
                 raise HttpError(431, "request head too large")
             return None
         raw = buffer[: end + 4]
-        self._buffer = buffer[end + 4 :]
+        self.rest = buffer[end + 4 :]
         request = self._memo.parse(raw)
-        self._skip = request.headers.body_length
+        self.skipped = request.headers.body_length
         return request
