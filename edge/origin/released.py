@@ -122,6 +122,23 @@ class RetiredSegments:
         """One of those whose bytes are in the spool."""
         return self._released.find(msn)
 
+    def release(self, msn: int) -> StoredSegment | None:
+        """The one of that number takes memory and lies in the spool as well: it is served from there from now on.
+
+        None when there is no such one, or newer ones were released before it.
+        """
+        count = len(self._released)
+        if count and self._released[count - 1].msn > msn:
+            return None
+        for index, (until, segment) in enumerate(self._held):
+            if segment.msn == msn and segment.place is not None:
+                del self._held[index]
+                segment.released = True
+                self._released.append(segment)
+                self._until.append(until)
+                return segment
+        return None
+
     def expire(self, now: float) -> list[StoredSegment]:
         """Removes those whose time is over; gives those of them that take memory."""
         while self._until and self._until[0] <= now:

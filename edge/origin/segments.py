@@ -106,6 +106,11 @@ class SegmentRow:
         self._retired.add(segment, until)
         return segment
 
+    def release_retired(self, msn: int) -> list[StoredSegment]:
+        """The retired one of that number is released, where it takes memory and lies in the spool; gives it."""
+        found = self._retired.release(msn)
+        return self._gone([] if found is None else [found])
+
     def expire(self, now: float) -> list[StoredSegment]:
         """Removes those whose time is over; gives those of them that were in memory."""
         return self._gone(self._retired.expire(now))

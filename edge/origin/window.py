@@ -187,6 +187,7 @@ class RenditionWindow:
         before = self.version
         for place in places:
             if self.segments.locate(place.msn, Place.of(place)):
+                self._forget(self.segments.release_retired(place.msn))  # the spool was late
                 continue
             if not self.segments or place.msn > self.segments[-1].msn:
                 self._places[place.msn] = Place.of(place)
