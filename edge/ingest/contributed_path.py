@@ -54,6 +54,12 @@ class ContributedPath:
         """The log goes up to `end` (90 kHz). Pictures before it are decoded and not shown again."""
         self._gone_until, self._overlaps = end, True
 
+    def go_on(self, segmenter: Segmenter, boundaries: deque[Boundary]) -> None:
+        """Gaps were told so far by `segmenter`, which takes the chunks from now on: behind them."""
+        segmenter.set_chunk_target(self.segmenter.config.chunk_target, tapered=self.segmenter.config.tapered)
+        self.segmenter, self._boundaries = segmenter, boundaries
+        self._open, self._gone_until = True, segmenter.end_dts
+
     def unit(self, source: VideoSource | None, unit: AccessUnit, stamp: int, now_us: int) -> list[Append]:
         """An access unit and the configuration that decodes it."""
         if source != self.source:

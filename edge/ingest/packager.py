@@ -10,16 +10,14 @@ from typing import Final, NamedTuple
 
 from appliance.contracts.media import AUDIO, SOURCE, Init, Problem
 from edge.ingest import problems
-from edge.ingest.absent_path import AbsentPath
 from edge.ingest.audio_path import AudioPath
-from edge.ingest.contributed_path import ContributedPath
 from edge.ingest.formats import AudioSource
 from edge.ingest.hints import Hints
 from edge.ingest.inputs import AudioFrame, AudioInput, CodecError, VideoInput
-from edge.ingest.names import track_name
 from edge.ingest.rendition import Append, RenditionOutput, ResumePoint
 from edge.ingest.shared import Join, PackagerConfig, Shared
 from edge.ingest.sounds import silent_source
+from edge.ingest.tracks import Tracks
 from edge.ingest.video_path import VideoPath
 from edge.media.health import Health
 from edge.media.timeline import TICKS_PER_MS, Timeline
@@ -100,7 +98,6 @@ class Packager:
         self.has_video = self.has_audio = self.has_captions = False
         self.has_late_pictures = False  # they came when it was clear that there are none
         self.unusable = False  # it is clear that nothing of this publisher can be shown
-        self.contributed: list[str] = []  # renditions of further video tracks, largest first
         self._shared = Shared(
             config, epoch, resume or {}, inits or {}, target_duration_s, join, health, overlap_us
         )  # fmt: skip
@@ -111,8 +108,7 @@ class Packager:
         self._source_track = self._audio_track = 0
         self._source: VideoPath | None = None
         self._audio: AudioPath | None = None
-        self._contributed: dict[int, ContributedPath] = {}
-        self._absent: list[AbsentPath] = []
+        self._tracks: Tracks | None = None
 
     @property
     def is_probing(self) -> bool:
@@ -166,6 +162,11 @@ class Packager:
         return self._shared.renditions
 
     @property
+    def contributed(self) -> list[str]:
+        """Renditions of further video tracks, in the order in which they began."""
+        return self._tracks.names if self._tracks is not None else []
+
+    @property
     def given_up(self) -> list[str]:
         """Contributed renditions of the broadcast that nobody sends any more."""
         return self._shared.given_up
@@ -188,8 +189,8 @@ class Packager:
         shared.fine_pictures, shared.fine_sound = pictures, sound
         if self._source is not None:
             self._source.segmenter.set_chunk_target(shared.chunk_target(), tapered=not sound)
-        for path in self._contributed.values():
-            path.segmenter.set_chunk_target(shared.chunk_target(), tapered=not sound)
+        for segmenter in self._tracks.segmenters if self._tracks is not None else ():
+            segmenter.set_chunk_target(shared.chunk_target(), tapered=not sound)
         if self._audio is not None:
             self._audio.set_fine()
 
@@ -240,10 +241,8 @@ class Packager:
         out = self._decide() if self._probing else []
         if self._source is not None:
             out += self._source.finish(now_us)
-        for path in self._contributed.values():
-            out += path.finish(now_us)
-        for absent in self._absent:
-            out += absent.finish(now_us)
+        if self._tracks is not None:
+            out += self._tracks.finish(now_us)
         if self._audio is not None:
             out += self._audio.finish(now_us)
         return out
@@ -336,31 +335,11 @@ class Packager:
         if shared.overlap and last is not None:
             self._source.begin_behind(last.end_media_time)
         out = shared.close_left_open(self._source.output, now_us)
+        tracks = self._tracks = Tracks(shared, self._source)
         for track in sorted(seen.videos.keys() - {self._source_track}):
-            out += self._add_contributed(track, seen.videos[track], self._source, now_us)
-        for name in sorted(shared.resume.keys() - shared.renditions.keys() - {SOURCE, AUDIO}):
-            absent = AbsentPath(shared, name, self._source.segmenter.next_msn)
-            self._absent.append(absent)
-            self._source.followers.append(absent)
-            out += shared.close_left_open(absent.output, now_us)
-        return out
-
-    def _add_contributed(self, track: int, one: VideoInput, source: VideoPath, now_us: int) -> list[Append]:
-        if one.source is None or one.source.entry == VP8:
-            self._shared.problem(problems.video_track(one.unsupported or "VP8"))
-            return []
-        name = track_name(one.source.picture, self.renditions)
-        if self._shared.resume and name not in self._shared.resume:
-            self._shared.problem(problems.video_track_late())
-            return []
-        path = ContributedPath(self._shared, name, track, source.segmenter.next_msn)
-        last = self._shared.last_point()
-        if self._shared.overlap and last is not None:
-            path.begin_behind(last.end_media_time)
-        self._contributed[track] = path
-        source.followers.append(path)
-        self.contributed.append(name)
-        return self._shared.close_left_open(path.output, now_us)
+            out += tracks.add(track, seen.videos[track], now_us)
+        absent = sorted(shared.resume.keys() - shared.renditions.keys() - {SOURCE, AUDIO})
+        return out + tracks.miss(absent, now_us)
 
     def _set_up_audio(self, source: AudioSource | None, now_us: int, *, silent: bool = False) -> list[Append]:
         if source is None:
@@ -426,8 +405,8 @@ class Packager:
         if one is None:
             return []
         source = self._source
-        if tag.track in self._contributed:
-            return self._contributed_unit(self._contributed[tag.track], one, tag, stamp, now_us)
+        if tag.track != self._source_track and self._tracks is not None:
+            return self._tracks.take(one, tag, stamp, now_us)
         if tag.kind is TagKind.END and tag.track == self._source_track and source is not None:
             return source.flush(now_us)
         unit = one.take(tag)
@@ -443,19 +422,7 @@ class Packager:
                 self.has_late_pictures = True
                 self._shared.revision += 1
             return []
-        if tag.track != self._source_track:
-            self._shared.problem(problems.video_track_late())
-            return []
         return source.unit(one.source, unit, stamp, now_us)
-
-    def _contributed_unit(
-        self, path: ContributedPath, one: VideoInput, tag: VideoTag, stamp: int, now_us: int
-    ) -> list[Append]:
-        before = one.source
-        unit = one.take(tag)
-        if one.source != before and path.source is not None and one.source != path.source:
-            self._shared.discontinuity = True  # all renditions start a segment where one has to
-        return path.unit(one.source, unit, stamp, now_us) if unit is not None else []
 
     def _sound(self, tag: AudioTag, stamp: int, now_us: int) -> list[Append]:
         """One track's part of an audio message."""

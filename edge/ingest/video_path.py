@@ -52,6 +52,7 @@ class VideoPath:
         )
         self.output = shared.output(SOURCE, VIDEO_TIMESCALE)
         self.source: VideoSource | None = None
+        self.begun: Boundary | None = None  # the segment of which nothing came but its first picture
         self._shared = shared
         self._started = shared.join is not None
         self._keys = KeyFrames(shared, self.segmenter)
@@ -212,9 +213,11 @@ class VideoPath:
             sample = sample.replace(dts=sample.dts - lead, cts=sample.cts + lead, duration=sample.duration + lead)
         chunks = segmenter.push(sample, pdt_us=shared.timeline.pdt_us(pts - lead), discontinuity=discontinuity)
         msn = segmenter.msn
+        self.begun = None
         if msn is not None and msn != before:
             # Without a key frame the first one may be shown later than those that refer to it.
-            self._begin(Boundary(msn, shown, discontinuity, sample.dts, not sample.key))
+            self.begun = Boundary(msn, shown, discontinuity, sample.dts, not sample.key)
+            self._begin(self.begun)
         out = shared.appends(self.output, chunks, now_us)
         ends_part = bool(chunks) and chunks[-1].ends_part
         for follower in self.followers:

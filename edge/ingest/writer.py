@@ -237,18 +237,19 @@ class BroadcastWriter:
             audio=self._sound(broadcast),
         )
         became_unplayable = SOURCE in broadcast.ladder and packager.has_video and not packager.source_playable
-        if fixed and broadcast.ladder and not became_unplayable:
-            return msgspec.structs.replace(changed, ladder=self._offered(changed))
-        ladder, contributed = self._ladder()
-        return msgspec.structs.replace(changed, ladder=ladder, contributed=contributed)
+        sent = [name for name in packager.contributed if name not in broadcast.contributed]
+        changed = msgspec.structs.replace(changed, contributed=[*broadcast.contributed, *sent])
+        stays = fixed and broadcast.ladder and not became_unplayable
+        return msgspec.structs.replace(changed, ladder=self._offered(changed) if stays else self._ladder(changed))
 
     def _offered(self, broadcast: Broadcast) -> list[str]:
-        """The ladder without what nobody sends any more, if another picture is left, and with what comes again."""
-        sent, gone = self.packager.contributed, self.packager.given_up
+        """The ladder with what has begun since, and with rungs in the place of what nobody sends any more."""
+        gone = self.packager.given_up
         left = [name for name in broadcast.ladder if name not in gone]
-        back = [name for name in sent if name in broadcast.contributed and name not in left]
-        if back:
-            left = sorted([*left, *back], key=_side, reverse=True)
+        wanted = [*self.packager.contributed, *(self._ladder(broadcast) if gone else [])]
+        new = [name for name in dict.fromkeys(wanted) if name not in left]
+        if new:
+            left = sorted([*left, *new], key=_side, reverse=True)
         return left or broadcast.ladder
 
     def _what_is_other(self) -> str:
@@ -280,11 +281,11 @@ class BroadcastWriter:
             return broadcast.audio
         return AUDIO if form.codec.startswith(_PLAYABLE_SOUND) else AUDIO_AAC
 
-    def _ladder(self) -> tuple[list[str], list[str]]:
-        """Names of the renditions viewers may expect, and of those that the encoder sends itself."""
+    def _ladder(self, broadcast: Broadcast) -> list[str]:
+        """Names of the renditions viewers may expect of what comes now."""
         video = self._video(SOURCE)
         if video is None:
-            return [], []
+            return []
         given = [(name, self._video(name)) for name in self.packager.contributed]
         ladder = ladder_of(
             SourceDescription(
@@ -297,11 +298,12 @@ class BroadcastWriter:
                 contributed=tuple(
                     Contribution(name, form.height, form.codec) for name, form in given if form is not None
                 ),
+                taken=tuple(broadcast.contributed),
             ),
             transcoded=self._transcode.enabled,
             wanted=self._transcode.partner_rungs if self.broadcast.priority else self._transcode.rungs,
         )
-        return ladder.names, ladder.contributed
+        return ladder.names
 
     def _video(self, name: str) -> VideoFormat | None:
         """What the first initialisation segment of a rendition says: the ladder stays as it began."""

@@ -43,7 +43,8 @@ class SourceDescription(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a source when its broadcast begins.
 
     Sizes in pixels as coded, rates exact, (0, 1) unknown. `codec` as RFC 6381 has it, such as hvc1.1.6.L93.B0.
-    `playable` False: players cannot show it whatever its codec, such as key frames too far apart.
+    `playable` False: players cannot show it whatever its codec, such as key frames too far apart. `taken` are names
+    that no rung may have, beside those of `contributed`: renditions that the encoder sent before.
     """
 
     width: int
@@ -53,15 +54,14 @@ class SourceDescription(msgspec.Struct, frozen=True, kw_only=True):
     codec: str = "avc1"
     playable: bool = True
     contributed: tuple[Contribution, ...] = ()
+    taken: tuple[str, ...] = ()
 
 
 class Ladder(NamedTuple):
-    """`names` is what viewers may expect, best first: `Broadcast.ladder`. `rungs` the transcoder makes,
-    `contributed` (`Broadcast.contributed`) the encoder."""
+    """`names` is what viewers may expect, best first: `Broadcast.ladder`. The transcoder makes `rungs`."""
 
     names: list[str]
     rungs: list[Rung]
-    contributed: list[str]
 
 
 class _Shown(NamedTuple):
@@ -87,6 +87,7 @@ RUNGS = {
 USUAL = ("1080p", "720p", "480p", "360p")  # what a channel gets that nothing is said of
 _RATES = tuple(RUNGS[name] for name in USUAL)
 _TOP_SIDE = 1080
+_MADE = "r"  # behind the name of a rung beside a rendition of that name
 _NEAR = (9, 10)  # a rung above this share of the side over it helps nobody
 _H264 = ("avc1", "avc3")
 _CHOSEN_BY_PLAYERS = (*_H264, "hvc1", "hev1", "av01", "vp09")  # others are in no player's fragmented MP4
@@ -101,7 +102,8 @@ def ladder_of(source: SourceDescription, *, transcoded: bool = True, wanted: Col
     Rungs are those `wanted` of `RUNGS` below nine tenths of the source's short side, nothing is enlarged. A
     source that is not H.264, or that players cannot show, also gets an H.264 rung of its own size, 1080p at
     most: no viewer is left without a picture. HEVC, AV1 and VP9 stay listed, players choose by CODECS. A
-    contributed H.264 rendition replaces the rung whose height is its own within a tenth. Rungs have at most
+    contributed H.264 rendition replaces the rung whose height is its own within a tenth. Beside one of another
+    codec, or that has gone, the rung of its name has another: two writers have two logs. Rungs have at most
     60 frames/s, those below 720p at most 30.
     """
     kind, _, profile = source.codec.partition(".")
@@ -110,12 +112,16 @@ def ladder_of(source: SourceDescription, *, transcoded: bool = True, wanted: Col
     rungs = _rungs(source, wanted, own_size=not listed or kind not in _H264) if transcoded else []
     given = [one for one in source.contributed if one.codec.startswith(_H264)]
     rungs = [rung for rung in rungs if not any(_replaces(one, rung) for one in given)]
+    taken = {*source.taken, *(one.name for one in source.contributed)}
+    rungs = [
+        msgspec.structs.replace(rung, name=rung.name + _MADE) if rung.name in taken else rung for rung in rungs
+    ]
     steps = [(rung.height, rung.name) for rung in rungs]
     steps += [(one.height, one.name) for one in source.contributed]
     steps.sort(key=lambda step: -step[0])
     names = [SOURCE] if listed else []
     names += [name for _, name in steps]
-    return Ladder(names, rungs, [one.name for one in source.contributed])
+    return Ladder(names, rungs)
 
 
 def plan_ladder(
@@ -201,6 +207,10 @@ def _rate_at(side: int) -> int:
             return least + (most - least) * (min(side, upper) - lower) // (upper - lower)
     smallest, least = _RATES[-1]
     return max(100_000, least * side // smallest)
+
+
+def _named_apart(rungs: list[Rung], taken: Collection[str]) -> list[Rung]:
+    return [msgspec.structs.replace(rung, name=rung.name + _MADE) if rung.name in taken else rung for rung in rungs]
 
 
 def _replaces(one: Contribution, rung: Rung) -> bool:

@@ -63,6 +63,7 @@ def _described(broadcast: Broadcast, source: Rendition | None) -> SourceDescript
         sample_aspect=form.sample_aspect,
         codec=form.codec,
         playable=SOURCE in broadcast.ladder,
+        taken=tuple(broadcast.contributed),
     )
 
 

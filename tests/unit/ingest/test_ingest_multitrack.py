@@ -135,13 +135,56 @@ def test_a_track_of_another_codec_and_size() -> None:
     assert sum(len(part.samples) for append in of(out, "64p") for part in read_fragments(append.data)) == 80
 
 
-def test_late_track_and_further_audio_are_said() -> None:
+def test_further_audio_is_said() -> None:
     packager = Packager(PackagerConfig())
-    late = [body._replace(stamp=3000) for body in track(1, 0.1)]
     sound = audio_bodies("mp4a", encoded.audio("mp4a"), 1024, track=1, frames=20)
-    run(packager, interleaved([video_config()], [audio_config()], media(4), late, [Body(*one) for one in sound]))
-    assert set(packager.problems) == {"video_track_late", "audio_tracks"}
+    run(packager, interleaved([video_config()], [audio_config()], media(4), [Body(*one) for one in sound]))
+    assert set(packager.problems) == {"audio_tracks"}
     assert packager.contributed == []
+
+
+@pytest.mark.parametrize("ms", [1, 4000, 4500])
+def test_a_track_that_begins_later_is_one_from_the_next_segment_on(ms: int) -> None:
+    config, *pictures = track(1, 10)
+    late = [config._replace(stamp=ms), *(body for body in pictures if body.stamp >= ms)]
+    packager = Packager(PackagerConfig())
+    out = run(packager, [*interleaved([video_config()], [audio_config()], media(10), late)])
+    first = -(-ms // 2000)
+    assert packager.contributed == ["360pb"], "the transcoder may make 360p already"
+    assert packager.problems == {}
+    assert frames(of(out, "360pb")) == list(range(first * 60, 300))
+    starts = {
+        name: {a.header.msn: a.header.dts for a in of(out, name) if a.header.part == a.header.chunk == 0}
+        for name in (SOURCE, "360pb")
+    }
+    assert starts["360pb"] == {msn: dts for msn, dts in starts[SOURCE].items() if msn >= first}
+
+
+def test_a_track_of_the_broadcast_that_comes_later_than_the_source_goes_on_behind_its_gaps() -> None:
+    _, resume = broadcast_of(interleaved([video_config()], track(1, 4), [audio_config()], media(4)))
+    config, *pictures = track(1, 12)
+    late = [config._replace(stamp=4900), *(body for body in pictures if body.stamp >= 4900)]
+    second = Packager(PackagerConfig(), epoch=2, resume=resume, target_duration_s=4)
+    after = run(second, interleaved([video_config()], [audio_config()], media(12), late), T0 + 10_000_000)
+    assert (second.contributed, second.given_up, second.problems) == (["360p"], [], {})
+    headers = [append.header for append in of(after, "360p") if append.header.duration]
+    assert headers[0].flags & ChunkFlag.GAP
+    assert not headers[-1].flags & ChunkFlag.GAP
+    assert frames(of(after, "360p")) == list(range(180, 360))
+    behind = headers[2:]  # of the hole between the sessions
+    assert all(one.dts + one.duration == two.dts for one, two in pairwise(behind))
+    assert all(two.serial - one.serial in (0, 1) for one, two in pairwise(behind))
+    assert {one.msn for one in headers} == {append.header.msn for append in of(after, SOURCE)}
+
+
+def test_a_track_that_comes_after_it_was_given_up_is_left_out() -> None:
+    _, resume = broadcast_of(interleaved([video_config()], track(1, 4), [audio_config()], media(4)))
+    config, *pictures = track(1, 50)
+    late = [config._replace(stamp=41_000), *(body for body in pictures if body.stamp >= 41_000)]
+    second = Packager(PackagerConfig(), epoch=2, resume=resume, target_duration_s=4)
+    run(second, interleaved([video_config()], [audio_config()], media(50), late), T0 + 10_000_000)
+    assert (second.contributed, second.given_up) == ([], ["360p"])
+    assert set(second.problems) == {"video_track_gone", "video_track_late"}
 
 
 def later(bodies: list[Body], record: bytes, ms: int) -> list[Body]:
@@ -189,18 +232,21 @@ def test_tracks_resume_behind_the_same_gap() -> None:
     assert all(header.init == 0 for header in both["360p"])
 
 
-def test_a_track_that_the_broadcast_has_not_had_is_left_out() -> None:
-    """Its name may be that of a rendition which somebody else makes."""
-    first = Packager(PackagerConfig())
-    before = run(first, interleaved([video_config()], [audio_config()], media(4)))
-    resume = {
-        name: ResumePoint(of(before, name)[-1].header, 1, output.timescale)
-        for name, output in first.renditions.items()
-    }
+def test_a_track_that_the_broadcast_has_not_had_has_a_name_of_its_own() -> None:
+    """The plain one may be that of a rendition which the transcoder makes."""
+    both = interleaved([video_config()], track(1, 4), [audio_config()], media(4))
+    _, resume = broadcast_of(interleaved([video_config()], [audio_config()], media(4)))
     second = Packager(PackagerConfig(), epoch=2, resume=resume, target_duration_s=4)
-    after = run(second, interleaved([video_config()], track(1, 4), [audio_config()], media(4)), T0 + 10_000_000)
-    assert {append.rendition for append in after} == {SOURCE, AUDIO}
-    assert list(second.problems) == ["video_track_late"]
+    after = run(second, both, T0 + 10_000_000)
+    assert second.contributed == ["360pb"]
+    assert second.problems == {}
+    assert frames(of(after, "360pb")) == list(range(120))
+    first = of(after, "360pb")[0].header
+    assert (first.msn, first.dts) == next((a.header.msn, a.header.dts) for a in of(after, SOURCE) if a.data)
+    points = {**resume, "360pb": ResumePoint(of(after, "360pb")[-1].header, 1, 90_000)}
+    third = Packager(PackagerConfig(), epoch=3, resume=points, target_duration_s=4)
+    run(third, both, T0 + 20_000_000)
+    assert third.contributed == ["360pb"]
 
 
 async def test_who_sends_several_tracks_comes_back_into_the_same_broadcast(site: Site) -> None:
@@ -287,3 +333,41 @@ async def test_viewers_are_not_offered_a_track_that_was_given_up_before_it_comes
     headers = [header for header, _ in site.log.chunks(record.broadcast_id, "360p")]
     assert all(two.dts >= one.dts + one.duration for one, two in pairwise(headers))
     assert {header.epoch for header in headers if header.duration and not header.flags & ChunkFlag.GAP} == {1, 3}
+
+
+async def test_a_rung_is_made_in_place_of_a_track_that_was_given_up(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has a log of its own: the encoder may send the track again."""
+    monkeypatch.setattr("edge.ingest.absent_path.GIVEN_UP_S", 2)
+    service = await site.ingest()
+    large = [video_config(OTHER_RECORD), audio_config(), *media(6)]
+    both = interleaved(track(1, 6), large)
+    ladders = []
+    for bodies in (both, large, both):
+        client = await site.client(service)
+        client.send(bodies)
+        await until(lambda: site.state() is BroadcastState.LIVE)
+        client.writer.write(client.encoder.command("FCUnpublish", 6, None, KEY))
+        await until(lambda: site.state() is BroadcastState.INTERRUPTED)
+        ladders.append(site.log.broadcasts()[0].ladder)
+    assert ladders == [
+        [SOURCE, "720p", "480p", "360p"],
+        [SOURCE, "720p", "480p", "360pr"],
+        [SOURCE, "720p", "480p", "360pr", "360p"],
+    ]
+    assert site.log.broadcasts()[0].contributed == ["360p"]
+
+
+async def test_a_track_that_begins_later_is_offered(site: Site) -> None:
+    service = await site.ingest()
+    client = await site.client(service)
+    config, *pictures = track(1, 6)
+    late = [config._replace(stamp=2500), *(body for body in pictures if body.stamp >= 2500)]
+    client.send(interleaved([video_config(), audio_config(), *media(6)], late))
+    await until(lambda: site.state() is BroadcastState.LIVE)
+    client.writer.write(client.encoder.command("FCUnpublish", 6, None, KEY))
+    await until(lambda: site.state() is BroadcastState.INTERRUPTED)
+    (record,) = site.log.broadcasts()
+    assert (record.ladder, record.contributed) == ([SOURCE, "360pb"], ["360pb"])
+    assert site.log.chunks(record.broadcast_id, "360pb")

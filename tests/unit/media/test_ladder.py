@@ -103,13 +103,22 @@ def test_contributed_renditions_replace_rungs_of_their_height() -> None:
     ladder = ladder_of(described(contributed=given))
     assert ladder.names == ["source", "mid", "480p", "360p", "low"]
     assert [rung.name for rung in ladder.rungs] == ["480p", "360p"]
-    assert ladder.contributed == ["mid", "low"]
 
 
 def test_a_contributed_rendition_of_another_codec_replaces_nothing() -> None:
     ladder = ladder_of(described(codec=HEVC, contributed=(Contribution("mid", 720, HEVC),)))
     assert [rung.name for rung in ladder.rungs] == ["1080p", "720p", "480p", "360p"]
     assert ladder.names == ["source", "1080p", "720p", "mid", "480p", "360p"]
+
+
+def test_a_rung_beside_a_contributed_rendition_has_a_name_of_its_own() -> None:
+    given = (Contribution("720p", 720, HEVC), Contribution("480p", 480, HEVC))
+    ladder = ladder_of(described(codec=HEVC, contributed=given))
+    assert ladder.names == ["source", "1080p", "720pr", "720p", "480pr", "480p", "360p"]
+    assert [rung.name for rung in ladder.rungs] == ["1080p", "720pr", "480pr", "360p"]
+    assert ladder.rungs[1].height == 720
+    later = ladder_of(described(taken=("720p",)))
+    assert later.names == ["source", "720pr", "480p", "360p"]
 
 
 def test_a_contributed_rendition_serves_those_who_cannot_play_the_source() -> None:
@@ -142,7 +151,7 @@ def test_no_rung_is_larger_than_what_it_is_made_of(codec: str, bit_rate: int, ra
 
 def test_without_a_transcoder() -> None:
     given = (Contribution("mid", 720),)
-    assert ladder_of(described(contributed=given), transcoded=False) == (["source", "mid"], [], ["mid"])
+    assert ladder_of(described(contributed=given), transcoded=False) == (["source", "mid"], [])
     assert ladder_of(described(codec=VP8), transcoded=False).names == []
 
 
