@@ -121,7 +121,8 @@ class ContributedPath:
         if self.output.differs_from_last(track):
             self._new_config = self._open
             self._config_dts = self._held[-1].end if self._held else self.segmenter.end_dts
-        self.output.expect(source.expected_bandwidth(hints.video_bit_rate))
+        declared = hints.video_bit_rate
+        self.output.expect(source.expected_bandwidth(declared), is_guess=not declared)
         self.output.use(track, self.segmenter.next_msn, video=source.described(rate))
         self.source = source
         self._shared.revision += 1

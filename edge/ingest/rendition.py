@@ -10,6 +10,8 @@ from edge.protocols.fmp4 import AudioTrack, VideoTrack, fragment, init_segment
 
 _HEADROOM: Final = 1.25
 _GROWTH: Final = 1.2
+_USUAL_S: Final = 2  # from one key frame to the next
+_FIRST_S: Final = 0.2  # so much of a segment is enough to tell what the rest is like
 _SHORTEST_S: Final = 1  # half of the shortest target duration
 _MOST_INITS: Final = 64  # of a rendition that changes to and fro
 _LAST_OF_SEGMENT: Final = int(ChunkFlag.LAST_OF_SEGMENT)
@@ -81,6 +83,8 @@ class RenditionOutput:
         self.dsn = max(dsn, last.dsn if last is not None else 0)
         self._sequence = 0
         self._bytes = self._ticks = self._samples = 0
+        self._is_guess = False  # `bandwidth` is what others usually send
+        self._key_bytes = 0  # of the first picture
         self.frame_rate = 0, 1  # of the whole segments
 
     @property
@@ -88,8 +92,12 @@ class RenditionOutput:
         """The initialisation segment in use, None before the first."""
         return self._uses[-1][1] if self._uses else None
 
-    def expect(self, bandwidth: int) -> None:
-        """Players have to plan for so many bit/s whatever is measured: slides may be followed by action."""
+    def expect(self, bandwidth: int, *, is_guess: bool = False) -> None:
+        """Players have to plan for so many bit/s whatever is measured: slides may be followed by action.
+
+        `is_guess`: the encoder has not declared it. Then its first part may tell more.
+        """
+        self._is_guess = is_guess
         if bandwidth > self.bandwidth:
             self.bandwidth = bandwidth
             self.dirty = True
@@ -136,6 +144,8 @@ class RenditionOutput:
             self._sequence += 1
             data = fragment(1, self._sequence, chunk.samples[0].dts, chunk.samples)
             self._samples += len(chunk.samples)
+            if self._is_guess:
+                self._foresee(len(data), chunk)
         self._measure(len(data), chunk.duration, ends_segment=bool(flags & _LAST_OF_SEGMENT))
         if flags & _DISCONTINUITY:
             self.dsn += 1
@@ -188,6 +198,20 @@ class RenditionOutput:
                 self.expect(peak)
             self._measure_rate()
         self._bytes = self._ticks = self._samples = 0
+
+    def _foresee(self, size: int, chunk: Chunk) -> None:
+        """Viewers who come at once choose before a whole segment is there: it will be as it begins."""
+        before = self._ticks
+        if not before:
+            self._key_bytes = len(chunk.samples[0].data)
+        ticks = before + chunk.duration
+        if ticks < _FIRST_S * self.timescale:
+            return
+        self._is_guess = False
+        rest = (self._bytes + size - self._key_bytes) * self.timescale / ticks
+        peak = int((rest + self._key_bytes / _USUAL_S) * 8 * _HEADROOM)
+        if peak > self.bandwidth * _GROWTH:
+            self.expect(peak)
 
     def _measure_rate(self) -> None:
         """The highest that was measured, for those pictures that do not tell theirs."""

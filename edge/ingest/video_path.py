@@ -145,7 +145,8 @@ class VideoPath:
         self.absence.announce(rate)
         track = source.track()
         shared.discontinuity = shared.discontinuity or self.output.differs_from_last(track)
-        self.output.expect(source.expected_bandwidth(shared.hints.video_bit_rate))
+        declared = shared.hints.video_bit_rate
+        self.output.expect(source.expected_bandwidth(declared), is_guess=not declared)
         described = source.described(rate)
         self.output.use(track, self.segmenter.next_msn, video=described)
         shared.revision += 1

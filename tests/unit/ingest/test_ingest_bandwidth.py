@@ -89,6 +89,20 @@ def test_what_is_told_at_first_holds(declared_kbit: int, scenes: list[tuple[floa
     assert watch.peak() <= ALLOWED * told[0]
 
 
+@pytest.mark.parametrize("bit_rate", [2_000_000, 4_000_000])
+@pytest.mark.parametrize("key_weight", [2.0, 12.0])
+def test_the_first_part_tells_what_an_encoder_sends_that_says_nothing(bit_rate: int, key_weight: float) -> None:
+    """Viewers who come at once choose by it."""
+    frames = pictures((6, bit_rate), key_weight=key_weight)
+    head = [video_config(), audio_config(), frames[0], sound(0, stamp=0)]
+    whole = Watch()
+    whole.take([*head, *frames[1:]])
+    first = Watch()
+    first.take([*head, *frames[1:14]])
+    assert whole.peak() <= first.told[SOURCE][-1] <= 1.5 * whole.peak()
+    assert whole.told[SOURCE] == first.told[SOURCE]
+
+
 def test_what_is_beyond_it_is_told_in_steps() -> None:
     watch = Watch(500)
     watch.take([video_config(), *pictures((4, 500_000), (4, 2_000_000), (4, 2_100_000), (4, 3_000_000))])
