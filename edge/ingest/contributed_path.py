@@ -66,6 +66,8 @@ class ContributedPath:
             if not unit.key or source is None:
                 return []
             self._configure(source)
+        if unit.open_gop:
+            self._without_idr()
         timed = self._shared.timeline.video(
             stamp, unit.cts_ms, unit.key, unit.data, now_us=now_us, nano=unit.nano, track=self.track
         )
@@ -75,6 +77,15 @@ class ContributedPath:
             else:
                 self._absence.picture(item.sample.dts, item.sample.end, now_us)
         return self._hold(timed, now_us)
+
+    def _without_idr(self) -> None:
+        """A key frame is no IDR picture: Chromium begins with no other. Who comes is offered a rung instead."""
+        shared = self._shared
+        if not shared.config.repair:
+            shared.problem(problems.open_gop())
+        elif self.name not in shared.given_up:
+            shared.problem(problems.track_open_gop(self.name))
+            shared.give_up(self.name)
 
     def boundary(self, boundary: Boundary) -> None:
         """A segment of the source starts."""

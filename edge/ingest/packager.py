@@ -168,7 +168,7 @@ class Packager:
 
     @property
     def given_up(self) -> list[str]:
-        """Contributed renditions of the broadcast that nobody sends any more."""
+        """Contributed renditions that nobody is to be offered any more, for they do not come or do not play."""
         return self._shared.given_up
 
     @property

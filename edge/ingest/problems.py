@@ -50,6 +50,13 @@ def open_gop_repaired() -> Problem:
     return Problem(code="open_gop", text=text)
 
 
+def track_open_gop(name: str) -> Problem:
+    text = (
+        f"Open GOP: turn it off for your {name} video as well. Until then we make that quality of the main video."
+    )
+    return Problem(code="track_open_gop", text=text)
+
+
 def track_key_frames(name: str) -> Problem:
     text = f"The key frames of your {name} video are not where the main video has them. Use one encoder for both."
     return Problem(code="track_keyframes", text=text)

@@ -65,7 +65,7 @@ class Shared:
         self.hints = Hints()
         self.timeline = Timeline()
         self.renditions: dict[str, RenditionOutput] = {}
-        self.given_up: list[str] = []  # renditions of the broadcast that nobody sends any more
+        self.given_up: list[str] = []  # renditions of the broadcast that nobody is offered any more
         self.problems: dict[str, Problem] = {}
         self.quirks: list[str] = []
         self.overlap = 0  # 90 kHz: the first stamp is so long before the end of the log
@@ -91,7 +91,7 @@ class Shared:
         self.revision += 1
 
     def give_up(self, name: str) -> None:
-        """A rendition of the broadcast comes no more."""
+        """A rendition of the broadcast comes no more, or cannot be begun with."""
         self.given_up.append(name)
         self.revision += 1
 

@@ -243,11 +243,11 @@ class BroadcastWriter:
         return msgspec.structs.replace(changed, ladder=self._offered(changed) if stays else self._ladder(changed))
 
     def _offered(self, broadcast: Broadcast) -> list[str]:
-        """The ladder with what has begun since, and with rungs in the place of what nobody sends any more."""
+        """The ladder with what has begun since, and with rungs in the place of what was given up."""
         gone = self.packager.given_up
         left = [name for name in broadcast.ladder if name not in gone]
         wanted = [*self.packager.contributed, *(self._ladder(broadcast) if gone else [])]
-        new = [name for name in dict.fromkeys(wanted) if name not in left]
+        new = [name for name in dict.fromkeys(wanted) if name not in left and name not in gone]
         if new:
             left = sorted([*left, *new], key=_side, reverse=True)
         return left or broadcast.ladder
@@ -286,7 +286,8 @@ class BroadcastWriter:
         video = self._video(SOURCE)
         if video is None:
             return []
-        given = [(name, self._video(name)) for name in self.packager.contributed]
+        gone = self.packager.given_up
+        given = [(name, self._video(name)) for name in self.packager.contributed if name not in gone]
         ladder = ladder_of(
             SourceDescription(
                 width=video.width,

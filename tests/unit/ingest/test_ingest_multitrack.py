@@ -10,7 +10,7 @@ from ingest_site import Site, until
 from appliance.contracts.media import AUDIO, SOURCE, BroadcastState, ChunkFlag
 from edge.ingest.packager import Packager, PackagerConfig
 from edge.ingest.rendition import Append, ResumePoint
-from edge.protocols.flv import TagKind, video_tag
+from edge.protocols.flv import TagKind, parse_video, video_tag
 from edge.protocols.fmp4 import read_fragments
 from tests.media_tools import encoded
 from tests.media_tools.bodies import audio_bodies, interleaved, video_bodies
@@ -357,6 +357,44 @@ async def test_a_rung_is_made_in_place_of_a_track_that_was_given_up(
         [SOURCE, "720p", "480p", "360pr", "360p"],
     ]
     assert site.log.broadcasts()[0].contributed == ["360p"]
+
+
+def open_gop(bodies: list[Body]) -> list[Body]:
+    """The same track with key frames that are no IDR pictures, but for the first: an SEI says that they are."""
+    out, keys = [], 0
+    for body in bodies:
+        tag = parse_video(body.body)[0]
+        keys += tag.key and tag.kind is TagKind.FRAME
+        if tag.key and keys > 1:
+            sei = b"\x06\x06\x01\xc4\x80"
+            data = len(sei).to_bytes(4, "big") + sei + tag.data[:4] + b"\x41" + tag.data[5:]
+            tagged = video_tag("avc1", TagKind.FRAME, key=True, track=tag.track, data=data)
+            out.append(body._replace(body=tagged))
+        else:
+            out.append(body)
+    return out
+
+
+@pytest.mark.parametrize("repair", [True, False])
+def test_open_gop_in_a_track(repair: bool) -> None:
+    packager = Packager(PackagerConfig(repair=repair))
+    bodies = interleaved([video_config()], open_gop(track(1, 6)), [audio_config()], media(6))
+    out = run(packager, bodies)
+    assert packager.given_up == (["360p"] if repair else [])
+    assert list(packager.problems) == ["track_open_gop" if repair else "open_gop"]
+    assert frames(of(out, "360p")) == list(range(180)), "who watches it goes on"
+    assert packager.source_playable
+
+
+async def test_a_rung_is_made_in_place_of_a_track_with_open_gop(site: Site) -> None:
+    service = await site.ingest()
+    large = [video_config(OTHER_RECORD), audio_config(), *media(6)]
+    client = await site.client(service)
+    client.send(interleaved(open_gop(track(1, 6)), large))
+    await until(lambda: site.state() is BroadcastState.LIVE)
+    client.writer.write(client.encoder.command("FCUnpublish", 6, None, KEY))
+    await until(lambda: site.state() is BroadcastState.INTERRUPTED)
+    assert site.log.broadcasts()[0].ladder == [SOURCE, "720p", "480p", "360pr"]
 
 
 async def test_a_track_that_begins_later_is_offered(site: Site) -> None:
