@@ -33,13 +33,17 @@ def of(appends: list[Append], name: str) -> list[Append]:
     return [append for append in appends if append.rendition == name]
 
 
-def frames(appends: list[Append]) -> list[int]:
+def numbers(chunks: list[bytes]) -> list[int]:
     return [
         int.from_bytes(bytes(sample.data[-44:-40]), "big")
-        for append in appends
-        for part in read_fragments(append.data)
+        for data in chunks
+        for part in read_fragments(data)
         for sample in part.samples
     ]
+
+
+def frames(appends: list[Append]) -> list[int]:
+    return numbers([append.data for append in appends])
 
 
 def track(number: int, seconds: float, *, gop: int = 60, shift: int = 0, first: bool = False) -> list[Body]:
@@ -408,4 +412,5 @@ async def test_a_track_that_begins_later_is_offered(site: Site) -> None:
     await until(lambda: site.state() is BroadcastState.INTERRUPTED)
     (record,) = site.log.broadcasts()
     assert (record.ladder, record.contributed) == ([SOURCE, "360pb"], ["360pb"])
-    assert site.log.chunks(record.broadcast_id, "360pb")
+    sent = [data for _, data in site.log.chunks(record.broadcast_id, "360pb")]
+    assert numbers(sent) == list(range(120, 180))
