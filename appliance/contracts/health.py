@@ -50,13 +50,17 @@ class VideoHealth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AudioHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """The sound. `bit_rate` over ten seconds, `holes` in the last minute: nothing was sent for 0.15 s or more."""
+    """The sound. `bit_rate` over ten seconds, `holes` in the last minute: nothing was sent for 0.15 s or more.
+
+    `late_s`: so much later than pictures of the same time it has arrived for ten seconds; negative: earlier.
+    """
 
     codec: str = ""
     sample_rate: int = 0
     channels: int = 0
     bit_rate: int = 0
     holes: int = 0
+    late_s: float = 0.0
 
 
 class HealthReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -28,6 +28,7 @@ _MAX_STALLS: Final = 256
 _HOLES_A_SECOND: Final = 7  # of sound: longer than the longest frames, of 0.12 s
 _MAX_HOLES: Final = 256
 _MAX_UNREADABLE: Final = 1024
+_NO_LAG: Final = (1 << 62, _NEVER)
 _MISSING_US: Final = 2_000_000  # without pictures: more than between those of the slowest sources
 
 
@@ -91,6 +92,8 @@ class Health:
         self._dts = _NEVER
         self._audio_pts = _NEVER
         self._holes: deque[int] = deque(maxlen=_MAX_HOLES)  # arrival of the sound behind each
+        self._lag = _NO_LAG  # least and most ticks that sound was behind the pictures since the last report
+        self._lags: deque[tuple[int, int]] = deque(maxlen=_WINDOW)
         self._key_dts = -1
         self._keys_asked_for = keys_asked_for
         self._paused = False  # since the last key frame
@@ -184,6 +187,10 @@ class Health:
         elif step * _HOLES_A_SECOND > timescale:
             self._holes.append(arrival_us)
         self._audio_pts = pts
+        if arrival_us - self._video_arrival < STALL_US:
+            lag, (least, most) = self._dts - pts * _SECOND // timescale, self._lag
+            if lag < least or lag > most:
+                self._lag = min(lag, least), max(lag, most)
         self._sound.feed(pts, size, timescale)
 
     def report(self, now_us: int) -> HealthReport | None:
@@ -280,7 +287,20 @@ class Health:
             return None
         while self._holes and now_us - self._holes[0] > _MINUTE_US:
             self._holes.popleft()
-        return msgspec.structs.replace(self._audio, bit_rate=self._sound.rate(_WINDOW), holes=len(self._holes))
+        return msgspec.structs.replace(
+            self._audio, bit_rate=self._sound.rate(_WINDOW), holes=len(self._holes), late_s=self._measured_lag()
+        )
+
+    def _measured_lag(self) -> float:
+        """Seconds. Both come in turns, several at a time: the least distance counts. 0 where that changes sides."""
+        lag, self._lag = self._lag, _NO_LAG
+        if lag == _NO_LAG:  # one of them has stopped
+            self._lags.clear()
+            return 0.0
+        self._lags.append(lag)
+        least, most = min(one for one, _ in self._lags), max(one for _, one in self._lags)
+        steady = least if least > 0 else min(most, 0)
+        return round(steady / _SECOND, 1) if len(self._lags) == _WINDOW else 0.0
 
 
 def _variation(closed: Sequence[tuple[int, int]], gops: list[int]) -> float:

@@ -13,6 +13,7 @@ _MOST_RATE = 61.0
 _MOST_SIDES = 4096, 2304  # longer and shorter: what decoders of phones and televisions end at
 _MOST_JITTER_MS = 150.0
 _MOST_BEHIND_MS = 1_500
+_SOUND_LATE_S, _SOUND_EARLY_S = 1.5, -6.0  # an encoder that looks ahead has its pictures up to 5 s later
 _LATE_MS = 300  # behind by so much, an encoder leaves pictures out because of its line
 _DRIFT_PPM = range(300, 5000)  # beyond it, it is no clock but a line that fills up
 _RATE = 48_000
@@ -186,6 +187,14 @@ def _of_audio(audio: AudioHealth) -> Iterator[Advice]:
             severity=Severity.WARNING,
             text=f"The sound was interrupted {times} in the last minute: it is silent there.",
             setting="Settings, Audio: choose the device again, and close what else uses it",
+        )
+    if not _SOUND_EARLY_S < audio.late_s < _SOUND_LATE_S:
+        way = "behind" if audio.late_s > 0 else "ahead of"
+        yield Advice(
+            code="audio_apart",
+            severity=Severity.WARNING,
+            text=f"The sound comes {abs(audio.late_s):.1f} s {way} its pictures: viewers wait for both.",
+            setting="Stop and start the stream; take sound and picture from the same device, if you can",
         )
     if audio.sample_rate and audio.sample_rate != _RATE:
         yield Advice(

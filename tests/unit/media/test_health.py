@@ -24,6 +24,7 @@ class Encoder:
         self.now = START
         self.gop = 2 * FPS
         self.size = 25_000
+        self.lag_s = 0.0  # of the sound
         self.seen: list[HealthReport] = []
 
     def send(self, seconds: float, *, ppm: int = 0, every: int = 1, swing: int = 0, cts: bool = False) -> None:
@@ -33,7 +34,7 @@ class Encoder:
             if self.frame % every == 0:
                 offset = (self.frame % 3) * FRAME if cts else 0
                 self.health.video(self.dts, self.frame % self.gop == 0, size, self.now, offset)
-                self.health.audio(self.dts * 8 // 15, 48_000, 640, self.now)
+                self.health.audio(self.dts * 8 // 15 - round(self.lag_s * 48_000), 48_000, 640, self.now)
             self.frame += 1
             self.dts += FRAME
             self.now += FRAME * 100 // 9 * 1_000_000 // (1_000_000 + ppm)
@@ -217,6 +218,46 @@ def test_clock_drift(ppm: int) -> None:
     encoder.send(60, ppm=ppm)
     assert encoder.last.drift_ppm == pytest.approx(ppm, abs=40)
     assert encoder.advice() == ["clock_drift"]
+
+
+@pytest.mark.parametrize(("lag_s", "way"), [(2.0, "2.0 s behind"), (-7.0, "7.0 s ahead of"), (1.0, ""), (-5.0, "")])
+def test_sound_that_comes_apart_from_its_pictures(lag_s: float, way: str) -> None:
+    encoder = Encoder()
+    encoder.lag_s = lag_s
+    encoder.send(20)
+    assert encoder.last.audio is not None
+    assert encoder.last.audio.late_s == pytest.approx(lag_s, abs=0.05)
+    assert encoder.advice() == (["audio_apart"] if way else [])
+    assert all(way in one.text for one in encoder.last.advice)
+
+
+def test_sound_and_pictures_that_come_in_turns_are_not_apart() -> None:
+    health = Health()
+    health.set_audio("mp4a.40.2", 48_000, 2)
+    late = []
+    for second in range(0, 40, 2):
+        begin = START + second * 1_000_000
+        for index in range(60):
+            health.video(900_000 + second * 90_000 + index * FRAME, index == 0, 1000, begin + index * 10)
+        for index in range(94):
+            health.audio(480_000 + second * 48_000 + index * 1024, 48_000, 300, begin + 1000 + index * 10)
+        report = health.report(begin + 1_100_000)
+        late.append(report.audio.late_s if report is not None and report.audio is not None else 0.0)
+    assert late == [0.0] * 20
+
+
+def test_sound_is_not_early_while_pictures_are_missing() -> None:
+    encoder = Encoder()
+    encoder.send(15)
+    for index in range(20 * 47):
+        encoder.health.audio(
+            encoder.dts * 8 // 15 + index * 1024, 48_000, 300, encoder.now + index * 1024 * 1_000_000 // 48_000
+        )
+        encoder.health.report(encoder.now + index * 1024 * 1_000_000 // 48_000)
+    report = encoder.health.report(encoder.now + 21_000_000)
+    assert report is not None
+    assert report.audio is not None
+    assert report.audio.late_s == 0.0
 
 
 def test_jitter() -> None:
