@@ -13,6 +13,8 @@ from typing import Final
 from edge.protocols.webrtc.rtp import SerialUnwrap
 
 _SLEW: Final = 0.1  # seconds of correction per second of media
+_FAST_SLEW: Final = 0.5  # where pictures move a little unevenly, which is seen less than
+_APART_S: Final = 0.3  # so much between picture and sound
 _CREDIBLE_S: Final = 3.0  # reports that would move a source further than this are nonsense
 _PAUSE_S: Final = 1.0  # without a packet; and so long what comes then is watched
 _LATE_S: Final = 0.3  # more than before the pause
@@ -59,7 +61,7 @@ class SourceClock:
         error = wanted - (ticks / self._rate + self._offset_s)
         if abs(error) > _CREDIBLE_S:
             return 0.0
-        most = _SLEW * (ticks - self._last) / self._rate
+        most = (_FAST_SLEW if abs(error) > _APART_S else _SLEW) * (ticks - self._last) / self._rate
         return max(-most, min(most, error))
 
     def _not_counted(self, ticks: int, arrived: float) -> float:

@@ -1,5 +1,7 @@
 """Sound and picture in step: by arrival first, then slewed to the sender's clock."""
 
+import pytest
+
 from edge.protocols.webrtc.sync import SourceClock
 
 _NTP = (2_208_988_800 + 1_700_000_000) << 32
@@ -30,6 +32,21 @@ def test_reports_slew_the_picture_and_never_the_sound() -> None:
         last = now
     assert abs(last - (10.0 + 99 / 30)) < 1e-6
     assert abs(sound.place(48_000 * 3, 0.0, sound) - 13.0) < 1e-9
+
+
+@pytest.mark.parametrize("early_s", [1.5, -1.5])
+def test_pictures_far_from_their_sound_are_in_step_within_some_seconds(early_s: float) -> None:
+    """A sender may have kept the first pictures or sounds back before it sent them all at once."""
+    sound, picture = SourceClock(48_000), SourceClock(90_000)
+    sound.place(0, 10.0, sound)
+    last = picture.place(0, 10.0 - early_s, sound)
+    sound.report(ntp(0), 0)
+    picture.report(ntp(0), 0)
+    for number in range(1, 6 * 30):
+        now = picture.place(number * 3000, 0.0, sound)
+        assert 0.5 / 30 - 1e-9 <= now - last <= 1.5 / 30 + 1e-9
+        last = now
+    assert abs(last - (10.0 + (6 * 30 - 1) / 30)) < 1e-6
 
 
 def test_nonsense_reports_change_nothing() -> None:
