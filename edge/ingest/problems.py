@@ -68,12 +68,12 @@ def video_track(codec: str) -> Problem:
 
 
 def video_track_late() -> Problem:
-    text = "An additional video track came after the broadcast began and is left out. Restart the broadcast."
+    text = "A video track came again after too long a time and is left out. Stop and start the stream."
     return Problem(code="video_track_late", text=text)
 
 
 def video_track_gone() -> Problem:
-    text = "A video track that you sent before no longer comes. Viewers no longer have its quality to choose."
+    text = "A video track that you sent before no longer comes. Its viewers are given another quality."
     return Problem(code="video_track_gone", text=text)
 
 
