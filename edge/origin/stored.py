@@ -26,7 +26,10 @@ class Place(NamedTuple):
 
 @dataclasses.dataclass(slots=True)
 class StoredPart:
-    """A run of chunks. `closed` when the last one is there; `gap` when its media is missing."""
+    """A run of chunks. `closed` when the last one is there; `gap` when its media is missing.
+
+    `away`: that of all renditions is.
+    """
 
     serial: int
     index: int
@@ -35,6 +38,7 @@ class StoredPart:
     ticks: int = 0
     closed: bool = False
     gap: bool = False
+    away: bool = False
 
 
 @dataclasses.dataclass(slots=True)
