@@ -84,6 +84,7 @@ class Inspection:
             delta.check(text, asked=False, note=note)
             return None
         self._contents(text, exchange, note)
+        self._ages(state, text, exchange, note)
         if wanted is not None:
             reload.judge_target(wanted, text, note)
         if follows:
@@ -113,15 +114,16 @@ class Inspection:
             missing = reports.check(text, exchange.url, others, note)
             if len(self._unreported) < SEGMENTS:
                 self._unreported += [(other, exchange, f"none for {other}") for other in missing]
-            self._ages(text, exchange, note)
 
-    def _ages(self, text: MediaText, exchange: Exchange, note: Note) -> None:
-        """A report may be as old as a part, not older."""
+    def _ages(self, state: RenditionState, text: MediaText, exchange: Exchange, note: Note) -> None:
+        """A report may be a part older than the playlist that contains it, not more (8216bis, 4.4.5.4).
+
+        That playlist is no newer than its last part: a rendition that stands still reports as of then.
+        """
+        made = state.made_at(text.edge, exchange)
         for tag in text.reports:
             other = self.renditions.get(plain(join(exchange.url, tag.values.get("URI", ""))))
-            known = (
-                other.went_to(exchange.ended - (text.part_target_us or 0) / MICRO) if other is not None else None
-            )
+            known = other.went_to(made - (text.part_target_us or 0) / MICRO) if other is not None else None
             if known is not None:
                 reports.judge_age(tag, known, note)
 

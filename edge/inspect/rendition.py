@@ -9,7 +9,7 @@ from edge.inspect.observations import Exchange, Note
 from edge.inspect.playlist import MediaText, PartLine, SegmentLine
 from edge.inspect.rules.across import Seen
 from edge.inspect.rules.sequence import Uris
-from edge.inspect.rules.timing import Cadence
+from edge.inspect.rules.timing import Cadence, was_held
 from edge.inspect.rules.variants import Size
 
 SEGMENTS = 2_000  # of which facts are kept
@@ -92,6 +92,13 @@ class RenditionState:
         _trim(self.listed, PARTS)
         _trim(self.hints, HINTS)
         _trim(self.early, EARLY)
+
+    def made_at(self, edge: Position, exchange: Exchange) -> float:
+        """At the earliest a playlist that came in this exchange, and goes up to `edge`, may have been made."""
+        known = next((at for at, seen in self.edges if seen >= edge), None)
+        if known is not None:
+            return known
+        return exchange.ended if was_held(exchange) or not self.edges else self.edges[-1][0]
 
     def went_to(self, before: float) -> Position | None:
         """The next part as the playlist last said it at a time."""

@@ -36,8 +36,7 @@ class Cadence:
             target_s = (text.part_target_us or 0) / MICRO
             self._limits["CADENCE-PART"] = target_s + max(_JITTER_S, target_s)
             edges["CADENCE-PART"] = text.edge
-        held = exchange.took > _HELD_S and "_HLS_msn=" in exchange.url
-        came = exchange.ended if held else max(self._last_answer, 0.0)
+        came = exchange.ended if was_held(exchange) else max(self._last_answer, 0.0)
         for name, edge in edges.items():
             before = self._seen.get(name)
             if before is not None and edge <= before[0]:
@@ -56,6 +55,11 @@ class Cadence:
     def _judge(self, name: str, took: float, note: Note, then: str) -> None:
         if name in self._limits and took > self._limits[name]:
             note(name, 0, f"{took:.2f} s, at most {self._limits[name]:.2f} s{then}")
+
+
+def was_held(exchange: Exchange) -> bool:
+    """Whether the playlist was waited for, so that it came when it was made."""
+    return exchange.took > _HELD_S and "_HLS_msn=" in exchange.url
 
 
 def _then(text: MediaText, edge: tuple[int, int]) -> str:
