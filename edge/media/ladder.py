@@ -113,9 +113,7 @@ def ladder_of(source: SourceDescription, *, transcoded: bool = True, wanted: Col
     given = [one for one in source.contributed if one.codec.startswith(_H264)]
     rungs = [rung for rung in rungs if not any(_replaces(one, rung) for one in given)]
     taken = {*source.taken, *(one.name for one in source.contributed)}
-    rungs = [
-        msgspec.structs.replace(rung, name=rung.name + _MADE) if rung.name in taken else rung for rung in rungs
-    ]
+    rungs = _named_apart(rungs, taken)
     steps = [(rung.height, rung.name) for rung in rungs]
     steps += [(one.height, one.name) for one in source.contributed]
     steps.sort(key=lambda step: -step[0])
