@@ -285,6 +285,27 @@ async def test_network_cut_while_watching(node: Node, clips: ClipMaker, browser:
 
 
 @pytest.mark.slow
+async def test_a_line_that_is_narrow_from_the_beginning_on_plays(
+    node: Node, clips: ClipMaker, browser: Browser
+) -> None:
+    """The first picture takes longer than a halt may last, and would be lost if the source was loaded anew."""
+    channel = await asyncio.to_thread(node.channel, "narrow")
+    with Publisher(clips.clip(60), channel.publish_url):
+        await until_live(node, channel)
+        page = await browser.new_page(viewport={"width": 1024, "height": 640})
+        asked: list[str] = []
+        page.on("request", lambda one: asked.append(one.url) if "/live/" in one.url and "m3u8" in one.url else None)
+        line = await page.context.new_cdp_session(page)
+        narrow = {"offline": False, "latency": 40, "downloadThroughput": 50_000, "uploadThroughput": 50_000}
+        await line.send("Network.enable")
+        await line.send("Network.emulateNetworkConditions", narrow)
+        await page.goto(f"{node.web}/{channel.name}", wait_until="commit")
+        await page.wait_for_function("() => window.nearcast?.player.video.currentTime > 3", timeout=30_000)
+        await page.wait_for_function("() => window.nearcast.player.video.readyState >= 3", timeout=20_000)
+        assert len(asked) == 1, asked
+
+
+@pytest.mark.slow
 async def test_an_encoder_that_comes_back_without_picture_and_with_it_again(
     node: Node, clips: ClipMaker, browser: Browser
 ) -> None:

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { readStatus } from "../src/api/types";
 import type { Refusal } from "../src/player/admission";
 import { askAnew } from "../src/player/ask_anew";
+import { Inflow } from "../src/player/inflow";
 import { latencyOf, nextBehind } from "../src/player/latency";
 import { type PictureInput, pictureOf } from "../src/player/picture";
 import { levelLabel, qualityChoices } from "../src/player/quality";
@@ -84,6 +85,20 @@ describe("asking anew", () => {
   });
 });
 
+describe("inflow", () => {
+  it("counts what comes before a request is over, and keeps it", () => {
+    const [inflow, first, second] = [new Inflow(), { loaded: 0 }, { loaded: 5 }];
+    inflow.begin(first);
+    inflow.begin(second);
+    first.loaded = 100;
+    expect(inflow.bytes).toBe(105);
+    inflow.end(first);
+    inflow.end(first);
+    first.loaded = 0;
+    expect(inflow.bytes).toBe(105);
+  });
+});
+
 describe("recovery", () => {
   it("tries the media pipeline twice, then loads again, later each time, for ever", () => {
     const recovery = new Recovery(() => 1);
@@ -109,6 +124,31 @@ describe("recovery", () => {
     recovery.excuse(6000);
     expect(recovery.halted(7000)).toBe(false);
   });
+  it("waits for a picture on a narrow line while something comes", () => {
+    const recovery = new Recovery();
+    recovery.excuse(0);
+    for (let now = 250; now <= 20_000; now += 250) {
+      recovery.came(now, now);
+      expect(recovery.halted(now) || recovery.sluggish(now)).toBe(false);
+    }
+    recovery.came(20_000, 22_000);
+    expect(recovery.sluggish(23_000)).toBe(true);
+    expect(recovery.halted(25_999)).toBe(false);
+    expect(recovery.halted(26_000)).toBe(true);
+  });
+
+  it("is not put off for ever by what comes and is never shown", () => {
+    const recovery = new Recovery();
+    recovery.excuse(0);
+    let halted = 0;
+    for (let now = 250; now <= 60_000 && halted === 0; now += 250) {
+      recovery.came(now, now);
+      if (recovery.halted(now)) halted = now;
+    }
+    expect(halted).toBeGreaterThan(30_000);
+    expect(halted).toBeLessThan(37_000);
+  });
+
   it("asks anew once for a picture that has stood still for a while", () => {
     const recovery = new Recovery();
     expect(recovery.sluggish(1e9)).toBe(false);

@@ -49,6 +49,8 @@ export interface Engine {
   recoverMedia(): void;
   /** Gives up requests that may hang and asks anew: data may flow again. */
   hurry(): void;
+  /** Changes while media comes: about so many bytes. 0 where the engine cannot know. */
+  received(): number;
   measured(): Measured;
   /** While true nothing pulls the picture towards the live edge. */
   stayBehind(behind: boolean): void;

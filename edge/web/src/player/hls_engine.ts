@@ -13,6 +13,7 @@ import { Calm } from "./calm";
 import { captionParts } from "./caption_parts";
 import { clockOf, positionOf } from "./dated";
 import type { Engine, EngineEvents, EngineStats, Measured } from "./engine";
+import { Inflow } from "./inflow";
 import { Leap } from "./leap";
 import { loaderOf, PictureFirst } from "./picture_first";
 import type { Closeness } from "./preferences";
@@ -44,6 +45,7 @@ export class HlsEngine implements Engine {
   private readonly calm = new Calm(nowS());
   private readonly leap = new Leap();
   private readonly ability = new Ability();
+  private readonly inflow = new Inflow();
   private readonly leave = new AbortController();
   private url = "";
   /** The last playlist: hls.js has none while it begins with another level. */
@@ -62,7 +64,7 @@ export class HlsEngine implements Engine {
     const { capLevelController } = this.ability;
     this.hls = new Hls({
       ...hlsSettings(wishes),
-      fLoader: loaderOf(pictureFirst),
+      fLoader: loaderOf(pictureFirst, this.inflow),
       capLevelController,
       timelineController: captionParts,
     });
@@ -116,6 +118,10 @@ export class HlsEngine implements Engine {
       return;
     }
     askAnew(this.hls, this.hls.media?.currentTime ?? 0);
+  }
+
+  received(): number {
+    return this.inflow.bytes;
   }
 
   measured(): Measured {

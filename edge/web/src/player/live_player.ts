@@ -29,6 +29,8 @@ const ALIGN_S = 1;
 const INSIDE_S = 4;
 /** So far inside the window lies the first moment that can be sought to, seconds: where it begins is told roughly. */
 const FIRST_S = 0.1;
+/** With so much media ahead nothing is waited for, seconds. */
+const FED_S = 0.3;
 
 export interface Source {
   readonly url: string;
@@ -392,6 +394,7 @@ export class LivePlayer {
   private tick(): void {
     const now = Date.now();
     if (this.source === null) return;
+    if (aheadOf(this.video) < FED_S) this.recovery.came(this.engine?.received() ?? 0, now);
     if (this.video.paused || !this.expected) this.recovery.excuse(now);
     else if (this.recovery.halted(now)) this.trouble("halt", "The picture stood still.");
     else if (this.shown.value && this.recovery.sluggish(now)) this.engine?.hurry();

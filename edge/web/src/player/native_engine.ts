@@ -42,6 +42,10 @@ export class NativeEngine implements Engine {
   }
 
   /** The browser keeps no request that could be asked anew by itself. */
+  received(): number {
+    return 0;
+  }
+
   hurry(): void {
     const paused = this.video.paused;
     this.load(this.url);

@@ -5,6 +5,7 @@ import Hls, {
   type LoaderCallbacks,
   type LoaderConfiguration,
 } from "hls.js";
+import type { Inflow } from "./inflow";
 
 /** Sound is asked for all the same after this long, milliseconds: the picture may be elsewhere. */
 const PATIENCE_MS = 1000;
@@ -48,8 +49,8 @@ export class PictureFirst {
 type FragmentLoader = new (config: HlsConfig) => Loader<FragmentLoaderContext>;
 const Usual = Hls.DefaultConfig.loader as FragmentLoader;
 
-/** hls.js's own loader, but for sound that has to wait for the picture. */
-export function loaderOf(pictureFirst: PictureFirst): FragmentLoader {
+/** hls.js's own loader, but for sound that has to wait for the picture. `inflow` is told what comes. */
+export function loaderOf(pictureFirst: PictureFirst, inflow: Inflow): FragmentLoader {
   return class extends Usual {
     private cancel: (() => void) | null = null;
 
@@ -59,6 +60,7 @@ export function loaderOf(pictureFirst: PictureFirst): FragmentLoader {
       callbacks: LoaderCallbacks<FragmentLoaderContext>,
     ): void {
       const { frag } = context;
+      inflow.begin(this.stats);
       if (frag.type !== "audio" || frag.sn === "initSegment" || !pictureFirst.holds(frag.cc)) {
         super.load(context, config, callbacks);
         return;
@@ -80,6 +82,7 @@ export function loaderOf(pictureFirst: PictureFirst): FragmentLoader {
     }
 
     override destroy(): void {
+      inflow.end(this.stats);
       this.cancel?.();
       super.destroy();
     }

@@ -16,6 +16,8 @@ const HEALTHY_MS = 10_000;
 const HALT_MS = 6000;
 /** Before that, after this long, what is being loaded is asked for anew: it may hang. Once. */
 const SLUGGISH_MS = 3000;
+/** So long media that still comes is waited for: a narrow line is no halt, and beginning anew would lose it. */
+const NARROW_MS = 30_000;
 
 /** Decides how to get a broken player to play. It never gives up: only the channel going offline ends it. */
 export class Recovery {
@@ -23,6 +25,8 @@ export class Recovery {
   private mediaTries = 0;
   private troubleAt = Number.NEGATIVE_INFINITY;
   private movedAt: number | null = null;
+  private cameAt = Number.NEGATIVE_INFINITY;
+  private received = 0;
   private hurried = false;
 
   constructor(private readonly random: () => number = Math.random) {}
@@ -58,6 +62,12 @@ export class Recovery {
     }
   }
 
+  /** How much media has come, while there is none to show. */
+  came(bytes: number, nowMs: number): void {
+    if (bytes !== this.received && nowMs - (this.movedAt ?? nowMs) < NARROW_MS) this.cameAt = nowMs;
+    this.received = bytes;
+  }
+
   /** Nothing was expected of the player until now: the halt counts from here. */
   excuse(nowMs: number): void {
     this.movedAt = nowMs;
@@ -66,13 +76,18 @@ export class Recovery {
 
   /** Whether the picture has stood still for so long that its requests may hang; true once for each time. */
   sluggish(nowMs: number): boolean {
-    if (this.hurried || this.movedAt === null || nowMs - this.movedAt < SLUGGISH_MS) return false;
+    if (this.hurried || this.stillFor(nowMs) < SLUGGISH_MS) return false;
     this.hurried = true;
     return true;
   }
 
   /** Whether the picture has stood still for too long. */
   halted(nowMs: number): boolean {
-    return this.movedAt !== null && nowMs - this.movedAt >= HALT_MS;
+    return this.stillFor(nowMs) >= HALT_MS;
+  }
+
+  /** Since the picture moved or media came for it, milliseconds. */
+  private stillFor(nowMs: number): number {
+    return this.movedAt === null ? 0 : nowMs - Math.max(this.movedAt, this.cameAt);
   }
 }

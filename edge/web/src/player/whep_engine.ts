@@ -68,6 +68,10 @@ export class WhepEngine implements Engine {
     this.events.trouble("refused", "The picture could not be decoded.");
   }
 
+  received(): number {
+    return 0;
+  }
+
   hurry(): void {}
 
   measured(): Measured {
