@@ -41,11 +41,11 @@ export class NativeEngine implements Engine {
     this.video.load();
   }
 
-  /** The browser keeps no request that could be asked anew by itself. */
   received(): number {
     return 0;
   }
 
+  /** The browser keeps no request that could be asked anew by itself. */
   hurry(): void {
     const paused = this.video.paused;
     this.load(this.url);
