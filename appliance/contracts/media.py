@@ -29,7 +29,6 @@ class ChunkFlag(enum.IntFlag):
     LAST_OF_SEGMENT = 4  # implies LAST_OF_PART
     GAP = 8  # empty payload: media of this time was lost or never sent; a part, or at once a whole segment
     DISCONTINUITY = 16  # first chunk of a segment whose codec configuration or clock changed
-    AWAY = 32  # with GAP: the publisher is away, so that no rendition has media of this time
 
 
 class ChunkHeader(msgspec.Struct, frozen=True):

@@ -3,11 +3,10 @@
     STARTING -> LIVE <-> INTERRUPTED -> ENDED        STARTING -> ENDED
 
 One broadcast per channel. A publisher who returns within the grace time goes on in the same broadcast,
-also when it was another process that took the first part. Meanwhile playlists go on, in gaps.
+also when it was another process that took the first part.
 """
 
 import asyncio
-import functools
 import random
 from typing import NamedTuple, TypeVar
 
@@ -37,7 +36,6 @@ from appliance.runtime.logs import get_logger
 from appliance.runtime.replica import Replica
 from appliance.runtime.settings import Settings
 from appliance.runtime.tasks import Tasks
-from edge.ingest.away import Away
 from edge.ingest.keys import channel_of
 from edge.ingest.moments import MomentBook
 from edge.ingest.records import Records
@@ -47,7 +45,6 @@ _Record = TypeVar("_Record")
 
 _DEAD_AFTER_S = 3.0  # a part log that does not grow for so long has no living writer
 _RELEASE_S = 12.0
-_RIVAL_S = 3.5  # longer than one that sends the same frames later is waited for
 _FORGET_EVERY_S = 60.0
 _FORGET_AFTER_S = 120.0  # beyond the life of its media: a player may have its last playlist so long
 _DEFAULT_AUDIO_RATE = 48_000
@@ -74,9 +71,8 @@ class Broadcasts:
         records: Records,
         tasks: Tasks,
         instance: str,
-        away: Away,
     ) -> None:
-        """`instance` is this process, as others of the site ask for it; `away` lists what does not come."""
+        """`instance` is this process, as others of the site ask for it."""
         self._settings = settings
         self._instance = instance
         self._edge_id = settings.node.edge_id
@@ -88,7 +84,6 @@ class Broadcasts:
         self._by_channel: dict[str, Broadcast] = {}
         self._renditions: dict[tuple[str, str], Rendition] = {}
         self._graces: dict[str, asyncio.Task[None]] = {}
-        self._away = away
         self.moments = MomentBook(live, records)
         self._log = get_logger("ingest.broadcasts")
 
@@ -129,6 +124,8 @@ class Broadcasts:
         known = self.known(channel_id)
         if known is None or known.ingest in ("", self._instance):
             return
+        if known.state not in (BroadcastState.STARTING, BroadcastState.LIVE):
+            return
         subject = subjects.ingest_release(self._edge_id, known.ingest)
         wanted = msgspec.json.encode(ReleaseRequest(channel_id=channel_id, slot=slot))
         try:
@@ -136,16 +133,15 @@ class Broadcasts:
         except UnavailableError as error:
             self._log.info("other_process_is_gone", broadcast=known.broadcast_id, error=error.detail)
 
-    async def open(self, key: KeyRecord, encoder: str, *, instead_of: str = "", from_us: int = 0) -> Opened:
+    async def open(self, key: KeyRecord, encoder: str, *, instead_of: str = "") -> Opened:
         """The broadcast of a new publisher session: a known one to go on with, or a new one.
 
-        `instead_of`: one that was ended a moment ago, of which the records may not tell yet. `from_us`: when what
-        it begins with came; 0: it comes now.
+        `instead_of`: one that was ended a moment ago, of which the records may not tell yet.
 
         UnavailableError when the part log cannot be asked where it ends.
         """
         slot = "standby" if key.standby else "primary"
-        await self.end_interlude(key.channel_id, from_us)
+        self._stop_grace(key.channel_id)
         known = self.known(key.channel_id)
         if known is not None and self._is_other_stream(key, known):
             self.end(known, "another stream was announced")
@@ -183,23 +179,11 @@ class Broadcasts:
         self._emit(broadcast, BroadcastEventKind.STARTED if first else BroadcastEventKind.RESUMED)
         return broadcast
 
-    def interrupt(self, broadcast: Broadcast, detail: str, *, clean: bool, rival: bool = False) -> None:
-        """The publisher went away; the grace time begins. `clean`: the encoder said so itself.
-
-        `rival`: another publisher may go on with the very next frame: for a while nothing is told as missing.
-        """
+    def interrupt(self, broadcast: Broadcast, detail: str, *, clean: bool) -> None:
+        """The publisher went away; the grace time begins. `clean`: the encoder said so itself."""
         ingest = self._settings.ingest
         broadcast = self._interrupted(broadcast, detail)
-        if clean:
-            self._start_grace(broadcast, ingest.stop_grace_s, look_first=False, silent_s=ingest.stop_grace_s)
-            return
-        silent_s = _RIVAL_S if rival or ingest.workers > 1 else 0.0
-        self._start_grace(broadcast, ingest.grace_s, look_first=False, silent_s=silent_s)
-
-    async def end_interlude(self, channel_id: str, from_us: int = 0) -> None:
-        """Nothing more is listed as missing by this process: somebody goes on from `from_us` on, 0: from now on."""
-        self._stop_grace(channel_id)
-        await self._away.finish(channel_id, from_us)
+        self._start_grace(broadcast, ingest.stop_grace_s if clean else ingest.grace_s, look_first=False)
 
     def leave(self, broadcast: Broadcast) -> None:
         """Somebody else wrote to it: it is theirs, unless it turns out that nobody goes on with it."""
@@ -308,12 +292,9 @@ class Broadcasts:
         self._emit(broadcast, BroadcastEventKind.INTERRUPTED, detail)
         return broadcast
 
-    def _start_grace(
-        self, broadcast: Broadcast, seconds: float, *, look_first: bool, silent_s: float = 0.0
-    ) -> None:
-        """In the first `silent_s` nothing is told as missing."""
+    def _start_grace(self, broadcast: Broadcast, seconds: float, *, look_first: bool) -> None:
         self._stop_grace(broadcast.channel_id)
-        work = self._grace(broadcast, seconds, look_first, silent_s)
+        work = self._grace(broadcast, seconds, look_first)
         self._graces[broadcast.channel_id] = self._tasks.start(work, "ingest-grace")
 
     def _stop_grace(self, channel_id: str) -> None:
@@ -321,38 +302,19 @@ class Broadcasts:
         if task is not None:
             task.cancel()
 
-    async def _grace(self, broadcast: Broadcast, seconds: float, look_first: bool, silent_s: float) -> None:
+    async def _grace(self, broadcast: Broadcast, seconds: float, look_first: bool) -> None:
         if look_first:
             written = await self._is_written_by_another(broadcast.broadcast_id)
             if written or self._resumed_elsewhere(broadcast):
                 self._graces.pop(broadcast.channel_id, None)
                 return
             broadcast = self._interrupted(broadcast, "ingest was restarted")
-        await self._wait(broadcast, seconds, silent_s)
+        await asyncio.sleep(seconds)
         self._graces.pop(broadcast.channel_id, None)
         if self._resumed_elsewhere(broadcast):
             self._by_channel.pop(broadcast.channel_id, None)
             return
         self.end(broadcast, "the publisher did not return")
-
-    async def _wait(self, broadcast: Broadcast, seconds: float, silent_s: float) -> None:
-        """The grace time, in which playlists go on, in gaps."""
-        until = asyncio.get_running_loop().time() + seconds
-        await asyncio.sleep(silent_s)
-        if broadcast.started_at_ms and silent_s < seconds:
-            resume, inits = await self._last_points(broadcast)
-            is_resumed = functools.partial(self._resumed_elsewhere, broadcast)
-            await self._away.tell(broadcast, resume, inits, until, is_resumed)
-        await asyncio.sleep(until - asyncio.get_running_loop().time())
-
-    async def _last_points(self, broadcast: Broadcast) -> tuple[dict[str, ResumePoint], dict[str, list[Init]]]:
-        """Where it ends; waits while the log is away."""
-        backoff = Backoff(0.2, 2.0)
-        while True:
-            try:
-                return await self._where_it_ends(broadcast)
-            except UnavailableError:
-                await asyncio.sleep(backoff.next_delay())
 
     async def _is_written_by_another(self, broadcast_id: str) -> bool:
         """Whether another process of this edge is appending to it."""

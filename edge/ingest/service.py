@@ -20,7 +20,6 @@ from appliance.runtime.replica import Replica
 from appliance.runtime.settings import Settings
 from appliance.runtime.tasks import Tasks
 from appliance.runtime.tls import ServerTls
-from edge.ingest.away import Away
 from edge.ingest.broadcasts import Broadcasts
 from edge.ingest.capture import Captures
 from edge.ingest.figures import Figures
@@ -68,12 +67,12 @@ class IngestService:
         """
         self.port = 0
         self._loop = asyncio.get_running_loop()
-        self._settings, self._tls, self._tasks = settings, tls, tasks
+        self._settings = settings
         self._local, self._fed, self._appender = local, fed, appender
+        self._tls, self._tasks = tls, tasks
         self._instance = new_id()
         self._records = Records(local, fed, settings.node.edge_id, tasks)
-        away = Away(settings.media, appender)
-        self._broadcasts = Broadcasts(settings, local, live, directory, self._records, tasks, self._instance, away)
+        self._broadcasts = Broadcasts(settings, local, live, directory, self._records, tasks, self._instance)
         self.gate = IngestGate(
             settings.ingest,
             directory,
@@ -215,7 +214,6 @@ class IngestService:
         rival = self._rival(wanted.channel_id, wanted.slot)
         if rival is not None and rival.is_active:
             await rival.step_back()
-        await self._broadcasts.end_interlude(wanted.channel_id)
         await message.reply(b"done")
 
     async def _on_moment(self, message: BusMessage) -> None:

@@ -350,7 +350,7 @@ class PublisherSession:
         if why is None:
             return
         await promotion.relieve()
-        opened = await self._open(from_us=self._reel.key_us)
+        opened = await self._open()
         if opened is None:
             return
         start = await self._find_start(promotion, opened)
@@ -372,7 +372,7 @@ class PublisherSession:
             await self._take_queue()
         return from_key_frame(self._reel)
 
-    async def _open(self, *, instead_of: str = "", from_us: int = 0) -> Opened | None:
+    async def _open(self, *, instead_of: str = "") -> Opened | None:
         backoff = Backoff(0.1, 1.0)
         try:
             async with asyncio.timeout(_OPEN_S):
@@ -380,7 +380,7 @@ class PublisherSession:
                     try:
                         await self._site.broadcasts.relieve(self.key.channel_id, self.slot)
                         return await self._site.broadcasts.open(
-                            self.key, self.publisher.encoder, instead_of=instead_of, from_us=from_us
+                            self.key, self.publisher.encoder, instead_of=instead_of
                         )
                     except UnavailableError as error:
                         self._log.warning("open_waits", error=error.detail)
@@ -450,8 +450,7 @@ class PublisherSession:
             if writer.fenced:
                 self._site.broadcasts.leave(writer.broadcast)
             else:
-                rival = self._site.rival(self.key.channel_id, self.slot) is not None
-                self._site.broadcasts.interrupt(writer.broadcast, reason, clean=clean, rival=rival)
+                self._site.broadcasts.interrupt(writer.broadcast, reason, clean=clean)
 
     async def _leave(self) -> None:
         if self._promotion is not None:

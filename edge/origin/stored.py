@@ -26,10 +26,7 @@ class Place(NamedTuple):
 
 @dataclasses.dataclass(slots=True)
 class StoredPart:
-    """A run of chunks. `closed` when the last one is there; `gap` when its media is missing.
-
-    `away`: that of all renditions is.
-    """
+    """A run of chunks. `closed` when the last one is there; `gap` when its media is missing."""
 
     serial: int
     index: int
@@ -38,7 +35,6 @@ class StoredPart:
     ticks: int = 0
     closed: bool = False
     gap: bool = False
-    away: bool = False
 
 
 @dataclasses.dataclass(slots=True)

@@ -59,12 +59,9 @@ class RenditionWindow:
 
     @property
     def ends_in_gap_part(self) -> bool:
-        """The same of parts alone, where others may have media.
-
-        Whole segments are gaps between two publishers, over when they are told.
-        """
+        """The same of parts alone. Whole segments are gaps between two publishers, over when they are told."""
         newest = self._newest()
-        return isinstance(newest, StoredPart) and newest.gap and not newest.away
+        return isinstance(newest, StoredPart) and newest.gap
 
     def _newest(self) -> StoredPart | StoredSegment | None:
         for segment in reversed(self.segments):
@@ -278,7 +275,6 @@ class RenditionWindow:
             self.next_serial = max(self.next_serial, header.serial)
         if header.flags & ChunkFlag.GAP:
             part.gap = segment.holed = True
-            part.away = bool(header.flags & ChunkFlag.AWAY)
         if data:
             part.chunks.append(data)
         part.ticks += header.duration

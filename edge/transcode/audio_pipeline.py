@@ -120,9 +120,6 @@ class AudioPipeline:
 
     def _chunk(self, chunk: SourceChunk) -> None:
         header = chunk.header
-        if header.flags & ChunkFlag.AWAY:
-            self._away(chunk)
-            return
         if header.flags & ChunkFlag.GAP:
             self._gap(chunk)
             return
@@ -161,25 +158,6 @@ class AudioPipeline:
         self._starts.append(self._start_of(chunk, start, max(1, end - start)))
         self._places.clear()
         self._begin_segments(end, run_start=True)
-
-    def _away(self, chunk: SourceChunk) -> None:
-        """A part in which nobody sends."""
-        self._flush()
-        timescale, header = self._timescale, chunk.header
-        start, end = _at(header.dts, timescale), _at(header.dts + header.duration, timescale)
-        self._places.clear()
-        self._begin_segments(start, run_start=True)
-        if header.msn < self._position.first_msn:
-            return
-        if self._segmenter is None:
-            self._segmenter = self._segmenter_at(header.msn)
-            self._segmenter.begin_at(start)
-        segmenter = self._segmenter
-        if not header.part:
-            self._source_sequence = chunk.sequence
-        self._late_us = header.late_us
-        duration = max(1, end - max(start, segmenter.end_dts))
-        self._send(segmenter.missing(duration, pdt_us=header.pdt_us, msn=header.msn))
 
     def _finish(self) -> None:
         self._flush()
@@ -271,8 +249,7 @@ class AudioPipeline:
             if self._position.is_published(chunk.msn, chunk.part, chunk.chunk):
                 continue
             self._sequence += 1
-            is_gap = bool(chunk.flags & ChunkFlag.GAP)
-            data = fragment(1, self._sequence, chunk.dts, chunk.samples) if chunk.samples and not is_gap else b""
+            data = fragment(1, self._sequence, chunk.dts, chunk.samples) if chunk.samples else b""
             header = chunk.header(epoch=self.epoch, init=self.init, late_us=self._late_us)
             self._emit(Output(AUDIO_AAC, header, self._source_sequence, data))
         if start is not None:

@@ -81,14 +81,6 @@ class FanOut:
             for picture in still.instead_of(missing):
                 self._give(picture)
             return
-        self._leave_out(missing)
-
-    def away(self, missing: Missing) -> None:
-        """A part in which no rendition has anything."""
-        self._last = self._still = None
-        self._leave_out(missing)
-
-    def _leave_out(self, missing: Missing) -> None:
         if missing.boundary is not None:
             self._start(missing.boundary.msn)
         for lane in self._lanes:

@@ -137,9 +137,6 @@ class Pipeline:
         if header.is_gap_segment:
             self._source_gap(chunk)
             return
-        if header.flags & ChunkFlag.AWAY:
-            self._source_away(chunk)
-            return
         if header.flags & ChunkFlag.GAP:
             self._source_missing(chunk)
             return
@@ -156,18 +153,6 @@ class Pipeline:
         self._control.damaged += self._awaited.take_damaged()
         self._media_s += sum(sample.duration for sample in samples) / VIDEO_TIMESCALE
         self._usage = Usage(time.thread_time(), self._media_s)
-
-    def _source_away(self, chunk: SourceChunk) -> None:
-        """A part in which nobody sends: no picture is shown on, as there is no sound either."""
-        header, boundary = chunk.header, None
-        self._flush()
-        if not (header.part or header.chunk):
-            self._start_until(header.dts, everything=True)
-            boundary = Boundary(header.msn, chunk.sequence, bool(header.flags & ChunkFlag.DISCONTINUITY))
-            if self._control.ends and not self._is_over:
-                self._end_here()
-        if not self._is_over:
-            self._fan_out.away(Missing(boundary, header.dts, header.duration, header.pdt_us, header.late_us))
 
     def _source_missing(self, chunk: SourceChunk) -> None:
         """A part without pictures. What comes behind it may refer to what the decoder has: that goes on.

@@ -218,12 +218,8 @@ class RungWorker:
             return
         self._drain()
         boundary, pts, duration, pdt_us, late_us = missing
-        segmenter = self._begin(boundary)
-        shown = segmenter.end_dts + self._encoder.reorder_delay  # so far goes what was shown
-        if segmenter.msn is not None and pts < shown:
-            pts, duration = shown, max(1, pts + duration - shown)
         self._push(Done(Picture(None, pts, duration, pdt_us, late_us, boundary), None))
-        self._send(segmenter.close_part(0))  # a picture that follows is in a part of its own
+        self._send(self._begin(boundary).close_part(0))  # a picture that follows is in a part of its own
 
     def _is_left_out(self, picture: Picture) -> bool:
         """The log has it, or it cannot be decoded with its segment. A GOP that is reordered is made as a whole."""

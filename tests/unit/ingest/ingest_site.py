@@ -49,10 +49,6 @@ class Site:
         self._running.append((service, tasks))
         return service
 
-    def running(self) -> IngestService:
-        """The one that was started last."""
-        return self._running[-1][0]
-
     async def kill(self, service: IngestService) -> None:
         """As kill -9 does: nothing is finished."""
         for running, tasks in list(self._running):

@@ -49,18 +49,17 @@ class Viewer:
         for header, data in chunks:
             self.feed.take(media(BROADCAST, name), {CHUNK_HEADER: header.encode()}, data, 0, 0.0)
 
-    def parts(self, name, *, gap=False, away=False, count=4):
+    def parts(self, name, *, gap=False, count=4):
         """Of the segment that is open or begins."""
         chunks = self.chunks[name]
         for _ in range(count):
             found = chunks.next_part(last=chunks.part == 3)
             if gap:
-                found = [(self._gap(header, away), b"") for header, _ in found]
+                found = [(self._gap(header), b"") for header, _ in found]
             self.take(name, found)
 
-    def _gap(self, header, away):
+    def _gap(self, header):
         flags = (header.flags | ChunkFlag.GAP) & ~ChunkFlag.INDEPENDENT
-        flags |= ChunkFlag.AWAY if away else ChunkFlag.NONE
         return msgspec.structs.replace(header, flags=flags)
 
     def playlist(self, name) -> MediaPlaylist:
@@ -142,22 +141,13 @@ def test_a_player_that_waits_for_a_part_that_is_missing_is_answered():
     assert viewer.playlist("720p").hint_uri == f"p{serial + 1}.m4s"
 
 
-def waited_for(viewer, name, *, gap=True, away=False):
+def waited_for(viewer, name, *, gap=True):
     """What a player is told that waits for the part behind the next one."""
     feed = viewer.feed.renditions[name]
     at = feed.window.position
     feed.hold_playlist(Face.LIVE, Directives(msn=at.msn, part=at.part + 2), False, Waiter())
-    viewer.parts(name, gap=gap, away=away, count=1)
+    viewer.parts(name, gap=gap, count=1)
     return [response.status for _, response in viewer.answers]
-
-
-def test_who_waits_for_a_publisher_that_is_away_stays_where_they_are():
-    """The rungs are a moment behind the source, and end in pictures."""
-    viewer = Viewer()
-    viewer.feed.tick(60.0)
-    for name in ("source", "720p"):
-        viewer.parts(name, count=5)
-    assert waited_for(viewer, "source", away=True) == []
 
 
 def test_who_waits_for_pictures_of_a_publisher_that_sends_sound_alone_changes_over():

@@ -55,11 +55,11 @@ class Log:
         flags = ChunkFlag.INDEPENDENT if samples[0].key else ChunkFlag.NONE
         self._add(flags, samples[0].dts, duration, fragment(1, 1, samples[0].dts, samples))
 
-    def missing(self, dts: int, until: int, flags: ChunkFlag = ChunkFlag.GAP) -> None:
+    def missing(self, dts: int, until: int) -> None:
         """As many parts as it takes."""
         while dts < until:
             duration = min(PART, until - dts)
-            self._add(flags, dts, duration, b"")
+            self._add(ChunkFlag.GAP, dts, duration, b"")
             dts += duration
 
     def _add(self, flags: ChunkFlag, dts: int, duration: int, data: bytes) -> None:
@@ -306,36 +306,3 @@ def test_pictures_that_came_too_late_are_decoded_and_not_shown(
         assert all(abs(two.pts - one.pts - step * FRAME) <= 100 for one, two in pairwise(again))
         levels = [bytes(picture.planes[0])[0] for picture in decoded(found)]
         assert abs(levels[-1] - level_of(90 - step)) <= 3
-
-
-@pytest.mark.parametrize("b_frames", [False, True])
-@pytest.mark.parametrize("paused", [(), ("90p",), ("90p", "60p")])
-def test_rungs_have_gaps_while_the_publisher_is_away(b_frames: bool, paused: tuple[str, ...]) -> None:
-    """All that came is shown before; nothing overlaps, and who comes back is shown from the first picture on."""
-    encoded = reordered_source(60, 30) if b_frames else picture_source("libx264", 60, 30)
-    log = Log(encoded.form)
-    back = 65 * FRAME
-    log.segment()
-    for at in range(0, 30, 10):
-        log.pictures(encoded.samples[at : at + 10])
-    log.segment()
-    begin = encoded.samples[29].end
-    log.missing(begin, begin + 9_000, ChunkFlag.GAP | ChunkFlag.AWAY)
-    log.missing(begin + 9_000, begin + back, ChunkFlag.GAP | ChunkFlag.AWAY)
-    log.segment()
-    later = [sample.replace(dts=sample.dts + back) for sample in encoded.samples[30:]]
-    for at in range(0, 30, 10):
-        log.pictures(later[at : at + 10])
-    outputs, _ = run(log.chunks, paused=paused)
-    for rung, step in (("90p", 1), ("60p", 2)):
-        found = of(outputs, rung)
-        assert_whole(found)
-        missing = [one for one in gaps(found) if one[0] == 1]
-        shown = starts(found)
-        assert set(shown) == {0, 1, 2}
-        assert len(missing) == len([one for one in log.chunks if one.header.msn == 1])
-        assert missing[0][1] == shown[1]
-        assert 0 <= shown[2] - missing[-1][1] - missing[-1][2] <= 2 * FRAME  # as long as it is reordered
-        if rung not in paused:
-            assert len([one for one in frames(found) if one.pts < back]) == 30 // step
-            assert len([one for one in frames(found) if one.pts >= back]) == 30 // step

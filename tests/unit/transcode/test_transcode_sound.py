@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import av
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -141,30 +140,6 @@ def test_a_gap_stays_a_gap() -> None:
     assert times == sorted(set(times))
     heard = clicks_in(samples_of(outputs), config)
     assert [round(at, 2) for at in heard] == [0.3, 1.1]
-
-
-def test_parts_in_which_nobody_sends_are_gaps_one_by_one() -> None:
-    sound = sound_source("flac", 1.4, 44_100, CLICKS)
-    chunks = cut(sound, [0.0, 0.4, 0.9])
-    hole = [one for one in chunks if one.header.msn == 1]
-    flags = ChunkFlag.GAP | ChunkFlag.AWAY | ChunkFlag.LAST_OF_PART
-    parts = [
-        chunk._replace(header=msgspec.structs.replace(chunk.header, part=at, chunk=0, flags=flags), data=b"")
-        for at, chunk in enumerate(hole)
-        if chunk.data
-    ]
-    begin, last = parts[0].header, parts[-1].header
-    rest = [c for c in chunks if c.header.msn == 2]
-    outputs, config = transcode([*(c for c in chunks if c.header.msn == 0), *parts, *rest], 44_100)
-    gaps = [o.header for o in outputs if o.header.flags & ChunkFlag.GAP]
-    assert [(h.msn, h.part) for h in gaps] == [(1, at) for at in range(len(parts))]
-    assert not any(o.data for o in outputs if o.header.msn == 1)
-    for one, two in pairwise(gaps):
-        assert two.dts == one.dts + one.duration
-        assert two.serial == one.serial + 1
-    assert abs(gaps[0].dts - begin.dts * RATE // 44_100) <= FRAME
-    assert abs(gaps[-1].dts + gaps[-1].duration - (last.dts + last.duration) * RATE // 44_100) <= 1
-    assert [round(at, 2) for at in clicks_in(samples_of(outputs), config)] == [0.3, 1.1]
 
 
 def test_a_hole_within_a_segment_stays_a_hole() -> None:
