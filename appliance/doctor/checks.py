@@ -14,6 +14,7 @@ from appliance.doctor.compiled import hot_modules
 from appliance.doctor.findings import Finding
 from appliance.doctor.history import chat_history
 from appliance.doctor.ports import holder_of
+from appliance.doctor.udp import udp_room
 from appliance.runtime.listening import open_listener
 from appliance.runtime.settings import Settings
 
@@ -143,6 +144,6 @@ def programs(_settings: Settings) -> list[Finding]:
     return [Finding("setpriv", "found" if there else "missing", "" if there else "install util-linux")]
 
 
-ALL: tuple[Check, ...] = (ports, disk, files, clock, programs, encoder, hot_modules, chat_history)
+ALL: tuple[Check, ...] = (ports, disk, files, udp_room, clock, programs, encoder, hot_modules, chat_history)
 BEFORE_START: tuple[Check, ...] = (ports, disk, programs)
 AT_START: tuple[Check, ...] = (files,)  # with which a node works, until there are many viewers

@@ -12,6 +12,7 @@ from appliance.doctor import checks
 from appliance.doctor.compiled import hot_modules
 from appliance.doctor.history import chat_history
 from appliance.doctor.ports import holder_of
+from appliance.doctor.udp import udp_room
 from appliance.runtime.settings import Settings, with_port_base
 
 
@@ -142,3 +143,12 @@ def test_it_is_told_how_ingest_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert found.ok
     (tmp_path / "gone.failed").touch()
     assert f"see {tmp_path}/log" in hot_modules(Settings())[0].seen
+
+
+def test_too_little_room_for_what_comes_by_udp_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("appliance.doctor.udp._ENOUGH", 1)
+    assert udp_room(Settings())[0].ok
+    monkeypatch.setattr("appliance.doctor.udp._ENOUGH", 1 << 30)
+    monkeypatch.setattr("appliance.doctor.udp._SO_RCVBUFFORCE", 9999)  # as for who may not
+    (found,) = udp_room(Settings())
+    assert "net.core.rmem_max" in found.advice
