@@ -1,15 +1,13 @@
 """Reading into one buffer for all: a TLS transport else makes a quarter of a megabyte ready for each read."""
 
 import asyncio
-import functools
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 # More than a transport ever has at hand (16 records): what it could not give would only come with the next byte
 # from the network once its reading was paused.
 _SIZE = 512 * 1024
-_SHARED = SimpleNamespace(buffer=bytearray(_SIZE))  # filled and emptied in one call of the loop
-_VIEW = memoryview(_SHARED.buffer)
+_BUFFER = bytearray(_SIZE)  # filled and emptied in one call of the loop, so everybody may share it
+_VIEW = memoryview(_BUFFER)
 
 
 class Buffered(asyncio.BufferedProtocol):
@@ -22,9 +20,10 @@ class Buffered(asyncio.BufferedProtocol):
         def data_received(self, data: bytes) -> None:
             """What the other base does with bytes."""
 
-    # Where to read to. What a transport hints at is getattr's default, which nobody needs: it is asked before each
-    # read, and a function of ours would cost as much as the reading.
-    get_buffer = staticmethod(functools.partial(getattr, _SHARED, "buffer"))
+    def get_buffer(self, sizehint: int) -> bytearray:
+        """Where to read to."""
+        _ = sizehint
+        return _BUFFER
 
     def buffer_updated(self, nbytes: int) -> None:
         """So many bytes are there."""
